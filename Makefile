@@ -1,54 +1,94 @@
-# What a contributor runs; `make` alone lists it. Everything is made below .venv: nothing is installed elsewhere.
+# What a contributor runs; `make` alone lists it. All that is made stays in folders that git ignores: no HOME, no system.
+# `make test ARGS='-k word'`: ARGS goes to the tool that the target runs.
 
 # The newest Python that really runs (a version manager's shim may not) and can make virtual environments.
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-
 BIN := $(CURDIR)/.venv/bin
+
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.venv/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 
 .PHONY: help
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[.a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[.a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: .venv
-.venv: .venv/dev.stamp  ## the virtual environment with everything below (PYTHON=python3.x to choose)
+.venv: .venv/dev.stamp collections/ansible_collections/alicloud_ops/network  ## the virtual environment (PYTHON=python3.x to choose)
 
 .venv/dev.stamp: requirements.txt
 .venv/docs.stamp .venv/bench.stamp: .venv/dev.stamp
 .venv/%.stamp: requirements-%.txt constraints.txt
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or later with venv is needed (on Debian: python3-venv).' >&2; exit 1; }
-	@test -x $(BIN)/python || { echo 'Creating .venv with $(PYTHON) …' && $(PYTHON) -m venv .venv; }
+	@test -x $(BIN)/python || { echo 'Making .venv with $(PYTHON) …' && $(PYTHON) -m venv .venv; }
 	@echo 'Installing $< into .venv; the first time takes a minute or two …'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $< --constraint constraints.txt
 	@touch $@
 
+# Where pytest-ansible imports the collection from. Left alone, it links what stands here on the first day, and nothing later.
+collections/ansible_collections/alicloud_ops/network:
+	@mkdir -p $(@D) && ln -s ../../.. $@
+
 .PHONY: collection
 collection: .venv  ## install this collection, as it stands, into .venv/collections
-	@ansible-galaxy collection install . -p .venv/collections --force >/dev/null
+	@$(BIN)/ansible-galaxy collection install . -p .venv/collections --force >/dev/null
 
 .PHONY: demo
 demo: collection  ## the main job, step by step, against the local ECS emulator
-	@$(BIN)/python tests/demo
+	@$(BIN)/python tests/demo $(ARGS)
 
 .PHONY: emulator
 emulator: collection  ## the local ECS emulator, to try things by hand
-	@$(BIN)/python tests/demo --emulator-only
+	@$(BIN)/python tests/demo --emulator-only $(ARGS)
 
 .PHONY: test
-test: .venv  ## unit and integration tests (ARGS="-k word" for some)
-	pytest -n 2 $(ARGS)
+test: .venv  ## unit and integration tests
+	$(BIN)/pytest -n 2 $(ARGS)
 
 .PHONY: lint
-lint: collection  ## ansible-lint, ruff, yamllint, antsibull-docs
-	ruff check
-	ruff format --check
-	yamllint --strict .
-	ansible-lint --offline --strict
-	antsibull-docs lint-collection-docs . --plugin-docs --validate-collection-refs=self
+lint: collection  ## ruff, yamllint, ansible-lint (production profile), antsibull-docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline --strict
+	$(BIN)/antsibull-docs lint-collection-docs . --plugin-docs --validate-collection-refs=self
+	$(BIN)/antsibull-changelog lint
+
+# ansible-test wants a git repository below ansible_collections, and dies on a Python that does not run: it gets a copy of
+# what stands here, committed or not, and the one Python of .venv.
+SANITY := .venv/sanity/ansible_collections/alicloud_ops/network
+.PHONY: sanity
+sanity: .venv  ## ansible-test sanity, without exceptions
+	@rm -rf $(SANITY) && mkdir -p $(SANITY) && git init --quiet $(SANITY)
+	@git ls-files -z --cached --others --exclude-standard | tar -c --null -T - -f - | tar -x -C $(SANITY) -f -
+	cd $(SANITY) && $(BIN)/ansible-test sanity --local \
+		--python $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') $(ARGS)
+
+.PHONY: docs
+docs: collection .venv/docs.stamp  ## the documentation as HTML, in build/docs
+	$(BIN)/antsibull-docs sphinx-init --use-current --squash-hierarchy --dest-dir build/docs alicloud_ops.network
+
+.PHONY: build
+build: .venv  ## the tarball for Galaxy, in build/
+	@rm -f build/*.tar.gz
+	@$(BIN)/ansible-galaxy collection build --output-path build
+	@if tar -tzf build/*.tar.gz | git check-ignore --no-index --stdin; then echo 'These do not belong in the tarball: build_ignore them.' >&2; exit 1; fi
+
+.PHONY: bench
+bench: collection .venv/bench.stamp  ## measure API calls, time and memory, with a plot
+	@$(BIN)/python tests/benchmarks $(ARGS)
+
+.PHONY: chaos
+chaos: collection  ## runs against an emulator that fails at random
+	@$(BIN)/python tests/chaos $(ARGS)
+
+.PHONY: constraints
+constraints:  ## resolve requirements*.txt anew, for every supported Python
+	@test -x .venv/uv/bin/uv || { $(PYTHON) -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv; }
+	.venv/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+		--custom-compile-command 'make constraints' requirements*.txt --output-file constraints.txt
 
 .PHONY: clean
-clean:  ## remove everything that was made here
+clean:  ## remove all that was made here
 	rm -rf .venv .ansible build collections tests/output .pytest_cache .ruff_cache .mypy_cache .hypothesis
