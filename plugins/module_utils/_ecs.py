@@ -1,0 +1,339 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The only file that imports the SDK: calls, pages, retries, and every failure as one ``EcsError``.
+
+Private to this collection. What comes out is plain records with the API's own names. The SDK's exceptions never leave
+this file: they carry signed headers, URLs and tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+from urllib.request import proxy_bypass
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
+
+Record = Mapping[str, Any]  # a row of a reply, with the API's own names
+
+SDK_PACKAGE = "alibabacloud-ecs20140526"
+
+# The largest pages: more is clamped, fewer would cost calls (DescribeNetworkInterfaces, DescribeInstances).
+INTERFACES_PER_PAGE = 500
+INSTANCES_PER_PAGE = 100
+
+# Codes of our own, for when the service gave none.
+CONNECTION_FAILED = "ConnectionFailed"
+UNREADABLE_REPLY = "UnreadableReply"
+
+# Decided by code, never by HTTP status: throttling has been seen with 400, 403 and 429.
+THROTTLED = re.compile(r"Throttling|Rejected\.Throttling")
+CONFLICT = re.compile(r"Operation\.?Conflict|InvalidOperation\.Conflict")
+PASSING = re.compile(r"InternalError|ServiceUnavailable|UnknownError")
+DENIED = re.compile(r"Forbidden|NoPermission")
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+# An endpoint that has never answered is more likely mistyped than busy: then trying ends sooner than retry_timeout.
+FIRST_CONTACT_SECONDS = 8.0
+
+# The text of a failed connection comes from deep within and may hold a URL, so only what it means is passed on.
+CAUSES = (
+    (re.compile(r"refused", re.I), "connection refused"),
+    (re.compile(r"resolve|getaddrinfo|name or service|nodename", re.I), "the host name is not known"),
+    (re.compile(r"certificate|ssl|tls", re.I), "TLS failed: the certificate or protocol was not accepted"),
+    (re.compile(r"proxy", re.I), "the proxy did not connect"),
+    (re.compile(r"timed? ?out", re.I), "no answer in time"),
+    (re.compile(r"reset|aborted|closed|broken pipe|incomplete", re.I), "the connection was closed before the reply was whole"),
+)
+
+
+class SdkMissing(Exception):
+    """The SDK can't be imported into the Python that runs the module."""
+
+
+class PlanAged(Exception):
+    """The call was not sent, because what it was decided on had become too old while it waited."""
+
+
+class EcsError(Exception):
+    """A call that failed for good. ``uncertain``: it may have taken effect, and the reply does not tell."""
+
+    def __init__(
+        self,
+        action: str,
+        code: str,
+        message: str,
+        request_id: str | None = None,
+        *,
+        uncertain: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(action, code, message, request_id)
+        self.action = action
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.uncertain = uncertain
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        told = f"{self.action} failed with {self.code}: {self.message}"
+        if DENIED.match(self.code):
+            told += f" (the RAM action it takes is ecs:{self.action})"
+        return told + (f" [request id {self.request_id}]" if self.request_id else "")
+
+    @property
+    def throttled(self) -> bool:
+        return self.retry_after is not None or bool(THROTTLED.match(self.code))
+
+    def may_be_sent_again(self, is_write: bool) -> bool:
+        """A read is simply sent again; a write only when it surely was not carried out."""
+        if self.throttled or CONFLICT.match(self.code):
+            return True
+        return not is_write and self.uncertain
+
+
+class Ecs:
+    """The ECS API of one region, safe to share between threads once the first call has returned."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._sdk = _import_sdk()
+        self._connection = connection
+        self._pacer = Pacer(connection.calls_per_minute, connection.max_concurrency)
+        self._count = threading.Lock()
+        self.api_calls = 0
+        self._answered = False
+        self._may_read_instances = False
+        _mute_sdk()
+        _bypass_proxy(connection)
+        self._client = self._sdk.Client(
+            self._sdk.Config(
+                access_key_id=connection.access_key.access_key_id,
+                access_key_secret=connection.access_key.access_key_secret,
+                security_token=connection.access_key.security_token,
+                region_id=connection.region,
+                endpoint=connection.endpoint,
+                protocol=connection.protocol,
+                user_agent="alicloud_ops.network",
+            )
+        )
+        # One runtime for all calls: the SDK keeps its connection pool by this number.
+        self._runtime = self._sdk.RuntimeOptions(max_idle_conns=max(40, connection.max_concurrency))
+
+    @property
+    def held(self) -> float:
+        """Seconds that this thread's calls were held back by pacing and throttling."""
+        return self._pacer.waited
+
+    @property
+    def retry_timeout(self) -> float:
+        return self._connection.retry_timeout
+
+    @property
+    def region(self) -> str:
+        return self._connection.region
+
+    def network_interfaces(self, **filters: Any) -> list[Record]:
+        """All rows of DescribeNetworkInterfaces; filters by the SDK's names."""
+        request = self._sdk.models.DescribeNetworkInterfacesRequest(region_id=self.region, max_results=INTERFACES_PER_PAGE, **filters)
+        return list(self._rows("DescribeNetworkInterfaces", request, "NetworkInterfaceSets", "NetworkInterfaceSet"))
+
+    def instances(self, *, instance_ids: Sequence[str] | None = None, **filters: Any) -> list[Record]:
+        """All rows of DescribeInstances. Without permission the service answers an empty list: that is never taken for one."""
+        request = self._sdk.models.DescribeInstancesRequest(region_id=self.region, max_results=INSTANCES_PER_PAGE, **filters)
+        if instance_ids is not None:
+            request.instance_ids = json.dumps(list(instance_ids))
+        rows = list(self._rows("DescribeInstances", request, "Instances", "Instance"))
+        if len(rows) < (1 if instance_ids is None else len(instance_ids)):
+            self._prove_instances_are_readable()
+        return rows
+
+    def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:
+        """Take addresses of one kind off one ENI. ``not_after`` (``time.monotonic``): PlanAged instead of sending later."""
+        objects, parameter = _CALLED[kind]
+        self._write(f"Unassign{objects}", eni_id, {parameter: list(addresses)}, not_after)
+
+    def assign(self, eni_id: str, kind: str, addresses: Sequence[str], *, client_token: str, not_after: float) -> None:
+        """Give addresses of one kind to one ENI. The same ``client_token`` makes a second sending harmless."""
+        objects, parameter = _CALLED[kind]
+        self._write(f"Assign{objects}", eni_id, {parameter: list(addresses), "client_token": client_token}, not_after)
+
+    def _write(self, action: str, eni_id: str, parameters: Mapping[str, Any], not_after: float) -> None:
+        request_class = getattr(self._sdk.models, f"{action}Request")
+        self._send(action, request_class(region_id=self.region, network_interface_id=eni_id, **parameters), not_after)
+
+    def _prove_instances_are_readable(self) -> None:
+        if self._may_read_instances:
+            return
+        try:
+            self._send("DescribeInstances", self._sdk.models.DescribeInstancesRequest(region_id=self.region, dry_run=True))
+        except EcsError as error:
+            if error.code == "DryRunOperation":
+                self._may_read_instances = True
+                return
+            raise
+        raise EcsError(
+            "DescribeInstances", UNREADABLE_REPLY, "DryRun=true was not answered with DryRunOperation, so an empty list proves nothing"
+        )
+
+    def _rows(self, action: str, request: Any, outer: str, inner: str) -> Iterator[Record]:
+        tokens: set[str] = set()
+        while True:
+            reply = self._send(action, request)
+            rows = (reply.get(outer) or {}).get(inner)
+            if rows is None:
+                raise EcsError(action, UNREADABLE_REPLY, f"the reply has no {outer}.{inner}", reply.get("RequestId"))
+            yield from rows
+            token = reply.get("NextToken")
+            if not token:
+                return
+            if token in tokens:
+                raise EcsError(action, UNREADABLE_REPLY, "a NextToken came twice, so the list has no end", reply.get("RequestId"))
+            tokens.add(token)
+            request.next_token = token
+
+    def _send(self, action: str, request: Any, not_after: float | None = None) -> dict[str, Any]:
+        """One call, until it is answered or has failed for good. Returns the reply with the API's own names."""
+        started: float | None = None
+        pause = FIRST_PAUSE
+        while True:
+            self._pacer.admit()
+            if not_after is not None and time.monotonic() > not_after:
+                self._pacer.abandoned()
+                raise PlanAged()
+            started = started or time.monotonic()
+            reply, error = self._send_once(action, request)
+            if error is None:
+                return reply
+            patience = self.retry_timeout
+            if not self._answered:
+                patience = min(patience, FIRST_CONTACT_SECONDS)
+            left = started + patience - time.monotonic()
+            if left <= 0 or not error.may_be_sent_again(is_write=not_after is not None):
+                raise error
+            if not error.throttled:  # a throttled call waits with all others, in admit()
+                jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads calls, keeps no secret
+                time.sleep(min(pause * jitter, left))
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _send_once(self, action: str, request: Any) -> tuple[dict[str, Any], EcsError | None]:
+        with self._count:
+            self.api_calls += 1
+        error: EcsError | None = None
+        reply: dict[str, Any] = {}
+        try:
+            method = getattr(self._client, f"{_snake(action)}_with_options")
+            body = method(request, self._runtime).body
+            # The SDK swallows what its models can't take and leaves no body at all.
+            reply = body.to_map() if body is not None else {}
+            if not reply.get("RequestId"):
+                error = EcsError(action, UNREADABLE_REPLY, "the reply is not of the shape that the API documents", uncertain=True)
+        except Exception as failure:  # the SDK wraps whatever happens, its own mistakes included
+            error = self._explain(action, failure)
+        finally:
+            if error is not None and error.throttled:
+                self._pacer.throttled(error.retry_after)
+            else:
+                self._pacer.passed()
+        if error is None or error.code not in (CONNECTION_FAILED, UNREADABLE_REPLY):
+            self._answered = True
+        return reply, error
+
+    def _explain(self, action: str, failure: Exception) -> EcsError:
+        """What the SDK raised, as one of ours, without the request that it carries."""
+        if isinstance(failure, self._sdk.AlibabaCloudException):
+            data = failure.data if isinstance(failure.data, Mapping) else {}
+            code = data.get("Code") or data.get("code") or ""
+            retry_after = getattr(failure, "retry_after", None)
+            if code:
+                return EcsError(
+                    action,
+                    str(code),
+                    _without_string_to_sign(str(data.get("Message") or data.get("message") or "")),
+                    data.get("RequestId"),
+                    uncertain=bool(PASSING.match(code)),
+                    retry_after=retry_after / 1000 if retry_after else None,
+                )
+            if failure.code == "InvalidCredentials":
+                return EcsError(action, failure.code, "the SDK was given no credential")
+            status = failure.status_code or 0
+            return EcsError(action, UNREADABLE_REPLY, f"HTTP status {status} and no error code", uncertain=status >= 500)
+        inner = getattr(failure, "inner_exception", failure)
+        if isinstance(inner, self._sdk.RetryError):
+            text = str(inner.message)
+            cause = next((meaning for pattern, meaning in CAUSES if pattern.search(text)), "the connection failed")
+            return EcsError(action, CONNECTION_FAILED, f"{self._place()}: {cause}", uncertain=True)
+        if isinstance(inner, self._sdk.CredentialException):
+            return EcsError(action, "InvalidCredentials", "the credential could not be obtained")
+        return EcsError(
+            action, UNREADABLE_REPLY, f"{self._place()} did not answer as the ECS API does ({type(inner).__name__})", uncertain=True
+        )
+
+    def _place(self) -> str:
+        return self._connection.endpoint or f"the ECS endpoint of {self.region}"
+
+
+# What each kind is called by: the last part of its actions, and its parameter. One kind a call, as the service wants it.
+_CALLED = {
+    "private_ip_addresses": ("PrivateIpAddresses", "private_ip_address"),
+    "ipv4_prefixes": ("PrivateIpAddresses", "ipv_4prefix"),
+    "ipv6_addresses": ("Ipv6Addresses", "ipv_6address"),
+    "ipv6_prefixes": ("Ipv6Addresses", "ipv_6prefix"),
+}
+
+
+def _import_sdk() -> SimpleNamespace:
+    """Late, because it takes most of a second: bad input is told before it."""
+    try:
+        from alibabacloud_credentials.exceptions import CredentialException
+        from alibabacloud_ecs20140526 import models
+        from alibabacloud_ecs20140526.client import Client
+        from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
+        from alibabacloud_tea_openapi.utils_models import Config
+        from darabonba.exceptions import RetryError
+        from darabonba.runtime import RuntimeOptions
+    except ImportError as error:
+        raise SdkMissing(str(error)) from None
+    return SimpleNamespace(
+        AlibabaCloudException=AlibabaCloudException,
+        Client=Client,
+        Config=Config,
+        CredentialException=CredentialException,
+        RetryError=RetryError,
+        RuntimeOptions=RuntimeOptions,
+        models=models,
+    )
+
+
+def _mute_sdk() -> None:
+    """With DEBUG=sdk the SDK logs Authorization and x-acs-security-token of every request."""
+    logging.getLogger("darabonba-core").disabled = True
+
+
+def _bypass_proxy(connection: Connection) -> None:
+    """The SDK takes HTTP_PROXY and HTTPS_PROXY but ignores NO_PROXY: so do its part, for this process."""
+    host = (connection.endpoint or "").rpartition(":")[0].strip("[]") or connection.endpoint or f"ecs.{connection.region}.aliyuncs.com"
+    if connection.protocol == "http" or proxy_bypass(host):
+        for variable in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            os.environ.pop(variable, None)
+
+
+def _snake(action: str) -> str:
+    """DescribeNetworkInterfaces → describe_network_interfaces; the SDK writes Ipv6 as ipv_6."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", action).lower()
+
+
+def _without_string_to_sign(message: str) -> str:
+    """SignatureDoesNotMatch repeats what was to be signed, in the older scheme with the security token in it."""
+    return re.split(r"\s*(?:server )?string to sign is", message, maxsplit=1, flags=re.I)[0]

@@ -1,0 +1,88 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When the next call may go: evenly spaced, and held together while the service throttles. Knows no SDK.
+
+Private to this collection. The quota of the service is per account, region and API, resets with the minute, and is
+shared with everything else in the account (ECS "API call throttling"): so one throttled call holds all of them, one
+call probes, and only when that one is let through do the others go on.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+MINUTE = 60.0
+FIRST_HOLD = 1.0
+# Behind the turn of the minute, so that a clock that is a little fast does not probe in the old one.
+PAST_THE_TURN = (0.2, 0.8)
+
+
+class Pacer:
+    """Shared by all threads of a run. ``calls_per_minute`` 0 means no spacing of our own."""
+
+    def __init__(self, calls_per_minute: int, burst: int, wall_clock: Callable[[], float] = time.time) -> None:
+        self._interval = MINUTE / calls_per_minute if calls_per_minute else 0.0
+        self._tolerance = self._interval * max(burst - 1, 0)
+        self._due = time.monotonic()
+        self._wall_clock = wall_clock
+        self._turn = threading.Condition()
+        self._resume_at: float | None = None  # set while held
+        self._next_hold = FIRST_HOLD
+        self._probe: int | None = None  # the thread whose call tries whether the service lets go
+        self._waited = threading.local()
+
+    @property
+    def waited(self) -> float:
+        """Seconds this thread has spent in ``admit``: time that no timeout of a user should count."""
+        return getattr(self._waited, "seconds", 0.0)
+
+    def admit(self) -> None:
+        """Returns when this thread may send one call. ``throttled``, ``passed`` or ``abandoned`` must follow."""
+        started = time.monotonic()
+        with self._turn:
+            while self._resume_at is not None and (self._probe is not None or time.monotonic() < self._resume_at):
+                self._turn.wait(None if self._probe is not None else max(self._resume_at - time.monotonic(), 0))
+            if self._resume_at is not None:
+                self._probe = threading.get_ident()
+            self._due = max(self._due, time.monotonic())
+            slot = self._due - self._tolerance
+            self._due += self._interval
+        time.sleep(max(slot - time.monotonic(), 0))
+        self._waited.seconds = self.waited + time.monotonic() - started
+
+    def throttled(self, retry_after: float | None) -> None:
+        """A call was refused for its rate: hold all, for ``retry_after`` seconds where the service told them."""
+        with self._turn:
+            if self._resume_at is not None and self._probe != threading.get_ident():
+                return  # one of those that were under way when the hold began
+            self._probe = None
+            self._resume_at = time.monotonic() + (retry_after or self._own_hold())
+            self._turn.notify_all()
+
+    def passed(self) -> None:
+        """A call got any other answer. If it was the probe, the others go on."""
+        with self._turn:
+            if self._probe == threading.get_ident():
+                self._probe = self._resume_at = None
+                self._next_hold = FIRST_HOLD
+                self._turn.notify_all()
+
+    def abandoned(self) -> None:
+        """The admitted call was not sent after all. If it was to be the probe, another one will be."""
+        with self._turn:
+            if self._probe == threading.get_ident():
+                self._probe = None
+                self._turn.notify_all()
+
+    def _own_hold(self) -> float:
+        """Doubling, but not past the turn of the minute, where the quota is new."""
+        margin = random.uniform(*PAST_THE_TURN)  # noqa: S311 - spreads calls, keeps no secret
+        to_the_turn = MINUTE - self._wall_clock() % MINUTE + margin
+        hold = min(self._next_hold, to_the_turn)
+        self._next_hold = FIRST_HOLD if hold == to_the_turn else self._next_hold * 2
+        return hold

@@ -1,0 +1,282 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: what was asked and what was seen → what would be written, what is skipped and what is refused, and why.
+
+Private to this collection. Knows no SDK and no Ansible. ``make_plan`` decides what each address comes to, ``guard`` what
+must not be touched, ``objections`` whether the whole may go on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import NamedTuple
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
+    KINDS,
+    PRIVATE_IPV4,
+    Lists,
+    as_network,
+    count,
+    every,
+    make_lists,
+    overlaps,
+    union,
+    without,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Instance, Interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
+
+# The service's own preconditions (console guide "Unassign secondary private IP addresses").
+ENI_STATES = ("Available", "InUse")
+INSTANCE_STATES = ("Running", "Stopped")
+# States that end by themselves, so that waiting may help.
+PASSING_ENI_STATES = ("Attaching", "Detaching")
+PASSING_INSTANCE_STATES = ("Starting", "Stopping", "Pending")
+
+KEPT = "it is in keep"
+NO_SUCH_ENI = "the ENI does not exist"
+
+
+class Note(NamedTuple):
+    """Why one address is not written."""
+
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything that was read before planning. ``instances`` holds at least those whose state matters."""
+
+    region: str
+    interfaces: Mapping[str, Interface] = field(default_factory=dict)
+    instances: Mapping[str, Instance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to happen to one ENI. ``interface`` is None for what does not exist."""
+
+    eni_id: str | None
+    instance_id: str | None
+    interface: Interface | None
+    todo: Lists  # to be written
+    settled: Lists  # already so: with state absent not on the ENI, with state present on it
+    skipped: tuple[Note, ...] = ()
+    refused: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``errors`` are mistakes that only a read could show; no option lets them pass."""
+
+    changes: tuple[Change, ...]
+    missing: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+def make_plan(request: Request, targets: Iterable[Target], seen: Seen) -> Plan:
+    """One Change for each ENI that is meant, however often and by whatever name, in the order of the request."""
+    errors: list[str] = []
+    missing: dict[str, list[Target]] = {}
+    claims: dict[str, list[Target]] = {}
+    for target in targets:
+        eni_id = _eni_of(target, seen, errors)
+        if eni_id in seen.interfaces:
+            claims.setdefault(eni_id, []).append(target)
+        elif eni_id is not None:
+            missing.setdefault(target.name, []).append(target)
+            if not request.ignore_missing:
+                option = "eni_id" if target.eni_id else "instance_id"
+                errors.append(f"{target.place}{option}: {target.name} does not exist in {seen.region}, or not in this account")
+    changes = [_plan_one(request, seen, seen.interfaces[eni_id], claimed, errors) for eni_id, claimed in claims.items()]
+    if request.state == "present":
+        errors.extend(_asked_twice(changes))
+    changes.extend(_nothing_there(request, named) for named in missing.values())
+    return Plan(tuple(changes), tuple(missing), tuple(dict.fromkeys(errors)))
+
+
+def guard(plan: Plan, request: Request, instances: Mapping[str, Instance], holders: Mapping[str, Holders]) -> Plan:
+    """Moves from todo to refused what must not be touched. Looks only at ENIs where something would be written."""
+    return replace(plan, changes=tuple(_guard_one(change, request, instances, holders) for change in plan.changes))
+
+
+def is_passing(change: Change, request: Request, instances: Mapping[str, Instance]) -> bool:
+    """Whether nothing but a state that ends by itself stands in the way of this ENI."""
+    if change.interface is None or not count(change.todo) or _owner_refusal(change.interface, request):
+        return False
+    instance = instances.get(change.interface.instance_id or "")
+    return change.interface.status in PASSING_ENI_STATES or (
+        change.interface.is_primary and instance is not None and instance.status in PASSING_INSTANCE_STATES
+    )
+
+
+def objections(plan: Plan, request: Request) -> list[str]:
+    """All that keeps the plan from being carried out; nothing is written while there is one."""
+    found = list(plan.errors)
+    if not request.skip_refused:
+        found.extend(line for change in plan.changes for line in _told_by_reason(change))
+    would_write = sum(count(change.todo) for change in plan.changes)
+    if request.max_addresses is not None and would_write > request.max_addresses:
+        verb = "assigned" if request.state == "present" else "unassigned"
+        found.append(f"max_addresses: {would_write} would be {verb}, more than {request.max_addresses}")
+    return found
+
+
+class Holders:
+    """Who holds what in one vSwitch, where no two ranges overlap: answers for an address and for a prefix."""
+
+    def __init__(self, interfaces: Iterable[Interface]) -> None:
+        held = ((address, interface.eni_id) for interface in interfaces for address in (*interface.primary, *every(interface.held)))
+        self._ranges = sorted((*_span(address), eni_id) for address, eni_id in held)
+
+    def of(self, address: str) -> str | None:
+        """The ENI that holds this address or a part of this prefix."""
+        first, last = _span(address)
+        at = bisect_right(self._ranges, (last, last, "\uffff")) - 1
+        return self._ranges[at][2] if at >= 0 and self._ranges[at][1] >= first else None
+
+
+def _span(address: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    network = as_network(address)
+    return (network.version, int(network.network_address)), (network.version, int(network.broadcast_address))
+
+
+def _eni_of(target: Target, seen: Seen, errors: list[str]) -> str | None:
+    """The ENI that a target means; '' for that of an instance that does not exist; None where an error was noted."""
+    if target.eni_id:
+        return target.eni_id
+    instance = seen.instances.get(target.instance_id or "")
+    if instance is None:
+        return ""
+    if instance.primary_eni_id is None:
+        errors.append(
+            f"{target.place}instance_id: DescribeInstances tells no primary ENI of {target.instance_id}, so nothing can be done for it"
+        )
+    return instance.primary_eni_id
+
+
+def _plan_one(request: Request, seen: Seen, interface: Interface, claims: Iterable[Target], errors: list[str]) -> Change:
+    todo: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
+    settled: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
+    kept: list[Note] = []
+    for target in claims:
+        wanted = dict(target.named)
+        if target.all_secondary:
+            wanted[PRIVATE_IPV4] = interface.held[PRIVATE_IPV4]
+        for kind in KINDS:
+            for address in wanted[kind.name]:
+                held = address in interface.held[kind.name]
+                wrong = None if held else _mistaken(target, interface, address, seen.instances)
+                if wrong:
+                    errors.append(f"{target.place}{kind.name}: {wrong}")
+                elif held == (request.state == "present"):
+                    settled[kind.name].append(address)
+                elif request.state == "absent" and overlaps(address, request.keep):
+                    kept.append(Note(address, KEPT))
+                else:
+                    todo[kind.name].append(address)
+    return Change(interface.eni_id, interface.instance_id, interface, make_lists(todo), make_lists(settled), tuple(dict.fromkeys(kept)))
+
+
+def _mistaken(target: Target, interface: Interface, address: str, instances: Mapping[str, Instance]) -> str | None:
+    """Why naming this address, which is no secondary one of the ENI, can't be meant."""
+    if address in interface.primary:
+        return f"{address} is the primary address of {interface.eni_id}, which is never assigned or unassigned"
+    around = overlaps(address, (*interface.held["ipv4_prefixes"], *interface.held["ipv6_prefixes"]))
+    if around:
+        return f"{address} lies in the prefix {around} of {interface.eni_id} and comes and goes with it; name the prefix"
+    instance = instances.get(target.instance_id or "")
+    if instance and address in instance.on_other_enis:
+        return (
+            f"{address} is not on the primary ENI of {instance.instance_id} ({interface.eni_id}) but on its secondary ENI "
+            f"{instance.on_other_enis[address]}; name that one by eni_id"
+        )
+    return None
+
+
+def _nothing_there(request: Request, targets: list[Target]) -> Change:
+    """With missing=ignore: nothing is on what does not exist, and nothing can be assigned to it."""
+    named = reduce(union, (target.named for target in targets))
+    if request.state == "absent":
+        return Change(targets[0].eni_id, targets[0].instance_id, None, make_lists(), named)
+    notes = tuple(Note(address, NO_SUCH_ENI) for address in every(named))
+    return Change(targets[0].eni_id, targets[0].instance_id, None, make_lists(), make_lists(), notes)
+
+
+def _asked_twice(changes: Iterable[Change]) -> list[str]:
+    """Two ENIs of one vSwitch can't both get an address; which one is meant is not ours to choose."""
+    first: dict[tuple[str, str], str] = {}
+    errors = []
+    for change in changes:
+        for address in every(change.todo) if change.interface else ():
+            other = first.setdefault((change.interface.vswitch_id, address), change.interface.eni_id)
+            if other != change.interface.eni_id:
+                errors.append(
+                    f"{address} is to be assigned to {other} and to {change.interface.eni_id}, both in {change.interface.vswitch_id}"
+                )
+    return errors
+
+
+def _guard_one(change: Change, request: Request, instances: Mapping[str, Instance], holders: Mapping[str, Holders]) -> Change:
+    interface = change.interface
+    if interface is None or not count(change.todo):
+        return change
+    whole = _owner_refusal(interface, request) or _state_refusal(interface, instances)
+    reasons = {address: whole or _address_refusal(interface, request, address, holders) for address in every(change.todo)}
+    refused = {address: reason for address, reason in reasons.items() if reason}
+    if not refused:
+        return change
+    notes = tuple(Note(address, reason) for address, reason in refused.items())
+    return replace(change, todo=without(change.todo, dict.fromkeys(change.todo, tuple(refused))), refused=notes)
+
+
+def _owner_refusal(interface: Interface, request: Request) -> str | None:
+    """Whether the ENI belongs to somebody who would miss the address."""
+    if interface.service_managed:
+        return "the ENI is managed by another cloud service"
+    for key, values in (request.protected_tags or {}).items():
+        if key in interface.tags and (values is None or interface.tags[key] in values):
+            return f"the ENI has the tag {key}={interface.tags[key]} (protected_tags)"
+    return None
+
+
+def _state_refusal(interface: Interface, instances: Mapping[str, Instance]) -> str | None:
+    if interface.status not in ENI_STATES:
+        return f"the ENI is {interface.status}, it must be {' or '.join(ENI_STATES)}"
+    if not interface.is_primary:
+        return None
+    instance = instances.get(interface.instance_id or "")
+    if instance is None:
+        return f"the state of the instance ({interface.instance_id or 'not told'}) of this primary ENI is not known"
+    if instance.status not in INSTANCE_STATES:
+        return f"the instance {instance.instance_id} of this primary ENI is {instance.status}, it must be {' or '.join(INSTANCE_STATES)}"
+    return None
+
+
+def _address_refusal(interface: Interface, request: Request, address: str, holders: Mapping[str, Holders]) -> str | None:
+    if request.state == "absent":
+        if address in interface.eips and not request.allow_eip:
+            return f"the EIP {interface.eips[address]} is bound to it (allow_eip)"
+        return None
+    holder = holders[interface.vswitch_id].of(address) if interface.vswitch_id in holders else None
+    return f"{holder} holds it" if holder else None
+
+
+def _told_by_reason(change: Change) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for note in change.refused:
+        by_reason.setdefault(note.reason, []).append(note.address)
+    return [f"{change.eni_id}: {shorten(addresses)}: {reason}" for reason, addresses in by_reason.items()]
+
+
+def shorten(items: Iterable[str], most: int = 5) -> str:
+    """For messages: the first few, and how many more."""
+    listed = list(items)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

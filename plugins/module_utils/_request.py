@@ -1,0 +1,179 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: what the user asked for, stripped and validated. Every mistake is collected, with its place.
+
+Private to this collection. The argument spec holds types and choices only; what is exclusive, required or malformed
+is decided here, because Ansible would report the first mistake alone and take an empty string for a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, Lists, make_lists, ordered, parse_block
+
+# Ids of the service are a type and letters or digits. Groups made before VPC have 'G' and digits.
+ENI_ID = re.compile(r"eni-[A-Za-z0-9]+")
+INSTANCE_ID = re.compile(r"i-[A-Za-z0-9]+")
+
+# ENIs with these tags belong to a container network: an address there is a pod's. None: any value. Source: the
+# tags that the terway and eRDMA controllers set (terway, types/aliyun.go and pkg/aliyun/client/eni_filter.go).
+CONTAINER_NETWORK_TAGS: Mapping[str, tuple[str, ...] | None] = {
+    "creator": ("terway", "alibabacloud-erdma-controller"),
+    "ack.aliyun.com": None,
+}
+
+ProtectedTags = dict[str, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One ENI, or the primary ENI of one instance, and what of it is meant."""
+
+    place: str
+    eni_id: str | None
+    instance_id: str | None
+    named: Lists
+    all_secondary: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.eni_id or self.instance_id or ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``eni_secondary_ip`` was asked to do. Addresses and blocks are canonical; times are seconds."""
+
+    state: str
+    targets: tuple[Target, ...]
+    keep: tuple[str, ...] = ()
+    allow_eip: bool = False
+    protected_tags: Mapping[str, tuple[str, ...] | None] | None = None
+    ignore_missing: bool = False
+    max_addresses: int | None = None
+    skip_refused: bool = False
+    wait: bool = True
+    wait_timeout: float = 60
+
+
+def text_or_none(value: Any) -> str | None:
+    """Stripped text; what is null or blank counts as not given."""
+    stripped = str(value).strip() if value is not None else ""
+    return stripped or None
+
+
+def texts_or_none(values: list[Any] | None) -> list[str] | None:
+    """Stripped texts. ``[]`` is given and empty; null and lists of blanks count as not given."""
+    if values is None:
+        return None
+    texts = [text for text in map(text_or_none, values) if text]
+    return texts if texts or not values else None
+
+
+def parse_id(place: str, value: Any, pattern: re.Pattern[str], example: str, mistakes: list[str]) -> str | None:
+    text = text_or_none(value)
+    if text is not None and not pattern.fullmatch(text):
+        mistakes.append(f"{place}: '{text}' is not an id such as {example}")
+    return text
+
+
+def parse_each(place: str, values: list[Any] | None, parse: Callable[[str], str], mistakes: list[str]) -> tuple[str, ...] | None:
+    """Every value through ``parse``, whose ValueError becomes a mistake with its place."""
+    texts = texts_or_none(values)
+    if texts is None:
+        return None
+    parsed = []
+    for text in texts:
+        try:
+            parsed.append(parse(text))
+        except ValueError as error:
+            mistakes.append(f"{place}: {error}")
+    return ordered(parsed)
+
+
+def at_least(params: Mapping[str, Any], least: Mapping[str, int], mistakes: list[str]) -> None:
+    for name, number in least.items():
+        if params[name] is not None and params[name] < number:
+            mistakes.append(f"{name}: {params[name]} is too small, it must be {number} or more")
+
+
+def parse_protected_tags(given: Mapping[Any, Any] | None, mistakes: list[str]) -> ProtectedTags:
+    """The built-in tags and the given ones; only an explicit ``{}`` turns all off."""
+    if given == {}:
+        return {}
+    tags: ProtectedTags = dict(CONTAINER_NETWORK_TAGS)
+    for key, value in (given or {}).items():
+        values = value if isinstance(value, list) else [value]
+        if value is None or (key in tags and tags[key] is None):
+            tags[key] = None
+        elif values and all(isinstance(one, str) for one in values):
+            tags[key] = (*(tags.get(key) or ()), *values)
+        else:
+            mistakes.append(
+                f"protected_tags: the value of '{key}' is {value!r}; give a string (numbers quoted), a list of strings, or null for any"
+            )
+    return tags
+
+
+def parse_request(params: Mapping[str, Any], mistakes: list[str]) -> Request:
+    """The request in ``params`` (module parameters, aliases resolved). What is wrong is added to ``mistakes``;
+    the request is meaningful only when nothing was added."""
+    state = text_or_none(params["state"])
+    if state is None:
+        mistakes.append("state: is required; say 'absent' to unassign or 'present' to assign")
+    at_least(params, {"max_addresses": 0, "wait_timeout": 0}, mistakes)
+    return Request(
+        state=state or "",
+        targets=_parse_targets(params, state, mistakes),
+        keep=parse_each("keep", params["keep"], parse_block, mistakes) or (),
+        allow_eip=params["allow_eip"],
+        protected_tags=parse_protected_tags(params["protected_tags"], mistakes),
+        ignore_missing=params["missing"] == "ignore",
+        max_addresses=params["max_addresses"],
+        skip_refused=params["on_refusal"] == "skip",
+        wait=params["wait"],
+        wait_timeout=params["wait_timeout"],
+    )
+
+
+def _parse_targets(params: Mapping[str, Any], state: str | None, mistakes: list[str]) -> tuple[Target, ...]:
+    if params["assignments"] is None:
+        return (_parse_target("", params, state, mistakes),)
+    single = ("eni_id", "instance_id", *(kind.name for kind in KINDS))
+    given = [name for name in single if _is_given(params[name])] + ["all_secondary"] * params["all_secondary"]
+    if given:
+        mistakes.append(f"assignments: stands alone; put {', '.join(given)} into its entries")
+    return tuple(_parse_target(f"assignments[{index}].", entry, state, mistakes) for index, entry in enumerate(params["assignments"]))
+
+
+def _is_given(value: Any) -> bool:
+    return (texts_or_none(value) if isinstance(value, list) else text_or_none(value)) is not None
+
+
+def _parse_target(place: str, entry: Mapping[str, Any], state: str | None, mistakes: list[str]) -> Target:
+    eni_id = parse_id(f"{place}eni_id", entry["eni_id"], ENI_ID, "eni-bp1example", mistakes)
+    instance_id = parse_id(f"{place}instance_id", entry["instance_id"], INSTANCE_ID, "i-bp1example", mistakes)
+    whole = place.rstrip(".") + ": " if place else ""
+    alternatives = "eni_id or instance_id" if place else "eni_id, instance_id or assignments"
+    if eni_id and instance_id:
+        mistakes.append(f"{whole}eni_id ({eni_id}) and instance_id ({instance_id}) are both given; name one target only")
+    elif not eni_id and not instance_id:
+        mistakes.append(f"{whole}no target is named; give {alternatives}")
+
+    lists = {kind.name: parse_each(f"{place}{kind.name}", entry[kind.name], kind.parse, mistakes) for kind in KINDS}
+    given = [name for name, entries in lists.items() if entries is not None]
+    all_secondary = bool(entry["all_secondary"])
+    if all_secondary and state == "present":
+        mistakes.append(f"{place}all_secondary: goes with state=absent only; with state=present name what is to be assigned")
+    if all_secondary and given:
+        mistakes.append(f"{place}all_secondary: names every secondary IPv4 address by itself; leave out {', '.join(given)}")
+    if not all_secondary and not given:
+        also = " or all_secondary" if state != "present" else ""
+        mistakes.append(f"{whole}no address is named; give one of {', '.join(lists)}{also} (an empty list is nothing to do)")
+    return Target(place, eni_id, instance_id, make_lists({name: entries or () for name, entries in lists.items()}), all_secondary)

@@ -1,0 +1,120 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ledger → what the module returns. One builder makes before, after, diff and the lists, for check mode and for a run.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Lists, count, every, make_lists
+from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Outcome
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import shorten
+
+# What was changed, and what was already so, are called by the state that was asked for.
+DONE = {"absent": "unassigned", "present": "assigned"}
+SETTLED = {"absent": "absent", "present": "present"}
+MOST_TOLD = 20
+
+
+def build_result(state: str, outcomes: Sequence[Outcome], api_calls: int) -> dict[str, Any]:
+    """The module's result; with ``failed`` and ``msg`` where anything failed."""
+    interfaces = [_tell(state, outcome) for outcome in outcomes]
+    changed = [interface for interface in interfaces if interface["before"] != interface["after"]]
+    failures = [
+        f"{_name(interface)}: {shorten(failed['addresses'])}: {_told(failed)}" for interface in interfaces for failed in interface["failed"]
+    ]
+    done = sum(count(outcome.done) for outcome in outcomes)
+    result = {
+        "changed": any(outcome.wrote for outcome in outcomes),
+        DONE[state]: [{"eni_id": outcome.eni_id, **_as_lists(outcome.done)} for outcome in outcomes if count(outcome.done)],
+        "interfaces": interfaces,
+        "missing": [_name(interface) for interface in interfaces if interface["type"] is None],
+        "summary": {
+            "interfaces": len(interfaces),
+            "addresses": sum(_addresses_of(outcome) for outcome in outcomes),
+            DONE[state]: done,
+            SETTLED[state]: sum(count(outcome.settled) for outcome in outcomes),
+            "skipped": sum(len(outcome.skipped) for outcome in outcomes),
+            "failed": sum(_count_failed(outcome) for outcome in outcomes),
+            "api_calls": api_calls,
+        },
+        "diff": {side: {_name(interface): interface[side] for interface in changed} for side in ("before", "after")},
+    }
+    if failures:
+        result["failed"] = True
+        result["msg"] = (
+            f"{result['summary']['failed']} of {result['summary']['addresses']} addresses failed, {done} were {DONE[state]}. "
+            + _listed(failures)
+        )
+    return result
+
+
+def build_refusal(mistakes: Sequence[str], state: str = "absent") -> dict[str, Any]:
+    """For what stops before any write: all of it in one message, and as a list."""
+    return {
+        "msg": "Nothing was changed. " + _listed(mistakes),
+        "errors": list(mistakes),
+        "changed": False,
+        DONE.get(state, "unassigned"): [],
+    }
+
+
+def build_failure(error: EcsError, api_calls: int) -> dict[str, Any]:
+    """For a call that failed before any write."""
+    failure = {"action": error.action, "code": error.code, "message": error.message, "request_id": error.request_id}
+    return {"msg": f"Nothing was changed. {error}", "failure": failure, "changed": False, "summary": {"api_calls": api_calls}}
+
+
+def _tell(state: str, outcome: Outcome) -> dict[str, Any]:
+    planned, latest = outcome.change.interface, outcome.latest
+    return {
+        "eni_id": outcome.change.eni_id,
+        "instance_id": outcome.change.instance_id,
+        "type": planned.type if planned else None,
+        "status": latest.status if latest else None,
+        "before": _as_lists(planned.held if planned else make_lists()),
+        "after": _as_lists(latest.held if latest else make_lists()),
+        "verified": outcome.verified,
+        DONE[state]: _as_lists(outcome.done),
+        SETTLED[state]: _as_lists(outcome.settled),
+        "skipped": [{"address": note.address, "reason": note.reason} for note in outcome.skipped],
+        "failed": [
+            {"addresses": list(failure.addresses), "code": failure.code, "message": failure.message, "request_id": failure.request_id}
+            for failure in outcome.failed
+        ],
+    }
+
+
+def _as_lists(lists: Lists) -> dict[str, list[str]]:
+    return {name: list(addresses) for name, addresses in lists.items()}
+
+
+def _name(interface: Mapping[str, Any]) -> str:
+    return interface["eni_id"] or interface["instance_id"]
+
+
+def _count_failed(outcome: Outcome) -> int:
+    return sum(len(failure.addresses) for failure in outcome.failed)
+
+
+def _addresses_of(outcome: Outcome) -> int:
+    return len(every(outcome.done)) + len(every(outcome.settled)) + len(outcome.skipped) + _count_failed(outcome)
+
+
+def _told(failed: Mapping[str, Any]) -> str:
+    request_id = f" [request id {failed['request_id']}]" if failed["request_id"] else ""
+    return f"{failed['code']}: {failed['message']}{request_id}"
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = [f"and {len(lines) - MOST_TOLD} more"] if len(lines) > MOST_TOLD else []
+    if len(lines) == 1:
+        return lines[0]
+    return "; ".join(f"({number}) {line}" for number, line in enumerate([*lines[:MOST_TOLD], *more], 1))
