@@ -45,7 +45,7 @@ FIRST_LOOK, LONGEST_BETWEEN_LOOKS, LOOKS_GROW = 0.5, 5.0, 1.5
 
 # The service says that there is nothing to do. Never taken for success: the ENI is read again.
 ALREADY_SO = {
-    "absent": re.compile(r"InvalidIp\.IpUnassigned"),
+    "absent": re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)"),
     "present": re.compile(r"InvalidIp\.IpAssigned|InvalidPrivateIpAddress\.Duplicated"),
 }
 ADDRESS_IN_TEXT = re.compile(r"[0-9A-Fa-f:.]*[0-9A-Fa-f](?:/\d+)?")

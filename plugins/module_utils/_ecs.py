@@ -32,6 +32,7 @@ SDK_PACKAGE = "alibabacloud-ecs20140526"
 # The largest pages: more is clamped, fewer would cost calls (DescribeNetworkInterfaces, DescribeInstances).
 INTERFACES_PER_PAGE = 500
 INSTANCES_PER_PAGE = 100
+GROUPS_PER_PAGE = 100
 
 # Codes of our own, for when the service gave none.
 CONNECTION_FAILED = "ConnectionFailed"
@@ -158,6 +159,18 @@ class Ecs:
         if len(rows) < (1 if instance_ids is None else len(instance_ids)):
             self._prove_instances_are_readable()
         return rows
+
+    def security_group_ids(self, group_ids: Sequence[str]) -> set[str]:
+        """Those of these security groups that exist (DescribeSecurityGroups, 100 ids a call)."""
+        existing: set[str] = set()
+        for start in range(0, len(group_ids), GROUPS_PER_PAGE):
+            asked = json.dumps(list(group_ids[start : start + GROUPS_PER_PAGE]))
+            request = self._sdk.models.DescribeSecurityGroupsRequest(
+                region_id=self.region, max_results=GROUPS_PER_PAGE, security_group_ids=asked
+            )
+            rows = self._rows("DescribeSecurityGroups", request, "SecurityGroups", "SecurityGroup")
+            existing.update(str(row.get("SecurityGroupId")) for row in rows)
+        return existing
 
     def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:
         """Take addresses of one kind off one ENI. ``not_after`` (``time.monotonic``): PlanAged instead of sending later."""

@@ -130,21 +130,24 @@ def make_instance(record: Record) -> Instance:
     return Instance(instance_id, _text(record, "Status", where), primary_eni_id, others)
 
 
+def list_interfaces(ecs: Ecs, **filters: Any) -> dict[str, Interface]:
+    """All ENIs that the service's own filters let through (by the SDK's names), by id."""
+    # The moment it was sent: what it was held back for before that does not age it.
+    started, held = time.monotonic(), ecs.held
+    records = ecs.network_interfaces(**filters)
+    read_at = started + ecs.held - held
+    return {interface.eni_id: interface for interface in (make_interface(record, read_at) for record in records)}
+
+
 def read_interfaces(ecs: Ecs, eni_ids: Iterable[str]) -> dict[str, Interface]:
     """The ENIs of these ids that exist, by id; 100 ids a call."""
     wanted = list(dict.fromkeys(eni_ids))
     found: dict[str, Interface] = {}
     for start in range(0, len(wanted), IDS_PER_READ):
         asked = wanted[start : start + IDS_PER_READ]
-        # The moment it was sent: what it was held back for before that does not age it.
-        started, held = time.monotonic(), ecs.held
-        records = ecs.network_interfaces(network_interface_id=asked)
-        read_at = started + ecs.held - held
-        for record in records:
-            interface = make_interface(record, read_at)
-            # An answer that was not asked for must never become a target.
-            if interface.eni_id in asked:
-                found[interface.eni_id] = interface
+        interfaces = list_interfaces(ecs, network_interface_id=asked)
+        # An answer that was not asked for must never become a target.
+        found.update((eni_id, interface) for eni_id, interface in interfaces.items() if eni_id in asked)
     return found
 
 

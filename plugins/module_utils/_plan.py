@@ -29,7 +29,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     without,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Instance, Interface
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target, has_tag
 
 # The service's own preconditions (console guide "Unassign secondary private IP addresses").
 ENI_STATES = ("Available", "InUse")
@@ -240,8 +240,8 @@ def _owner_refusal(interface: Interface, request: Request) -> str | None:
     """Whether the ENI belongs to somebody who would miss the address."""
     if interface.service_managed:
         return "the ENI is managed by another cloud service"
-    for key, values in (request.protected_tags or {}).items():
-        if key in interface.tags and (values is None or interface.tags[key] in values):
+    for key, values in request.protected_tags.items():
+        if has_tag(interface.tags, key, values):
             return f"the ENI has the tag {key}={interface.tags[key]} (protected_tags)"
     return None
 

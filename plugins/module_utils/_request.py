@@ -12,14 +12,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, Lists, make_lists, ordered, parse_block
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
+    KIND_BY_NAME,
+    KINDS,
+    PRIVATE_IPV4,
+    Lists,
+    make_lists,
+    ordered,
+    parse_block,
+)
 
 # Ids of the service are a type and letters or digits. Groups made before VPC have 'G' and digits.
 ENI_ID = re.compile(r"eni-[A-Za-z0-9]+")
 INSTANCE_ID = re.compile(r"i-[A-Za-z0-9]+")
+SECURITY_GROUP_ID = re.compile(r"sg-[A-Za-z0-9]+|G[0-9]+")
+VPC_ID = re.compile(r"vpc-[A-Za-z0-9]+")
+VSWITCH_ID = re.compile(r"vsw-[A-Za-z0-9]+")
 
 # ENIs with these tags belong to a container network: an address there is a pod's. None: any value. Source: the
 # tags that the terway and eRDMA controllers set (terway, types/aliyun.go and pkg/aliyun/client/eni_filter.go).
@@ -28,7 +39,7 @@ CONTAINER_NETWORK_TAGS: Mapping[str, tuple[str, ...] | None] = {
     "ack.aliyun.com": None,
 }
 
-ProtectedTags = dict[str, tuple[str, ...] | None]
+Tags = dict[str, tuple[str, ...] | None]  # tag key → the values that count, None for any
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class Request:
     targets: tuple[Target, ...]
     keep: tuple[str, ...] = ()
     allow_eip: bool = False
-    protected_tags: Mapping[str, tuple[str, ...] | None] | None = None
+    protected_tags: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     ignore_missing: bool = False
     max_addresses: int | None = None
     skip_refused: bool = False
@@ -103,20 +114,33 @@ def at_least(params: Mapping[str, Any], least: Mapping[str, int], mistakes: list
             mistakes.append(f"{name}: {params[name]} is too small, it must be {number} or more")
 
 
-def parse_protected_tags(given: Mapping[Any, Any] | None, mistakes: list[str]) -> ProtectedTags:
+def parse_protected_tags(given: Mapping[Any, Any] | None, mistakes: list[str]) -> Tags:
     """The built-in tags and the given ones; only an explicit ``{}`` turns all off."""
     if given == {}:
         return {}
-    tags: ProtectedTags = dict(CONTAINER_NETWORK_TAGS)
+    protected: Tags = dict(CONTAINER_NETWORK_TAGS)
+    for key, values in parse_tags("protected_tags", given, mistakes).items():
+        others = protected.get(key, ())
+        protected[key] = None if values is None or others is None else (*others, *values)
+    return protected
+
+
+def has_tag(tags: Mapping[str, str], key: str, values: tuple[str, ...] | None) -> bool:
+    return key in tags and (values is None or tags[key] in values)
+
+
+def parse_tags(place: str, given: Mapping[Any, Any] | None, mistakes: list[str]) -> Tags:
+    """Tag key → the values that count, None for any."""
+    tags: Tags = {}
     for key, value in (given or {}).items():
         values = value if isinstance(value, list) else [value]
-        if value is None or (key in tags and tags[key] is None):
-            tags[key] = None
+        if value is None:
+            tags[str(key)] = None
         elif values and all(isinstance(one, str) for one in values):
-            tags[key] = (*(tags.get(key) or ()), *values)
+            tags[str(key)] = tuple(values)
         else:
             mistakes.append(
-                f"protected_tags: the value of '{key}' is {value!r}; give a string (numbers quoted), a list of strings, or null for any"
+                f"{place}: the value of '{key}' is {value!r}; give a string (numbers quoted), a list of strings, or null for any"
             )
     return tags
 
@@ -177,3 +201,59 @@ def _parse_target(place: str, entry: Mapping[str, Any], state: str | None, mista
         also = " or all_secondary" if state != "present" else ""
         mistakes.append(f"{whole}no address is named; give one of {', '.join(lists)}{also} (an empty list is nothing to do)")
     return Target(place, eni_id, instance_id, make_lists({name: entries or () for name, entries in lists.items()}), all_secondary)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What ``eni_secondary_ip_info`` was asked for. Of a selector None is not given, and an empty tuple selects nothing."""
+
+    eni_ids: tuple[str, ...] | None
+    instance_ids: tuple[str, ...] | None
+    security_group_ids: tuple[str, ...] | None
+    vpc_id: str | None
+    vswitch_id: str | None
+    tags: Tags
+    status: str | None
+    type: str | None
+    within: tuple[str, ...] | None
+    excluding: tuple[str, ...]
+    private_ip_addresses: tuple[str, ...] | None
+    kinds: tuple[str, ...]
+
+
+SELECTORS = ("eni_ids", "instance_ids", "security_group_ids", "vpc_id", "vswitch_id", "tags", "status", "type")
+
+
+def parse_selection(params: Mapping[str, Any], mistakes: list[str]) -> Selection:
+    """As ``parse_request``, for the info module."""
+
+    def ids(option: str, pattern: re.Pattern[str], example: str) -> tuple[str, ...] | None:
+        texts = texts_or_none(params[option])
+        return (
+            texts
+            if texts is None
+            else tuple(filter(None, (parse_id(option, text, pattern, example, mistakes) for text in dict.fromkeys(texts))))
+        )
+
+    selection = Selection(
+        eni_ids=ids("eni_ids", ENI_ID, "eni-bp1example"),
+        instance_ids=ids("instance_ids", INSTANCE_ID, "i-bp1example"),
+        security_group_ids=ids("security_group_ids", SECURITY_GROUP_ID, "sg-bp1example"),
+        vpc_id=parse_id("vpc_id", params["vpc_id"], VPC_ID, "vpc-bp1example", mistakes),
+        vswitch_id=parse_id("vswitch_id", params["vswitch_id"], VSWITCH_ID, "vsw-bp1example", mistakes),
+        tags=parse_tags("tags", params["tags"], mistakes),
+        status=params["status"],
+        type=params["type"],
+        within=parse_each("within", params["within"], parse_block, mistakes),
+        excluding=parse_each("excluding", params["excluding"], parse_block, mistakes) or (),
+        private_ip_addresses=parse_each("private_ip_addresses", params["private_ip_addresses"], KIND_BY_NAME[PRIVATE_IPV4].parse, mistakes),
+        kinds=tuple(params["kinds"]),
+    )
+    given = [name for name in SELECTORS if getattr(selection, name) not in (None, {})]
+    if not given and not params["whole_region"]:
+        mistakes.append(
+            f"nothing is selected; give one or more of {', '.join(SELECTORS)}, or whole_region=true for every ENI of the region"
+        )
+    if given and params["whole_region"]:
+        mistakes.append(f"whole_region: selects every ENI of the region; leave out {', '.join(given)}")
+    return selection

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ledger → what the module returns. One builder makes before, after, diff and the lists, for check mode and for a run.
+"""Ledger → what the modules return. One builder makes before, after, diff and the lists, for check mode and for a run.
 
 Private to this collection.
 """
@@ -12,10 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Lists, count, every, make_lists
+from ansible.module_utils.basic import missing_required_lib
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import PRIVATE_IPV4, Lists, count, every, make_lists
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Outcome
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import SDK_PACKAGE, EcsError, SdkMissing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import shorten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._select import matching
 
 # What was changed, and what was already so, are called by the state that was asked for.
 DONE = {"absent": "unassigned", "present": "assigned"}
@@ -56,20 +61,54 @@ def build_result(state: str, outcomes: Sequence[Outcome], api_calls: int) -> dic
     return result
 
 
-def build_refusal(mistakes: Sequence[str], state: str = "absent") -> dict[str, Any]:
+def build_refusal(mistakes: Sequence[str]) -> dict[str, Any]:
     """For what stops before any write: all of it in one message, and as a list."""
+    return {"changed": False, "msg": f"Nothing was changed. {_listed(mistakes)}", "errors": list(mistakes)}
+
+
+def build_failure(error: EcsError | SdkMissing) -> dict[str, Any]:
+    """For a call that failed, or could not even be tried, before any write."""
+    if isinstance(error, SdkMissing):
+        return {"changed": False, "msg": f"{missing_required_lib(SDK_PACKAGE)} ({error})"}
+    failure = {"action": error.action, "code": error.code, "message": error.message, "request_id": error.request_id}
+    return {"changed": False, "msg": f"Nothing was changed. {error}", "failure": failure}
+
+
+def build_info(interfaces: Sequence[Interface], missing: Sequence[str], wanted: Selection, api_calls: int) -> dict[str, Any]:
+    """What the info module returns."""
+    matches = {interface.eni_id: matching(interface, wanted) for interface in interfaces}
     return {
-        "msg": "Nothing was changed. " + _listed(mistakes),
-        "errors": list(mistakes),
         "changed": False,
-        DONE.get(state, "unassigned"): [],
+        "interfaces": [_describe(interface) for interface in interfaces],
+        "assignments": [{"eni_id": eni_id, **_as_lists(lists)} for eni_id, lists in matches.items() if count(lists)],
+        "missing": list(missing),
+        "summary": {"interfaces": len(interfaces), "addresses": sum(map(count, matches.values())), "api_calls": api_calls},
     }
 
 
-def build_failure(error: EcsError, api_calls: int) -> dict[str, Any]:
-    """For a call that failed before any write."""
-    failure = {"action": error.action, "code": error.code, "message": error.message, "request_id": error.request_id}
-    return {"msg": f"Nothing was changed. {error}", "failure": failure, "changed": False, "summary": {"api_calls": api_calls}}
+def _describe(interface: Interface) -> dict[str, Any]:
+    details = interface.details
+    return {
+        "eni_id": interface.eni_id,
+        "name": details["NetworkInterfaceName"],
+        "description": details["Description"],
+        "type": interface.type,
+        "status": interface.status,
+        "instance_id": interface.instance_id,
+        "private_ip_address": interface.private_ip_address,
+        **_as_lists(interface.held),
+        PRIVATE_IPV4: [{"address": address, "eip": interface.eips.get(address)} for address in interface.held[PRIVATE_IPV4]],
+        "security_group_ids": list(interface.security_group_ids),
+        "vpc_id": details["VpcId"],
+        "vswitch_id": interface.vswitch_id,
+        "zone_id": details["ZoneId"],
+        "mac_address": details["MacAddress"],
+        "owner_id": details["OwnerId"],
+        "resource_group_id": details["ResourceGroupId"],
+        "creation_time": details["CreationTime"],
+        "service_managed": interface.service_managed,
+        "tags": dict(interface.tags),
+    }
 
 
 def _tell(state: str, outcome: Outcome) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import make_interface, read_instances, read_interfaces
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import list_interfaces, read_instances, read_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Holders, Plan, Seen, guard, is_passing, make_plan
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 
@@ -70,7 +70,4 @@ def _holders(ecs: Ecs, request: Request, plan: Plan) -> dict[str, Holders]:
     if request.state != "present":
         return {}
     vswitches = dict.fromkeys(change.interface.vswitch_id for change in plan.changes if change.interface and count(change.todo))
-    return {
-        vswitch_id: Holders(make_interface(record, time.monotonic()) for record in ecs.network_interfaces(v_switch_id=vswitch_id))
-        for vswitch_id in vswitches
-    }
+    return {vswitch_id: Holders(list_interfaces(ecs, v_switch_id=vswitch_id).values()) for vswitch_id in vswitches}

@@ -374,10 +374,10 @@ failure:
 import os
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import apply, foresee
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import SDK_PACKAGE, Ecs, EcsError, SdkMissing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import objections
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_request
@@ -421,20 +421,16 @@ def main() -> None:
     request = parse_request(module.params, mistakes)
     connection = parse_connection(module.params, os.environ, mistakes)
     if mistakes or connection is None:
-        module.fail_json(**build_refusal(mistakes, request.state))
+        module.fail_json(**build_refusal(mistakes))
     module.no_log_values.update(connection.access_key.secrets())
     try:
         ecs = Ecs(connection)
-    except SdkMissing as error:
-        module.fail_json(msg=missing_required_lib(SDK_PACKAGE), exception=str(error))
-
-    try:
         plan = review(ecs, request, request.targets, patient=True)
-    except EcsError as error:
-        module.fail_json(**build_failure(error, ecs.api_calls))
+    except (SdkMissing, EcsError) as error:
+        module.fail_json(**build_failure(error))
     refusals = objections(plan, request)
     if refusals:
-        module.fail_json(**build_refusal(refusals, request.state))
+        module.fail_json(**build_refusal(refusals))
     outcomes = foresee(plan, request) if module.check_mode else apply(ecs, plan, request, connection.max_concurrency)
     result = build_result(request.state, outcomes, ecs.api_calls)
     (module.fail_json if result.get("failed") else module.exit_json)(**result)

@@ -1,0 +1,289 @@
+#!/usr/bin/python
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: eni_secondary_ip_info
+short_description: List the secondary private IP addresses of Alibaba Cloud ENIs
+version_added: 0.1.0
+author: alicloud_ops maintainers (@alicloud-ops)
+description:
+  - Finds elastic network interfaces (ENIs) by id, instance, security group, network, tags, state or type,
+    and tells their secondary addresses.
+  - Every selector that is given must fit. Within a list, one of its entries must.
+  - What it returns as RV(assignments) is what M(alicloud_ops.network.eni_secondary_ip) takes as
+    O(alicloud_ops.network.eni_secondary_ip#module:assignments).
+options:
+  eni_ids:
+    description: These ENIs. An empty list selects nothing, here and for every list below; empty strings count as not given.
+    type: list
+    elements: str
+  instance_ids:
+    description: The primary ENIs of these instances, as on the Instances page of the console.
+    type: list
+    elements: str
+  security_group_ids:
+    description:
+      - The ENIs in any of these security groups, primary and secondary ones. An ENI in several of them is listed once.
+      - A group in which there is no ENI is looked up, and is in RV(missing) where it does not exist.
+    type: list
+    elements: str
+  vpc_id:
+    description: The ENIs in this VPC.
+    type: str
+  vswitch_id:
+    description: The ENIs in this vSwitch.
+    type: str
+  tags:
+    description:
+      - The ENIs with all of these tags. A value is a string, a list of strings of which one must fit, or null for any value.
+      - Compared here and not by the service, whose own tag filter ends silently at 1,000 resources.
+    type: dict
+  status:
+    description: The ENIs in this state.
+    type: str
+    choices: [Available, Attaching, InUse, Detaching, Deleting]
+  type:
+    description: The ENIs of this type.
+    type: str
+    choices: [Primary, Secondary]
+  whole_region:
+    description: Every ENI of the region. Has to be said where no selector is given.
+    type: bool
+    default: false
+  within:
+    description: For RV(assignments), only addresses that lie wholly inside one of these CIDR blocks.
+    type: list
+    elements: str
+  excluding:
+    description: For RV(assignments), no addresses that overlap one of these addresses or CIDR blocks.
+    type: list
+    elements: str
+  private_ip_addresses:
+    description: For RV(assignments), only these secondary private IPv4 addresses.
+    type: list
+    elements: str
+    aliases: [secondary_private_ip_addresses]
+  kinds:
+    description: For RV(assignments), the kinds of secondary addresses to list.
+    type: list
+    elements: str
+    choices: [private_ip_addresses, ipv4_prefixes, ipv6_addresses, ipv6_prefixes]
+    default: [private_ip_addresses]
+extends_documentation_fragment:
+  - alicloud_ops.network.connection
+  - alicloud_ops.network.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is changed, in check mode or without.
+  diff_mode:
+    support: N/A
+    details: Nothing is changed.
+  idempotent:
+    support: full
+seealso:
+  - module: alicloud_ops.network.eni_secondary_ip
+notes:
+  - RAM actions needed are C(ecs:DescribeNetworkInterfaces); C(ecs:DescribeInstances) for O(instance_ids) and O(security_group_ids);
+    C(ecs:DescribeSecurityGroups) for groups in which there is no ENI.
+"""
+
+EXAMPLES = r"""
+- name: Who holds which secondary address in a security group
+  alicloud_ops.network.eni_secondary_ip_info:
+    security_group_ids: [sg-bp1example]
+  register: group
+
+- name: Unassign those of them that lie in one subnet
+  alicloud_ops.network.eni_secondary_ip:
+    state: absent
+    assignments: "{{ group.assignments }}"
+    keep: [192.168.0.0/25]
+
+- name: Prefixes and addresses of the ENIs with a tag, but not of one address block
+  alicloud_ops.network.eni_secondary_ip_info:
+    tags:
+      team: web
+    kinds: [private_ip_addresses, ipv4_prefixes]
+    excluding: [192.168.1.0/24]
+
+- name: Who holds this address
+  # ansible localhost -m alicloud_ops.network.eni_secondary_ip_info -a 'whole_region=true private_ip_addresses=192.168.0.10'
+  alicloud_ops.network.eni_secondary_ip_info:
+    whole_region: true
+    private_ip_addresses: [192.168.0.10]
+"""
+
+RETURN = r"""
+interfaces:
+  description: All selected ENIs, by id, whether or not an address of theirs matches.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    eni_id:
+      description: The ENI.
+      type: str
+      sample: eni-bp1example
+    name:
+      description: Its name.
+      type: str
+      sample: web-1
+    description:
+      description: Its description.
+      type: str
+      sample: ""
+    type:
+      description: V(Primary) or V(Secondary); others are known to occur.
+      type: str
+      sample: Secondary
+    status:
+      description: Its state.
+      type: str
+      sample: InUse
+    instance_id:
+      description: The instance it is attached to, or null.
+      type: str
+      sample: i-bp1example
+    private_ip_address:
+      description: Its primary private address.
+      type: str
+      sample: 192.168.0.5
+    private_ip_addresses:
+      description: Its secondary private IPv4 addresses, each with the EIP that is bound to it, or null.
+      type: list
+      elements: dict
+      sample: [{address: 192.168.0.10, eip: null}, {address: 192.168.0.30, eip: 203.0.113.30}]
+    ipv4_prefixes:
+      description: Its IPv4 prefixes.
+      type: list
+      elements: str
+      sample: []
+    ipv6_addresses:
+      description: Its secondary IPv6 addresses.
+      type: list
+      elements: str
+      sample: []
+    ipv6_prefixes:
+      description: Its IPv6 prefixes.
+      type: list
+      elements: str
+      sample: []
+    security_group_ids:
+      description: Its security groups.
+      type: list
+      elements: str
+      sample: [sg-bp1example]
+    vpc_id:
+      description: Its VPC.
+      type: str
+      sample: vpc-bp1example
+    vswitch_id:
+      description: Its vSwitch.
+      type: str
+      sample: vsw-bp1example
+    zone_id:
+      description: Its zone.
+      type: str
+      sample: cn-hangzhou-h
+    mac_address:
+      description: Its MAC address.
+      type: str
+      sample: "00:16:3e:00:00:01"
+    owner_id:
+      description: The account that it belongs to.
+      type: str
+      sample: "123456789012****"
+    resource_group_id:
+      description: Its resource group.
+      type: str
+      sample: ""
+    creation_time:
+      description: When it was made, in UTC.
+      type: str
+      sample: "2026-01-01T00:00:00Z"
+    service_managed:
+      description: Whether another cloud service manages it.
+      type: bool
+      sample: false
+    tags:
+      description: Its tags.
+      type: dict
+      sample: {team: web}
+assignments:
+  description: The matching addresses, only of ENIs that have one, ready for M(alicloud_ops.network.eni_secondary_ip).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - eni_id: eni-bp1example
+      private_ip_addresses: [192.168.0.10, 192.168.0.30]
+      ipv4_prefixes: []
+      ipv6_addresses: []
+      ipv6_prefixes: []
+missing:
+  description: Ids of ENIs, instances and security groups that were named and do not exist.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+summary:
+  description: How many ENIs were selected, how many addresses match, and how many requests it took.
+  returned: success
+  type: dict
+  sample: {interfaces: 1, addresses: 2, api_calls: 2}
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, EcsError, SdkMissing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_selection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_info, build_refusal
+from ansible_collections.alicloud_ops.network.plugins.module_utils._select import select
+
+
+def main() -> None:
+    texts = {"type": "list", "elements": "str"}
+    module = AnsibleModule(
+        argument_spec={
+            "eni_ids": texts,
+            "instance_ids": texts,
+            "security_group_ids": texts,
+            "vpc_id": {"type": "str"},
+            "vswitch_id": {"type": "str"},
+            "tags": {"type": "dict"},
+            "status": {"type": "str", "choices": ["Available", "Attaching", "InUse", "Detaching", "Deleting"]},
+            "type": {"type": "str", "choices": ["Primary", "Secondary"]},
+            "whole_region": {"type": "bool", "default": False},
+            "within": texts,
+            "excluding": texts,
+            "private_ip_addresses": {**texts, "aliases": ["secondary_private_ip_addresses"]},
+            "kinds": {**texts, "choices": list(KIND_BY_NAME), "default": [PRIVATE_IPV4]},
+            **connection_spec(),
+        },
+        supports_check_mode=True,
+    )
+    mistakes: list[str] = []
+    wanted = parse_selection(module.params, mistakes)
+    connection = parse_connection(module.params, os.environ, mistakes)
+    if mistakes or connection is None:
+        module.fail_json(**build_refusal(mistakes))
+    module.no_log_values.update(connection.access_key.secrets())
+    try:
+        ecs = Ecs(connection)
+        interfaces, missing = select(ecs, wanted)
+    except (SdkMissing, EcsError) as error:
+        module.fail_json(**build_failure(error))
+    module.exit_json(**build_info(interfaces, missing, wanted, ecs.api_calls))
+
+
+if __name__ == "__main__":
+    main()
