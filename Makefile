@@ -66,8 +66,11 @@ sanity: .venv  ## ansible-test sanity, without exceptions
 		--python $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') $(ARGS)
 
 .PHONY: docs
-docs: collection .venv/docs.stamp  ## the documentation as HTML, in build/docs
-	$(BIN)/antsibull-docs sphinx-init --use-current --squash-hierarchy --dest-dir build/docs alicloud_ops.network
+docs: collection .venv/docs.stamp  ## the documentation as HTML, build/docs/build/html/index.html
+	@rm -rf build/docs && mkdir -p build && mkdir -m 755 build/docs
+	@$(BIN)/antsibull-docs sphinx-init --use-current --squash-hierarchy --lenient --title alicloud_ops.network \
+		--project alicloud_ops.network --copyright 'alicloud_ops maintainers' --dest-dir build/docs alicloud_ops.network >/dev/null
+	build/docs/build.sh
 
 .PHONY: build
 build: .venv  ## the tarball for Galaxy, in build/
