@@ -1,0 +1,35 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running a module of this collection inside the test's own process: real argument spec, real SDK, real HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+from unittest import mock
+
+from ansible.module_utils.testing import patch_module_args
+
+
+def run_module(
+    name: str, arguments: Mapping[str, Any], environment: Mapping[str, str], *, check: bool = False, diff: bool = False
+) -> dict[str, Any]:
+    """What the module returns. The environment is exactly ``environment``, but for PATH and HOME where it has none."""
+    main = importlib.import_module(f"ansible_collections.alicloud_ops.network.plugins.modules.{name}").main
+    kept = {variable: os.environ[variable] for variable in ("PATH", "HOME", "SSL_CERT_FILE") if variable in os.environ}
+    output = io.StringIO()
+    with (
+        mock.patch.dict(os.environ, {**kept, **environment}, clear=True),
+        patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": diff}),
+        contextlib.redirect_stdout(output),
+        contextlib.suppress(SystemExit),
+    ):
+        main()
+    return json.loads(output.getvalue())
