@@ -83,16 +83,14 @@ class EcsError(Exception):
         super().__init__(action, code, message, request_id)
         self.action = action
         self.code = code
-        self.message = message
+        self.message = f"{message} (the RAM action it takes is ecs:{action})" if DENIED.match(code) else message
         self.request_id = request_id
         self.uncertain = uncertain
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        told = f"{self.action} failed with {self.code}: {self.message}"
-        if DENIED.match(self.code):
-            told += f" (the RAM action it takes is ecs:{self.action})"
-        return told + (f" [request id {self.request_id}]" if self.request_id else "")
+        request_id = f" [request id {self.request_id}]" if self.request_id else ""
+        return f"{self.action} failed with {self.code}: {self.message}{request_id}"
 
     @property
     def throttled(self) -> bool:
@@ -118,7 +116,8 @@ class Ecs:
         self._may_read_instances = False
         _mute_sdk()
         _bypass_proxy(connection)
-        self._client = self._sdk.Client(
+        self._replies = threading.local()
+        self._client = _with_raw_replies(self._sdk.Client, self._replies)(
             self._sdk.Config(
                 access_key_id=connection.access_key.access_key_id,
                 access_key_secret=connection.access_key.access_key_secret,
@@ -204,8 +203,9 @@ class Ecs:
         tokens: set[str] = set()
         while True:
             reply = self._send(action, request)
-            rows = (reply.get(outer) or {}).get(inner)
-            if rows is None:
+            wrapper = reply.get(outer)
+            rows = wrapper.get(inner) if isinstance(wrapper, dict) else None
+            if not isinstance(rows, list):
                 raise EcsError(action, UNREADABLE_REPLY, f"the reply has no {outer}.{inner}", reply.get("RequestId"))
             yield from rows
             token = reply.get("NextToken")
@@ -246,11 +246,9 @@ class Ecs:
         error: EcsError | None = None
         reply: dict[str, Any] = {}
         try:
-            method = getattr(self._client, f"{_snake(action)}_with_options")
-            body = method(request, self._runtime).body
-            # The SDK swallows what its models can't take and leaves no body at all.
-            reply = body.to_map() if body is not None else {}
-            if not reply.get("RequestId"):
+            getattr(self._client, f"{_snake(action)}_with_options")(request, self._runtime)
+            reply = self._replies.body
+            if not isinstance(reply, dict) or not reply.get("RequestId"):
                 error = EcsError(action, UNREADABLE_REPLY, "the reply is not of the shape that the API documents", uncertain=True)
         except Exception as failure:  # the SDK wraps whatever happens, its own mistakes included
             error = self._explain(action, failure)
@@ -327,6 +325,20 @@ def _import_sdk() -> SimpleNamespace:
         RuntimeOptions=RuntimeOptions,
         models=models,
     )
+
+
+def _with_raw_replies(client: type, replies: threading.local) -> type:
+    """The typed client, keeping the reply as it came. The SDK's models drop without a word what does not fit them, and
+    take an object for an empty list, where an ENI would look as if it held nothing and had no tags."""
+
+    class Client(client):
+        def call_api(self, *arguments: Any) -> dict[str, Any]:
+            replies.body = None
+            reply = super().call_api(*arguments)
+            replies.body = reply.get("body")
+            return reply
+
+    return Client
 
 
 def _mute_sdk() -> None:

@@ -50,7 +50,7 @@ def build_result(state: str, outcomes: Sequence[Outcome], api_calls: int) -> dic
             "failed": sum(_count_failed(outcome) for outcome in outcomes),
             "api_calls": api_calls,
         },
-        "diff": {side: {_name(interface): interface[side] for interface in changed} for side in ("before", "after")},
+        "diff": {side: "".join(_lines(interface, side) for interface in changed) for side in ("before", "after")},
     }
     if failures:
         result["failed"] = True
@@ -129,6 +129,11 @@ def _tell(state: str, outcome: Outcome) -> dict[str, Any]:
             for failure in outcome.failed
         ],
     }
+
+
+def _lines(interface: Mapping[str, Any], side: str) -> str:
+    """One line an address, each with its ENI, so that a diff of many reads well."""
+    return "".join(f"{_name(interface)} {address}\n" for addresses in interface[side].values() for address in addresses)
 
 
 def _as_lists(lists: Lists) -> dict[str, list[str]]:

@@ -338,22 +338,12 @@ summary:
   type: dict
   sample: {interfaces: 1, addresses: 2, unassigned: 2, absent: 0, skipped: 0, failed: 0, api_calls: 3}
 diff:
-  description: The secondary addresses of the ENIs that change, before and after.
+  description: All secondary addresses of the ENIs that change, before and after, one a line with its ENI.
   returned: when the plan could be made
   type: dict
   sample:
-    before:
-      eni-bp1example:
-        private_ip_addresses: [192.168.0.10, 192.168.0.11, 192.168.0.12]
-        ipv4_prefixes: []
-        ipv6_addresses: []
-        ipv6_prefixes: []
-    after:
-      eni-bp1example:
-        private_ip_addresses: [192.168.0.12]
-        ipv4_prefixes: []
-        ipv6_addresses: []
-        ipv6_prefixes: []
+    before: "eni-bp1example 192.168.0.10\neni-bp1example 192.168.0.11\neni-bp1example 192.168.0.12\n"
+    after: "eni-bp1example 192.168.0.12\n"
 errors:
   description: Every mistake and every refusal, one each. Nothing was changed.
   returned: when the request is refused
