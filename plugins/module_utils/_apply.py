@@ -136,6 +136,7 @@ class _Run:
         self._ecs = ecs
         self._request = request
         self._max_concurrency = max_concurrency
+        self._end: EcsError | None = None  # why nothing more is tried
 
     def carry_out(self, outcomes: Sequence[Outcome]) -> None:
         """Writers run in a pool; this thread feeds them, renews what aged before its turn, and reads back in batches."""
@@ -163,8 +164,10 @@ class _Run:
     def _write_all(self, outcome: Outcome) -> Outcome:
         try:
             attempts = _Attempts(self._ecs)
-            while chunk := _next_call(outcome.todo):
+            while self._end is None and (chunk := _next_call(outcome.todo)):
                 self._write_once(outcome, chunk, attempts)
+            if self._end:
+                outcome.fail(outcome.todo, self._end.code, f"not tried, because of {self._end}", self._end.request_id)
         except Exception as error:  # a defect of ours must not take the ledger of all other ENIs with it
             outcome.fail(outcome.todo, "Unexpected", f"{type(error).__name__} in the module; please report it")
         return outcome
@@ -183,6 +186,8 @@ class _Run:
             else:
                 self._renew([outcome])
         except EcsError as error:
+            if self._ecs.ends_all(error):
+                self._end = error
             already_so = ALREADY_SO[self._request.state].match(error.code)
             if not error.uncertain and not already_so:
                 outcome.fail(chunk, error.code, error.message, error.request_id)
@@ -234,6 +239,8 @@ class _Run:
         try:
             plan = review(self._ecs, self._request, [Target("", outcome.eni_id, None, outcome.todo) for outcome in outcomes], patient=False)
         except EcsError as error:
+            if self._ecs.ends_all(error):
+                self._end = error
             for outcome in outcomes:
                 outcome.fail(outcome.todo, error.code, error.message, error.request_id)
             return

@@ -43,6 +43,7 @@ THROTTLED = re.compile(r"Throttling|Rejected\.Throttling")
 CONFLICT = re.compile(r"Operation\.?Conflict|InvalidOperation\.Conflict")
 PASSING = re.compile(r"InternalError|ServiceUnavailable|UnknownError")
 DENIED = re.compile(r"Forbidden|NoPermission")
+BAD_CREDENTIAL = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSecurityToken|SignatureDoesNotMatch|InvalidCredentials")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 # An endpoint that has never answered is more likely mistyped than busy: then trying ends sooner than retry_timeout.
@@ -112,7 +113,7 @@ class Ecs:
         self._pacer = Pacer(connection.calls_per_minute, connection.max_concurrency)
         self._count = threading.Lock()
         self.api_calls = 0
-        self._answered = False
+        self._answered_at: float | None = None
         self._may_read_instances = False
         _mute_sdk()
         _bypass_proxy(connection)
@@ -139,6 +140,11 @@ class Ecs:
     @property
     def retry_timeout(self) -> float:
         return self._connection.retry_timeout
+
+    def ends_all(self, error: EcsError) -> bool:
+        """Whether no later call is likely to fare better: the credential no longer counts, or nothing answers any more."""
+        silent = time.monotonic() - (self._answered_at or 0)
+        return bool(BAD_CREDENTIAL.match(error.code)) or (error.code == CONNECTION_FAILED and silent >= self.retry_timeout)
 
     @property
     def region(self) -> str:
@@ -230,7 +236,7 @@ class Ecs:
             if error is None:
                 return reply
             patience = self.retry_timeout
-            if not self._answered:
+            if self._answered_at is None:
                 patience = min(patience, FIRST_CONTACT_SECONDS)
             left = started + patience - time.monotonic()
             if left <= 0 or not error.may_be_sent_again(is_write=not_after is not None):
@@ -258,7 +264,7 @@ class Ecs:
             else:
                 self._pacer.passed()
         if error is None or error.code not in (CONNECTION_FAILED, UNREADABLE_REPLY):
-            self._answered = True
+            self._answered_at = time.monotonic()
         return reply, error
 
     def _explain(self, action: str, failure: Exception) -> EcsError:

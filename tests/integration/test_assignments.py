@@ -152,6 +152,45 @@ class TestManyTargets:
         assert result["interfaces"][1]["failed"][0]["request_id"]
         assert "1 of 2 addresses failed, 1 were unassigned" in result["msg"]
 
+    def test_when_the_credential_stops_counting_nothing_more_is_tried(self, module: Module) -> None:
+        module.emulator.reset(seed=many(200))
+        module.emulator.faults(
+            [
+                {
+                    "action": "UnassignPrivateIpAddresses",
+                    "kind": "error",
+                    "code": "InvalidSecurityToken.Expired",
+                    "status": 400,
+                    "nth": 20,
+                    "times": 999,
+                }
+            ]
+        )
+        enis = sorted(module.emulator.state()["interfaces"])
+        result = module(assignments=[{"eni_id": eni_id, "all_secondary": True} for eni_id in enis])
+
+        done = result["summary"]["unassigned"]
+        assert done == 19 * 3
+        assert result["summary"]["failed"] == 600 - done
+        assert len(module.writes()) < 40
+        assert (
+            "not tried, because of UnassignPrivateIpAddresses failed with InvalidSecurityToken.Expired"
+            in result["interfaces"][-1]["failed"][0]["message"]
+        )
+
+    def test_when_nothing_answers_any_more_nothing_more_is_tried(self, module: Module) -> None:
+        module.emulator.reset(seed=many(200))
+        module.emulator.faults([{"action": "*", "kind": "reset_before", "nth": 30, "times": 9999}])
+        enis = sorted(module.emulator.state()["interfaces"])
+        result = module(assignments=[{"eni_id": eni_id, "all_secondary": True} for eni_id in enis], retry_timeout=1)
+
+        assert result["failed"] is True
+        assert {failed["code"] for interface in result["interfaces"] for failed in interface["failed"]} == {
+            "ConnectionFailed",
+            "NotVerified",
+        }
+        assert len(module.emulator.calls()) < 150
+
     @pytest.mark.parametrize("batch", ["atomic", "partial", "lenient"])
     @pytest.mark.parametrize("message", ["named", "bare"])
     def test_what_others_take_meanwhile_is_told_truly_whatever_a_batch_does(self, module: Module, batch: str, message: str) -> None:
