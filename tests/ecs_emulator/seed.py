@@ -277,7 +277,7 @@ class Builder:
         addresses = fields.texts("private_ip_addresses")
         ipv6_addresses = tuple(self._ipv6(fields, address) for address in fields.texts("ipv6_addresses"))
         primary_ipv6 = fields.text("primary_ipv6_address")
-        ipv4_prefixes, ipv6_prefixes = fields.texts("ipv4_prefixes"), fields.texts("ipv6_prefixes")
+        ipv4_prefixes, ipv6_prefixes = (tuple(map(_canonical, fields.texts(name))) for name in ("ipv4_prefixes", "ipv6_prefixes"))
         eips = fields.labels("eips")
         tags, name, description = fields.labels("tags"), fields.text("name"), fields.text("description")
         resource_group_id = fields.text("resource_group_id")
@@ -429,7 +429,7 @@ class Builder:
             fields.wrong("", str(error))
             return
         network = interface.vswitch.cidr if parsed.version == 4 else interface.vswitch.ipv6_cidr
-        if parsed.prefixlen != mask or str(parsed) != prefix or network is None or not parsed.subnet_of(network):  # type: ignore[arg-type]
+        if parsed.prefixlen != mask or network is None or not parsed.subnet_of(network):  # type: ignore[arg-type]
             fields.wrong("", f"{prefix} is not a /{mask} of {interface.vswitch.vswitch_id}")
         elif not self.world.prefix_is_free(interface.vswitch, parsed):
             fields.wrong("", f"{prefix} is in use already")
@@ -450,3 +450,11 @@ class Builder:
         except ValueError as error:
             fields.wrong(name, str(error))
             return None
+
+
+def _canonical(prefix: str) -> str:
+    """As the API writes it; what is no network stays as it is, to be refused later."""
+    try:
+        return str(ipaddress.ip_network(prefix))
+    except ValueError:
+        return prefix

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import ipaddress
@@ -146,7 +147,7 @@ def loopback(host: str) -> str:
             return address
     except ValueError:
         pass
-    raise ValueError(f"{host!r} is not a loopback address")
+    raise argparse.ArgumentTypeError(f"{host!r} is not a loopback address")
 
 
 async def serve(server: Server, host: str, port: int, stop: asyncio.Event) -> None:

@@ -32,7 +32,7 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "group_filter",
         ("secondary", "all"),
-        "DescribeNetworkInterfaces(SecurityGroupId) is documented for secondary ENIs only; that primary ones are really left out is not proven.",
+        "DescribeNetworkInterfaces(SecurityGroupId) is documented for secondary ENIs only; that it leaves out primary ones is not proven.",
     ),
     Switch(
         "eip",

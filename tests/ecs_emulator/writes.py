@@ -101,12 +101,12 @@ def _unassign(context: Context, family: Family) -> dict[str, Any]:
         prefixes.extend(_prefixes(context, family))
         if addresses and prefixes and switches["mixed"] == "refuse":
             raise refusal("InvalidParameter.Conflict", f"{family.addresses}, {family.prefixes}")
-        twice = _repeated(addresses)
+        twice = _repeated([*addresses, *map(str, prefixes)])
         if twice and (family.version == 6 or switches["duplicates"] == "refuse"):
             raise refusal("InvalidIp.IpRepeated", twice)
 
     interface = _in_order(context, read_parameters, lambda: _changeable(context, eni_id, region))
-    wanted = list(dict.fromkeys(addresses))
+    wanted, wanted_prefixes = list(dict.fromkeys(addresses)), list(dict.fromkeys(map(str, prefixes)))
     assigned = [address for address in wanted if address in getattr(interface, family.kind)]
     missing = [address for address in wanted if address not in assigned]
     refusals: list[Callable[[], None]] = [
@@ -116,10 +116,10 @@ def _unassign(context: Context, family: Family) -> dict[str, Any]:
     for check in refusals if switches["validation_order"] == "interface_first" else reversed(refusals):
         check()
     held = getattr(interface, family.prefix_kind)
-    unknown = [str(prefix) for prefix in prefixes if str(prefix) not in held]
+    unknown = [prefix for prefix in wanted_prefixes if prefix not in held]
     if unknown:
         raise refusal(switches["prefix_unassigned"], unknown[0])
-    _take(context, interface, family, assigned, [str(prefix) for prefix in prefixes])
+    _take(context, interface, family, assigned, wanted_prefixes)
     return {}
 
 
