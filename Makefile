@@ -1,4 +1,4 @@
-# What a contributor runs; `make` alone lists it. All that is made stays in folders that git ignores: no HOME, no system.
+# What a contributor runs; `make` alone lists it. All that is made stays in folders that git ignores: nothing is installed elsewhere.
 # `make test ARGS='-k word'`: ARGS goes to the tool that the target runs.
 
 # The newest Python that really runs (a version manager's shim may not) and can make virtual environments.
