@@ -165,16 +165,17 @@ class Ecs:
             self._prove_instances_are_readable()
         return rows
 
+    def security_groups(self, **filters: Any) -> list[Record]:
+        """All rows of DescribeSecurityGroups; filters by the SDK's names."""
+        request = self._sdk.models.DescribeSecurityGroupsRequest(region_id=self.region, max_results=GROUPS_PER_PAGE, **filters)
+        return list(self._rows("DescribeSecurityGroups", request, "SecurityGroups", "SecurityGroup"))
+
     def security_group_ids(self, group_ids: Sequence[str]) -> set[str]:
-        """Those of these security groups that exist (DescribeSecurityGroups, 100 ids a call)."""
+        """Those of these security groups that exist (100 ids a call)."""
         existing: set[str] = set()
         for start in range(0, len(group_ids), GROUPS_PER_PAGE):
             asked = json.dumps(list(group_ids[start : start + GROUPS_PER_PAGE]))
-            request = self._sdk.models.DescribeSecurityGroupsRequest(
-                region_id=self.region, max_results=GROUPS_PER_PAGE, security_group_ids=asked
-            )
-            rows = self._rows("DescribeSecurityGroups", request, "SecurityGroups", "SecurityGroup")
-            existing.update(str(row.get("SecurityGroupId")) for row in rows)
+            existing.update(str(row.get("SecurityGroupId")) for row in self.security_groups(security_group_ids=asked))
         return existing
 
     def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:

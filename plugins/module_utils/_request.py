@@ -210,6 +210,8 @@ class Selection:
     eni_ids: tuple[str, ...] | None
     instance_ids: tuple[str, ...] | None
     security_group_ids: tuple[str, ...] | None
+    security_group_names: tuple[str, ...] | None
+    security_group_tags: Tags
     vpc_id: str | None
     vswitch_id: str | None
     tags: Tags
@@ -221,7 +223,18 @@ class Selection:
     kinds: tuple[str, ...]
 
 
-SELECTORS = ("eni_ids", "instance_ids", "security_group_ids", "vpc_id", "vswitch_id", "tags", "status", "type")
+SELECTORS = (
+    "eni_ids",
+    "instance_ids",
+    "security_group_ids",
+    "security_group_names",
+    "security_group_tags",
+    "vpc_id",
+    "vswitch_id",
+    "tags",
+    "status",
+    "type",
+)
 
 
 def parse_selection(params: Mapping[str, Any], mistakes: list[str]) -> Selection:
@@ -235,10 +248,13 @@ def parse_selection(params: Mapping[str, Any], mistakes: list[str]) -> Selection
             else tuple(filter(None, (parse_id(option, text, pattern, example, mistakes) for text in dict.fromkeys(texts))))
         )
 
+    names = texts_or_none(params["security_group_names"])
     selection = Selection(
         eni_ids=ids("eni_ids", ENI_ID, "eni-bp1example"),
         instance_ids=ids("instance_ids", INSTANCE_ID, "i-bp1example"),
         security_group_ids=ids("security_group_ids", SECURITY_GROUP_ID, "sg-bp1example"),
+        security_group_names=names if names is None else tuple(dict.fromkeys(names)),
+        security_group_tags=parse_tags("security_group_tags", params["security_group_tags"], mistakes),
         vpc_id=parse_id("vpc_id", params["vpc_id"], VPC_ID, "vpc-bp1example", mistakes),
         vswitch_id=parse_id("vswitch_id", params["vswitch_id"], VSWITCH_ID, "vsw-bp1example", mistakes),
         tags=parse_tags("tags", params["tags"], mistakes),

@@ -10,11 +10,11 @@ again on each ENI, and tags only here, because the service's tag filter ends sil
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Lists, as_network, make_lists, overlaps
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
     Interface,
     list_interfaces,
@@ -25,11 +25,19 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces i
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection, has_tag
 
 
-def select(ecs: Ecs, wanted: Selection) -> tuple[list[Interface], list[str]]:
-    """The ENIs that every given selector fits, by id, and the ids that were named but do not exist."""
-    if () in (wanted.eni_ids, wanted.instance_ids, wanted.security_group_ids):
-        return [], []
+class Found(NamedTuple):
+    """The ENIs that every given selector fits, by id; what was named but does not exist; and the groups found by name or tag."""
+
+    interfaces: list[Interface]
+    missing: list[str]
+    security_groups: dict[str, str]  # id → name
+
+
+def select(ecs: Ecs, wanted: Selection) -> Found:
+    if () in (wanted.eni_ids, wanted.instance_ids, wanted.security_group_ids, wanted.security_group_names):
+        return Found([], [], {})
     missing: list[str] = []
+    groups, group_sets = _look_up_groups(ecs, wanted, missing)
     narrowed = {"vpc_id": wanted.vpc_id, "v_switch_id": wanted.vswitch_id, "status": wanted.status}
     filters = {name: value for name, value in narrowed.items() if value}
     if wanted.eni_ids is not None:
@@ -39,15 +47,16 @@ def select(ecs: Ecs, wanted: Selection) -> tuple[list[Interface], list[str]]:
         instances = read_instances(ecs, wanted.instance_ids)
         missing += [instance_id for instance_id in wanted.instance_ids if instance_id not in instances]
         found = read_interfaces(ecs, filter(None, (instance.primary_eni_id for instance in instances.values())))
-    elif wanted.security_group_ids is not None:
+    elif group_sets:
         found = {}
-        for group_id in wanted.security_group_ids:
+        for group_id in group_sets[0]:
             found.update(_in_group(ecs, group_id, wanted, filters, known=found))
         in_use = {group_id for interface in found.values() for group_id in interface.security_group_ids}
-        missing += _unknown_groups(ecs, [group_id for group_id in wanted.security_group_ids if group_id not in in_use])
+        missing += _unknown_groups(ecs, [group_id for group_id in wanted.security_group_ids or () if group_id not in in_use])
     else:
         found = list_interfaces(ecs, **filters, **({"type": wanted.type} if wanted.type else {}))
-    return [interface for _eni_id, interface in sorted(found.items()) if _fits(interface, wanted)], missing
+    fitting = [interface for _eni_id, interface in sorted(found.items()) if _fits(interface, wanted, group_sets)]
+    return Found(fitting, missing, groups)
 
 
 def matching(interface: Interface, wanted: Selection) -> Lists:
@@ -66,6 +75,39 @@ def _matches(address: str, wanted: Selection) -> bool:
 def _lies_in(address: str, block: str) -> bool:
     inner, outer = as_network(address), as_network(block)
     return inner.version == outer.version and inner.subnet_of(outer)
+
+
+def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[dict[str, str], list[tuple[str, ...]]]:
+    """The groups found by name or tag, and for each way of naming groups that was used, the ids that it comes to."""
+    groups: dict[str, str] = {}
+    group_sets = [] if wanted.security_group_ids is None else [wanted.security_group_ids]
+    if wanted.security_group_names is not None:
+        named: dict[str, str] = {}
+        for name in wanted.security_group_names:
+            # Compared here again: the service may take a name for a pattern.
+            of_name = {
+                _id(row): name for row in ecs.security_groups(security_group_name=name) if str(row.get("SecurityGroupName") or "") == name
+            }
+            missing += [] if of_name else [name]
+            named |= of_name
+        groups |= named
+        group_sets.append(tuple(named))
+    if wanted.security_group_tags:
+        tagged = {_id(row): str(row.get("SecurityGroupName") or "") for row in ecs.security_groups() if _is_tagged(row, wanted)}
+        groups |= tagged
+        group_sets.append(tuple(tagged))
+    return groups, group_sets
+
+
+def _id(row: Record) -> str:
+    return str(row.get("SecurityGroupId"))
+
+
+def _is_tagged(row: Record, wanted: Selection) -> bool:
+    wrapper = row.get("Tags")
+    tags = wrapper.get("Tag") if isinstance(wrapper, Mapping) else None
+    held = {str(tag.get("TagKey")): str(tag.get("TagValue") or "") for tag in tags or () if isinstance(tag, Mapping)}
+    return all(has_tag(held, key, values) for key, values in wanted.security_group_tags.items())
 
 
 def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any], known: Iterable[str]) -> dict[str, Interface]:
@@ -87,11 +129,11 @@ def _unknown_groups(ecs: Ecs, group_ids: list[str]) -> list[str]:
     return [group_id for group_id in group_ids if group_id not in existing]
 
 
-def _fits(interface: Interface, wanted: Selection) -> bool:
+def _fits(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[str, ...]]) -> bool:
     """Every selector, on the ENI itself."""
     return (
         (wanted.instance_ids is None or (interface.is_primary and interface.instance_id in wanted.instance_ids))
-        and (wanted.security_group_ids is None or not set(wanted.security_group_ids).isdisjoint(interface.security_group_ids))
+        and not any(set(group_ids).isdisjoint(interface.security_group_ids) for group_ids in group_sets)
         and (wanted.vpc_id is None or interface.details["VpcId"] == wanted.vpc_id)
         and (wanted.vswitch_id is None or interface.vswitch_id == wanted.vswitch_id)
         and (wanted.status is None or interface.status == wanted.status)

@@ -31,6 +31,15 @@ options:
       - A group in which there is no ENI is looked up, and is in RV(missing) where it does not exist.
     type: list
     elements: str
+  security_group_names:
+    description:
+      - The ENIs in any of the security groups with these names, which may be more groups than names. Compared as a whole and with case.
+      - A name that no group has is in RV(missing).
+    type: list
+    elements: str
+  security_group_tags:
+    description: The ENIs in any of the security groups with all of these tags. Written and compared as O(tags).
+    type: dict
   vpc_id:
     description: The ENIs in this VPC.
     type: str
@@ -88,8 +97,8 @@ attributes:
 seealso:
   - module: alicloud_ops.network.eni_secondary_ip
 notes:
-  - RAM actions needed are C(ecs:DescribeNetworkInterfaces); C(ecs:DescribeInstances) for O(instance_ids) and O(security_group_ids);
-    C(ecs:DescribeSecurityGroups) for groups in which there is no ENI.
+  - RAM actions needed are C(ecs:DescribeNetworkInterfaces); C(ecs:DescribeInstances) for O(instance_ids) and security groups;
+    C(ecs:DescribeSecurityGroups) for O(security_group_names), O(security_group_tags), and groups in which there is no ENI.
 """
 
 EXAMPLES = r"""
@@ -97,6 +106,11 @@ EXAMPLES = r"""
   alicloud_ops.network.eni_secondary_ip_info:
     security_group_ids: [sg-bp1example]
   register: group
+
+- name: The same for all groups with a tag, whatever their ids
+  alicloud_ops.network.eni_secondary_ip_info:
+    security_group_tags:
+      team: [web, shop]
 
 - name: Unassign those of them that lie in one subnet
   alicloud_ops.network.eni_secondary_ip:
@@ -226,11 +240,21 @@ assignments:
       ipv6_addresses: []
       ipv6_prefixes: []
 missing:
-  description: Ids of ENIs, instances and security groups that were named and do not exist.
+  description: Ids of ENIs, instances and security groups, and names of security groups, that were named and do not exist.
   returned: success
   type: list
   elements: str
   sample: []
+region:
+  description: The region that was read.
+  returned: success
+  type: str
+  sample: cn-hangzhou
+security_groups:
+  description: The names of the security groups that were found by O(security_group_names) and O(security_group_tags), by id.
+  returned: success
+  type: dict
+  sample: {sg-bp1example: web}
 summary:
   description: How many ENIs were selected, how many addresses match, and how many requests it took.
   returned: success
@@ -257,6 +281,8 @@ def main() -> None:
             "eni_ids": texts,
             "instance_ids": texts,
             "security_group_ids": texts,
+            "security_group_names": texts,
+            "security_group_tags": {"type": "dict"},
             "vpc_id": {"type": "str"},
             "vswitch_id": {"type": "str"},
             "tags": {"type": "dict"},
@@ -279,10 +305,14 @@ def main() -> None:
     module.no_log_values.update(connection.access_key.secrets())
     try:
         ecs = Ecs(connection)
-        interfaces, missing = select(ecs, wanted)
+        found = select(ecs, wanted)
     except (SdkMissing, EcsError) as error:
         module.fail_json(**build_failure(error))
-    module.exit_json(**build_info(interfaces, missing, wanted, ecs.api_calls))
+    module.exit_json(
+        **build_info(found.interfaces, found.missing, wanted, ecs.api_calls),
+        region=connection.region,
+        security_groups=found.security_groups,
+    )
 
 
 if __name__ == "__main__":

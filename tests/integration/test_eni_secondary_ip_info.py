@@ -49,6 +49,11 @@ def test_a_security_group_is_entered_by_both_roads_whatever_the_services_filter_
         ({"eni_ids": []}, set()),
         ({"instance_ids": ["i-web0001", "i-web0002"]}, {"eni-web0001", "eni-web0002"}),
         ({"security_group_ids": ["sg-web"], "type": "Primary"}, WEB_PRIMARY),
+        ({"security_group_names": ["web"]}, WEB_SECONDARY | WEB_PRIMARY),
+        ({"security_group_names": []}, set()),
+        ({"security_group_names": ["web"], "security_group_ids": ["sg-data"]}, set()),
+        ({"security_group_names": ["we", "WEB", "web*"]}, set()),
+        ({"security_group_tags": {"app": "shop"}}, set()),
         ({"security_group_ids": ["sg-web"], "type": "Secondary"}, WEB_SECONDARY),
         ({"security_group_ids": ["sg-web"], "status": "Available"}, {"eni-web1003", "eni-web1004"}),
         ({"security_group_ids": ["sg-web"], "tags": {"app": "web"}}, {"eni-web1001"}),
@@ -116,6 +121,30 @@ def test_every_page_is_read_at_its_largest(info: Info) -> None:
 def test_what_was_named_and_does_not_exist_is_missing(info: Info) -> None:
     assert info(eni_ids=["eni-nowhere1", "eni-web1001"])["missing"] == ["eni-nowhere1"]
     assert info(instance_ids=["i-nowhere1"])["missing"] == ["i-nowhere1"]
+
+
+def test_groups_are_found_by_name_and_by_tag_over_all_pages(info: Info) -> None:
+    groups = [{"id": f"sg-many{number:03d}", "vpc_id": "vpc-many", "name": f"many-{number % 120}"} for number in range(240)]
+    groups[7]["tags"] = groups[230]["tags"] = {"team": "shop", "stage": "test"}
+    groups[8]["tags"] = {"team": "shop"}
+    info.emulator.reset(
+        seed={
+            "region": "cn-hangzhou",
+            "vswitches": [{"id": "vsw-many", "vpc_id": "vpc-many", "cidr": "10.0.0.0/16"}],
+            "security_groups": groups,
+            "interfaces": [
+                {"id": f"eni-many{number:03d}", "vswitch_id": "vsw-many", "security_group_ids": [f"sg-many{number:03d}"]}
+                for number in (5, 7, 8, 125, 230)
+            ],
+        }
+    )
+    assert info.found(security_group_tags={"team": ["shop", "web"], "stage": None}) == {"eni-many007", "eni-many230"}
+
+    named = info(security_group_names=["many-5", "many-nowhere"])
+    assert [interface["eni_id"] for interface in named["interfaces"]] == ["eni-many005", "eni-many125"]
+    assert named["missing"] == ["many-nowhere"]
+    assert named["security_groups"] == {"sg-many005": "many-5", "sg-many125": "many-5"}
+    assert named["region"] == "cn-hangzhou"
 
 
 def test_an_empty_group_is_told_from_one_that_does_not_exist(info: Info) -> None:
