@@ -37,14 +37,14 @@ def unassign(call: Any, *addresses: str) -> Any:
 def test_a_limit_holds_for_one_action_in_one_region_until_the_window_ends(process: Any, seed: dict[str, Any], call: Any) -> None:
     process.reset(seed=seed, calls_per_minute={"default": 3, "DescribeRegions": 0}, window_seconds=1.5, switches={"retry_after": "window"})
     time.sleep(1.5 - time.time() % 1.5)
-    assert [call(LIST).status for _ in range(3)] == [200] * 3
+    assert [call(LIST).status for _number in range(3)] == [200] * 3
     throttled = call(LIST)
     assert (throttled.status, throttled.code) == (400, "Throttling")
     assert throttled.json["Message"] == "Request was denied due to request throttling."
     assert 0 < int(throttled.headers["x-acs-retry-after"]) <= 1500
     assert call("DescribeInstances").status == 200
     assert call(LIST, region="cn-beijing").status == 200
-    assert [call("DescribeRegions").status for _ in range(5)] == [200] * 5
+    assert [call("DescribeRegions").status for _number in range(5)] == [200] * 5
     time.sleep(int(throttled.headers["x-acs-retry-after"]) / 1000 + 0.01)
     assert call(LIST).status == 200
 
@@ -104,7 +104,7 @@ def test_a_read_shows_the_old_view_until_the_lag_is_over(process: Any, seed: dic
 
 def test_a_lag_between_two_bounds_is_the_same_in_every_run(process: Any, seed: dict[str, Any], call: Any) -> None:
     shown = []
-    for _ in range(2):
+    for _number in range(2):
         process.reset(seed=seed, lag_ms=[0, 400], random_seed=3)
         for address in ("10.0.0.11", "10.0.0.12", "10.0.0.13"):
             unassign(call, address)
@@ -185,7 +185,7 @@ def test_truncated_json_is_no_json(emulator: Any, call: Any) -> None:
     answer = call(LIST)
     assert answer.status == 200
     with pytest.raises(ValueError, match=r"Unterminated|Expecting|delimiter"):
-        _ = answer.json
+        assert answer.json
 
 
 @pytest.mark.parametrize(("shape", "body"), [("object", {"NetworkInterfaceSet": {}}), ("missing", None)])
@@ -268,7 +268,7 @@ def test_a_state_changes(emulator: Any, call: Any, thing: str, status: str, code
 
 
 def statuses(call: Any, action: str = "DescribeRegions", times: int = 6) -> list[int]:
-    return [call(action).status for _ in range(times)]
+    return [call(action).status for _number in range(times)]
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ Sign = Callable[..., RawRequest]
 
 @pytest.fixture
 def send(process: Any) -> Callable[..., Answer]:
-    def signed(sign: Sign, parameters: dict[str, str] = PLAIN, **options: Any) -> Answer:
-        return sign(process.endpoint, LIST, parameters, **options).send(process.endpoint)
+    def signed(sign: Sign, parameters: dict[str, str] | None = None, **options: Any) -> Answer:
+        return sign(process.endpoint, LIST, parameters or PLAIN, **options).send(process.endpoint)
 
     return signed
 
