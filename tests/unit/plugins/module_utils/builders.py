@@ -1,0 +1,339 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Records of the API, requests, a clock that only moves when somebody sleeps, and an ECS without HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, as_network, make_lists
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, EcsError, PlanAged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, make_interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS, Request, Target
+
+REGION = "cn-hangzhou"
+VSWITCH = "vsw-1"
+
+# Where the entries of each kind stand in a record of an ENI.
+WRAPPERS = {
+    "private_ip_addresses": ("PrivateIpSets", "PrivateIpSet", "PrivateIpAddress"),
+    "ipv4_prefixes": ("Ipv4PrefixSets", "Ipv4PrefixSet", "Ipv4Prefix"),
+    "ipv6_addresses": ("Ipv6Sets", "Ipv6Set", "Ipv6Address"),
+    "ipv6_prefixes": ("Ipv6PrefixSets", "Ipv6PrefixSet", "Ipv6Prefix"),
+}
+
+
+def eni_record(
+    eni_id: str = "eni-1",
+    addresses: Iterable[str] = (),
+    *,
+    primary: str = "192.168.0.1",
+    prefixes: Iterable[str] = (),
+    ipv6: Iterable[str] = (),
+    ipv6_prefixes: Iterable[str] = (),
+    primary_ipv6: str | None = None,
+    eips: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """A row of DescribeNetworkInterfaces. ``more`` replaces fields by the API's names."""
+    private = [{"PrivateIpAddress": primary, "Primary": True}]
+    for address in addresses:
+        row: dict[str, Any] = {"PrivateIpAddress": address, "Primary": False}
+        if address in (eips or {}):
+            row["AssociatedPublicIp"] = {"PublicIpAddress": (eips or {})[address], "AllocationId": "eip-1"}
+        private.append(row)
+    v6 = [{"Ipv6Address": address, "Primary": False} for address in ipv6]
+    if primary_ipv6:
+        v6.append({"Ipv6Address": primary_ipv6, "Primary": True})
+    return {
+        "NetworkInterfaceId": eni_id,
+        "Type": "Secondary",
+        "Status": "Available",
+        "VSwitchId": VSWITCH,
+        "PrivateIpAddress": primary,
+        "PrivateIpSets": {"PrivateIpSet": private},
+        "Ipv4PrefixSets": {"Ipv4PrefixSet": [{"Ipv4Prefix": prefix} for prefix in prefixes]},
+        "Ipv6Sets": {"Ipv6Set": v6},
+        "Ipv6PrefixSets": {"Ipv6PrefixSet": [{"Ipv6Prefix": prefix} for prefix in ipv6_prefixes]},
+        "SecurityGroupIds": {"SecurityGroupId": ["sg-1"]},
+        "Tags": {"Tag": [{"TagKey": key, "TagValue": value} for key, value in (tags or {}).items()]},
+        "ServiceManaged": False,
+        **more,
+    }
+
+
+def instance_record(instance_id: str = "i-1", status: str = "Running", enis: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """A row of DescribeInstances that shows these ENIs (rows of DescribeNetworkInterfaces)."""
+    shown = ("NetworkInterfaceId", "Type", "PrivateIpSets", "Ipv4PrefixSets", "Ipv6Sets", "Ipv6PrefixSets")
+    rows = [{name: eni[name] for name in shown if name in eni} for eni in enis]
+    return {"InstanceId": instance_id, "Status": status, "NetworkInterfaces": {"NetworkInterface": rows}}
+
+
+def eni(*args: Any, read_at: float = 0.0, **more: Any) -> Interface:
+    return make_interface(eni_record(*args, **more), read_at)
+
+
+def target(name: str = "eni-1", *addresses: str, place: str = "", all_secondary: bool = False) -> Target:
+    """A target of the ENI or instance of this name; each address is put into the list of its kind."""
+    named = make_lists({kind.name: [address for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
+    eni_id, instance_id = (name, None) if name.startswith("eni-") else (None, name)
+    return Target(place, eni_id, instance_id, named, all_secondary)
+
+
+def kind_of(address: str) -> str:
+    version, is_prefix = as_network(address).version, "/" in address
+    return next(kind.name for kind in KINDS if (kind.version, kind.is_prefix) == (version, is_prefix))
+
+
+def request(state: str, *targets: Target, **options: Any) -> Request:
+    return Request(state=state, targets=targets, **{"protected_tags": CONTAINER_NETWORK_TAGS, **options})
+
+
+def params(**given: Any) -> dict[str, Any]:
+    """Module parameters as Ansible hands them over: every option is there, with its default."""
+    return {
+        "state": "absent",
+        **entry(),
+        "assignments": None,
+        "keep": None,
+        "allow_eip": False,
+        "protected_tags": None,
+        "missing": "fail",
+        "max_addresses": None,
+        "on_refusal": "fail",
+        "wait": True,
+        "wait_timeout": 60,
+        **given,
+    }
+
+
+def entry(**given: Any) -> dict[str, Any]:
+    """One entry of assignments as Ansible hands it over."""
+    return {"eni_id": None, "instance_id": None, **{kind.name: None for kind in KINDS}, "all_secondary": False, **given}
+
+
+# Whatever may come: few addresses, so that everything meets
+
+POOL4 = [f"192.168.0.{last}" for last in range(10, 16)]
+POOL4_PREFIXES = ["192.168.0.16/28", "192.168.0.32/28"]
+POOL6 = ["2001:db8::10", "2001:db8::11"]
+POOL6_PREFIXES = ["2001:db8:0:0:10::/80"]
+PRIMARIES = ["192.168.0.1", "192.168.0.2", "192.168.0.3", "2001:db8::1"]
+INSIDE = ["192.168.0.17", "2001:db8:0:0:10::5"]
+POOLS = [*POOL4, *POOL4_PREFIXES, *POOL6, *POOL6_PREFIXES]
+ANYTHING = [*POOLS, *PRIMARIES, *INSIDE, "192.168.0.99"]
+
+
+@st.composite
+def worlds(draw, calm=False):
+    """Records of up to three ENIs of one vSwitch that share the pools, the first two on one instance, and of that instance.
+
+    In a calm world nothing is refused to begin with."""
+
+    def one_of(usual, *others):
+        return draw(st.sampled_from([usual] if calm else [usual, usual, usual, *others]))
+
+    size = draw(st.integers(1, 3))
+    held = {number: [] for number in range(size)}
+    for address in POOLS:
+        owner = draw(st.integers(-1, size - 1))
+        if owner >= 0:
+            held[owner].append(address)
+    records = []
+    for number in range(size):
+        mine = held[number]
+        records.append(
+            eni_record(
+                f"eni-{number}",
+                [address for address in mine if address in POOL4],
+                primary=PRIMARIES[number],
+                primary_ipv6="2001:db8::1" if number == 0 else None,
+                prefixes=[address for address in mine if address in POOL4_PREFIXES],
+                ipv6=[address for address in mine if address in POOL6],
+                ipv6_prefixes=[address for address in mine if address in POOL6_PREFIXES],
+                eips={address: "203.0.113.7" for address in mine if address in POOL4 and one_of(False, True)},
+                tags=one_of({}, {"creator": "terway"}, {"owner": "db"}),
+                Status=one_of("InUse", "Detaching"),
+                Type="Primary" if number == 0 else "Secondary",
+                InstanceId="i-0" if number < 2 else "",
+                ServiceManaged=one_of(False, True),
+            )
+        )
+    instance = instance_record("i-0", one_of("Running", "Stopped", "Starting"), records[:2])
+    return records, [instance]
+
+
+@st.composite
+def wishes(draw, calm=False):
+    """What may be asked for. A calm wish names nothing that is an error from the start."""
+    state = draw(st.sampled_from(["absent", "present"]))
+    targets = []
+    for index in range(draw(st.integers(1, 4))):
+        name = draw(st.sampled_from(["eni-0", "eni-1", "eni-2"] if calm else ["eni-0", "eni-1", "eni-2", "i-0", "i-9"]))
+        place = f"assignments[{index}]."
+        if state == "absent" and draw(st.integers(0, 3)) == 0:
+            targets.append(target(name, place=place, all_secondary=True))
+        else:
+            targets.append(
+                target(name, *draw(st.lists(st.sampled_from(POOLS if calm else ANYTHING), max_size=8 if calm else 5)), place=place)
+            )
+    return request(
+        state,
+        *targets,
+        keep=tuple(draw(st.lists(st.sampled_from(["192.168.0.12/30", "192.168.0.20/32", "2001:db8::10/127"]), max_size=2))),
+        allow_eip=draw(st.booleans()),
+        skip_refused=draw(st.booleans()),
+        ignore_missing=draw(st.booleans()),
+    )
+
+
+class Clock:
+    """Stands in for the ``time`` module: nothing really waits, and a minute is over at once."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._lock = threading.Lock()
+
+    def monotonic(self) -> float:
+        with self._lock:
+            return self._now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self._now += max(seconds, 0)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A write as it arrived."""
+
+    verb: str
+    eni_id: str
+    kind: str
+    addresses: tuple[str, ...]
+    token: str | None = None
+
+
+# What happens to a write: it is carried out (None), refused with an error, or whatever a function does; such a
+# function gets the fake and the call, carries it out by ``fake.carry_out(call)`` if at all, and may raise.
+Step = Exception | Callable[["FakeEcs", Call], None] | None
+
+
+def lost_reply(carried_out: bool = True) -> Step:
+    """The connection breaks, after or before the write took effect."""
+
+    def step(fake: FakeEcs, call: Call) -> None:
+        if carried_out:
+            fake.carry_out(call)
+        raise EcsError(call.verb, CONNECTION_FAILED, "the connection was closed before the reply was whole", uncertain=True)
+
+    return step
+
+
+def refused(code: str, message: str = "") -> EcsError:
+    return EcsError("Write", code, message, "R-1")
+
+
+class FakeEcs:
+    """What ``_review`` and ``_apply`` need of ``Ecs``, over records in memory. Writes follow ``script``, then all succeed."""
+
+    region = REGION
+    retry_timeout = 20.0
+
+    def __init__(self, clock: Clock, *enis: Mapping[str, Any], instances: Iterable[Mapping[str, Any]] = (), script: Iterable[Step] = ()):
+        self.clock = clock
+        self.enis = {record["NetworkInterfaceId"]: deepcopy(dict(record)) for record in enis}
+        self.machines = {record["InstanceId"]: deepcopy(dict(record)) for record in instances}
+        self.script = list(script)
+        self.lag = 0  # so many reads of ENIs by id after a write still show what was before it
+        self.read_failures: list[Exception | None] = []  # one a read of ENIs by id
+        self.writes: list[Call] = []
+        self.reads: list[tuple[str, ...]] = []  # the ids of each read of ENIs by id
+        self.held = 0.0
+        self.delays: list[Callable[[], None]] = []  # what happens while a write waits for its turn, one a write
+        self.ending: set[str] = set()  # codes after which no call is worth trying
+        self.most_at_once_on_one_eni = 0
+        self._lock = threading.RLock()
+        self._under_way: list[str] = []
+        self._stale: list[dict[str, Any]] = []
+
+    # -- what Ecs has
+
+    def network_interfaces(self, network_interface_id: Sequence[str] | None = None, v_switch_id: str | None = None) -> list[dict[str, Any]]:
+        with self._lock:
+            if network_interface_id is None:
+                return [deepcopy(record) for record in self.enis.values() if record["VSwitchId"] == v_switch_id]
+            self.reads.append(tuple(network_interface_id))
+            failure = self.read_failures.pop(0) if self.read_failures else None
+            if failure:
+                raise failure
+            shown = self._stale.pop(0) if self._stale else self.enis
+            return [deepcopy(shown[eni_id]) for eni_id in network_interface_id if eni_id in shown]
+
+    def instances(self, instance_ids: Sequence[str]) -> list[dict[str, Any]]:
+        return [deepcopy(self.machines[instance_id]) for instance_id in instance_ids if instance_id in self.machines]
+
+    def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:
+        self._write(Call("unassign", eni_id, kind, tuple(addresses)), not_after)
+
+    def assign(self, eni_id: str, kind: str, addresses: Sequence[str], *, client_token: str, not_after: float) -> None:
+        self._write(Call("assign", eni_id, kind, tuple(addresses), client_token), not_after)
+
+    def ends_all(self, error: EcsError) -> bool:
+        return error.code in self.ending
+
+    # -- what a test does behind the module's back
+
+    def held_by(self, eni_id: str) -> set[str]:
+        """The secondary addresses that this ENI really has now."""
+        interface = make_interface(self.enis[eni_id], 0.0)
+        return {address for addresses in interface.held.values() for address in addresses}
+
+    def carry_out(self, call: Call) -> None:
+        """The effect of a write, as a service without any check of its own would have it."""
+        outer, inner, name = WRAPPERS[call.kind]
+        with self._lock:
+            if self.lag:
+                self._stale = [deepcopy(self.enis)] * self.lag
+            rows = self.enis[call.eni_id][outer][inner]
+            if call.verb == "unassign":
+                rows[:] = [row for row in rows if row[name] not in call.addresses]
+            else:
+                have = {row[name] for row in rows}
+                rows.extend({name: address, "Primary": False} for address in call.addresses if address not in have)
+
+    def take_away(self, eni_id: str, *addresses: str) -> None:
+        for address in addresses:
+            self.carry_out(Call("unassign", eni_id, kind_of(address), (address,)))
+
+    def _write(self, call: Call, not_after: float) -> None:
+        with self._lock:
+            delay = self.delays.pop(0) if self.delays else None
+        if delay:
+            delay()
+        if self.clock.monotonic() > not_after:
+            raise PlanAged
+        with self._lock:
+            self.writes.append(call)
+            self._under_way.append(call.eni_id)
+            self.most_at_once_on_one_eni = max(self.most_at_once_on_one_eni, self._under_way.count(call.eni_id))
+            step = self.script.pop(0) if self.script else None
+        try:
+            if isinstance(step, Exception):
+                raise step
+            if step is None:
+                self.carry_out(call)
+            else:
+                step(self, call)
+        finally:
+            with self._lock:
+                self._under_way.remove(call.eni_id)

@@ -1,0 +1,24 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply, _interfaces, _review
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Clock
+
+# The same examples everywhere and every time, however slow the machine.
+settings.register_profile("unit", deadline=None, derandomize=True)
+settings.load_profile("unit")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time for everything that reads, waits or writes: it moves only when somebody sleeps."""
+    clock = Clock()
+    for module in (_apply, _interfaces, _review):
+        monkeypatch.setattr(module, "time", clock)
+    return clock

@@ -1,0 +1,274 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _interfaces
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import every
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
+    make_instance,
+    make_interface,
+    read_instances,
+    read_interfaces,
+)
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import (
+    Clock,
+    FakeEcs,
+    eni,
+    eni_record,
+    instance_record,
+)
+
+
+def without(record, *keys):
+    return {key: value for key, value in record.items() if key not in keys}
+
+
+def private(*rows):
+    return {"PrivateIpSet": [dict(row) for row in rows]}
+
+
+def test_every_kind_is_read_and_the_primary_ones_are_apart():
+    interface = eni(
+        "eni-1",
+        ["192.168.0.11", "192.168.0.10"],
+        prefixes=["192.168.0.16/28"],
+        ipv6=["2001:db8::10"],
+        ipv6_prefixes=["2001:db8:0:0:10::/80"],
+        primary_ipv6="2001:db8::1",
+        eips={"192.168.0.10": "203.0.113.7"},
+        tags={"owner": "db"},
+        InstanceId="i-1",
+        Type="Primary",
+        Status="InUse",
+    )
+    assert interface.held == {
+        "private_ip_addresses": ("192.168.0.10", "192.168.0.11"),
+        "ipv4_prefixes": ("192.168.0.16/28",),
+        "ipv6_addresses": ("2001:db8::10",),
+        "ipv6_prefixes": ("2001:db8:0:0:10::/80",),
+    }
+    assert interface.primary == {"192.168.0.1", "2001:db8::1"}
+    assert interface.eips == {"192.168.0.10": "203.0.113.7"}
+    assert interface.tags == {"owner": "db"}
+    assert (interface.is_primary, interface.status, interface.instance_id, interface.security_group_ids) == (
+        True,
+        "InUse",
+        "i-1",
+        ("sg-1",),
+    )
+
+
+def test_what_the_service_leaves_out_is_empty():
+    record = eni_record(InstanceId="")
+    interface = make_interface(
+        without(record, "Ipv4PrefixSets", "Ipv6Sets", "Ipv6PrefixSets", "Tags", "SecurityGroupIds", "ServiceManaged"), 0
+    )
+    assert every(interface.held) == ()
+    assert (interface.instance_id, interface.tags, interface.security_group_ids, interface.service_managed) == (None, {}, (), False)
+
+
+def test_the_spelling_of_the_service_is_kept_for_writing():
+    interface = eni(ipv6=["2001:DB8:0:0::10", "2001:db8::11"])
+    assert interface.held["ipv6_addresses"] == ("2001:db8::10", "2001:db8::11")
+    assert interface.spelled == {"2001:db8::10": "2001:DB8:0:0::10"}
+
+
+def test_an_eip_that_shows_only_its_allocation_is_an_eip():
+    rows = [{"PrivateIpAddress": "192.168.0.10", "Primary": False, "AssociatedPublicIp": {"AllocationId": "eip-1"}}]
+    interface = make_interface(eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1", "Primary": True}, *rows)), 0)
+    assert interface.eips == {"192.168.0.10": "eip-1"}
+
+
+# Which address is the primary one: never to be seen among those that can be unassigned
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(eni_record(addresses=["192.168.0.10"]), id="marked and told"),
+        pytest.param(without(eni_record(addresses=["192.168.0.10"]), "PrivateIpAddress"), id="marked only"),
+        pytest.param(
+            eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1"}, {"PrivateIpAddress": "192.168.0.10"})), id="told only"
+        ),
+        pytest.param(
+            eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1", "Primary": False}, {"PrivateIpAddress": "192.168.0.10"})),
+            id="told, and marked wrongly",
+        ),
+    ],
+)
+def test_the_primary_address_is_known_by_mark_or_by_the_eni(record):
+    interface = make_interface(record, 0)
+    assert interface.private_ip_address == "192.168.0.1"
+    assert interface.primary == {"192.168.0.1"}
+    assert interface.held["private_ip_addresses"] == ("192.168.0.10",)
+
+
+rows = st.fixed_dictionaries(
+    {"PrivateIpAddress": st.sampled_from([f"192.168.0.{last}" for last in range(1, 6)])}, optional={"Primary": st.booleans()}
+)
+
+
+@given(st.lists(rows, min_size=1, max_size=6), st.sampled_from(["192.168.0.1", "192.168.0.2", "", None]))
+def test_nothing_that_is_primary_is_ever_held(private_rows, own):
+    record = eni_record(PrivateIpAddress=own, PrivateIpSets=private(*private_rows))
+    marked = {row["PrivateIpAddress"] for row in private_rows if row.get("Primary")}
+    try:
+        interface = make_interface(record, 0)
+    except EcsError:
+        return  # it can't be read, so nothing is planned from it
+    assert marked | ({own} if own else set()) <= interface.primary
+    assert interface.primary.isdisjoint(every(interface.held))
+
+
+# Rule 10: a shape that can't be read is an error, not an empty list
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(without(eni_record(), "NetworkInterfaceId"), id="no id"),
+        pytest.param(eni_record(NetworkInterfaceId=7), id="id is a number"),
+        pytest.param(without(eni_record(), "Type"), id="no type"),
+        pytest.param(without(eni_record(), "Status"), id="no status"),
+        pytest.param(without(eni_record(), "PrivateIpSets"), id="no addresses"),
+        pytest.param(eni_record(PrivateIpSets={}), id="addresses without list"),
+        pytest.param(eni_record(PrivateIpSets=private()), id="addresses empty"),
+        pytest.param(eni_record(PrivateIpSets=[{"PrivateIpAddress": "192.168.0.1"}]), id="addresses not wrapped"),
+        pytest.param(eni_record(PrivateIpSets={"PrivateIpSet": {"PrivateIpAddress": "192.168.0.1"}}), id="addresses no list"),
+        pytest.param(eni_record(PrivateIpSets={"PrivateIpSet": ["192.168.0.1"]}), id="addresses no records"),
+        pytest.param(eni_record(PrivateIpSets=private({"Primary": True}), PrivateIpAddress=""), id="address missing"),
+        pytest.param(eni_record(addresses=["192.168.0.300"]), id="address malformed"),
+        pytest.param(eni_record(addresses=["2001:db8::1"]), id="address of the other family"),
+        pytest.param(eni_record(PrivateIpAddress="", PrivateIpSets=private({"PrivateIpAddress": "192.168.0.10"})), id="no primary address"),
+        pytest.param(
+            eni_record(PrivateIpAddress="?", PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1"})), id="primary address malformed"
+        ),
+        pytest.param(eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.10"})), id="primary address not among the addresses"),
+        pytest.param(eni_record(Ipv6Sets={"Ipv6Set": [{"Ipv6Address": "2001:db8::1", "Primary": "true"}]}), id="primary mark is a text"),
+        pytest.param(eni_record(Ipv4PrefixSets={"Ipv4PrefixSet": [{"Prefix": "192.168.0.16/28"}]}), id="prefix by another name"),
+        pytest.param(eni_record(Ipv4PrefixSets={"Ipv4PrefixSet": "192.168.0.16/28"}), id="prefixes no list"),
+        pytest.param(eni_record(Ipv6Sets={"Ipv6Set": [None]}), id="ipv6 null"),
+        pytest.param(eni_record(Ipv6PrefixSets="2001:db8::/80"), id="ipv6 prefixes are a text"),
+        pytest.param(eni_record(SecurityGroupIds={"SecurityGroupId": "sg-1"}), id="groups no list"),
+        pytest.param(eni_record(Tags={"Tag": ["creator"]}), id="tags no records"),
+        pytest.param(eni_record(Tags={"Tag": [{"Key": "creator", "Value": "terway"}]}), id="tag by other names"),
+        pytest.param(
+            eni_record(
+                PrivateIpSets=private(
+                    {"PrivateIpAddress": "192.168.0.1", "Primary": True},
+                    {"PrivateIpAddress": "192.168.0.10", "AssociatedPublicIp": "203.0.113.7"},
+                )
+            ),
+            id="eip is a text",
+        ),
+        pytest.param(None, id="null"),
+        pytest.param("eni-1", id="text"),
+    ],
+)
+def test_an_unreadable_interface_is_an_error(record):
+    with pytest.raises(EcsError) as caught:
+        make_interface(record, 0)
+    assert caught.value.code == UNREADABLE_REPLY
+    if isinstance(record, dict) and record.get("NetworkInterfaceId") == "eni-1":
+        assert "eni-1" in caught.value.message
+
+
+def test_an_instance_knows_its_primary_eni_and_what_is_on_the_others():
+    first = eni_record("eni-1", ["192.168.0.10"], Type="Primary")
+    second = eni_record(
+        "eni-2", ["192.168.0.20"], primary="192.168.0.2", prefixes=["192.168.0.32/28"], ipv6=["2001:DB8::20"], Type="Secondary"
+    )
+    instance = make_instance(instance_record("i-1", "Stopped", [second, first]))
+    assert (instance.instance_id, instance.status, instance.primary_eni_id) == ("i-1", "Stopped", "eni-1")
+    assert instance.on_other_enis == dict.fromkeys(["192.168.0.2", "192.168.0.20", "192.168.0.32/28", "2001:db8::20"], "eni-2")
+
+
+def test_an_instance_that_shows_no_eni_has_no_primary_eni():
+    assert make_instance({"InstanceId": "i-1", "Status": "Running"}).primary_eni_id is None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param({"Status": "Running"}, id="no id"),
+        pytest.param({"InstanceId": "i-1"}, id="no status"),
+        pytest.param({"InstanceId": "i-1", "Status": "Running", "NetworkInterfaces": {"NetworkInterface": {}}}, id="enis no list"),
+        pytest.param(
+            {"InstanceId": "i-1", "Status": "Running", "NetworkInterfaces": {"NetworkInterface": [{"Type": "Primary"}]}},
+            id="eni without id",
+        ),
+        pytest.param(
+            {
+                "InstanceId": "i-1",
+                "Status": "Running",
+                "NetworkInterfaces": {"NetworkInterface": [{"NetworkInterfaceId": "eni-2", "PrivateIpSets": private({"Primary": True})}]},
+            },
+            id="address missing",
+        ),
+        pytest.param(None, id="null"),
+    ],
+)
+def test_an_unreadable_instance_is_an_error(record):
+    with pytest.raises(EcsError) as caught:
+        make_instance(record)
+    assert caught.value.code == UNREADABLE_REPLY
+
+
+# Reading by id
+
+
+class Counting(FakeEcs):
+    """Also counts how instances are asked for, and shows a stranger in every reply."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.instance_reads = []
+
+    def network_interfaces(self, network_interface_id=None, v_switch_id=None):
+        return [*super().network_interfaces(network_interface_id, v_switch_id), eni_record("eni-stranger")]
+
+    def instances(self, instance_ids):
+        self.instance_reads.append(list(instance_ids))
+        return [*super().instances(instance_ids), instance_record("i-stranger")]
+
+
+def test_ids_are_read_by_the_hundred_once_each_and_strangers_are_ignored():
+    names = [f"eni-{number}" for number in range(150)]
+    ecs = Counting(Clock(), *map(eni_record, names), instances=map(instance_record, ("i-1", "i-2")))
+    assert list(read_interfaces(ecs, [*names, *names, "eni-gone"])) == names
+    assert [len(ids) for ids in ecs.reads] == [100, 51]
+    assert list(read_instances(ecs, ["i-2", "i-1", "i-2", "i-gone"])) == ["i-2", "i-1"]
+    assert ecs.instance_reads == [["i-2", "i-1", "i-gone"]]
+
+
+def test_nothing_is_read_for_nobody():
+    ecs = Counting(Clock())
+    assert read_interfaces(ecs, []) == {}
+    assert read_instances(ecs, []) == {}
+    assert ecs.reads == ecs.instance_reads == []
+
+
+def test_a_view_is_as_old_as_the_moment_its_read_was_sent(monkeypatch):
+    """Waiting for a turn does not age it; waiting for the reply does."""
+    clock = Clock()
+    monkeypatch.setattr(_interfaces, "time", clock)
+    ecs = FakeEcs(clock, eni_record())
+    answer = ecs.network_interfaces
+
+    def slow(**asked):
+        ecs.held += 30
+        clock.sleep(30)
+        records = answer(**asked)
+        clock.sleep(5)
+        return records
+
+    ecs.network_interfaces = slow
+    read_at = read_interfaces(ecs, ["eni-1"])["eni-1"].read_at
+    assert clock.monotonic() - read_at == 5

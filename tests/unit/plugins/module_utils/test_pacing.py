@@ -1,0 +1,275 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _pacing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Clock
+
+LONG = 20.0  # for what must come: only a defect waits so long
+SHORT = 0.05  # for what must not come: never too short for code that is right
+
+
+class Alone(Clock):
+    """A clock for one thread, also in place of the pacer's condition: waiting moves it."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def wait(self, timeout):
+        assert timeout is not None, "nobody is there to wake this thread"
+        self.sleep(timeout)
+
+    def notify_all(self):
+        pass
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Alone()
+    monkeypatch.setattr(_pacing, "time", clock)
+    return clock
+
+
+def make_pacer(clock, calls_per_minute=0, burst=1, second_of_minute=0.0):
+    """For one thread, on the clock; ``second_of_minute`` is when it is made."""
+    started = clock.monotonic()
+    pacer = Pacer(calls_per_minute, burst, wall_clock=lambda: 60_000 + second_of_minute + clock.monotonic() - started)
+    pacer._turn = clock
+    return pacer
+
+
+def admissions(clock, pacer, number, takes=0.0):
+    """When calls that follow one another are let through, from now on."""
+    started, times = clock.monotonic(), []
+    for _ in range(number):
+        pacer.admit()
+        times.append(round(clock.monotonic() - started, 6))
+        clock.sleep(takes)
+        pacer.passed()
+    return times
+
+
+# Spacing
+
+
+def test_calls_are_evenly_spaced(clock):
+    assert admissions(clock, make_pacer(clock, 60), 4) == [0, 1, 2, 3]
+
+
+def test_a_burst_goes_at_once_and_then_evenly(clock):
+    assert admissions(clock, make_pacer(clock, 60, burst=3), 6) == [0, 0, 0, 1, 2, 3]
+
+
+def test_a_call_that_took_longer_than_the_spacing_is_not_waited_for_again(clock):
+    assert admissions(clock, make_pacer(clock, 60), 3, takes=5) == [0, 5, 10]
+
+
+def test_no_limit_of_our_own_is_no_waiting(clock):
+    pacer = make_pacer(clock, 0, burst=8)
+    assert admissions(clock, pacer, 100) == [0] * 100
+    assert pacer.waited == 0
+
+
+def test_the_time_held_back_is_told(clock):
+    pacer = make_pacer(clock, 60)
+    admissions(clock, pacer, 4)
+    assert pacer.waited == pytest.approx(3)
+
+
+@given(per_minute=st.integers(1, 600), burst=st.integers(1, 10), idle=st.lists(st.floats(0, 20), min_size=1, max_size=60))
+def test_no_stretch_of_time_gets_more_than_its_share(per_minute, burst, idle):
+    clock = Alone()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_pacing, "time", clock)
+        pacer = make_pacer(clock, per_minute, burst)
+        times = []
+        for seconds in idle:
+            clock.sleep(seconds)
+            pacer.admit()
+            times.append(clock.monotonic())
+    interval = 60 / per_minute
+    for first in range(len(times)):
+        for last in range(first, len(times)):
+            assert last - first + 1 <= burst + (times[last] - times[first]) / interval + 1e-6
+
+
+# Throttled, one thread
+
+
+def test_after_a_throttle_the_service_says_how_long(clock):
+    pacer = make_pacer(clock)
+    pacer.admit()
+    pacer.throttled(7.5)
+    assert admissions(clock, pacer, 2) == [7.5, 7.5]
+
+
+def test_without_a_word_of_the_service_the_hold_doubles_until_a_call_passes(clock):
+    pacer = make_pacer(clock)
+    pacer.admit()
+    waits = []
+    for _ in range(4):
+        pacer.throttled(None)
+        started = clock.monotonic()
+        pacer.admit()
+        waits.append(clock.monotonic() - started)
+    assert waits == [1, 2, 4, 8]
+    pacer.passed()
+    pacer.admit()
+    pacer.throttled(None)
+    assert admissions(clock, pacer, 1) == [1]
+
+
+@pytest.mark.parametrize("second", [0.0, 30.0, 50.0, 58.0])
+def test_a_hold_never_goes_far_past_the_turn_of_the_minute(clock, second):
+    """There the quota is new: the probe goes soon after it, and holds begin small again."""
+    pacer = make_pacer(clock, second_of_minute=second)
+    started = clock.monotonic()
+    pacer.admit()
+    probes = []
+    while not probes or probes[-1] < 60:
+        pacer.throttled(None)
+        pacer.admit()
+        probes.append(second + clock.monotonic() - started)
+    assert 60.2 <= probes[-1] <= 60.8
+    assert all(probe < 60 for probe in probes[:-1])
+    pacer.throttled(None)
+    assert admissions(clock, pacer, 1) == [1]
+
+
+def test_a_hold_counts_as_time_held_back(clock):
+    pacer = make_pacer(clock)
+    pacer.admit()
+    pacer.throttled(7.5)
+    pacer.admit()
+    assert pacer.waited == pytest.approx(7.5)
+
+
+# Throttled, many threads, in real time
+
+
+class Callers:
+    """Threads that each ask to be admitted once and then do as they are told."""
+
+    def __init__(self, pacer, number):
+        self.pacer = pacer
+        self.admitted = threading.Semaphore(0)
+        self.answers = []
+        self.answered = threading.Condition()
+        self.threads = [threading.Thread(target=self._call, daemon=True) for _ in range(number)]
+        for thread in self.threads:
+            thread.start()
+
+    def _call(self):
+        self.pacer.admit()
+        self.admitted.release()
+        with self.answered:
+            assert self.answered.wait_for(lambda: self.answers, LONG)
+            answer = self.answers.pop(0)
+        answer()
+
+    def answer(self, answer, number=1):
+        with self.answered:
+            self.answers.extend([answer] * number)
+            self.answered.notify_all()
+
+    def wait_for(self, number):
+        for _ in range(number):
+            assert self.admitted.acquire(timeout=LONG)
+
+    def none_more(self):
+        assert not self.admitted.acquire(timeout=SHORT)
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(LONG)
+            assert not thread.is_alive()
+
+
+def held_pacer(seconds, **more):
+    pacer = Pacer(more.get("calls_per_minute", 0), more.get("burst", 8))
+    pacer.admit()
+    pacer.throttled(seconds)
+    return pacer
+
+
+def test_all_wait_together_and_one_probes():
+    pacer = held_pacer(0.01)
+    callers = Callers(pacer, 6)
+    callers.wait_for(1)
+    callers.none_more()
+    callers.answer(pacer.passed)
+    callers.wait_for(5)
+    callers.answer(pacer.passed, 5)
+    callers.join()
+
+
+def test_a_throttled_probe_holds_all_again():
+    pacer = held_pacer(0.01)
+    callers = Callers(pacer, 4)
+    callers.wait_for(1)
+    callers.answer(lambda: pacer.throttled(0.01))
+    callers.wait_for(1)
+    callers.none_more()
+    callers.answer(pacer.passed)
+    callers.wait_for(2)
+    callers.answer(pacer.passed, 2)
+    callers.join()
+
+
+def test_a_probe_that_was_not_sent_leaves_it_to_another():
+    pacer = held_pacer(0.01)
+    callers = Callers(pacer, 3)
+    callers.wait_for(1)
+    callers.answer(pacer.abandoned)
+    callers.wait_for(1)
+    callers.none_more()
+    callers.answer(pacer.passed)
+    callers.wait_for(1)
+    callers.answer(pacer.passed)
+    callers.join()
+
+
+def test_answers_to_calls_that_were_under_way_neither_end_nor_lengthen_the_hold():
+    pacer = Pacer(0, 8)
+    early = Callers(pacer, 3)
+    early.wait_for(3)
+    early.answer(lambda: pacer.throttled(SHORT))
+    for thread in early.threads:
+        thread.join(SHORT)  # so that the throttled one is first
+    early.answer(pacer.passed)
+    early.answer(lambda: pacer.throttled(LONG * 10))
+    early.join()
+    late = Callers(pacer, 2)
+    late.wait_for(1)
+    late.none_more()
+    late.answer(pacer.passed)
+    late.wait_for(1)
+    late.answer(pacer.passed)
+    late.join()
+
+
+def test_a_call_that_waits_for_its_turn_is_held_too():
+    """The spacing gave it a moment that now lies in the hold."""
+    pacer = Pacer(calls_per_minute=240, burst=1)  # every 0.25 s
+    pacer.admit()
+    callers = Callers(pacer, 1)
+    time.sleep(0.05)  # so that it has its moment; without, the test proves less but never fails wrongly
+    held_until = time.monotonic() + 1.0
+    pacer.throttled(1.0)
+    callers.wait_for(1)
+    assert time.monotonic() >= held_until
+    callers.answer(pacer.passed)
+    callers.join()

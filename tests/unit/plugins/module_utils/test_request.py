@@ -1,0 +1,232 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
+    CONTAINER_NETWORK_TAGS,
+    parse_protected_tags,
+    parse_request,
+)
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import entry, params
+
+KIND_NAMES = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
+
+
+def parse(**given):
+    mistakes = []
+    request = parse_request(params(**given), mistakes)
+    return request, mistakes
+
+
+def only_mistake(**given):
+    mistakes = parse(**given)[1]
+    assert len(mistakes) == 1, mistakes
+    return mistakes[0]
+
+
+def test_the_plain_case():
+    request, mistakes = parse(eni_id=" eni-1 ", private_ip_addresses=[" 192.168.0.11", "192.168.0.10", "192.168.0.11"])
+    assert mistakes == []
+    (target,) = request.targets
+    assert (target.eni_id, target.instance_id, target.all_secondary) == ("eni-1", None, False)
+    assert target.named["private_ip_addresses"] == ("192.168.0.10", "192.168.0.11")
+    assert count(target.named) == 2
+
+
+# Rule 1: only what is named goes
+
+
+@pytest.mark.parametrize("nothing", [None, [""], ["  ", ""], [None]], ids=repr)
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_blank_lists_count_as_not_given_and_naming_nothing_is_a_mistake(kind, nothing):
+    assert "no address is named" in only_mistake(eni_id="eni-1", **{kind: nothing})
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_an_empty_list_is_nothing_to_do(kind, state):
+    request, mistakes = parse(state=state, eni_id="eni-1", **{kind: []})
+    assert mistakes == []
+    assert count(request.targets[0].named) == 0
+    assert not request.targets[0].all_secondary
+
+
+def test_no_assignments_is_nothing_to_do():
+    request, mistakes = parse(assignments=[])
+    assert mistakes == []
+    assert request.targets == ()
+
+
+def test_all_secondary_stands_for_the_addresses_and_beside_none():
+    assert parse(eni_id="eni-1", all_secondary=True)[1] == []
+    assert parse(eni_id="eni-1", all_secondary=True, private_ip_addresses=[""])[1] == []
+    for kind in KIND_NAMES:
+        assert f"leave out {kind}" in only_mistake(eni_id="eni-1", all_secondary=True, **{kind: []})
+
+
+def test_all_secondary_is_for_absent_only():
+    assert only_mistake(state="present", eni_id="eni-1", all_secondary=True).startswith("all_secondary: ")
+    assert "all_secondary" not in only_mistake(state="present", eni_id="eni-1")
+
+
+# Targets
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "])
+def test_a_blank_target_is_no_target(blank):
+    assert "no target is named" in only_mistake(eni_id=blank, instance_id=blank, private_ip_addresses=["192.168.0.10"])
+    assert parse(eni_id=blank, instance_id="i-1", private_ip_addresses=["192.168.0.10"])[1] == []
+
+
+def test_two_targets_are_one_too_many():
+    mistake = only_mistake(eni_id="eni-1", instance_id="i-1", private_ip_addresses=["192.168.0.10"])
+    assert "eni-1" in mistake
+    assert "i-1" in mistake
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("eni_id", "i-1"),
+        ("eni_id", "eni-"),
+        ("eni_id", "eni-1,eni-2"),
+        ("eni_id", "eni-1\neni-2"),
+        ("eni_id", "ENI-1"),
+        ("instance_id", "eni-1"),
+        ("instance_id", "i-1 i-2"),
+        ("instance_id", "my-host"),
+    ],
+)
+def test_a_malformed_id_is_a_mistake_that_repeats_it(option, value):
+    mistake = only_mistake(**{option: value}, private_ip_addresses=["192.168.0.10"])
+    assert mistake.startswith(f"{option}: '{value}'")
+
+
+# assignments
+
+
+def test_assignments_keep_their_order_and_place():
+    request, mistakes = parse(
+        assignments=[
+            entry(eni_id="eni-1", private_ip_addresses=["192.168.0.10"], ipv4_prefixes=[], ipv6_addresses=["2001:DB8::1"]),
+            entry(instance_id="i-1", all_secondary=True),
+        ]
+    )
+    assert mistakes == []
+    assert [(target.place, target.name, count(target.named), target.all_secondary) for target in request.targets] == [
+        ("assignments[0].", "eni-1", 2, False),
+        ("assignments[1].", "i-1", 0, True),
+    ]
+    assert request.targets[0].named["ipv6_addresses"] == ("2001:db8::1",)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("eni_id", "eni-2"),
+        ("instance_id", "i-1"),
+        ("private_ip_addresses", ["192.168.0.10"]),
+        ("ipv6_prefixes", []),
+        ("all_secondary", True),
+    ],
+)
+def test_assignments_stand_alone(option, value):
+    mistake = only_mistake(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], **{option: value})
+    assert mistake.startswith("assignments: ")
+    assert option in mistake
+
+
+def test_blank_options_beside_assignments_count_as_not_given():
+    blanks = {kind: [""] for kind in KIND_NAMES}
+    assert parse(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], eni_id="", instance_id=" ", **blanks)[1] == []
+
+
+# Rule 3: all mistakes at once, each with its place
+
+
+def test_every_mistake_is_reported_with_its_place():
+    _, mistakes = parse(
+        state="",
+        assignments=[
+            entry(eni_id="eni 1", private_ip_addresses=["192.168.0.300", "192.168.0.10", "nonsense"]),
+            entry(ipv4_prefixes=["192.168.0.17/28"]),
+            entry(eni_id="eni-1", instance_id="i-1"),
+        ],
+        keep=["192.168.0.1/24", "10.0.0.0/8"],
+        protected_tags={"owner": 7},
+        max_addresses=-1,
+        wait_timeout=-1,
+    )
+    places = sorted(mistake.partition(": ")[0] for mistake in mistakes)
+    assert places == sorted(
+        [
+            "state",
+            "max_addresses",
+            "wait_timeout",
+            "keep",
+            "protected_tags",
+            "assignments[0].eni_id",
+            "assignments[0].private_ip_addresses",
+            "assignments[0].private_ip_addresses",
+            "assignments[1]",
+            "assignments[1].ipv4_prefixes",
+            "assignments[2]",
+            "assignments[2]",
+        ]
+    )
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_a_malformed_address_of_any_kind_is_a_mistake(kind):
+    assert only_mistake(eni_id="eni-1", **{kind: ["nonsense"]}).startswith(f"{kind}: 'nonsense'")
+
+
+def test_zero_addresses_may_be_the_most():
+    request, mistakes = parse(eni_id="eni-1", private_ip_addresses=[], max_addresses=0)
+    assert mistakes == []
+    assert request.max_addresses == 0
+
+
+@pytest.mark.parametrize("nothing", [None, [""], []], ids=repr)
+def test_keep_may_be_blank(nothing):
+    request, mistakes = parse(eni_id="eni-1", private_ip_addresses=[], keep=nothing)
+    assert mistakes == []
+    assert request.keep == ()
+
+
+# protected_tags
+
+
+@pytest.mark.parametrize("nothing", [None, {"owner": "db"}])
+def test_container_networks_stay_protected_whatever_is_added(nothing):
+    tags = parse_protected_tags(nothing, [])
+    for key, values in CONTAINER_NETWORK_TAGS.items():
+        assert tags[key] == values
+
+
+def test_only_an_explicit_empty_dict_turns_the_protection_off():
+    assert parse_protected_tags({}, []) == {}
+
+
+def test_protected_values_are_added_and_never_taken_back():
+    mistakes = []
+    tags = parse_protected_tags({"creator": "me", "ack.aliyun.com": "c-1", "owner": ["a", "b"], "frozen": None}, mistakes)
+    assert mistakes == []
+    assert set(tags["creator"]) == {"terway", "alibabacloud-erdma-controller", "me"}
+    assert tags["ack.aliyun.com"] is None
+    assert tags["owner"] == ("a", "b")
+    assert tags["frozen"] is None
+    assert parse_protected_tags({"creator": None}, [])["creator"] is None
+
+
+@pytest.mark.parametrize("value", [7, True, [], ["a", 7], {"a": "b"}], ids=repr)
+def test_a_tag_value_that_can_never_match_is_a_mistake(value):
+    mistakes = []
+    parse_protected_tags({"owner": value}, mistakes)
+    assert len(mistakes) == 1
+    assert "'owner'" in mistakes[0]
