@@ -153,7 +153,7 @@ def loopback(host: str) -> str:
 
 
 async def serve(server: Server, host: str, port: int, stop: asyncio.Event) -> None:
-    runner = web.AppRunner(server.app(), access_log=None, max_line_size=LONGEST_TARGET, max_field_size=LONGEST_TARGET, shutdown_timeout=1)
+    runner = web.AppRunner(server.app(), access_log=None, max_line_size=LONGEST_TARGET, max_field_size=LONGEST_TARGET, shutdown_timeout=0.1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, loopback(host), port)
