@@ -2,63 +2,421 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which key signs the calls: the one place that knows about keys.
+"""Which key signs the calls: found in options, environment and profiles, and kept fresh while they are made.
 
-Private to this collection. A source is taken whole or not at all: an id from one place and a secret from another
-would sign with a pair that nobody meant, and half a pair that fell through to the next source would be worse.
+Private to this collection. What is named wins, and is taken whole: an id from one place and a secret from another would
+sign with a pair that nobody meant, and half a pair that fell through to the next place would be worse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils._logins import (
+    ACCESS_KEY,
+    CREDENTIALS_URI,
+    ECS_RAM_ROLE,
+    OIDC_ROLE_ARN,
+    RAM_ROLE_ARN,
+    Kind,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._profiles import CLI_FILE, INI_FILE, Profile, ProfileError, read_profile
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import text_or_none
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, cause_of, is_loopback
+
+# The kinds that can be named, in the order of the SDK's default chain; then the settings that name a profile.
+KINDS = (ACCESS_KEY, OIDC_ROLE_ARN, ECS_RAM_ROLE, CREDENTIALS_URI)
+PROFILE = ("profile", "credentials_file")
+SETTINGS = tuple(dict.fromkeys((*RAM_ROLE_ARN.named_by, *(name for kind in KINDS for name in kind.named_by), *PROFILE)))
+
+OPTIONS = {name: (name,) for name in SETTINGS}
+# The variables of the SDKs and of the aliyun command line; then those of Terraform and of alibaba.alicloud.
+ENVIRONMENTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
+    {
+        "access_key_id": ("ALIBABA_CLOUD_ACCESS_KEY_ID",),
+        "access_key_secret": ("ALIBABA_CLOUD_ACCESS_KEY_SECRET",),
+        "security_token": ("ALIBABA_CLOUD_SECURITY_TOKEN",),
+        "role_arn": ("ALIBABA_CLOUD_ROLE_ARN",),
+        "role_session_name": ("ALIBABA_CLOUD_ROLE_SESSION_NAME",),
+        "external_id": ("ALIBABA_CLOUD_EXTERNAL_ID",),
+        "oidc_provider_arn": ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN",),
+        "oidc_token_file": ("ALIBABA_CLOUD_OIDC_TOKEN_FILE",),
+        "ecs_role_name": ("ALIBABA_CLOUD_ECS_METADATA",),
+        "credentials_uri": ("ALIBABA_CLOUD_CREDENTIALS_URI",),
+        "profile": ("ALIBABA_CLOUD_PROFILE",),
+        "credentials_file": ("ALIBABA_CLOUD_CREDENTIALS_FILE",),
+    },
+    {
+        "access_key_id": ("ALICLOUD_ACCESS_KEY", "ALICLOUD_ACCESS_KEY_ID"),
+        "access_key_secret": ("ALICLOUD_SECRET_KEY", "ALICLOUD_SECRET_ACCESS_KEY", "ALICLOUD_ACCESS_KEY_SECRET"),
+        "security_token": ("ALICLOUD_SECURITY_TOKEN",),
+        "role_arn": ("ALICLOUD_ASSUME_ROLE_ARN",),
+        "role_session_name": ("ALICLOUD_ASSUME_ROLE_SESSION_NAME",),
+        "role_session_expiration": ("ALICLOUD_ASSUME_ROLE_SESSION_EXPIRATION",),
+        "ecs_role_name": ("ALICLOUD_ECS_ROLE_NAME",),
+        "profile": ("ALICLOUD_PROFILE",),
+        "credentials_file": ("ALICLOUD_SHARED_CREDENTIALS_FILE",),
+    },
+)
+
+# What a value must look like, and an example. Values of secrets are never looked at, nor repeated.
+FORMS = {
+    "role_arn": (re.compile(r"acs:ram::[0-9]+:role/[\w.-]+"), "acs:ram::1000000000000001:role/network-operator"),
+    "oidc_provider_arn": (re.compile(r"acs:ram::[0-9]+:oidc-provider/[\w.-]+"), "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"),
+    "role_session_name": (re.compile(r"[\w.@-]{2,64}", re.ASCII), "nightly-cleanup"),
+    "role_session_expiration": (re.compile(r"9[0-9]{2}|[1-9][0-9]{3,4}"), "3600 (seconds, 900 or more)"),
+    "ecs_role_name": (re.compile(r"[\w.-]{1,64}", re.ASCII), "network-operator"),
+}
+SECRETS = ("access_key_secret", "security_token", "access_token")
+
+# What the firmware of an ECS instance calls itself. Without it, asking the metadata service would only cost time.
+PRODUCT_NAME = Path("/sys/class/dmi/id/product_name")
+ECS_PRODUCT = "Alibaba Cloud ECS"
 
 
 @dataclass(frozen=True)
-class AccessKey:
-    """An AccessKey pair, with the security token of STS where it is a temporary one."""
+class Place:
+    """Where settings were read: what is set there, and what each setting is called there."""
 
     source: str
-    access_key_id: str
-    access_key_secret: str = field(repr=False)
-    security_token: str | None = field(repr=False, default=None)
+    what: str
+    names: Mapping[str, str]
+    settings: Mapping[str, str] = field(repr=False)
 
-    def secrets(self) -> Iterable[str]:
-        """What must never be shown, as it is and as it would stand in a URL."""
-        for secret in (self.access_key_secret, self.security_token):
-            if secret:
-                yield from {secret, quote(secret, safe=""), quote(secret, safe="~"), quote_plus(secret)}
+    def has(self, settings: Iterable[str]) -> bool:
+        return any(name in self.settings for name in settings)
+
+    def called(self, settings: Iterable[str]) -> str:
+        return " and ".join(self.names[name] for name in settings)
 
 
-# Each source: its name in results, and its id, secret and token. Options come first, then the SDK's variables, then
-# those of Terraform and of the older collection.
-OPTION_NAMES = ("access_key_id", "access_key_secret", "security_token")
-ENVIRONMENT_NAMES = (
-    ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN"),
-    ("ALICLOUD_ACCESS_KEY", "ALICLOUD_SECRET_KEY", "ALICLOUD_SECURITY_TOKEN"),
+@dataclass(frozen=True)
+class Login:
+    """A way to log in that is complete. ``base`` is the login that a role is assumed with."""
+
+    kind: Kind
+    source: str
+    settings: Mapping[str, str] = field(repr=False)
+    region: str | None = None
+    base: Login | None = None
+
+    @property
+    def region_from(self) -> tuple[str, str | None]:
+        """The region of the profile that this login, or its base, is made with, and where it stands."""
+        if self.region is None and self.base:
+            return self.base.region_from
+        return f"region_id of {self.source}", self.region
+
+    def __str__(self) -> str:
+        name = "sts" if self.kind is ACCESS_KEY and "security_token" in self.settings else self.kind.name
+        return f"{name} from {self.source}" + (f", with {self.base}" if self.base and self.base.source != self.source else "")
+
+
+def find_login(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> Login | None:
+    """The login that is named, by options first; where nothing is named, the default chain. Half a one is a mistake."""
+    before = len(mistakes)
+    files = _Files(environ)
+    role: Place | None = None
+    login: Login | None = None
+    for place in _places(params, environ):
+        named = [kind for kind in KINDS if place.has(kind.named_by)]
+        ways = [*named, PROFILE] if place.has(PROFILE) else named
+        if role is None and OIDC_ROLE_ARN not in named and place.has(RAM_ROLE_ARN.named_by):
+            role = place
+        if len(ways) > 1 and place.source == "options":
+            each = (place.called(name for name in _named_by(way) if name in place.settings) for way in ways)
+            mistakes.append(f"{' / '.join(each)}: these are different ways to log in; name one of them")
+        elif ways:
+            login = _complete(named[0], place, mistakes) if named else _named_profile(place, files, mistakes)
+        if ways:
+            break
+    else:
+        login = _default_chain(environ, files, mistakes)
+    if role:
+        login = _complete(RAM_ROLE_ARN, role, mistakes, base=login)
+    return login if len(mistakes) == before else None
+
+
+def _named_by(way: Any) -> tuple[str, ...]:
+    return way.named_by if isinstance(way, Kind) else way
+
+
+def _places(params: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Place]:
+    yield _place("options", "option", OPTIONS, params)
+    for variables in ENVIRONMENTS:
+        yield _place("environment", "environment variable", variables, environ)
+
+
+def _place(source: str, what: str, spellings: Mapping[str, Sequence[str]], given: Mapping[str, Any]) -> Place:
+    names, settings = {name: name for name in SETTINGS}, {}
+    for name, spelled in spellings.items():
+        called = next((spelling for spelling in spelled if text_or_none(given.get(spelling))), spelled[0])
+        names[name] = called
+        if text := text_or_none(given.get(called)):
+            settings[name] = text
+    return Place(source, what, names, settings)
+
+
+def _complete(
+    kind: Kind, place: Place, mistakes: list[str], *, base: Login | None = None, region: str | None = None, also: tuple[str, ...] = ()
+) -> Login | None:
+    """The login of this kind, from this place alone. ``also``: settings that this one can't do without."""
+    needs = (*kind.needs, *also)
+    absent = [name for name in needs if name not in place.settings]
+    before = len(mistakes)
+    if absent:
+        present = [name for name in dict.fromkeys((*kind.named_by, *needs)) if name in place.settings]
+        but = f", but {place.called(present)} {'are' if present[1:] else 'is'}" if present else ""
+        mistakes.append(
+            f"{place.names[absent[0]]}: this {place.what} is not set{but}; set {place.called(absent)} too"
+            + (", or none of them" if place.what != "entry" else f" ({kind.name})")
+        )
+        return None
+    settings = {name: place.settings[name] for name in (*needs, *kind.may_have) if name in place.settings}
+    for name, text in settings.items():
+        form, example = FORMS.get(name, (None, ""))
+        if form and not form.fullmatch(text):
+            mistakes.append(f"{place.names[name]}: '{text}' is not of the form {example}")
+    if kind is OIDC_ROLE_ARN and "external_id" in place.settings:
+        mistakes.append(f"{place.names['external_id']}: does not go with {place.names['oidc_token_file']}; leave it out")
+    if "oidc_token_file" in settings and not _read(settings["oidc_token_file"]):
+        mistakes.append(f"{place.names['oidc_token_file']}: '{settings['oidc_token_file']}' can't be read, or is empty")
+    if "credentials_uri" in settings:
+        settings["credentials_uri"] = _parse_uri(place.names["credentials_uri"], settings["credentials_uri"], mistakes)
+    return Login(kind, place.source, settings, region, base) if len(mistakes) == before else None
+
+
+def _parse_uri(place: str, text: str, mistakes: list[str]) -> str:
+    """With its port, without which the SDK would ask a port called None. Not repeated in a message: it may hold a token."""
+    try:
+        uri = urlsplit(text)
+        port = uri.port or {"http": 80, "https": 443}[uri.scheme]
+    except (ValueError, KeyError):
+        uri = None
+    if uri is None or not uri.hostname or uri.username is not None or ":" in uri.hostname:
+        mistakes.append(f"{place}: is not a URI such as https://keys.example.com/network or http://127.0.0.1:8080/network")
+        return ""
+    if uri.scheme == "http" and not is_loopback(uri.hostname):
+        mistakes.append(f"{place}: would fetch a key in the clear from {uri.hostname}; http:// is for loopback only, use https://")
+    return uri._replace(netloc=f"{uri.hostname}:{port}").geturl()
+
+
+class _Files:
+    """Where profiles are looked for."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        cli_is_off = environ.get("ALIBABA_CLOUD_CLI_PROFILE_DISABLED", "").lower() == "true"
+        self.names = (INI_FILE,) if cli_is_off else (CLI_FILE, INI_FILE)
+        try:
+            self.home: Path | None = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+        except (KeyError, RuntimeError):
+            self.home = None
+
+    def find(self, name: str | None, file: str | None = None) -> Profile | None:
+        found = (read_profile(candidate, name, self.home) for candidate in ((file,) if file else self.names))
+        return next((profile for profile in found if profile and (name or file or not profile.is_blank)), None)
+
+
+def _named_profile(place: Place, files: _Files, mistakes: list[str]) -> Login | None:
+    name, file = (place.settings.get(setting) for setting in PROFILE)
+    called = place.called(setting for setting in PROFILE if setting in place.settings)
+    try:
+        profile = files.find(name, file)
+    except ProfileError as error:
+        mistakes.append(f"{called}: {error}")
+        return None
+    if profile is None:
+        which = f"profile {name}" if name else "default profile"
+        mistakes.append(f"{called}: there is no {which} in {file or ' or '.join(files.names)}")
+        return None
+    return _from_profile(profile, files, mistakes)
+
+
+def _from_profile(profile: Profile, files: _Files, mistakes: list[str], seen: tuple[str, ...] = ()) -> Login | None:
+    """The login of a profile: one kind done with another, or with the login of its source_profile."""
+    label = f"profile {profile.name} of {profile.file}"
+    names = {
+        name: f"{profile.names.get(name, name)} of {label}"
+        for name in (*SETTINGS, *(name for kind in profile.kinds for name in kind.needs))
+    }
+    settings = {name: profile.texts[called] for name in names if (called := profile.names.get(name, name)) in profile.texts}
+    place = Place(label, "entry", names, settings)
+    login: Login | None = None
+    if not profile.kinds:
+        mistakes.append(f"{label}: it has no mode; run 'aliyun configure --profile {profile.name}'")
+        return None
+    if profile.ends_at is not None and profile.ends_at <= time.time():
+        mistakes.append(f"{label}: its {profile.mode} login has ended; log in anew with 'aliyun configure --profile {profile.name}'")
+        return None
+    if profile.mode == "ChainableRamRoleArn":
+        try:
+            source = files.find(profile.source_profile, profile.file) if profile.source_profile else None
+        except ProfileError as error:
+            mistakes.append(str(error))
+            return None
+        if source is None or source.name in (*seen, profile.name):
+            mistakes.append(f"source_profile of {label}: is not the name of another profile there")
+            return None
+        login = _from_profile(source, files, mistakes, (*seen, profile.name))
+        if login is None:
+            return None
+    for kind in profile.kinds:
+        also = ("security_token",) if profile.needs_token and kind is ACCESS_KEY else ()
+        login = _complete(kind, place, mistakes, base=login, region=profile.region, also=also)
+        if login is None:
+            return None
+    return login
+
+
+def _default_chain(environ: Mapping[str, str], files: _Files, mistakes: list[str]) -> Login | None:
+    """Nothing is named: the current profile, then the role of this ECS instance, if it is one."""
+    try:
+        profile = files.find(None)
+    except ProfileError as error:
+        mistakes.append(str(error))
+        return None
+    if profile:
+        return _from_profile(profile, files, mistakes)
+    is_off = environ.get("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "").lower() == "true"
+    if not is_off and _read(str(PRODUCT_NAME)) == ECS_PRODUCT:
+        return Login(ECS_RAM_ROLE, "default chain", {})
+    mistakes.append(
+        "access_key_id: no credential is given. Set access_key_id and access_key_secret, or the environment variables "
+        "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or one of profile, role_arn with oidc_token_file, "
+        f"ecs_role_name and credentials_uri. There is no current profile in {' or '.join(files.names)}, and "
+        + ("ALIBABA_CLOUD_ECS_METADATA_DISABLED is set" if is_off else "this does not look like an ECS instance")
+    )
+    return None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+class CredentialError(Exception):
+    """No key could be had. Its text is safe to show."""
+
+
+class Credential:
+    """What the SDK asks for a key before each call, and a role's provider for the key of its base.
+
+    Keeps a temporary key for three quarters of its life: the library would fetch a new one for each call in the last
+    fifteen minutes, which is all the life of the shortest session.
+    """
+
+    def __init__(self, login: Login, transport: Transport) -> None:
+        self.source = str(login)
+        self._login = login
+        self._transport = transport
+        self._base = Credential(login.base, transport) if login.base else None
+        self._provider: Any = None
+        self._key: Any = None
+        self._renew_at = self._ends_at = 0.0
+        self._turn = threading.Lock()
+        self._tell: Callable[[Iterable[str]], None] = lambda secrets: None
+
+    @property
+    def asks_in_plain_http(self) -> bool:
+        """Of loopback or of the metadata service: of nobody else."""
+        in_clear = self._login.kind is ECS_RAM_ROLE or self._login.settings.get("credentials_uri", "").startswith("http:")
+        return in_clear or bool(self._base and self._base.asks_in_plain_http)
+
+    def tell_secrets_to(self, listener: Callable[[Iterable[str]], None]) -> None:
+        """``listener`` gets what must never be shown: at once what is known, and every new key before it is used."""
+        self._tell = listener
+        listener(_spellings(_secrets_of(self._login)))
+        if self._base:
+            self._base.tell_secrets_to(listener)
+
+    def get_credential(self) -> Any:
+        with self._turn:
+            if self._key is None or time.time() >= self._renew_at:
+                self._renew()
+            return self._key
+
+    get_credentials = get_credential  # as the library's providers call it
+
+    def _renew(self) -> None:
+        from alibabacloud_credentials.models import CredentialModel
+
+        failure: Exception | None = None
+        try:
+            if self._login.kind is OIDC_ROLE_ARN:
+                self._tell(_spellings([_read(self._login.settings["oidc_token_file"])]))
+            got = self._provided()
+        except Exception as error:  # whatever the library raises holds URLs, signatures and replies
+            failure = error
+        if failure is not None:
+            if time.time() < self._ends_at:
+                return  # the key at hand still counts
+            raise failure if isinstance(failure, CredentialError) else CredentialError(self._explain(failure))
+        secret, token = got.get_access_key_secret(), got.get_security_token()
+        self._tell(_spellings(filter(None, (secret, token))))
+        self._ends_at = got.get_expiration() or float("inf")
+        self._renew_at = time.time() + 0.75 * (self._ends_at - time.time())
+        self._key = CredentialModel(
+            access_key_id=got.get_access_key_id(),
+            access_key_secret=secret,
+            security_token=token,
+            type="sts" if token else "access_key",
+            provider_name=got.get_provider_name(),
+        )
+
+    def _provided(self) -> Any:
+        if self._provider is None:
+            self._provider = self._login.kind.provider(self._login.settings, self._transport, self._base)
+            if self._transport.ca_bundle:
+                # The library sends it along, but has no argument for it.
+                getattr(self._provider, "_runtime_options", {})["ca"] = self._transport.ca_bundle
+        return self._provider.get_credentials()
+
+    def _explain(self, failure: Exception) -> str:
+        """What the library raised, without the URL, the signature and the reply that are in its text."""
+        text = str(getattr(failure, "message", failure))
+        whom = self._login.kind.asks(self._login.settings, self._transport)
+        if type(failure).__name__ == "RetryError":
+            return f"{self.source}: {whom}: {cause_of(text)}"
+        status, code, request_id = (found.group(1) if (found := pattern.search(text)) else None for pattern in _TOLD)
+        if status and status != "200":
+            by = f" {code}" if code else ""
+            identified = f" [request id {request_id}]" if request_id else ""
+            return f"{self.source}: {whom} refused with{by} HTTP status {status}{identified}"
+        if "No cached value" in text:
+            return f"{self.source}: {whom} gave a key that has already expired"
+        if "command" in text:
+            return f"{self.source}: {whom} failed, or did not print a key"
+        return f"{self.source}: {whom} did not answer with a key ({type(failure).__name__})"
+
+
+# In the library's texts: HTTP status, and the code and request id of a reply of the service.
+_TOLD = (
+    re.compile(r"(?:http_?code)[:=]\s*([0-9]{3})", re.I),
+    re.compile(r'"Code"\s*:\s*"([A-Za-z0-9._]+)"'),
+    re.compile(r'"RequestId"\s*:\s*"([A-Za-z0-9-]+)"'),
 )
 
 
-def find_access_key(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> AccessKey | None:
-    """The first source of which anything is set. Empty counts as unset; half a pair is a mistake that names the other half."""
-    for source, names, values in (("options", OPTION_NAMES, params), *(("environment", names, environ) for names in ENVIRONMENT_NAMES)):
-        key_id, secret, token = (text_or_none(values.get(name)) for name in names)
-        if key_id and secret:
-            return AccessKey(source, key_id, secret, token)
-        present = [name for name, value in zip(names, (key_id, secret, token), strict=True) if value]
-        absent = [name for name, value in zip(names[:2], (key_id, secret), strict=True) if not value]
-        if present:
-            kind = "option" if source == "options" else "environment variable"
-            mistakes.append(
-                f"{absent[0]}: this {kind} is not set, but {' and '.join(present)} is; set {' and '.join(absent)} too, or none of them"
-            )
-            return None
-    mistakes.append(
-        "access_key_id: no credential is given; set access_key_id and access_key_secret, or the environment variables "
-        + " and ".join(ENVIRONMENT_NAMES[0][:2])
-    )
-    return None
+def _secrets_of(login: Login) -> Iterator[str]:
+    yield from (login.settings[name] for name in SECRETS if name in login.settings)
+    if uri := login.settings.get("credentials_uri"):
+        yield from (value for _name, value in parse_qsl(urlsplit(uri).query))
+
+
+def _spellings(secrets: Iterable[str]) -> set[str]:
+    """As they are, and as they would stand in a URL."""
+    return {
+        spelling
+        for secret in secrets
+        if secret
+        for spelling in (secret, quote(secret, safe=""), quote(secret, safe="~"), quote_plus(secret))
+    }

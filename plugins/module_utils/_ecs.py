@@ -20,10 +20,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
-from urllib.request import proxy_bypass
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import CredentialError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import cause_of
 
 Record = Mapping[str, Any]  # a row of a reply, with the API's own names
 
@@ -48,16 +49,6 @@ BAD_CREDENTIAL = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSec
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 # An endpoint that has never answered is more likely mistyped than busy: then trying ends sooner than retry_timeout.
 FIRST_CONTACT_SECONDS = 8.0
-
-# The text of a failed connection comes from deep within and may hold a URL, so only what it means is passed on.
-CAUSES = (
-    (re.compile(r"refused", re.I), "connection refused"),
-    (re.compile(r"resolve|getaddrinfo|name or service|nodename", re.I), "the host name is not known"),
-    (re.compile(r"certificate|ssl|tls", re.I), "TLS failed: the certificate or protocol was not accepted"),
-    (re.compile(r"proxy", re.I), "the proxy did not connect"),
-    (re.compile(r"timed? ?out", re.I), "no answer in time"),
-    (re.compile(r"reset|aborted|closed|broken pipe|incomplete", re.I), "the connection was closed before the reply was whole"),
-)
 
 
 class SdkMissing(Exception):
@@ -116,13 +107,11 @@ class Ecs:
         self._answered_at: float | None = None
         self._may_read_instances = False
         _mute_sdk()
-        _bypass_proxy(connection)
+        _keep_from_proxy(connection)
         self._replies = threading.local()
         self._client = _with_raw_replies(self._sdk.Client, self._replies)(
             self._sdk.Config(
-                access_key_id=connection.access_key.access_key_id,
-                access_key_secret=connection.access_key.access_key_secret,
-                security_token=connection.access_key.security_token,
+                credential=connection.credential,
                 region_id=connection.region,
                 endpoint=connection.endpoint,
                 protocol=connection.protocol,
@@ -130,7 +119,14 @@ class Ecs:
             )
         )
         # One runtime for all calls: the SDK keeps its connection pool by this number.
-        self._runtime = self._sdk.RuntimeOptions(max_idle_conns=max(40, connection.max_concurrency))
+        transport = connection.transport
+        self._runtime = self._sdk.RuntimeOptions(
+            max_idle_conns=max(40, connection.max_concurrency),
+            connect_timeout=1000 * transport.connect_timeout,
+            read_timeout=1000 * transport.read_timeout,
+            ca=transport.ca_bundle,
+            https_proxy=transport.proxy_for(self._client._endpoint),
+        )
 
     @property
     def held(self) -> float:
@@ -289,11 +285,9 @@ class Ecs:
             return EcsError(action, UNREADABLE_REPLY, f"HTTP status {status} and no error code", uncertain=status >= 500)
         inner = getattr(failure, "inner_exception", failure)
         if isinstance(inner, self._sdk.RetryError):
-            text = str(inner.message)
-            cause = next((meaning for pattern, meaning in CAUSES if pattern.search(text)), "the connection failed")
-            return EcsError(action, CONNECTION_FAILED, f"{self._place()}: {cause}", uncertain=True)
-        if isinstance(inner, self._sdk.CredentialException):
-            return EcsError(action, "InvalidCredentials", "the credential could not be obtained")
+            return EcsError(action, CONNECTION_FAILED, f"{self._place()}: {cause_of(inner.message)}", uncertain=True)
+        if isinstance(inner, CredentialError):
+            return EcsError(action, "InvalidCredentials", str(inner))
         return EcsError(
             action, UNREADABLE_REPLY, f"{self._place()} did not answer as the ECS API does ({type(inner).__name__})", uncertain=True
         )
@@ -314,7 +308,6 @@ _CALLED = {
 def _import_sdk() -> SimpleNamespace:
     """Late, because it takes most of a second: bad input is told before it."""
     try:
-        from alibabacloud_credentials.exceptions import CredentialException
         from alibabacloud_ecs20140526 import models
         from alibabacloud_ecs20140526.client import Client
         from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
@@ -327,7 +320,6 @@ def _import_sdk() -> SimpleNamespace:
         AlibabaCloudException=AlibabaCloudException,
         Client=Client,
         Config=Config,
-        CredentialException=CredentialException,
         RetryError=RetryError,
         RuntimeOptions=RuntimeOptions,
         models=models,
@@ -349,16 +341,23 @@ def _with_raw_replies(client: type, replies: threading.local) -> type:
 
 
 def _mute_sdk() -> None:
-    """With DEBUG=sdk the SDK logs Authorization and x-acs-security-token of every request."""
-    logging.getLogger("darabonba-core").disabled = True
+    """A failed login is logged with traceback and signed URL, and with DEBUG=sdk every request with its Authorization."""
+    for name in ("darabonba-core", "alibabacloud-tea", "credentials"):
+        logging.getLogger(name).disabled = True
 
 
-def _bypass_proxy(connection: Connection) -> None:
-    """The SDK takes HTTP_PROXY and HTTPS_PROXY but ignores NO_PROXY: so do its part, for this process."""
-    host = (connection.endpoint or "").rpartition(":")[0].strip("[]") or connection.endpoint or f"ecs.{connection.region}.aliyuncs.com"
-    if connection.protocol == "http" or proxy_bypass(host):
-        for variable in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-            os.environ.pop(variable, None)
+def _keep_from_proxy(connection: Connection) -> None:
+    """The SDK takes HTTP_PROXY and HTTPS_PROXY but ignores NO_PROXY. Where that would differ from what the transport says,
+    it must not see them: plain HTTP goes straight, and the proxy of an https:// call is told with the call."""
+    if connection.protocol == "http" or connection.credential.asks_in_plain_http:
+        _forget("HTTP_PROXY", "http_proxy")
+    if connection.transport.no_proxy:
+        _forget("HTTPS_PROXY", "https_proxy")
+
+
+def _forget(*variables: str) -> None:
+    for variable in variables:
+        os.environ.pop(variable, None)
 
 
 def _snake(action: str) -> str:

@@ -10,19 +10,19 @@ both through the same validation.
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
+import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import AccessKey, find_access_key
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import Credential, Login, find_login
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import at_least, text_or_none
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, is_loopback, proxies
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
+ACCOUNT_ID = re.compile(r"[0-9]{5,20}")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -31,9 +31,39 @@ def connection_spec() -> dict[str, dict[str, Any]]:
     return {
         "region": {"type": "str", "aliases": ["region_id", "alicloud_region"]},
         "endpoint": {"type": "str"},
+        "endpoint_type": {"type": "str"},
+        "sts_endpoint": {"type": "str"},
+        "ca_bundle": {"type": "path"},
+        "connect_timeout": {"type": "int", "default": 5},
+        "read_timeout": {"type": "int", "default": 10},
+        "account_id": {"type": "str", "no_log": False},
         "access_key_id": {"type": "str", "aliases": ["access_key", "alicloud_access_key"], "no_log": False},
-        "access_key_secret": {"type": "str", "aliases": ["secret_key", "alicloud_secret_key"], "no_log": True},
+        "access_key_secret": {
+            "type": "str",
+            "aliases": ["secret_key", "secret_access_key", "alicloud_secret_key"],
+            "no_log": True,
+        },
         "security_token": {"type": "str", "aliases": ["alicloud_security_token"], "no_log": True},
+        "role_arn": {"type": "str", "aliases": ["assume_role_arn", "alicloud_assume_role_arn"], "no_log": False},
+        "role_session_name": {
+            "type": "str",
+            "aliases": ["assume_role_session_name", "alicloud_assume_role_session_name"],
+            "no_log": False,
+        },
+        "role_session_expiration": {
+            "type": "int",
+            "aliases": ["assume_role_session_expiration", "alicloud_assume_role_session_expiration"],
+            "no_log": False,
+        },
+        "role_policy": {"type": "json", "aliases": ["assume_role_policy"], "no_log": False},
+        "external_id": {"type": "str", "no_log": False},
+        "oidc_provider_arn": {"type": "str", "no_log": False},
+        "oidc_token_file": {"type": "path", "no_log": False},
+        "ecs_role_name": {"type": "str", "aliases": ["role_name"], "no_log": False},
+        "disable_imds_v1": {"type": "bool"},
+        "credentials_uri": {"type": "str", "no_log": True},
+        "profile": {"type": "str", "no_log": False},
+        "credentials_file": {"type": "path", "aliases": ["shared_credentials_file"], "no_log": False},
         "retry_timeout": {"type": "int", "default": 120},
         "max_concurrency": {"type": "int", "default": 8},
         "calls_per_minute": {"type": "int", "default": 300},
@@ -42,12 +72,14 @@ def connection_spec() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the calls go, as whom, and how fast. ``endpoint`` is host:port, or None for the region's own."""
+    """Where the calls go, as whom, and how fast. ``endpoint`` is host:port, or None for the region's own public one."""
 
     region: str
     endpoint: str | None
     protocol: str
-    access_key: AccessKey
+    credential: Credential
+    transport: Transport = field(default_factory=Transport)
+    account_id: str | None = None
     retry_timeout: float = 120
     max_concurrency: int = 8
     calls_per_minute: int = 300
@@ -56,14 +88,28 @@ class Connection:
 def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> Connection | None:
     """The connection that options and environment come to; None where something was added to ``mistakes``."""
     before = len(mistakes)
-    at_least(params, {"retry_timeout": 0, "max_concurrency": 1, "calls_per_minute": 0}, mistakes)
-    region = _parse_region(params, environ, mistakes)
+    least = {"retry_timeout": 0, "max_concurrency": 1, "calls_per_minute": 0, "connect_timeout": 1, "read_timeout": 1}
+    at_least(params, least, mistakes)
+    login = find_login(params, environ, mistakes)
+    is_vpc = _parse_endpoint_type(params, environ, mistakes)
+    region = _parse_region(params, environ, login, mistakes)
     protocol, endpoint = _parse_endpoint(params, environ, mistakes)
-    access_key = find_access_key(params, environ, mistakes)
-    if len(mistakes) > before or not region or not access_key:
+    if endpoint is None and is_vpc:
+        # Not left to the SDK, whose table of dedicated regions knows public endpoints only and comes before the rule.
+        endpoint = f"ecs-vpc.{region}.aliyuncs.com"
+    transport = Transport(
+        sts_endpoint=_parse_sts_endpoint(params, environ, region, is_vpc, mistakes),
+        connect_timeout=params["connect_timeout"],
+        read_timeout=params["read_timeout"],
+        ca_bundle=_parse_ca_bundle(params, mistakes),
+        imds_v1=not _is_true(params["disable_imds_v1"], environ, "ALIBABA_CLOUD_IMDSV1_DISABLED"),
+        **proxies(environ),
+    )
+    account_id = _parse_account_id(params, environ, mistakes)
+    if len(mistakes) > before or not region or not login:
         return None
     pacing = {name: params[name] for name in ("retry_timeout", "max_concurrency", "calls_per_minute")}
-    return Connection(region, endpoint, protocol, access_key, **pacing)
+    return Connection(region, endpoint, protocol, Credential(login, transport), transport, account_id, **pacing)
 
 
 def first_given(params: Mapping[str, Any], option: str, environ: Mapping[str, str], *variables: str) -> tuple[str, str | None]:
@@ -75,61 +121,95 @@ def first_given(params: Mapping[str, Any], option: str, environ: Mapping[str, st
     return option, None
 
 
-def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> str | None:
-    place, region = first_given(params, "region", environ, "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION")
+def _is_true(option: bool | None, environ: Mapping[str, str], variable: str) -> bool:
+    return option if option is not None else environ.get(variable, "").strip().lower() == "true"
+
+
+def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: Login | None, mistakes: list[str]) -> str | None:
+    place, region = first_given(params, "region", environ, "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION", "ALICLOUD_REGION_ID")
+    if region is None and login:
+        place, region = login.region_from
     if region is None:
-        place, region = "the region_id of the CLI profile", _profile_region(environ)
-    if region is None:
-        mistakes.append(
-            "region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or a region in the current profile of the aliyun CLI"
-        )
+        mistakes.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has one")
     elif not REGION.fullmatch(region):
         # It becomes part of a host name: anything else here could send a signed request elsewhere.
         mistakes.append(f"{place}: '{region}' is not a region id such as cn-hangzhou")
     return region
 
 
-def _profile_region(environ: Mapping[str, str]) -> str | None:
-    """The region of the aliyun CLI's profile. The SDK never reads it. A file that can't be read tells no region."""
-    if environ.get("ALIBABA_CLOUD_CLI_PROFILE_DISABLED", "").lower() == "true":
-        return None
-    try:
-        config = json.loads(Path(environ.get("HOME") or "~").expanduser().joinpath(".aliyun", "config.json").read_text(encoding="utf-8"))
-        wanted = text_or_none(environ.get("ALIBABA_CLOUD_PROFILE")) or config.get("current")
-        return next((text_or_none(profile.get("region_id")) for profile in config["profiles"] if profile.get("name") == wanted), None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+def _parse_endpoint_type(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> bool:
+    place, text = first_given(params, "endpoint_type", environ, "ALIBABA_CLOUD_ENDPOINT_TYPE")
+    if text not in (None, "public", "vpc"):
+        mistakes.append(f"{place}: '{text}' is not a type of endpoint; give public or vpc")
+    return text == "vpc"
+
+
+def _parse_sts_endpoint(
+    params: Mapping[str, Any], environ: Mapping[str, str], region: str | None, is_vpc: bool, mistakes: list[str]
+) -> str:
+    """Always https. The one of all regions, unless told otherwise."""
+    place, text = first_given(params, "sts_endpoint", environ, "ALIBABA_CLOUD_STS_ENDPOINT", "ALICLOUD_STS_ENDPOINT")
+    if text is not None:
+        protocol, endpoint = _parse_host(place, text, "sts.cn-hangzhou.aliyuncs.com", mistakes)
+        if protocol == "http":
+            mistakes.append(f"{place}: '{text}' would ask for a key in the clear; use https://")
+        return endpoint or ""
+    place, sts_region = first_given({}, "", environ, "ALIBABA_CLOUD_STS_REGION")
+    if sts_region and not REGION.fullmatch(sts_region):
+        mistakes.append(f"{place}: '{sts_region}' is not a region id such as cn-hangzhou")
+    is_vpc = is_vpc or _is_true(None, environ, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")
+    if is_vpc or sts_region:
+        return f"{'sts-vpc' if is_vpc else 'sts'}.{sts_region or region}.aliyuncs.com"
+    return "sts.aliyuncs.com"
+
+
+def _parse_ca_bundle(params: Mapping[str, Any], mistakes: list[str]) -> str | None:
+    text = text_or_none(params["ca_bundle"])
+    if text is not None:
+        try:
+            ssl.create_default_context(cafile=text)
+        except (OSError, ValueError):
+            mistakes.append(f"ca_bundle: '{text}' can't be read, or holds no certificate in PEM form")
+    return text
+
+
+def _parse_account_id(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> str | None:
+    place, text = first_given(params, "account_id", environ, "ALIBABA_CLOUD_ACCOUNT_ID", "ALICLOUD_ACCOUNT_ID")
+    if text is not None and not ACCOUNT_ID.fullmatch(text):
+        mistakes.append(f"{place}: '{text}' is not the number of an account such as 1000000000000001")
+    return text
 
 
 def _parse_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> tuple[str, str | None]:
-    place, text = first_given(params, "endpoint", environ, "ALIBABA_CLOUD_ECS_ENDPOINT")
+    place, text = first_given(params, "endpoint", environ, "ALIBABA_CLOUD_ECS_ENDPOINT", "ALICLOUD_ECS_ENDPOINT")
     if text is None:
         return "https", None
-    example = "give a host, host:port or URL such as https://ecs.cn-hangzhou.aliyuncs.com"
+    protocol, endpoint = _parse_host(place, text, "ecs.cn-hangzhou.aliyuncs.com", mistakes)
+    if protocol == "http" and not is_loopback(urlsplit(f"//{endpoint}").hostname or ""):
+        mistakes.append(f"{place}: '{text}' would send signed calls in the clear; http:// is for loopback only, use https://")
+    return protocol, endpoint
+
+
+def _parse_host(place: str, text: str, example: str, mistakes: list[str]) -> tuple[str, str | None]:
+    """Protocol and host or host:port."""
+    example = f"give a host, host:port or URL such as https://{example}"
     try:
         url = urlsplit(text if "://" in text else f"https://{text}")
         port = url.port
     except ValueError:
-        mistakes.append(f"{place}: '{text}' is not an endpoint; {example}")
-        return "https", None
-    if url.username is not None or url.password is not None:
+        url = port = None
+    if "@" in text:
         # Not repeated: what stands before the @ may be a password.
         mistakes.append(f"{place}: must not hold a user or a password; {example}")
     elif (
-        url.scheme not in ("http", "https")
+        url is None
+        or url.scheme not in ("http", "https")
         or not HOST.fullmatch(url.netloc.removesuffix(f":{port}"))
         or url.path.strip("/")
         or url.query
         or url.fragment
     ):
         mistakes.append(f"{place}: '{text}' is not an endpoint; {example}")
-    elif url.scheme == "http" and not _is_loopback(url.hostname or ""):
-        mistakes.append(f"{place}: '{text}' would send signed calls in the clear; http:// is for loopback only, use https://")
-    return url.scheme, url.netloc
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    else:
+        return url.scheme, url.netloc
+    return "https", None

@@ -344,6 +344,11 @@ diff:
   sample:
     before: "eni-bp1example 192.168.0.10\neni-bp1example 192.168.0.11\neni-bp1example 192.168.0.12\n"
     after: "eni-bp1example 192.168.0.12\n"
+credential_source:
+  description: Which way to log in was used, and where it was found. Never the credential itself.
+  returned: when the options are right
+  type: str
+  sample: ram_role_arn from options, with access_key from environment
 errors:
   description: Every mistake and every refusal, one each. Nothing was changed.
   returned: when the request is refused
@@ -412,18 +417,19 @@ def main() -> None:
     connection = parse_connection(module.params, os.environ, mistakes)
     if mistakes or connection is None:
         module.fail_json(**build_refusal(mistakes))
-    module.no_log_values.update(connection.access_key.secrets())
+    connection.credential.tell_secrets_to(module.no_log_values.update)
+    told = {"credential_source": connection.credential.source}
     try:
         ecs = Ecs(connection)
         plan = review(ecs, request, request.targets, patient=True)
     except (SdkMissing, EcsError) as error:
-        module.fail_json(**build_failure(error))
+        module.fail_json(**build_failure(error), **told)
     refusals = objections(plan, request)
     if refusals:
-        module.fail_json(**build_refusal(refusals))
+        module.fail_json(**build_refusal(refusals), **told)
     outcomes = foresee(plan, request) if module.check_mode else apply(ecs, plan, request, connection.max_concurrency)
     result = build_result(request.state, outcomes, ecs.api_calls)
-    (module.fail_json if result.get("failed") else module.exit_json)(**result)
+    (module.fail_json if result.get("failed") else module.exit_json)(**result, **told)
 
 
 if __name__ == "__main__":

@@ -255,6 +255,11 @@ security_groups:
   returned: success
   type: dict
   sample: {sg-bp1example: web}
+credential_source:
+  description: Which way to log in was used, and where it was found. Never the credential itself.
+  returned: when the options are right
+  type: str
+  sample: ram_role_arn from options, with access_key from environment
 summary:
   description: How many ENIs were selected, how many addresses match, and how many requests it took.
   returned: success
@@ -302,16 +307,18 @@ def main() -> None:
     connection = parse_connection(module.params, os.environ, mistakes)
     if mistakes or connection is None:
         module.fail_json(**build_refusal(mistakes))
-    module.no_log_values.update(connection.access_key.secrets())
+    connection.credential.tell_secrets_to(module.no_log_values.update)
+    told = {"credential_source": connection.credential.source}
     try:
         ecs = Ecs(connection)
         found = select(ecs, wanted)
     except (SdkMissing, EcsError) as error:
-        module.fail_json(**build_failure(error))
+        module.fail_json(**build_failure(error), **told)
     module.exit_json(
         **build_info(found.interfaces, found.missing, wanted, ecs.api_calls),
         region=connection.region,
         security_groups=found.security_groups,
+        **told,
     )
 
 

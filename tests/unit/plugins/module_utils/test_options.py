@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import pwd
 
 import pytest
 
@@ -40,55 +39,52 @@ def test_the_spec_leaves_blanks_to_the_one_validator():
         assert not {"required", "choices", "required_if", "required_together"} & option.keys()
 
 
-def test_secrets_are_never_logged():
+def test_secrets_are_never_logged_and_what_only_sounds_like_one_is():
     spec = connection_spec()
-    assert {name for name, option in spec.items() if option.get("no_log")} == {"access_key_secret", "security_token"}
+    for name in ("access_key_id", "account_id", "role_arn", "external_id", "oidc_token_file", "oidc_provider_arn", "profile"):
+        assert spec[name]["no_log"] is False
+    assert {name for name, option in spec.items() if option.get("no_log")} == {"access_key_secret", "security_token", "credentials_uri"}
 
 
 # region
 
 
+PROFILES = {
+    "current": "default",
+    "profiles": [
+        {"name": "default", "mode": "AK", "access_key_id": "a", "access_key_secret": "b", "region_id": "me-central-1"},
+        {"name": "other", "mode": "ChainableRamRoleArn", "ram_role_arn": "acs:ram::1:role/a", "source_profile": "default"},
+        {"name": "no region", "mode": "EcsRamRole"},
+    ],
+}
+NO_KEYS = dict.fromkeys(KEYS)
+
+
 @pytest.mark.parametrize(
-    ("option", "environ", "expected"),
+    ("given", "environ", "expected"),
     [
-        ("cn-beijing", {"ALIBABA_CLOUD_REGION_ID": "cn-shanghai", "ALICLOUD_REGION": "eu-west-1"}, "cn-beijing"),
-        ("", {"ALIBABA_CLOUD_REGION_ID": "cn-shanghai", "ALICLOUD_REGION": "eu-west-1"}, "cn-shanghai"),
-        (None, {"ALIBABA_CLOUD_REGION_ID": " ", "ALICLOUD_REGION": "eu-west-1"}, "eu-west-1"),
-        (None, {}, "me-central-1"),
+        ({"region": "cn-beijing"}, {"ALIBABA_CLOUD_REGION_ID": "cn-shanghai", "ALICLOUD_REGION": "eu-west-1"}, "cn-beijing"),
+        ({"region": ""}, {"ALIBABA_CLOUD_REGION_ID": "cn-shanghai", "ALICLOUD_REGION": "eu-west-1"}, "cn-shanghai"),
+        ({"region": None}, {"ALIBABA_CLOUD_REGION_ID": " ", "ALICLOUD_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"region": None, **NO_KEYS}, {}, "me-central-1"),
+        ({"region": None, **NO_KEYS, "profile": "other"}, {}, "me-central-1"),
+        ({"region": None, **NO_KEYS, "profile": "default"}, {"ALICLOUD_REGION": "eu-west-1"}, "eu-west-1"),
     ],
 )
-def test_region_comes_from_option_then_environment_then_profile(tmp_path, option, environ, expected):
-    home = profile_home(tmp_path, {"current": "default", "profiles": [{"name": "default", "region_id": "me-central-1"}]})
-    assert parse(environ={**home, **environ}, region=option)[0].region == expected
+def test_region_comes_from_option_then_environment_then_the_profile_that_logs_in(tmp_path, given, environ, expected):
+    assert parse(environ={**profile_home(tmp_path, PROFILES), **environ}, **given)[0].region == expected
 
 
-def test_the_profile_can_be_chosen_and_disabled(tmp_path):
-    profiles = [{"name": "default", "region_id": "cn-hangzhou"}, {"name": "other", "region_id": "cn-beijing"}]
-    home = profile_home(tmp_path, {"current": "default", "profiles": profiles})
-    assert parse(environ={**home, "ALIBABA_CLOUD_PROFILE": "other"}, region=None)[0].region == "cn-beijing"
-    assert parse(environ={**home, "ALIBABA_CLOUD_PROFILE": "none of them"}, region=None)[0] is None
-    assert parse(environ={**home, "ALIBABA_CLOUD_CLI_PROFILE_DISABLED": "TRUE"}, region=None)[0] is None
-
-
-@pytest.mark.parametrize(
-    "config",
-    ["", "{", "[]", "null", '{"profiles": null}', '{"current": "a", "profiles": ["a"]}', '{"current": "a", "profiles": [{"name": "a"}]}'],
-)
-def test_a_profile_that_tells_no_region_is_no_region(tmp_path, config):
-    (mistake,) = parse(environ=profile_home(tmp_path, config), region=None)[1]
+@pytest.mark.parametrize("given", [{}, {**NO_KEYS, "profile": "no region"}])
+def test_no_other_profile_tells_the_region(tmp_path, given):
+    (mistake,) = parse(environ=profile_home(tmp_path, PROFILES), region=None, **given)[1]
     assert mistake.startswith("region: no region is given")
 
 
-def test_a_user_without_a_home_has_no_profile(monkeypatch):
-    """As in a container that runs with an arbitrary user id."""
-
-    def no_such_user(_uid):
-        raise KeyError("uid not found")
-
-    monkeypatch.delenv("HOME", raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", no_such_user)
-    (mistake,) = parse(environ={}, region=None)[1]
-    assert mistake.startswith("region: no region is given")
+def test_a_region_of_a_profile_is_checked_too(tmp_path):
+    profile = {**PROFILES["profiles"][0], "region_id": "cn-hangzhou.evil.example"}
+    (mistake,) = parse(environ=profile_home(tmp_path, {**PROFILES, "profiles": [profile]}), region=None, **NO_KEYS)[1]
+    assert mistake.startswith("region_id of profile default of ~/.aliyun/config.json: 'cn-hangzhou.evil")
 
 
 @pytest.mark.parametrize(
@@ -162,6 +158,70 @@ def test_a_password_in_the_endpoint_is_not_repeated(text):
     (mistake,) = parse(endpoint=text)[1]
     assert mistake.startswith("endpoint: ")
     assert "hunter2" not in mistake
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "endpoint", "sts"),
+    [
+        ({}, {}, None, "sts.aliyuncs.com"),
+        ({"endpoint_type": "public"}, {"ALIBABA_CLOUD_ENDPOINT_TYPE": "vpc"}, None, "sts.aliyuncs.com"),
+        ({"endpoint_type": "vpc"}, {}, "ecs-vpc.cn-hangzhou.aliyuncs.com", "sts-vpc.cn-hangzhou.aliyuncs.com"),
+        ({}, {"ALIBABA_CLOUD_ENDPOINT_TYPE": "vpc"}, "ecs-vpc.cn-hangzhou.aliyuncs.com", "sts-vpc.cn-hangzhou.aliyuncs.com"),
+        ({"endpoint_type": "vpc", "endpoint": "ecs.example.com"}, {}, "ecs.example.com", "sts-vpc.cn-hangzhou.aliyuncs.com"),
+        ({}, {"ALIBABA_CLOUD_STS_REGION": "cn-beijing"}, None, "sts.cn-beijing.aliyuncs.com"),
+        ({}, {"ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED": "True"}, None, "sts-vpc.cn-hangzhou.aliyuncs.com"),
+        ({"sts_endpoint": "https://sts.example.com:8443"}, {"ALICLOUD_STS_ENDPOINT": "x"}, None, "sts.example.com:8443"),
+    ],
+)
+def test_endpoints_by_type(given, environ, endpoint, sts):
+    connection, _ = parse(environ={**NO_HOME, **environ}, **given)
+    assert (connection.endpoint, connection.transport.sts_endpoint) == (endpoint, sts)
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "told"),
+    [
+        ({"endpoint_type": "internal"}, {}, "endpoint_type: 'internal' is not a type of endpoint"),
+        ({"sts_endpoint": "http://127.0.0.1"}, {}, "sts_endpoint: 'http://127.0.0.1' would ask for a key in the clear"),
+        ({"sts_endpoint": "sts/x"}, {}, "sts_endpoint: 'sts/x' is not an endpoint"),
+        ({}, {"ALIBABA_CLOUD_STS_REGION": "x.evil.example/"}, "ALIBABA_CLOUD_STS_REGION: 'x.evil.example/' is not a region"),
+        ({"account_id": "me"}, {}, "account_id: 'me' is not the number of an account"),
+        ({}, {"ALICLOUD_ACCOUNT_ID": "12"}, "ALICLOUD_ACCOUNT_ID: '12' is not the number"),
+        ({"ca_bundle": "/nonexistent"}, {}, "ca_bundle: '/nonexistent' can't be read"),
+        ({"ca_bundle": __file__}, {}, "holds no certificate"),
+        ({"connect_timeout": 0}, {}, "connect_timeout: 0 is too small"),
+        ({"read_timeout": -1}, {}, "read_timeout: -1 is too small"),
+    ],
+)
+def test_what_is_wrong_with_how_to_get_there(given, environ, told):
+    (mistake,) = parse(environ={**NO_HOME, **environ}, **given)[1]
+    assert told in mistake
+
+
+# proxies
+
+
+@pytest.mark.parametrize(
+    ("environ", "host", "proxy"),
+    [
+        ({}, "ecs.cn-hangzhou.aliyuncs.com", None),
+        ({"HTTPS_PROXY": "http://p:1"}, "ecs.cn-hangzhou.aliyuncs.com", "http://p:1"),
+        ({"https_proxy": "http://p:1", "HTTP_PROXY": "http://q:1"}, "ecs.cn-hangzhou.aliyuncs.com", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example.com,.aliyuncs.com"}, "ecs.cn-hangzhou.aliyuncs.com", None),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": "sts.aliyuncs.com"}, "ecs.cn-hangzhou.aliyuncs.com", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": "*"}, "127.0.0.1:8443", None),
+    ],
+)
+def test_who_goes_through_the_proxy(environ, host, proxy):
+    assert parse(environ={**NO_HOME, **environ})[0].transport.proxy_for(host) == proxy
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "allowed"), [(None, "", True), (None, "TRUE", False), (True, "", False), (False, "true", True)]
+)
+def test_the_older_metadata_service_can_be_turned_off(option, variable, allowed):
+    connection, _ = parse(environ={**NO_HOME, "ALIBABA_CLOUD_IMDSV1_DISABLED": variable}, disable_imds_v1=option)
+    assert connection.transport.imds_v1 is allowed
 
 
 # all at once
