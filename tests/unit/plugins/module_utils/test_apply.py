@@ -678,9 +678,9 @@ def both_ways(world, wish):
     return results
 
 
-@given(worlds(), wishes())
-def test_check_mode_tells_exactly_what_a_run_does(world, wish):
-    foreseen, happened = both_ways(world, wish)
+@given(worlds(), wishes(), st.booleans())
+def test_check_mode_tells_exactly_what_a_run_does(world, wish, wait):
+    foreseen, happened = both_ways(world, replace(wish, wait=wait))
     assert foreseen == happened
 
 

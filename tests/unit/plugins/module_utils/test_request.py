@@ -9,8 +9,10 @@ import pytest
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
     CONTAINER_NETWORK_TAGS,
+    SELECTORS,
     parse_protected_tags,
     parse_request,
+    parse_selection,
 )
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import entry, params
 
@@ -230,3 +232,67 @@ def test_a_tag_value_that_can_never_match_is_a_mistake(value):
     parse_protected_tags({"owner": value}, mistakes)
     assert len(mistakes) == 1
     assert "'owner'" in mistakes[0]
+
+
+# What the info module is asked for
+
+LISTS = ("eni_ids", "instance_ids", "security_group_ids", "security_group_names")
+
+
+def selection(**given):
+    mistakes = []
+    nothing = dict.fromkeys([*SELECTORS, "within", "excluding", "private_ip_addresses"])
+    parsed = parse_selection({**nothing, "kinds": ["private_ip_addresses"], "whole_region": False, **given}, mistakes)
+    return parsed, mistakes
+
+
+@pytest.mark.parametrize("nothing", [None, [""], [" ", None]], ids=repr)
+def test_a_blank_selector_selects_nothing_by_being_no_selector(nothing):
+    (mistake,) = selection(**dict.fromkeys(LISTS, nothing))[1]
+    assert "whole_region" in mistake
+
+
+@pytest.mark.parametrize("option", LISTS)
+def test_an_empty_selector_is_given_and_empty(option):
+    parsed, mistakes = selection(**{option: []})
+    assert mistakes == []
+    assert getattr(parsed, option) == ()
+    assert "whole_region" in selection(**{option: []}, whole_region=True)[1][0]
+
+
+def test_the_whole_region_must_be_asked_for():
+    assert selection(whole_region=True)[1] == []
+    assert len(selection()[1]) == 1
+
+
+def test_a_selection_tells_all_its_mistakes():
+    _, mistakes = selection(
+        eni_ids=["eni-1", "i-1"],
+        instance_ids=["eni-1"],
+        security_group_ids=["group"],
+        vpc_id="vsw-1",
+        vswitch_id="vpc-1",
+        tags={"owner": 7},
+        within=["192.168.0.1/24"],
+        excluding=["nonsense"],
+        private_ip_addresses=["192.168.0.300"],
+    )
+    assert sorted(mistake.partition(":")[0] for mistake in mistakes) == sorted(
+        [
+            "eni_ids",
+            "instance_ids",
+            "security_group_ids",
+            "vpc_id",
+            "vswitch_id",
+            "tags",
+            "within",
+            "excluding",
+            "private_ip_addresses",
+        ]
+    )
+
+
+@pytest.mark.parametrize("group", ["sg-bp1example", "G1234567890"])
+def test_groups_of_both_kinds_of_id(group):
+    parsed, mistakes = selection(security_group_ids=[group, group])
+    assert (parsed.security_group_ids, mistakes) == ((group,), [])
