@@ -79,7 +79,8 @@ class Outcome:
     failed: list[Failure] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)  # sent, and no reply told whether it was carried out
     wrote: bool = False  # a write was accepted, or may have been
-    verified: bool = True  # ``latest`` was read after the last write
+    doubtful: bool = False  # what became of a write was never cleared up
+    verified: bool = True  # ``latest`` shows what came of the last write
     written_at: float = 0.0
 
     @property
@@ -98,8 +99,9 @@ class Outcome:
         if count(lists):
             self.failed.append(Failure(every(lists), code, message, request_id))
             self.todo, self.done = without(self.todo, lists), without(self.done, lists)
-            # Sent, never answered, never cleared up: it may have taken effect.
-            self.wrote = self.wrote or not self.unsure.isdisjoint(every(lists))
+            if not self.unsure.isdisjoint(every(lists)):
+                # Sent, never answered, never cleared up: it may have taken effect, and ``latest`` need not show that.
+                self.wrote, self.doubtful, self.verified = True, True, False
 
     def expect(self, state: str) -> None:
         """The view that the done writes should lead to."""
@@ -197,7 +199,7 @@ class _Run:
             before = outcome.todo
             self._clear_up(outcome, chunk, error)
             patience = self._request.wait_timeout if already_so else self._ecs.retry_timeout
-            if outcome.todo == before and (final or not attempts.pause(patience)):
+            if outcome.todo == before and (final or self._end or not attempts.pause(patience)):
                 outcome.fail(chunk, error.code, error.message, error.request_id)
         else:
             attempts.succeeded()
@@ -273,7 +275,7 @@ class _Run:
     def _wants_look(self, outcome: Outcome) -> bool:
         if not self._request.wait:
             outcome.expect(self._request.state)
-        return self._request.wait and not outcome.verified
+        return self._request.wait and bool(count(outcome.done))
 
     def _read_back(self, looks: list[_Look], *, nothing_follows: bool) -> list[_Look]:
         """Full batches that are due, and the rest when no more will come. Returns the looks still to be taken."""
@@ -303,7 +305,7 @@ class _Run:
             wrong = common if self._request.state == "absent" else without
             not_yet = wrong(outcome.done, outcome.latest.held)
             if not count(not_yet):
-                outcome.verified = True
+                outcome.verified = not outcome.doubtful
             elif look.seconds(self._ecs.held) >= self._request.wait_timeout:
                 still = "still there" if self._request.state == "absent" else "not there yet"
                 outcome.fail(not_yet, NOT_VERIFIED, f"accepted, but {still} after {self._request.wait_timeout} s")
@@ -320,7 +322,7 @@ class _Look:
     outcome: Outcome
     held_before: float  # seconds, of the thread that looks
     due: float = 0.0
-    pause: float = FIRST_LOOK
+    pause: float = field(default_factory=lambda: FIRST_LOOK)
 
     def seconds(self, held: float) -> float:
         return time.monotonic() - self.outcome.written_at - (held - self.held_before)

@@ -135,11 +135,14 @@ class Holders:
         held = ((address, interface.eni_id) for interface in interfaces for address in (*interface.primary, *every(interface.held)))
         self._ranges = sorted((*_span(address), eni_id) for address, eni_id in held)
 
-    def of(self, address: str) -> str | None:
-        """The ENI that holds this address or a part of this prefix."""
+    def of(self, address: str, asking: str = "") -> str | None:
+        """The ENI that holds this address or a part of this prefix. That the asking one holds exactly this is no hindrance:
+        it can't be seen on the ENI yet, but is."""
         first, last = _span(address)
         at = bisect_right(self._ranges, (last, last, "\uffff")) - 1
-        return self._ranges[at][2] if at >= 0 and self._ranges[at][1] >= first else None
+        if at < 0 or self._ranges[at][1] < first or self._ranges[at] == (first, last, asking):
+            return None
+        return self._ranges[at][2]
 
 
 def _span(address: str) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -264,7 +267,7 @@ def _address_refusal(interface: Interface, request: Request, address: str, holde
         if address in interface.eips and not request.allow_eip:
             return f"the EIP {interface.eips[address]} is bound to it (allow_eip)"
         return None
-    holder = holders[interface.vswitch_id].of(address) if interface.vswitch_id in holders else None
+    holder = holders[interface.vswitch_id].of(address, interface.eni_id) if interface.vswitch_id in holders else None
     return f"{holder} holds it" if holder else None
 
 

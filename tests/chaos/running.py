@@ -1,0 +1,86 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the module on a scenario, in this process, with everything that only passes time made short."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import signal
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from support.emulator import Emulator
+from support.module import run_module
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply, _ecs, _pacing, _review
+from chaos.scenario import Scenario
+
+MODULE = "eni_secondary_ip"
+# No scenario takes as long; one that does hangs.
+LONGEST_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the endpoint knows of a run, and what the module told."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    calls: list[dict[str, Any]]
+    result: dict[str, Any]
+
+
+class Hangs(Exception):
+    pass
+
+
+def prepare(emulator: Emulator, scenario: Scenario) -> None:
+    emulator.reset(seed=scenario.seed, **scenario.settings)
+    emulator.faults(scenario.faults)
+
+
+def tell(emulator: Emulator, scenario: Scenario, *, check: bool = False, **arguments: Any) -> Story:
+    """Run the module on the world as it is now. ``arguments`` win over the scenario's."""
+    before, called = emulator.state(), len(emulator.calls())
+    result = _result(emulator, {**scenario.arguments, **arguments}, scenario.plan_lives, check=check)
+    return Story(before, emulator.state(), emulator.calls(since=called), result)
+
+
+def _result(emulator: Emulator, arguments: dict[str, Any], plan_lives: float, *, check: bool) -> dict[str, Any]:
+    try:
+        with _hurried(plan_lives), _alarm():
+            return run_module(MODULE, arguments, emulator.environment(), check=check)
+    except Exception:  # whatever it is, the module ought to have told it as JSON
+        return {"traceback": traceback.format_exc()}
+
+
+@contextlib.contextmanager
+def _hurried(plan_lives: float) -> Iterator[None]:
+    with (
+        mock.patch.multiple(_ecs, FIRST_PAUSE=0.01, LONGEST_PAUSE=0.05),
+        mock.patch.multiple(_apply, FIRST_LOOK=0.01, LONGEST_BETWEEN_LOOKS=0.05),
+        mock.patch.multiple(_apply, PLAN_LIVES_SECONDS=plan_lives, RENEW_AFTER_SECONDS=plan_lives * 0.75),
+        mock.patch.object(_review, "SECONDS_BETWEEN_LOOKS", 0.02),
+        mock.patch.multiple(_pacing, FIRST_HOLD=0.01, PAST_THE_TURN=(0.0, 0.01)),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _alarm() -> Iterator[None]:
+    def ring(*_ignored: object) -> None:
+        faulthandler.dump_traceback()
+        raise Hangs(f"no result after {LONGEST_SECONDS} s")
+
+    earlier = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(LONGEST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, earlier)

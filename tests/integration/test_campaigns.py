@@ -1,0 +1,130 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The first scenarios of both campaigns (tests/chaos; `make chaos` runs as many as wanted), that the campaigns would notice,
+and what they have found."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from chaos.campaigns import CAMPAIGNS, run_with_faults
+from chaos.oracles import judge
+from chaos.running import Story, prepare, tell
+from chaos.scenario import Scenario, make_calm, make_faulty
+from support.emulator import Emulator
+
+ENI = "eni-one1"
+HELD = ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
+
+
+def scenario(faults: list[dict[str, Any]], *, settings: dict[str, Any] | None = None, **arguments: Any) -> Scenario:
+    """One ENI with three addresses, all of which are to go unless told otherwise."""
+    seed = {
+        "region": "cn-hangzhou",
+        "vswitches": [{"id": "vsw-one", "vpc_id": "vpc-one", "cidr": "10.0.0.0/24"}],
+        "instances": [],
+        "interfaces": [{"id": ENI, "vswitch_id": "vsw-one", "primary_address": "10.0.0.10", "private_ip_addresses": HELD}],
+    }
+    asked = {"state": "absent", "eni_id": ENI, "wait": True, "wait_timeout": 5, "retry_timeout": 5, "calls_per_minute": 0, **arguments}
+    if "private_ip_addresses" not in asked:
+        asked["private_ip_addresses"] = HELD
+    return Scenario(seed, asked, faults, settings or {})
+
+
+@pytest.mark.parametrize("campaign", CAMPAIGNS)
+@pytest.mark.parametrize("part", range(2))
+def test_a_few_scenarios_of_each_campaign(emulator: Emulator, campaign: str, part: int) -> None:
+    for number in range(part * 12, part * 12 + 12):
+        made = CAMPAIGNS[campaign].make(1, number, {})
+        complaints = CAMPAIGNS[campaign].try_out(emulator, made).complaints
+        assert not complaints, f"to repeat it: make chaos ARGS='--campaign {campaign} --seed 1 --only {number}'"
+
+
+@pytest.mark.parametrize("make", [make_faulty, make_calm])
+def test_a_number_always_makes_the_same_scenario(make: Any) -> None:
+    assert make(5, 77, {}) == make(5, 77, {})
+    assert make(5, 77, {}) != make(5, 78, {})
+
+
+def test_every_choice_of_every_switch_gets_its_turn() -> None:
+    switches = [make_faulty(1, number, {}).settings["switches"] for number in range(200)]
+    for name in ("batch", "eip", "unassigned_message", "addresses_per_call", "token_pages", "throttle_code"):
+        assert len({chosen[name] for chosen in switches}) > 1
+    assert {make_faulty(1, number, {"batch": "partial"}).settings["switches"]["batch"] for number in range(50)} == {"partial"}
+
+
+class TestTheOraclesNotice:
+    """A judge that never complains proves nothing: so a true story is told falsely, and has to be noticed."""
+
+    @pytest.fixture
+    def told(self, emulator: Emulator) -> tuple[Scenario, Story]:
+        made = scenario([{"action": "write", "kind": "reset_after", "nth": 1}], private_ip_addresses=HELD[:2])
+        prepare(emulator, made)
+        story = tell(emulator, made)
+        assert judge(made, story) == []
+        return made, copy.deepcopy(story)
+
+    def test_a_change_that_is_not_told(self, told: tuple[Scenario, Story]) -> None:
+        made, story = told
+        entry = story.result["interfaces"][0]
+        entry["absent"], entry["unassigned"] = entry["unassigned"], entry["absent"]
+        story.result["changed"] = False
+
+        complaints = " ".join(judge(made, story))
+        assert "changed by our calls but is told as neither done nor failed" in complaints
+        assert "changed is false" in complaints
+
+    def test_an_address_that_was_not_named(self, told: tuple[Scenario, Story]) -> None:
+        made, story = told
+        made.arguments["private_ip_addresses"] = HELD[:1]
+
+        assert any("10.0.0.12 was not named" in complaint for complaint in judge(made, story))
+
+    def test_the_primary_address(self, told: tuple[Scenario, Story]) -> None:
+        made, story = told
+        write = next(call for call in story.calls if call["action"].startswith("Unassign"))
+        write["parameters"]["PrivateIpAddress.3"] = "10.0.0.10"
+
+        assert any("10.0.0.10 is the primary address" in complaint for complaint in judge(made, story))
+
+    def test_an_after_that_is_not_so(self, told: tuple[Scenario, Story]) -> None:
+        made, story = told
+        story.result["interfaces"][0]["after"]["private_ip_addresses"] = []
+
+        assert any("verified, but after differs" in complaint for complaint in judge(made, story))
+
+    def test_an_address_that_got_lost(self, told: tuple[Scenario, Story]) -> None:
+        made, story = told
+        story.result["interfaces"][0]["unassigned"]["private_ip_addresses"].pop()
+
+        assert any("nowhere in the ledger" in complaint for complaint in judge(made, story))
+
+    def test_a_traceback(self, told: tuple[Scenario, Story]) -> None:
+        made, story = told
+
+        assert judge(made, Story(story.before, story.after, story.calls, {"traceback": "ZeroDivisionError"}))
+
+
+class TestFound:
+    """Each was a wrong result once."""
+
+    @pytest.mark.parametrize("later", ["reset_before", "html"])
+    def test_a_write_whose_end_is_not_known_is_never_called_verified(self, emulator: Emulator, later: str) -> None:
+        faults = [{"action": "write", "kind": "reset_after", "nth": 1}, {"action": "read", "kind": later, "nth": 2, "times": 99}]
+        trial = run_with_faults(emulator, scenario(faults, retry_timeout=1))
+
+        assert trial.complaints == []
+        (entry,) = trial.stories["run"].result["interfaces"]
+        assert entry["verified"] is False
+        assert trial.stories["run"].result["changed"] is True
+
+    def test_what_an_eni_holds_itself_but_does_not_show_yet_is_not_held_by_another(self, emulator: Emulator) -> None:
+        faults = [{"action": "write", "kind": "reset_after", "nth": 1}, {"action": "read", "kind": "stale", "nth": 3}]
+        trial = run_with_faults(emulator, scenario(faults, state="present", private_ip_addresses=["10.0.0.21"], on_refusal="skip"))
+
+        assert trial.complaints == []
+        assert trial.stories["run"].result["summary"]["assigned"] == 1
