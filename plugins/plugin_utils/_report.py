@@ -1,0 +1,478 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: all that a role has read, planned and done so far → its report, which is also the ledger.
+
+Private to this collection. One builder makes what is shown, written, published, compared and restored, before the first
+write, after each wave and at the end. Every address of the plan is in exactly one state at any time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, every, sort_key
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import shorten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE, SETTLED
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import (
+    VERSION,
+    addresses_by_eni,
+    allowed_failures,
+    compact,
+    cut_waves,
+    make_assignments,
+    make_document,
+)
+
+# What an address came to, worst first: the order of the report.
+FAILED, PENDING, SKIPPED, PLANNED, HELD = "failed", "pending", "skipped", "planned", "held"
+STATES = (FAILED, PENDING, SKIPPED, PLANNED, HELD, *DONE.values(), *SETTLED.values())
+
+MODULE_STATE = {"unassign": "absent", "restore": "present"}
+TITLES = {
+    "audit": "Secondary addresses by security group",
+    "unassign": "Unassigning secondary addresses",
+    "restore": "Restoring secondary addresses",
+}
+# Published documents are kept by AWX in its database and given to every later job of a workflow.
+MOST_PUBLISHED = 2_000  # addresses
+MOST_TOLD = 20  # lines of one kind in the output; the report has all
+NO_GROUP = "no security group"
+
+
+@dataclass
+class Line:
+    """One address of one ENI, and what became of it."""
+
+    state: str
+    reason: str = ""
+    request_id: str | None = None
+
+
+@dataclass
+class Run:
+    """What a role has so far. Everything but ``operation`` may be missing."""
+
+    operation: str
+    check: bool = False
+    started: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)  # the ENIs before
+    saved: dict[str, Any] = field(default_factory=dict)  # the plan or recipe that was given
+    approved: dict[str, Any] = field(default_factory=dict)  # the plan of the approved digest, where it was found
+    planned: dict[str, Any] = field(default_factory=dict)  # the module's answer in check mode
+    earlier: dict[str, Any] = field(default_factory=dict)  # the recipe that an interrupted run of the same plan left
+    began: str = ""  # when the first wave did
+    results: list[dict[str, Any]] = field(default_factory=list)  # what is kept of the module's answer for each wave
+    wave: dict[str, Any] = field(default_factory=dict)  # the newest wave, and the module's answer for it
+    answer: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)  # the ENIs when all was done
+
+    @property
+    def done(self) -> str:
+        return HELD if self.operation == "audit" else DONE[MODULE_STATE[self.operation]]
+
+    @property
+    def settled(self) -> str:
+        return "" if self.operation == "audit" else SETTLED[MODULE_STATE[self.operation]]
+
+
+Ledger = dict[str, dict[str, Line]]  # ENI → address → line
+
+
+def build_report(run: Run) -> dict[str, Any]:
+    if run.wave:
+        run.results.append(_keep(run.wave, run.answer))
+    enis = {interface["eni_id"]: interface for interface in run.info.get("interfaces") or ()}
+    region = run.info.get("region")
+    account_id = _account(run, enis)
+    plan = make_document(run.info.get("assignments") or () if run.operation == "audit" else _todo(run), region, account_id)
+    ledger = make_ledger(run, plan)
+    totals = Counter(line.state for lines in ledger.values() for line in lines.values())
+    objections, difference = _compare(run, plan)
+    recipe = _recipe(run, ledger, enis, region, account_id)
+    waves = [] if objections or run.operation == "audit" else cut_waves(plan, run.settings.get("wave_size"), region, account_id)
+    finished = _now()
+    rows = [_row(run, eni_id, lines, enis.get(eni_id, {})) for eni_id, lines in ledger.items()]
+    rows.sort(key=lambda row: (min(STATES.index(line["state"]) for line in row["addresses"]), row["eni_id"]))
+    stop = _too_many_failures(run, plan, totals)
+    report = {
+        "version": VERSION,
+        "operation": run.operation,
+        "title": TITLES[run.operation],
+        "check_mode": run.check,
+        "outcome": _outcome(run, totals, objections, stop),
+        "headline": "",
+        "region": region,
+        "account_id": account_id,
+        "digest": plan["digest"],
+        "started": run.started or finished,
+        "finished": finished,
+        "seconds": _seconds(run.started, finished),
+        "totals": {
+            "interfaces": len(ledger),
+            "addresses": sum(totals.values()),
+            **{state: totals[state] for state in STATES if totals[state]},
+            "api_calls": _api_calls(run),
+        },
+        "objections": objections,
+        "stopped": stop,
+        "difference": difference,
+        "groups": _by_group(rows, run.info.get("security_groups") or {}),
+        "reasons": [{"reason": reason, "addresses": number} for reason, number in _reasons(ledger).most_common()],
+        "waves": [
+            {
+                "number": result["number"],
+                "label": result["label"],
+                "done": summary.get(run.done, 0),
+                "failed": summary["failed"] if summary else len(every_address(result["assignments"])),
+                "api_calls": summary.get("api_calls", 0),
+                "finished": result["finished"],
+            }
+            for result in run.results
+            for summary in [result["result"].get("summary") or {}]
+        ],
+        "states": [state for state in STATES if totals[state]],
+        "interfaces": rows,
+    }
+    report["headline"] = _headline(report, run)
+    name = (run.saved or plan)["digest"][:12]
+    return {
+        "report": report,
+        "text": _text(report),
+        "plan": run.saved if run.saved and run.operation == "unassign" else plan,
+        "today": plan,
+        "recipe": recipe,
+        "results": run.results,
+        "name": name,
+        "file": f"{run.operation}-{name}-{re.sub('[-:]|[+].*', '', report['started'])}Z",
+        "waves": waves,
+        "stop": stop,
+        "pause": 0 if stop or len(run.results) == len(waves) else _pause(run),
+        "failure": _failure(run, report),
+        "published": _published(run, report, plan, recipe),
+    }
+
+
+# -- the ledger
+
+
+def _keep(wave: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the module's answer for a wave what the ledger needs."""
+    invocation = answer.get("invocation") or {}
+    return {
+        "number": wave["number"],
+        "label": wave["label"],
+        "assignments": wave["assignments"],
+        "finished": _now(),
+        "calls_per_minute": (invocation.get("module_args") or {}).get("calls_per_minute"),
+        "result": {name: answer[name] for name in ("interfaces", "summary", "failure", "msg") if name in answer},
+    }
+
+
+def make_ledger(run: Run, plan: Mapping[str, Any]) -> Ledger:
+    if run.operation == "audit":
+        return {eni_id: {address: Line(HELD) for address in addresses} for eni_id, addresses in addresses_by_eni(plan).items()}
+    ledger: Ledger = {}
+    for interface in run.planned.get("interfaces") or ():
+        _take(ledger, run, interface, PLANNED if run.check else PENDING)
+    if not run.check:
+        for wave in run.results:
+            for interface in wave["result"].get("interfaces") or _all_failed(wave):
+                _take(ledger, run, interface, run.done)
+        _read_back(ledger, run)
+    return ledger
+
+
+def _take(ledger: Ledger, run: Run, interface: Mapping[str, Any], done: str) -> None:
+    """What the module tells of one ENI. ``done``: what its 'unassigned' or 'assigned' stands for here."""
+    lines = ledger.setdefault(interface["eni_id"], {})
+    for name, state in ((run.settled, run.settled), (run.done, done)):
+        lines.update((address, Line(state)) for kind in KINDS for address in (interface.get(name) or {}).get(kind.name, ()))
+    lines.update((note["address"], Line(SKIPPED, note["reason"])) for note in interface["skipped"])
+    for failed in interface["failed"]:
+        reason = f"{failed['code']}: {failed['message']}" if failed["code"] else failed["message"]
+        lines.update((address, Line(FAILED, reason, failed["request_id"])) for address in failed["addresses"])
+
+
+def _all_failed(wave: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A wave that left no ledger: refused as a whole, or its process ended."""
+    failure = wave["result"].get("failure") or {}
+    message = failure.get("message") or wave["result"].get("msg") or "the module left no result"
+    told = {"code": failure.get("code"), "message": message, "request_id": failure.get("request_id")}
+    return [
+        {"eni_id": eni_id, "skipped": [], "failed": [{"addresses": addresses, **told}]}
+        for eni_id, addresses in addresses_by_eni({"assignments": wave["assignments"]}).items()
+    ]
+
+
+def _read_back(ledger: Ledger, run: Run) -> None:
+    """The last word is the service's. What failed and is done all the same is ours, so that it can be restored."""
+    for eni_id, held in _held(run.after).items():
+        for address, line in ledger.get(eni_id, {}).items():
+            is_so = (address in held) == (run.operation == "restore")
+            if line.state == run.done and not is_so:
+                ledger[eni_id][address] = Line(FAILED, f"NotVerified: it was {run.done}, but is not any more")
+            elif line.state == FAILED and is_so:
+                ledger[eni_id][address] = Line(run.done, f"reported as failed ({line.reason}), but read back as {run.done}")
+            elif line.state == PENDING and is_so:
+                ledger[eni_id][address] = Line(run.settled, "before its turn, by somebody else")
+
+
+def _recipe(run: Run, ledger: Ledger, enis: Mapping[str, Any], region: str | None, account_id: str | None) -> dict[str, Any]:
+    """All that may have been unassigned by the time this is read: rather too much, which restoring skips, than too little."""
+    if run.operation != "unassign":
+        return make_document([], region, account_id)
+    counted = {run.done} if "interfaces" in run.after else {run.done, FAILED, PENDING}
+    ours = {eni_id: [address for address, line in lines.items() if line.state in counted] for eni_id, lines in ledger.items()}
+    held = _held(run.info)
+    for eni_id, addresses in addresses_by_eni(run.earlier).items():
+        still_gone = [address for address in addresses if address not in held.get(eni_id, ())]
+        ours[eni_id] = [*ours.get(eni_id, ()), *still_gone]
+    return make_document(make_assignments(ours), region, account_id)
+
+
+def _held(info: Mapping[str, Any]) -> dict[str, set[str]]:
+    """ENI → all its secondary addresses."""
+    return {
+        interface["eni_id"]: {
+            *(entry["address"] for entry in interface[PRIVATE_IPV4]),
+            *every({kind.name: interface[kind.name] for kind in KINDS if kind.name != PRIVATE_IPV4}),
+        }
+        for interface in info.get("interfaces") or ()
+    }
+
+
+def every_address(assignments: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [address for addresses in addresses_by_eni({"assignments": assignments}).values() for address in addresses]
+
+
+# -- whether it may go on
+
+
+def _todo(run: Run) -> list[Mapping[str, Any]]:
+    return run.planned.get(run.done) or []
+
+
+def _compare(run: Run, plan: Mapping[str, Any]) -> tuple[list[str], dict[str, list[str]]]:
+    """What keeps the run from writing, and today's plan against the one that was saved or approved."""
+    objections: list[str] = []
+    difference: dict[str, list[str]] = {"added": [], "removed": []}
+    if not run.saved or any(name.startswith("security_group") for name in run.settings):
+        objections.extend(f"'{name}' does not exist in {run.info.get('region')}, or not in this account" for name in run.info["missing"])
+    for name, today in (("region", run.info.get("region")), ("account_id", plan["account_id"])):
+        then = run.saved.get(name) if run.saved else None
+        if then and today and then != today:
+            objections.append(f"the saved {'recipe' if run.operation == 'restore' else 'plan'} is for {name} {then}, this is {today}")
+    if run.operation != "unassign":
+        return objections, difference
+    planned, most = len(every_address(plan["assignments"])), run.settings.get("max_addresses")
+    if most is not None and planned > most:
+        objections.append(f"max_addresses: {planned} addresses would be unassigned, more than {most}")
+    digest = run.settings.get("approved_plan")
+    if digest and run.saved and run.saved["digest"] != digest:
+        objections.append(f"approved_plan: {digest} was approved, but the saved plan has the digest {run.saved['digest']}")
+    other = run.saved or run.approved
+    if other:
+        difference = _difference(other, plan)
+    if run.saved and difference["added"]:
+        objections.append(f"{len(difference['added'])} addresses are not in the saved plan: {shorten(difference['added'])}")
+    if digest and not run.saved and planned and plan["digest"] != digest:
+        objections.append(_drifted(digest, plan["digest"], difference, run))
+    return objections, difference
+
+
+def _drifted(approved: str, today: str, difference: Mapping[str, list[str]], run: Run) -> str:
+    told = f"approved_plan: {approved} was approved, but today's plan has the digest {today}"
+    if not run.approved:
+        return f"{told}. The approved plan itself is not at hand to show the difference; give it as plan_file or find it in report_dir"
+    return (
+        f"{told}. More than approved: {shorten(difference['added'], MOST_TOLD) or 'nothing'}. "
+        f"No longer there: {shorten(difference['removed'], MOST_TOLD) or 'nothing'}. "
+        "To go on with what is left of an interrupted run, give the approved plan as plan_file"
+    )
+
+
+def _difference(then: Mapping[str, Any], today: Mapping[str, Any]) -> dict[str, list[str]]:
+    one, other = (
+        {(eni_id, address) for eni_id, addresses in addresses_by_eni(document).items() for address in addresses}
+        for document in (then, today)
+    )
+    return {name: [" ".join(pair) for pair in sorted(pairs)] for name, pairs in (("added", other - one), ("removed", one - other))}
+
+
+def _too_many_failures(run: Run, plan: Mapping[str, Any], totals: Counter[str]) -> str:
+    if run.check or not run.results or "max_failures" not in run.settings:
+        return ""
+    failed, planned = totals[FAILED], len(every_address(plan["assignments"]))
+    if failed <= allowed_failures(run.settings["max_failures"], planned):
+        return ""
+    return (
+        f"{failed} of {planned} addresses failed, more than max_failures={run.settings['max_failures']} allows: "
+        f"stopped after {run.results[-1]['label']}, {totals[PENDING]} were not tried"
+    )
+
+
+def _pause(run: Run) -> int:
+    """Seconds until the next wave: as told, and so long that the calls of all waves together keep the module's pace."""
+    if not run.results:
+        return 0
+    last = run.results[-1]
+    calls_per_minute = last["calls_per_minute"] or 0
+    spent = _seconds(run.began, last["finished"])
+    calls = sum((result["result"].get("summary") or {}).get("api_calls", 0) for result in run.results)
+    behind = calls * 60 / calls_per_minute - spent if calls_per_minute else 0
+    return max(0 if run.check else run.settings.get("wave_pause", 0), math.ceil(behind), 0)
+
+
+# -- what is told
+
+
+def _row(run: Run, eni_id: str, lines: Mapping[str, Line], interface: Mapping[str, Any]) -> dict[str, Any]:
+    eips = {entry["address"]: entry["eip"] for entry in interface.get(PRIVATE_IPV4) or ()}
+    told = [
+        {
+            "address": address,
+            "state": line.state,
+            "reason": line.reason,
+            "request_id": line.request_id,
+            "eip": eips.get(address),
+        }
+        for address, line in sorted(lines.items(), key=lambda entry: sort_key(entry[0]))
+    ]
+    groups = interface.get("security_group_ids") or []
+    return {
+        "eni_id": eni_id,
+        "name": interface.get("name") or "",
+        "type": interface.get("type") or "",
+        "status": interface.get("status") or ("" if interface else "does not exist"),
+        "instance_id": interface.get("instance_id") or "",
+        "private_ip_address": interface.get("private_ip_address") or "",
+        "security_group_id": _group_of(run, groups),
+        "security_group_ids": groups,
+        "addresses": told,
+    }
+
+
+def _group_of(run: Run, groups: list[str]) -> str:
+    """An ENI counts once: in the first of the selected groups that it is in."""
+    selected = [*(run.settings.get("security_group_ids") or ()), *(run.info.get("security_groups") or ())]
+    return next((group for group in selected if group in groups), groups[0] if groups else NO_GROUP)
+
+
+def _by_group(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    groups: dict[str, Counter[str]] = {}
+    for row in rows:
+        of_group = groups.setdefault(row["security_group_id"], Counter())
+        of_group["interfaces"] += 1
+        of_group["addresses"] += len(row["addresses"])
+        of_group.update(line["state"] for line in row["addresses"])
+    return [
+        {"security_group_id": group, "name": names.get(group, ""), **dict.fromkeys(STATES, 0), **counts}
+        for group, counts in sorted(groups.items(), key=lambda entry: (-entry[1]["addresses"], entry[0]))
+    ]
+
+
+def _reasons(ledger: Ledger) -> Counter[str]:
+    return Counter(f"{line.state}: {line.reason}" for lines in ledger.values() for line in lines.values() if line.reason)
+
+
+def _outcome(run: Run, totals: Counter[str], objections: list[str], stop: str) -> str:
+    if objections:
+        return "refused"
+    if run.operation == "audit":
+        return "listed"
+    if stop:
+        return "stopped"
+    if totals[FAILED]:
+        return "failed"
+    if run.check:
+        return "planned" if totals[PLANNED] else "nothing to do"
+    if totals[PENDING]:
+        return "under way" if run.results else "planned"
+    return "done" if totals[run.done] else "nothing to do"
+
+
+def _headline(report: Mapping[str, Any], run: Run) -> str:
+    totals = report["totals"]
+    told = [f"{totals[state]} {'not tried' if state == PENDING and run.results else state}" for state in STATES if totals.get(state)]
+    return f"{_many(totals['addresses'], 'address')} on {_many(totals['interfaces'], 'ENI')}" + (f": {', '.join(told)}" if told else "")
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "es" if what.endswith("s") else "s")
+
+
+def _failure(run: Run, report: Mapping[str, Any]) -> str:
+    """Why the role fails at its end, or nothing. What a restore had to leave out is a failure: it was asked for."""
+    wrong = (FAILED, SKIPPED) if run.operation == "restore" else (FAILED,)
+    lines = [
+        f"{row['eni_id']} {line['address']}: {line['reason']}" + (f" [request id {line['request_id']}]" if line.get("request_id") else "")
+        for row in report["interfaces"]
+        for line in row["addresses"]
+        if line["state"] in wrong
+    ]
+    return f"{report['headline']}. {_some(lines)}" if lines else ""
+
+
+def _text(report: Mapping[str, Any]) -> list[str]:
+    """For the output: short, and all that is needed to approve."""
+    lines = [
+        f"{report['title']}, {report['region']}, account {report['account_id'] or 'not known'}" + (" (check mode)" * report["check_mode"]),
+        f"{report['outcome']}: {report['headline']}",
+        f"digest {report['digest']}",
+    ]
+    for group in report["groups"][:MOST_TOLD]:
+        name = f"{group['name']} ({group['security_group_id']})" if group["name"] else group["security_group_id"]
+        counts = ", ".join(f"{group[state]} {state}" for state in STATES if group.get(state))
+        lines.append(f"  {name}: {_many(group['interfaces'], 'ENI')}, {counts}")
+    lines.extend(f"  {entry['addresses']} {entry['reason']}" for entry in report["reasons"][:MOST_TOLD])
+    for name, sign in (("added", "+"), ("removed", "-")):
+        told = report["difference"][name]
+        lines.extend(f"  {sign} {line}" for line in told[:MOST_TOLD])
+        lines.extend([f"  {sign} and {len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else [])
+    return lines
+
+
+def _some(lines: list[str]) -> str:
+    more = [f"and {len(lines) - MOST_TOLD} more"] if len(lines) > MOST_TOLD else []
+    return "; ".join([*lines[:MOST_TOLD], *more])
+
+
+def _published(run: Run, report: Mapping[str, Any], plan: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """For set_stats. In a workflow of AWX these become variables of the jobs that follow, so they are called as what
+    takes them: a plan made in check mode binds the run behind the approval, and a recipe is what restores it."""
+    told = ("outcome", "headline", "region", "account_id", "digest", "started", "finished", "totals")
+    published: dict[str, Any] = {f"secondary_ips_{run.operation}": {name: report[name] for name in told}}
+    if run.operation == "unassign" and run.check and not report["objections"]:
+        published["unassign_secondary_ips_approved_plan"] = (run.saved or plan)["digest"]
+        if len(every_address(plan["assignments"])) <= MOST_PUBLISHED:
+            published["unassign_secondary_ips_plan"] = compact(run.saved or plan)
+    if run.results and not run.check and 0 < len(every_address(recipe["assignments"])) <= MOST_PUBLISHED:
+        published["restore_secondary_ips_recipe"] = compact(recipe)
+    return published
+
+
+def _account(run: Run, enis: Mapping[str, Mapping[str, Any]]) -> str | None:
+    owners = {interface["owner_id"] for interface in enis.values() if interface.get("owner_id")}
+    return owners.pop() if len(owners) == 1 else (run.saved.get("account_id") if not owners else None)
+
+
+def _api_calls(run: Run) -> int:
+    answers = [run.info, run.planned, run.after, *(result["result"] for result in run.results)]
+    return sum((answer.get("summary") or {}).get("api_calls", 0) for answer in answers)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _seconds(started: str, finished: str) -> int:
+    return int((datetime.fromisoformat(finished) - datetime.fromisoformat(started or finished)).total_seconds())
