@@ -10,6 +10,7 @@ sign with a pair that nobody meant, and half a pair that fell through to the nex
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -70,6 +71,7 @@ ENVIRONMENTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
 FORMS = {
     "role_arn": (re.compile(r"acs:ram::[0-9]+:role/[\w.-]+"), "acs:ram::1000000000000001:role/network-operator"),
     "oidc_provider_arn": (re.compile(r"acs:ram::[0-9]+:oidc-provider/[\w.-]+"), "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"),
+    "external_id": (re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII), "partner-4711"),
     "role_session_name": (re.compile(r"[\w.@-]{2,64}", re.ASCII), "nightly-cleanup"),
     "role_session_expiration": (re.compile(r"9[0-9]{2}|[1-9][0-9]{3,4}"), "3600 (seconds, 900 or more)"),
     "ecs_role_name": (re.compile(r"[\w.-]{1,64}", re.ASCII), "network-operator"),
@@ -188,9 +190,22 @@ def _complete(
         mistakes.append(f"{place.names['external_id']}: does not go with {place.names['oidc_token_file']}; leave it out")
     if "oidc_token_file" in settings and not _read(settings["oidc_token_file"]):
         mistakes.append(f"{place.names['oidc_token_file']}: '{settings['oidc_token_file']}' can't be read, or is empty")
+    if "role_policy" in settings:
+        settings["role_policy"] = _parse_policy(place.names["role_policy"], settings["role_policy"], mistakes)
     if "credentials_uri" in settings:
         settings["credentials_uri"] = _parse_uri(place.names["credentials_uri"], settings["credentials_uri"], mistakes)
     return Login(kind, place.source, settings, region, base) if len(mistakes) == before else None
+
+
+def _parse_policy(place: str, text: str, mistakes: list[str]) -> str:
+    """Without a single space: the library signs them otherwise than STS does."""
+    try:
+        policy = json.loads(text)
+    except ValueError:
+        policy = None
+    if not isinstance(policy, dict):
+        mistakes.append(f"{place}: is not a policy, which is a JSON object with Version and Statement")
+    return json.dumps(policy, separators=(",", ":")).replace(" ", "\\u0020")
 
 
 def _parse_uri(place: str, text: str, mistakes: list[str]) -> str:
@@ -388,9 +403,10 @@ class Credential:
             return f"{self.source}: {whom}: {cause_of(text)}"
         status, code, request_id = (found.group(1) if (found := pattern.search(text)) else None for pattern in _TOLD)
         if status and status != "200":
-            by = f" {code}" if code else ""
+            refused = f"{code} (HTTP status {status})" if code else f"HTTP status {status}"
             identified = f" [request id {request_id}]" if request_id else ""
-            return f"{self.source}: {whom} refused with{by} HTTP status {status}{identified}"
+            hint = "; it takes the RAM action sts:AssumeRole, and a role that trusts the caller" if code == "NoPermission" else ""
+            return f"{self.source}: {whom} refused with {refused}{hint}{identified}"
         if "No cached value" in text:
             return f"{self.source}: {whom} gave a key that has already expired"
         if "command" in text:

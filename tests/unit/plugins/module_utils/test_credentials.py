@@ -409,7 +409,7 @@ class TestKeepingAKey:
         [
             (
                 'error, http_code: 403, result: {"RequestId":"R-1","Code":"NoPermission","x":"not-shown"}',
-                "NoPermission HTTP status 403 [request id R-1]",
+                "NoPermission (HTTP status 403); it takes the RAM action sts:AssumeRole, and a role that",
             ),
             ("Failed HttpCode=404 not-shown", "refused with HTTP status 404"),
             ("No cached value was found.", "already expired"),

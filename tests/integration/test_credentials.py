@@ -1,0 +1,531 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each way to log in, for real: the real SDK, what hands out keys on loopback, and the local endpoint, which checks every
+signature and token. And each way that fails: one clear error, nothing on standard error, no request, no secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.emulator import Emulator
+from support.module import run_module
+from support.stand_ins import CloudSso, CredentialsUri, Front, Key, MetadataService, Proxy, StandIn, Sts, Tls
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _credentials
+
+ROLE = "acs:ram::1000000000000001:role/network-operator"
+IDP = "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"
+AK = {"access_key_id": "emulator-key-id", "access_key_secret": "emulator-key-secret"}
+STS_KEY = {"access_key_id": "STS.emulator-key-id", "access_key_secret": "emulator-sts-secret", "security_token": "emulator-sts-token"}
+ENVIRONMENT_KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "emulator-key-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "emulator-key-secret"}
+STS_CALLER = {"STS.emulator-key-id": ("emulator-sts-secret", "emulator-sts-token")}
+
+
+class Runner:
+    """Reads one ENI with what is given, in a home and on a machine of its own, and nothing else set."""
+
+    def __init__(self, emulator: Emulator, folder: Path, capture: pytest.CaptureFixture[str], tls: Tls) -> None:
+        self.emulator, self.capture, self.tls = emulator, capture, tls
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.token_file = folder / "token"
+        self.token_file.write_text("pod-token\n")
+
+    def __call__(self, options: dict[str, Any] | None = None, environ: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        environment = {
+            "HOME": str(self.home),
+            "ALIBABA_CLOUD_ECS_ENDPOINT": self.emulator.endpoint,
+            "ALIBABA_CLOUD_REGION_ID": "cn-hangzhou",
+            "DEBUG": "sdk",
+            **(environ or {}),
+        }
+        arguments = {"eni_ids": ["eni-web1001"], "ca_bundle": str(self.tls.bundle), "retry_timeout": 0, **(options or {}), **more}
+        result = run_module("eni_secondary_ip_info", arguments, environment)
+        assert self.capture.readouterr() == ("", "")
+        assert not [thread.name for thread in threading.enumerate() if "APScheduler" in thread.name or "refresh" in thread.name]
+        return result
+
+    def caller(self) -> str:
+        return self.emulator.calls()[-1]["caller"]
+
+    def profile(self, **entries: Any) -> None:
+        self.cli_file({"name": "default", **entries})
+
+    def cli_file(self, *profiles: dict[str, Any]) -> None:
+        (self.home / ".aliyun").mkdir(exist_ok=True)
+        (self.home / ".aliyun" / "config.json").write_text(json.dumps({"current": "default", "profiles": profiles}))
+
+    def ini_file(self, **entries: str) -> None:
+        (self.home / ".alibabacloud").mkdir(exist_ok=True)
+        lines = [f"{name} = {text}" for name, text in entries.items()]
+        (self.home / ".alibabacloud" / "credentials.ini").write_text("\n".join(["[default]", *lines, ""]))
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    return Tls(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def run(emulator: Emulator, tmp_path: Path, capfd: pytest.CaptureFixture[str], tls: Tls, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    monkeypatch.setattr(_credentials, "PRODUCT_NAME", tmp_path / "product_name")
+    return Runner(emulator, tmp_path, capfd, tls)
+
+
+@pytest.fixture
+def sts(tls: Tls) -> Iterator[Sts]:
+    with Sts(tls) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def metadata() -> Iterator[MetadataService]:
+    with MetadataService() as stand_in, stand_in.routed():
+        yield stand_in
+
+
+@pytest.fixture
+def uri() -> Iterator[CredentialsUri]:
+    with CredentialsUri() as stand_in:
+        yield stand_in
+
+
+class TestEveryKindLogsIn:
+    @pytest.mark.parametrize(
+        ("options", "environ", "source", "caller"),
+        [
+            (AK, {}, "access_key from options", "owner"),
+            (
+                {"alicloud_access_key": "emulator-key-id", "alicloud_secret_key": "emulator-key-secret"},
+                {},
+                "access_key from options",
+                "owner",
+            ),
+            (STS_KEY, ENVIRONMENT_KEY, "sts from options", "role"),
+            ({}, ENVIRONMENT_KEY, "access_key from environment", "owner"),
+            (
+                {},
+                {"ALICLOUD_ACCESS_KEY": "emulator-key-id", "ALICLOUD_SECRET_KEY": "emulator-key-secret"},
+                "access_key from environment",
+                "owner",
+            ),
+            (
+                {},
+                {
+                    "ALIBABA_CLOUD_ACCESS_KEY_ID": STS_KEY["access_key_id"],
+                    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": STS_KEY["access_key_secret"],
+                    "ALIBABA_CLOUD_SECURITY_TOKEN": STS_KEY["security_token"],
+                },
+                "sts from environment",
+                "role",
+            ),
+        ],
+    )
+    def test_keys(self, run: Runner, options: dict[str, Any], environ: dict[str, str], source: str, caller: str) -> None:
+        assert run(options, environ)["credential_source"] == source
+        assert run.caller() == caller
+
+    def test_a_role_with_all_that_belongs_to_it(self, run: Runner, sts: Sts) -> None:
+        sts.external_id = "partner-4711"
+        policy = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "ecs:Describe*", "Resource": "a b*~"}]}
+        role = {"role_arn": ROLE, "role_session_name": "nightly@ops", "role_session_expiration": 900, "external_id": "partner-4711"}
+        result = run({**AK, **role, "role_policy": policy, "sts_endpoint": sts.endpoint})
+        assert (result["credential_source"], run.caller()) == ("ram_role_arn from options", "role")
+        (asked,) = sts.asked
+        assert (asked.query["RoleSessionName"], asked.query["DurationSeconds"]) == ("nightly@ops", "900")
+        assert json.loads(asked.query["Policy"]) == policy
+
+    @pytest.mark.parametrize(
+        ("options", "environ", "source"),
+        [
+            ({"assume_role_arn": ROLE}, ENVIRONMENT_KEY, "ram_role_arn from options, with access_key from environment"),
+            ({}, {**ENVIRONMENT_KEY, "ALIBABA_CLOUD_ROLE_ARN": ROLE}, "ram_role_arn from environment"),
+            (
+                {},
+                {"ALICLOUD_ACCESS_KEY": "emulator-key-id", "ALICLOUD_SECRET_KEY": "emulator-key-secret", "ALICLOUD_ASSUME_ROLE_ARN": ROLE},
+                "ram_role_arn from environment",
+            ),
+        ],
+    )
+    def test_a_role_by_environment(self, run: Runner, sts: Sts, options: dict[str, Any], environ: dict[str, str], source: str) -> None:
+        result = run(options, {**environ, "ALICLOUD_STS_ENDPOINT": sts.endpoint})
+        assert (result["credential_source"], run.caller()) == (source, "role")
+        assert sts.asked[0].query["RoleSessionName"] == "alicloud_ops.network"
+
+    def test_a_role_with_a_temporary_key(self, run: Runner, sts: Sts) -> None:
+        sts.callers = STS_CALLER
+        assert run({**STS_KEY, "role_arn": ROLE, "sts_endpoint": sts.endpoint})["credential_source"] == "ram_role_arn from options"
+        assert run.caller() == "role"
+
+    @pytest.mark.parametrize("by", ["options", "environment"])
+    def test_the_token_of_a_pod(self, run: Runner, sts: Sts, by: str) -> None:
+        options = {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": str(run.token_file)}
+        variables = ("ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_OIDC_TOKEN_FILE")
+        given = (options, {}) if by == "options" else ({}, dict(zip(variables, options.values(), strict=True)))
+        result = run(given[0], given[1], sts_endpoint=sts.endpoint)
+        assert (result["credential_source"], run.caller()) == (f"oidc_role_arn from {by}", "role")
+
+    @pytest.mark.parametrize(("hardened", "v2", "asked"), [(True, True, 2), (False, True, 2), (False, False, 2)])
+    @pytest.mark.parametrize("by", ["options", "environment", "default chain", "ALICLOUD"])
+    def test_the_role_of_the_instance(
+        self, run: Runner, metadata: MetadataService, tmp_path: Path, by: str, hardened: bool, v2: bool, asked: int
+    ) -> None:
+        metadata.hardened, metadata.v2 = hardened, v2
+        (tmp_path / "product_name").write_text("Alibaba Cloud ECS\n")
+        options = {"ecs_role_name": metadata.role} if by == "options" else {}
+        variable = {"environment": "ALIBABA_CLOUD_ECS_METADATA", "ALICLOUD": "ALICLOUD_ECS_ROLE_NAME"}.get(by)
+        result = run(options, {variable: metadata.role} if variable else {})
+        source = "environment" if by == "ALICLOUD" else by
+        assert (result["credential_source"], run.caller()) == (f"ecs_ram_role from {source}", "role")
+        assert len(metadata.asked) == asked + (2 if by == "default chain" else 0), "the name of the role is asked for where it is not told"
+
+    def test_a_role_with_the_role_of_the_instance(self, run: Runner, metadata: MetadataService, sts: Sts) -> None:
+        sts.callers = STS_CALLER
+        result = run({"role_arn": ROLE, "ecs_role_name": metadata.role, "sts_endpoint": sts.endpoint})
+        assert (result["credential_source"], run.caller()) == ("ram_role_arn from options", "role")
+        assert len(sts.asked) == 1
+
+    @pytest.mark.parametrize("by", ["options", "environment"])
+    def test_a_credentials_uri(self, run: Runner, uri: CredentialsUri, by: str) -> None:
+        uri.token = "a+b/c="
+        where = f"{uri.url}/keys?token=a%2Bb%2Fc%3D"
+        given = ({"credentials_uri": where}, {}) if by == "options" else ({}, {"ALIBABA_CLOUD_CREDENTIALS_URI": where})
+        assert run(*given)["credential_source"] == f"credentials_uri from {by}"
+        assert run.caller() == "role"
+
+    def test_a_credentials_uri_by_https(self, run: Runner, tls: Tls) -> None:
+        with CredentialsUri(tls) as uri:
+            assert run({"credentials_uri": f"{uri.url}/keys"})["credential_source"] == "credentials_uri from options"
+
+
+class TestEveryProfileLogsIn:
+    """Named by option or variable, or as the current one; the region comes with it."""
+
+    @pytest.fixture(params=["profile", "ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE", "current"])
+    def login(self, request: pytest.FixtureRequest, run: Runner) -> Any:
+        def login(**options: Any) -> dict[str, Any]:
+            by = request.param
+            environ = {"ALIBABA_CLOUD_REGION_ID": "", **({by: "default"} if by.startswith("ALI") else {})}
+            return run({**options, **({by: "default"} if by == "profile" else {})}, environ)
+
+        return login
+
+    def told(self, run: Runner, result: dict[str, Any]) -> tuple[str, str]:
+        assert result["region"] == "cn-hangzhou"
+        return result["credential_source"], run.caller()
+
+    SOURCE = "from profile default of ~/.aliyun/config.json"
+
+    def test_ak(self, run: Runner, login: Any) -> None:
+        run.profile(mode="AK", region_id="cn-hangzhou", **AK)
+        assert self.told(run, login()) == (f"access_key {self.SOURCE}", "owner")
+
+    def test_sts_token(self, run: Runner, login: Any) -> None:
+        run.profile(
+            mode="StsToken",
+            region_id="cn-hangzhou",
+            access_key_id=STS_KEY["access_key_id"],
+            access_key_secret=STS_KEY["access_key_secret"],
+            sts_token=STS_KEY["security_token"],
+        )
+        assert self.told(run, login()) == (f"sts {self.SOURCE}", "role")
+
+    def test_ram_role_arn(self, run: Runner, login: Any, sts: Sts) -> None:
+        run.profile(mode="RamRoleArn", region_id="cn-hangzhou", ram_role_arn=ROLE, ram_session_name="night", expired_seconds=1800, **AK)
+        assert self.told(run, login(sts_endpoint=sts.endpoint)) == (f"ram_role_arn {self.SOURCE}", "role")
+        assert (sts.asked[0].query["RoleSessionName"], sts.asked[0].query["DurationSeconds"]) == ("night", "1800")
+
+    def test_chainable_ram_role_arn(self, run: Runner, login: Any, sts: Sts) -> None:
+        chained = {"mode": "ChainableRamRoleArn", "region_id": "cn-hangzhou", "ram_role_arn": ROLE, "source_profile": "base"}
+        run.cli_file({"name": "default", **chained}, {"name": "base", "mode": "AK", **AK})
+        base = "with access_key from profile base of ~/.aliyun/config.json"
+        assert self.told(run, login(sts_endpoint=sts.endpoint)) == (f"ram_role_arn {self.SOURCE}, {base}", "role")
+
+    def test_ecs_ram_role(self, run: Runner, login: Any, metadata: MetadataService) -> None:
+        run.profile(mode="EcsRamRole", region_id="cn-hangzhou", ram_role_name=metadata.role)
+        assert self.told(run, login()) == (f"ecs_ram_role {self.SOURCE}", "role")
+
+    def test_oidc(self, run: Runner, login: Any, sts: Sts) -> None:
+        run.profile(mode="OIDC", region_id="cn-hangzhou", ram_role_arn=ROLE, oidc_provider_arn=IDP, oidc_token_file=str(run.token_file))
+        assert self.told(run, login(sts_endpoint=sts.endpoint)) == (f"oidc_role_arn {self.SOURCE}", "role")
+
+    def test_credentials_uri(self, run: Runner, login: Any, uri: CredentialsUri) -> None:
+        run.profile(mode="CredentialsURI", region_id="cn-hangzhou", credentials_uri=uri.url)
+        assert self.told(run, login()) == (f"credentials_uri {self.SOURCE}", "role")
+
+    def test_external(self, run: Runner, login: Any) -> None:
+        (run.home / "key.json").write_text(json.dumps({"mode": "AK", **AK}))
+        run.profile(mode="External", region_id="cn-hangzhou", process_command=f"cat {run.home}/key.json")
+        assert self.told(run, login()) == (f"external {self.SOURCE}", "owner")
+
+    def test_cloud_sso(self, run: Runner, login: Any, tls: Tls) -> None:
+        with CloudSso(tls) as sso:
+            run.profile(
+                mode="CloudSSO",
+                region_id="cn-hangzhou",
+                cloud_sso_sign_in_url=f"{sso.url}/start/login",
+                cloud_sso_account_id="1000000000000001",
+                cloud_sso_access_config="ac-1",
+                access_token=sso.access_token,
+                cloud_sso_access_token_expire=int(time.time()) + 600,
+            )
+            assert self.told(run, login()) == (f"cloud_sso {self.SOURCE}", "role")
+
+    def test_oauth(self, run: Runner, login: Any) -> None:
+        run.profile(
+            mode="OAuth",
+            region_id="cn-hangzhou",
+            access_key_id=STS_KEY["access_key_id"],
+            access_key_secret=STS_KEY["access_key_secret"],
+            sts_token=STS_KEY["security_token"],
+            sts_expiration=int(time.time()) + 600,
+        )
+        assert self.told(run, login()) == (f"sts {self.SOURCE}", "role")
+
+    def test_credentials_file(self, run: Runner, login: Any, sts: Sts) -> None:
+        run.ini_file(type="ram_role_arn", role_arn=ROLE, role_session_name="night", region_id="cn-hangzhou", **AK)
+        told = self.told(run, login(sts_endpoint=sts.endpoint))
+        assert told == ("ram_role_arn from profile default of ~/.alibabacloud/credentials.ini", "role")
+
+    def test_no_profile_is_ever_written_to(self, run: Runner, login: Any) -> None:
+        run.profile(mode="AK", region_id="cn-hangzhou", **AK)
+        file = run.home / ".aliyun" / "config.json"
+        before = (file.read_bytes(), file.stat().st_mtime_ns)
+        login()
+        assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+        assert [path.name for path in run.home.rglob("*")] == [".aliyun", "config.json"]
+
+
+def refused(result: dict[str, Any]) -> str:
+    """The one error of a run that could not log in."""
+    assert result["failed"] is True
+    assert result["failure"]["code"] == "InvalidCredentials"
+    assert result["changed"] is False
+    for secret in ("emulator-key-secret", "emulator-sts", "pod-token", "Signature=", "Traceback"):
+        assert secret not in json.dumps(result)
+    return str(result["msg"])
+
+
+class TestWhatFails:
+    """Each of these is one message, with what was asked, of whom, and the answer. Nothing else was said anywhere (see Runner)."""
+
+    ROLE_OPTIONS = {**AK, "role_arn": ROLE}  # noqa: RUF012 (read only)
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"role_arn": "acs:ram::1000000000000001:role/nobody"}, "EntityNotExist.Role (HTTP status 404) [request id 473469C7-"),
+            ({"access_key_secret": "not-the-secret"}, "SignatureDoesNotMatch (HTTP status 400)"),
+            ({"access_key_id": "LTAInobody"}, "InvalidAccessKeyId.NotFound (HTTP status 404)"),
+            ({"external_id": "another"}, "NoPermission (HTTP status 403)"),
+            ({"security_token": "not-the-token"}, "InvalidSecurityToken.MismatchWithAccessKey (HTTP status 400)"),
+        ],
+    )
+    def test_a_role_that_sts_refuses(self, run: Runner, sts: Sts, options: dict[str, Any], told: str) -> None:
+        sts.external_id = "partner-4711"
+        result = run({**self.ROLE_OPTIONS, "external_id": "partner-4711", **options, "sts_endpoint": sts.endpoint})
+        message = refused(result)
+        assert f"ram_role_arn from options: AssumeRole at {sts.endpoint} refused with {told}" in message
+        assert run.emulator.calls() == []
+
+    @pytest.mark.parametrize(
+        ("broken", "told"),
+        [
+            ((502, "<html>502</html>"), "refused with HTTP status 502"),
+            ((200, ""), "did not answer with a key (JSONDecodeError)"),
+            ((200, {"RequestId": "R"}), "did not answer with a key (CredentialException)"),
+            ((200, {"Credentials": {"AccessKeyId": "a", "AccessKeySecret": "emulator-sts-x"}}), "did not answer with a key"),
+            ((200, {"Credentials": Key(lives=-7200).reply()}), "gave a key that has already expired"),
+        ],
+    )
+    def test_an_answer_that_is_none(self, run: Runner, sts: Sts, broken: Any, told: str) -> None:
+        sts.broken = broken
+        assert told in refused(run({**self.ROLE_OPTIONS, "sts_endpoint": sts.endpoint}))
+
+    def test_an_authority_that_is_not_trusted(self, run: Runner, sts: Sts) -> None:
+        message = refused(run({**self.ROLE_OPTIONS, "sts_endpoint": sts.endpoint, "ca_bundle": ""}))
+        assert "TLS failed: the certificate or protocol was not accepted" in message
+        assert sts.asked == []
+
+    def test_nobody_there(self, run: Runner, sts: Sts) -> None:
+        endpoint = sts.endpoint
+        sts.__exit__(None, None, None)
+        assert "connection refused" in refused(run({**self.ROLE_OPTIONS, "sts_endpoint": endpoint}))
+
+    def test_a_token_of_a_pod_that_counts_no_more(self, run: Runner, sts: Sts) -> None:
+        run.token_file.write_text("yesterday's-pod-token")
+        options = {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": str(run.token_file), "sts_endpoint": sts.endpoint}
+        message = refused(run(options))
+        assert (
+            f"oidc_role_arn from options: AssumeRoleWithOIDC at {sts.endpoint} refused with AuthenticationFail.OIDCToken.Invalid" in message
+        )
+
+    @pytest.mark.parametrize(
+        ("changes", "options", "told"),
+        [
+            ({}, {"ecs_role_name": "another"}, "refused with HTTP status 404"),
+            ({"v2": False}, {"disable_imds_v1": True}, "refused with HTTP status 404"),
+            ({"broken": (200, {"Code": "Failed"})}, {}, "did not answer with a key"),
+            ({"broken": (200, "a page")}, {}, "did not answer with a key"),
+            ({"key": Key(lives=-7200)}, {}, "already expired"),
+        ],
+    )
+    def test_a_role_that_the_instance_has_not(
+        self, run: Runner, metadata: MetadataService, changes: dict[str, Any], options: dict[str, Any], told: str
+    ) -> None:
+        for name, value in changes.items():
+            setattr(metadata, name, value)
+        message = refused(run({"ecs_role_name": metadata.role, **options}))
+        assert "ecs_ram_role from options: the metadata service 100.100.100.200, which is there on an ECS instance only" in message
+        assert told in message
+
+    def test_the_older_metadata_service_is_not_asked_where_that_is_off(self, run: Runner, metadata: MetadataService) -> None:
+        metadata.v2 = False
+        refused(run({"ecs_role_name": metadata.role}, {"ALIBABA_CLOUD_IMDSV1_DISABLED": "true"}))
+        assert [asked.method for asked in metadata.asked] == ["PUT"]
+
+    @pytest.mark.parametrize(
+        ("broken", "told"),
+        [
+            ((500, "emulator-sts"), "refused with HTTP status 500"),
+            ((200, "{"), "did not answer with a key"),
+            ((200, {"Code": "Success", "AccessKeyId": "a"}), "did not answer with a key"),
+            ((200, {"Code": "Success", **Key(lives=-7200).reply()}), "already expired"),
+        ],
+    )
+    def test_a_credentials_uri(self, run: Runner, uri: CredentialsUri, broken: Any, told: str) -> None:
+        uri.broken = broken
+        message = refused(run({"credentials_uri": f"{uri.url}/keys?token=not-to-be-seen"}))
+        assert f"credentials_uri from options: the credentials URI on {uri.endpoint}" in message
+        assert told in message
+        assert "not-to-be-seen" not in message
+
+    @pytest.mark.parametrize("command", ["false", "no-such-command", "echo {}", "echo emulator-key-secret"])
+    def test_a_command_that_prints_no_key(self, run: Runner, command: str) -> None:
+        run.profile(mode="External", process_command=command)
+        assert "external from profile default of ~/.aliyun/config.json: the process_command of the profile" in refused(run())
+
+    def test_the_base_of_a_role_is_told_as_what_it_is(self, run: Runner, metadata: MetadataService, sts: Sts) -> None:
+        message = refused(run({"role_arn": ROLE, "ecs_role_name": "another", "sts_endpoint": sts.endpoint}))
+        assert message.count("ecs_ram_role from options: the metadata service") == 1
+        assert sts.asked == []
+
+    def test_half_a_credential_uses_no_other_one(self, run: Runner) -> None:
+        run.profile(mode="AK", region_id="cn-hangzhou", **AK)
+        for environ in ({"ALIBABA_CLOUD_ACCESS_KEY_ID": "a"}, {"ALICLOUD_SECRET_KEY": "b"}):
+            result = run({}, environ)
+            assert result["failed"] is True
+            assert result["errors"] == [result["errors"][0]]
+            assert "is not set, but" in result["errors"][0]
+        assert run.emulator.calls() == []
+
+    def test_nothing_at_all_is_told_at_once(self, run: Runner) -> None:
+        started = time.monotonic()
+        (error,) = run()["errors"]
+        assert error.startswith("access_key_id: no credential is given")
+        assert time.monotonic() - started < 0.5, "the metadata service is not waited for where there is none"
+
+
+class TestOnTheWay:
+    @pytest.mark.parametrize("kind", ["metadata", "uri", "endpoint"])
+    def test_plain_http_goes_through_no_proxy(self, run: Runner, metadata: MetadataService, uri: CredentialsUri, kind: str) -> None:
+        options = {"metadata": {"ecs_role_name": metadata.role}, "uri": {"credentials_uri": uri.url}, "endpoint": AK}[kind]
+        with Proxy() as proxy:
+            environ = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), proxy.url)
+            assert "failed" not in run(options, environ)
+            assert proxy.asked == []
+
+    @pytest.mark.parametrize(("no_proxy", "proxied"), [("", True), ("example.com", True), ("127.0.0.1", False), ("*", False)])
+    def test_https_goes_through_the_proxy_unless_told_otherwise(self, run: Runner, tls: Tls, no_proxy: str, proxied: bool) -> None:
+        with Proxy() as proxy, Front(tls, behind=run.emulator.endpoint) as front:
+            environ = {"HTTPS_PROXY": proxy.url.replace("//", "//me:proxy-password@"), "NO_PROXY": no_proxy}
+            result = run({**AK, "endpoint": front.url}, environ)
+            assert [asked.method for asked in proxy.asked] == ["CONNECT"] * proxied
+            assert result.get("failed", False) is proxied
+            assert "proxy-password" not in json.dumps(result)
+
+    @pytest.mark.parametrize(("no_proxy", "proxied"), [("", True), ("127.0.0.1", False)])
+    def test_so_does_assuming_a_role(self, run: Runner, sts: Sts, no_proxy: str, proxied: bool) -> None:
+        with Proxy() as proxy:
+            result = run({**AK, "role_arn": ROLE, "sts_endpoint": sts.endpoint}, {"https_proxy": proxy.url, "no_proxy": no_proxy})
+            assert bool(proxy.asked) is proxied
+            if proxied:
+                assert "the proxy did not connect" in refused(result)
+
+    def test_an_endpoint_of_a_private_authority(self, run: Runner, tls: Tls) -> None:
+        with Front(tls, behind=run.emulator.endpoint) as front:
+            assert "failed" not in run({**AK, "endpoint": front.url})
+        with Front(tls, behind=run.emulator.endpoint) as front:
+            result = run({**AK, "endpoint": front.url, "ca_bundle": None})
+            assert "TLS failed" in result["msg"]
+            assert front.asked == []
+
+    def test_timeouts_are_seconds(self, run: Runner) -> None:
+        run.emulator.faults([{"action": "read", "kind": "slow", "ms": 3000}])
+        started = time.monotonic()
+        result = run({**AK, "read_timeout": 1})
+        assert "no answer in time" in result["msg"]
+        assert 0.9 < time.monotonic() - started < 2.5
+
+    @pytest.mark.parametrize("region", ["cn-hangzhou", "cn-beijing", "cn-shanghai-finance-1"])
+    def test_the_endpoints_of_a_region(self, monkeypatch: pytest.MonkeyPatch, run: Runner, region: str) -> None:
+        """Whom the SDK would ask, seen at the name that it looks up."""
+        looked_up: list[str] = []
+
+        def nobody(host: Any, *more: Any, **named: Any) -> Any:
+            looked_up.append(host)
+            raise OSError("Name or service not known")
+
+        monkeypatch.setattr("socket.getaddrinfo", nobody)
+        for endpoint_type in ("public", "vpc"):
+            result = run({**AK, "endpoint_type": endpoint_type, "region": region}, {"ALIBABA_CLOUD_ECS_ENDPOINT": ""})
+            assert "the host name is not known" in result["msg"]
+        public = {"cn-beijing": "ecs.cn-beijing.aliyuncs.com"}.get(region, "ecs-cn-hangzhou.aliyuncs.com")
+        assert list(dict.fromkeys(looked_up)) == [public, f"ecs-vpc.{region}.aliyuncs.com"]
+
+
+class TestRenewal:
+    def test_the_shortest_session_is_fetched_once_for_many_calls(self, run: Runner, sts: Sts) -> None:
+        sts.key = Key(lives=900)
+        run.emulator.reset(seed={**SMALL_PAGES})
+        result = run({**AK, "role_arn": ROLE, "role_session_expiration": 900, "sts_endpoint": sts.endpoint, "eni_ids": MANY})
+        assert result["summary"]["api_calls"] == 3
+        assert len(sts.asked) == 1
+
+    def test_a_key_that_ends_during_a_run_is_renewed(self, run: Runner, uri: CredentialsUri, monkeypatch: pytest.MonkeyPatch) -> None:
+        run.emulator.reset(seed={**SMALL_PAGES})
+        uri.key = Key(lives=2)
+        run.emulator.faults([{"action": "read", "kind": "slow", "ms": 1600, "nth": 1}])
+        assert run({"credentials_uri": uri.url, "eni_ids": MANY})["summary"]["api_calls"] == 3
+        assert len(uri.asked) == 2
+
+
+MANY = [f"eni-many{number:05}" for number in range(250)]
+SMALL_PAGES = {
+    "vswitches": [{"id": "vsw-app", "vpc_id": "vpc-main", "zone_id": "cn-hangzhou-h", "cidr": "10.0.0.0/16"}],
+    "security_groups": [{"id": "sg-web", "vpc_id": "vpc-main"}],
+    "generate": [{"prefix": "many", "count": 250, "vswitch_id": "vsw-app", "security_group_ids": ["sg-web"], "private_ip_addresses": 1}],
+}
+
+
+def test_no_logger_of_the_sdk_speaks(run: Runner) -> None:
+    run(AK)
+    assert all(logging.getLogger(name).disabled for name in ("credentials", "alibabacloud-tea", "darabonba-core"))
+
+
+def test_stand_ins_are_strict(sts: Sts) -> None:
+    """A stand-in that let everything pass would prove nothing."""
+    assert isinstance(sts, StandIn)
+    assert sts._refusal("GET", {"Action": "AssumeRole", "AccessKeyId": "emulator-key-id", "Signature": "x"}) == (
+        400,
+        "SignatureDoesNotMatch",
+    )
