@@ -116,9 +116,11 @@ def is_passing(change: Change, request: Request, instances: Mapping[str, Instanc
     )
 
 
-def objections(plan: Plan, request: Request) -> list[str]:
+def objections(plan: Plan, request: Request, account_id: str | None = None) -> list[str]:
     """All that keeps the plan from being carried out; nothing is written while there is one."""
     found = list(plan.errors)
+    if any(count(change.todo) for change in plan.changes):
+        found.extend(of_other_accounts((change.interface for change in plan.changes if change.interface), account_id))
     if not request.skip_refused:
         found.extend(line for change in plan.changes for line in _told_by_reason(change))
     would_write = sum(count(change.todo) for change in plan.changes)
@@ -126,6 +128,13 @@ def objections(plan: Plan, request: Request) -> list[str]:
         verb = "assigned" if request.state == "present" else "unassigned"
         found.append(f"max_addresses: {would_write} would be {verb}, more than {request.max_addresses}")
     return found
+
+
+def of_other_accounts(interfaces: Iterable[Interface], account_id: str | None) -> list[str]:
+    """The ENIs that do not belong to this account, or of which that is not told; none where no account is named."""
+    owners = {interface.eni_id: interface.details.get("OwnerId") or "an account that is not told" for interface in interfaces}
+    strangers = {eni_id: owner for eni_id, owner in owners.items() if account_id and str(owner) != account_id}
+    return [f"account_id: {eni_id} belongs to {owner}, not to {account_id}" for eni_id, owner in strangers.items()]
 
 
 class Holders:

@@ -424,7 +424,7 @@ def main() -> None:
         plan = review(ecs, request, request.targets, patient=True)
     except (SdkMissing, EcsError) as error:
         module.fail_json(**build_failure(error), **told)
-    refusals = objections(plan, request)
+    refusals = objections(plan, request, connection.account_id)
     if refusals:
         module.fail_json(**build_refusal(refusals), **told)
     outcomes = foresee(plan, request) if module.check_mode else apply(ecs, plan, request, connection.max_concurrency)

@@ -274,6 +274,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import of_other_accounts
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_selection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_info, build_refusal
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import select
@@ -314,6 +315,9 @@ def main() -> None:
         found = select(ecs, wanted)
     except (SdkMissing, EcsError) as error:
         module.fail_json(**build_failure(error), **told)
+    strangers = of_other_accounts(found.interfaces, connection.account_id)
+    if strangers:
+        module.fail_json(**build_refusal(strangers), **told)
     module.exit_json(
         **build_info(found.interfaces, found.missing, wanted, ecs.api_calls),
         region=connection.region,

@@ -517,6 +517,36 @@ SMALL_PAGES = {
 }
 
 
+class TestAccount:
+    """The account of the local endpoint is 1000000000000001."""
+
+    CHANGE = {"state": "absent", "eni_id": "eni-web1001", "private_ip_addresses": ["192.168.0.101"]}  # noqa: RUF012 (read only)
+    OTHER = "account_id: eni-web1001 belongs to 1000000000000001, not to 1000000000000002"
+
+    def change(self, emulator: Emulator, check: bool = False, environ: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
+        return run_module("eni_secondary_ip", {**self.CHANGE, **options}, {**emulator.environment(), **(environ or {})}, check=check)
+
+    @pytest.mark.parametrize("check", [False, True])
+    @pytest.mark.parametrize("by", ["account_id", "ALIBABA_CLOUD_ACCOUNT_ID", "ALICLOUD_ACCOUNT_ID"])
+    def test_another_account_is_refused_before_any_write(self, emulator: Emulator, by: str, check: bool) -> None:
+        given = {by: "1000000000000002"} if by == "account_id" else {"environ": {by: "1000000000000002"}}
+        for on_refusal in ("fail", "skip"):
+            result = self.change(emulator, check, on_refusal=on_refusal, **given)
+            assert result["errors"] == [self.OTHER]
+        assert {call["action"] for call in emulator.calls()} == {"DescribeNetworkInterfaces"}
+
+    def test_the_right_account_passes(self, emulator: Emulator) -> None:
+        assert self.change(emulator, account_id=1000000000000001)["changed"] is True
+
+    def test_where_nothing_would_be_written_it_does_not_matter(self, emulator: Emulator) -> None:
+        result = self.change(emulator, account_id="1000000000000002", private_ip_addresses=["192.168.0.199"])
+        assert (result["changed"], result["summary"]["absent"]) == (False, 1)
+
+    def test_a_listing_of_another_account_is_refused(self, run: Runner) -> None:
+        assert run(AK, account_id="1000000000000002")["errors"] == [self.OTHER]
+        assert run(AK, account_id="1000000000000001")["interfaces"]
+
+
 def test_no_logger_of_the_sdk_speaks(run: Runner) -> None:
     run(AK)
     assert all(logging.getLogger(name).disabled for name in ("credentials", "alibabacloud-tea", "darabonba-core"))
