@@ -14,8 +14,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 Lists = dict[str, tuple[str, ...]]
 
 # The most of one kind that one call takes. UnassignPrivateIpAddresses documents 32 addresses and 10 prefixes,

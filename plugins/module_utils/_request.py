@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     KIND_BY_NAME,
@@ -39,7 +39,7 @@ CONTAINER_NETWORK_TAGS: Mapping[str, tuple[str, ...] | None] = {
     "ack.aliyun.com": None,
 }
 
-Tags = dict[str, tuple[str, ...] | None]  # tag key → the values that count, None for any
+Tags: TypeAlias = "dict[str, tuple[str, ...] | None]"  # tag key → the values that count, None for any
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class CommandLine:
     def ad_hoc(self, arguments: str, *options: str, module: str = MODULE) -> tuple[int, str, dict[str, Any]]:
         """Exit code, what stands before the result, and the result."""
         done = self("ansible", "localhost", "-m", module, "-a", arguments, *options)
-        before, _, result = done.stdout.partition(" => ")
+        before, _arrow, result = done.stdout.partition(" => ")
         return done.returncode, before, json.loads(result)
 
     def play(self, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -62,7 +62,7 @@ def test_ad_hoc_first_in_check_mode_and_then_for_real(command_line: CommandLine)
     assert "-eni-web1001 192.168.0.101\n-eni-web1001 192.168.0.102\n eni-web1001 192.168.0.103\n" in shown
     assert command_line.emulator.calls("UnassignPrivateIpAddresses") == []
 
-    code, _, result = command_line.ad_hoc(arguments)
+    code, _shown, result = command_line.ad_hoc(arguments)
     assert code == 0
     assert result["unassigned"] == foreseen["unassigned"]
     assert command_line.emulator.state()["interfaces"]["eni-web1001"]["private_ip_addresses"] == [
@@ -139,7 +139,7 @@ def test_without_the_sdk_the_error_names_the_python_and_the_package(command_line
     bare = tmp_path / "bare"
     venv.create(bare, with_pip=False)
     python = bare / "bin" / "python"
-    code, _, result = command_line.ad_hoc(
+    code, _shown, result = command_line.ad_hoc(
         "state=absent eni_id=eni-web1001 all_secondary=true", "-e", f"ansible_python_interpreter={python}"
     )
 
