@@ -84,7 +84,7 @@ def eni(*args: Any, read_at: float = 0.0, **more: Any) -> Interface:
 
 def target(name: str = "eni-1", *addresses: str, place: str = "", all_secondary: bool = False) -> Target:
     """A target of the ENI or instance of this name; each address is put into the list of its kind."""
-    named = make_lists({kind.name: [address for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
+    named = make_lists({kind.name: [kind.parse(address) for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
     eni_id, instance_id = (name, None) if name.startswith("eni-") else (None, name)
     return Target(place, eni_id, instance_id, named, all_secondary)
 
@@ -128,7 +128,7 @@ POOL4_PREFIXES = ["192.168.0.16/28", "192.168.0.32/28"]
 POOL6 = ["2001:db8::10", "2001:db8::11"]
 POOL6_PREFIXES = ["2001:db8:0:0:10::/80"]
 PRIMARIES = ["192.168.0.1", "192.168.0.2", "192.168.0.3", "2001:db8::1"]
-INSIDE = ["192.168.0.17", "2001:db8:0:0:10::5"]
+INSIDE = ["192.168.0.17", "2001:db8::10:0:0:5"]
 POOLS = [*POOL4, *POOL4_PREFIXES, *POOL6, *POOL6_PREFIXES]
 ANYTHING = [*POOLS, *PRIMARIES, *INSIDE, "192.168.0.99"]
 

@@ -11,7 +11,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Clock
 
 # The same examples everywhere and every time, however slow the machine.
-settings.register_profile("unit", deadline=None, derandomize=True)
+settings.register_profile("unit", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("unit")
 
 

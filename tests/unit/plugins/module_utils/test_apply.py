@@ -729,7 +729,7 @@ scripts = st.lists(st.one_of(st.none(), st.sampled_from(KINDS_OF_WRONG).map(gone
 delays = st.lists(st.sampled_from([0, 0, 30, 61]), max_size=4)
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(worlds(calm=True), wishes(calm=True), scripts, st.integers(0, 3), delays)
 def test_whatever_goes_wrong_the_ledger_is_whole_and_denies_no_change(world, wish, script, lag, waits):
     clock = Clock()

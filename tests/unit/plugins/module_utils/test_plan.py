@@ -127,7 +127,7 @@ def test_all_secondary_and_its_keep_never_touch_the_primary_address():
 @pytest.mark.parametrize("state", ["absent", "present"])
 @pytest.mark.parametrize(
     ("address", "prefix"),
-    [("192.168.0.17", "192.168.0.16/28"), ("192.168.0.24/29", "192.168.0.16/28"), ("2001:db8:0:0:10::5", "2001:db8:0:0:10::/80")],
+    [("192.168.0.17", "192.168.0.16/28"), ("192.168.0.24/29", "192.168.0.16/28"), ("2001:db8::10:0:0:5", "2001:db8:0:0:10::/80")],
 )
 def test_what_lies_in_an_assigned_prefix_is_an_error_that_names_the_prefix(state, address, prefix):
     seen = see(eni_record("eni-1", prefixes=["192.168.0.16/28"], ipv6_prefixes=["2001:db8:0:0:10::/80"]))

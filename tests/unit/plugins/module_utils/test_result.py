@@ -17,7 +17,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal, build_result
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import eni, entry, kind_of, params
 
-A, B, C, D, E = (f"192.168.0.{last}" for last in (9, 10, 11, 12, 13))
+A, B, C, D, E, F = (f"192.168.0.{last}" for last in (9, 10, 11, 12, 13, 14))
 PREFIX = "192.168.0.16/28"
 EMPTY = {kind.name: [] for kind in KINDS}
 
@@ -49,12 +49,12 @@ def outcome(eni_id="eni-1", before=(), after=(), *, done=(), settled=(), skipped
 
 
 mixed = outcome(
-    before=[A, B, C, D, PREFIX],
-    after=[C, D],
+    before=[A, B, C, D, F, PREFIX],
+    after=[C, D, F],
     done=[A, B, PREFIX],
     settled=[E],
     skipped=[C],
-    failed=[Failure((D,), "Forbidden.RAM", "not yours", "R-1")],
+    failed=[Failure((D, F), "Forbidden.RAM", "not yours", "R-1")],
 )
 
 
@@ -65,19 +65,19 @@ def test_everything_that_happened_to_an_eni_is_told():
         "instance_id": "i-1",
         "type": "Secondary",
         "status": "Available",
-        "before": {**EMPTY, "private_ip_addresses": [A, B, C, D], "ipv4_prefixes": [PREFIX]},
-        "after": {**EMPTY, "private_ip_addresses": [C, D]},
+        "before": {**EMPTY, "private_ip_addresses": [A, B, C, D, F], "ipv4_prefixes": [PREFIX]},
+        "after": {**EMPTY, "private_ip_addresses": [C, D, F]},
         "verified": True,
         "unassigned": {**EMPTY, "private_ip_addresses": [A, B], "ipv4_prefixes": [PREFIX]},
         "absent": {**EMPTY, "private_ip_addresses": [E]},
         "skipped": [{"address": C, "reason": "because"}],
-        "failed": [{"addresses": [D], "code": "Forbidden.RAM", "message": "not yours", "request_id": "R-1"}],
+        "failed": [{"addresses": [D, F], "code": "Forbidden.RAM", "message": "not yours", "request_id": "R-1"}],
     }
 
 
 def test_the_summary_adds_up():
     result = build_result("absent", [mixed, outcome("eni-2", settled=[A])], 7)
-    assert result["summary"] == {"interfaces": 2, "addresses": 7, "unassigned": 3, "absent": 2, "skipped": 1, "failed": 1, "api_calls": 7}
+    assert result["summary"] == {"interfaces": 2, "addresses": 8, "unassigned": 3, "absent": 2, "skipped": 1, "failed": 2, "api_calls": 7}
 
 
 @pytest.mark.parametrize(("state", "done", "settled"), [("absent", "unassigned", "absent"), ("present", "assigned", "present")])
@@ -103,8 +103,8 @@ def test_what_was_unassigned_given_back_is_a_valid_request_for_just_that():
 def test_the_diff_has_a_line_for_each_address_of_the_enis_that_change():
     unchanged = outcome("eni-2", [A], [A])
     diff = build_result("absent", [mixed, unchanged], 1)["diff"]
-    assert diff["before"].splitlines() == [f"eni-1 {address}" for address in (A, B, C, D, PREFIX)]
-    assert diff["after"].splitlines() == [f"eni-1 {address}" for address in (C, D)]
+    assert diff["before"].splitlines() == [f"eni-1 {address}" for address in (A, B, C, D, F, PREFIX)]
+    assert diff["after"].splitlines() == [f"eni-1 {address}" for address in (C, D, F)]
     assert build_result("absent", [unchanged], 1)["diff"] == {"before": "", "after": ""}
 
 
@@ -139,7 +139,7 @@ def test_a_failure_fails_the_task_and_says_how_many_and_why():
     result = build_result("absent", [mixed], 1)
     assert result["failed"] is True
     assert result["changed"] is True
-    for words in ("1 of 6", "3 were unassigned", "eni-1", D, "Forbidden.RAM", "not yours", "R-1"):
+    for words in ("2 of 7", "3 were unassigned", "eni-1", D, "Forbidden.RAM", "not yours", "R-1"):
         assert words in result["msg"]
 
 
