@@ -112,7 +112,7 @@ def build_report(run: Run) -> dict[str, Any]:
         "headline": "",
         "region": region,
         "account_id": account_id,
-        "digest": plan["digest"],
+        "digest": (run.saved if run.operation == "restore" and run.saved else plan)["digest"],
         "started": run.started or finished,
         "finished": finished,
         "seconds": _seconds(run.started, finished),
@@ -185,7 +185,7 @@ def make_ledger(run: Run, plan: Mapping[str, Any]) -> Ledger:
         _take(ledger, run, interface, PLANNED if run.check else PENDING)
     if not run.check:
         for wave in run.results:
-            for interface in wave["result"].get("interfaces") or _all_failed(wave):
+            for interface in wave["result"]["interfaces"] if "interfaces" in wave["result"] else _all_failed(wave):
                 _take(ledger, run, interface, run.done)
         _read_back(ledger, run)
     return ledger
@@ -391,7 +391,7 @@ def _outcome(run: Run, totals: Counter[str], objections: list[str], stop: str) -
         return "listed"
     if stop:
         return "stopped"
-    if totals[FAILED]:
+    if any(totals[state] for state in _wrong(run)):
         return "failed"
     if run.check:
         return "planned" if totals[PLANNED] else "nothing to do"
@@ -410,14 +410,18 @@ def _many(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "es" if what.endswith("s") else "s")
 
 
+def _wrong(run: Run) -> tuple[str, ...]:
+    """What makes the role fail at its end. What a restore had to leave out is a failure: it was asked for."""
+    return (FAILED, SKIPPED) if run.operation == "restore" else (FAILED,)
+
+
 def _failure(run: Run, report: Mapping[str, Any]) -> str:
-    """Why the role fails at its end, or nothing. What a restore had to leave out is a failure: it was asked for."""
-    wrong = (FAILED, SKIPPED) if run.operation == "restore" else (FAILED,)
+    """Why the role fails, or nothing."""
     lines = [
         f"{row['eni_id']} {line['address']}: {line['reason']}" + (f" [request id {line['request_id']}]" if line.get("request_id") else "")
         for row in report["interfaces"]
         for line in row["addresses"]
-        if line["state"] in wrong
+        if line["state"] in _wrong(run)
     ]
     return f"{report['headline']}. {_some(lines)}" if lines else ""
 

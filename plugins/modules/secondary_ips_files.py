@@ -1,0 +1,54 @@
+#!/usr/bin/python
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: secondary_ips_files
+short_description: Write plan, recipe and report of a run on the controller
+version_added: 0.1.0
+author: alicloud_ops maintainers (@alicloud-ops)
+description:
+  - Made for the roles of this collection. Writes files on the controller, where the roles read them too, whatever the connection is.
+  - A file is replaced as a whole and is on the disk before the task ends, so that a run that is cut off leaves the old or the new one.
+  - Is done by an action plugin. There is no module that runs elsewhere.
+options:
+  folder:
+    description: An absolute path. It is made where it does not exist.
+    type: path
+    required: true
+  files:
+    description: Names and contents. What is not text is written as JSON.
+    type: dict
+    required: true
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+    details: A plan is made in check mode as well, so the files are written, which counts as no change.
+  diff_mode:
+    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run reports no change.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Keep what was unassigned
+  alicloud_ops.network.secondary_ips_files:
+    folder: /var/tmp/change-1234
+    files:
+      recipe.json: "{{ unassign_secondary_ips_result.recipe }}"
+"""
+
+RETURN = r"""
+paths:
+  description: The files that were written.
+  returned: success
+  type: list
+  elements: str
+  sample: [/var/tmp/change-1234/recipe.json]
+"""

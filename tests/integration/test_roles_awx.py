@@ -1,0 +1,185 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What AWX needs: its set-up as data held to what its API accepts, and jobs run as it runs them, by ansible-runner with a
+private data dir of its layout: inventory, extra variables of a survey, credentials in the environment, ``-u root``."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import pytest
+import yaml
+from support.emulator import Emulator
+from support.playbook import BIN, ROOT, ansible_environment
+
+PATTERN = ROOT / "extensions" / "patterns" / "bulk_secondary_ips"
+SURVEYS = sorted((PATTERN / "template_surveys").glob("*.yml"))
+# By this line AWX takes a file for a playbook that a job template may name.
+PLAYBOOK_LINE = re.compile(r"^\s*?-?\s*?(?:hosts|(ansible\.builtin\.)?include|(ansible\.builtin\.)?import_playbook):\s*?.*?$", re.M)
+RESERVED = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "JOB_ID", "INVENTORY_ID", "PROJECT_REVISION", "AWX_HOST", "MAX_EVENT_RES", "CACHE")
+
+
+class Loader(yaml.SafeLoader):
+    """YAML as Ansible reads it: text that is never a template."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
+def load(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader with one more tag
+
+
+def options(role: str) -> dict[str, Any]:
+    return load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+@pytest.mark.parametrize("survey", [load(path) for path in SURVEYS], ids=[path.stem for path in SURVEYS])
+def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exist(survey: dict[str, Any]) -> None:
+    assert set(survey) == {"name", "description", "spec"}
+    variables = [question["variable"] for question in survey["spec"]]
+    assert len(set(variables)) == len(variables)
+    for question in survey["spec"]:
+        name = question["variable"]
+        assert name in options(re.match(r"[a-z]+_secondary_ips", name)[0]), name
+        assert set(question) <= {
+            "variable",
+            "question_name",
+            "question_description",
+            "type",
+            "required",
+            "default",
+            "min",
+            "max",
+            "choices",
+        }
+        assert isinstance(question["required"], bool)
+        assert question["type"] in ("text", "textarea", "password", "multiplechoice", "multiselect", "integer", "float")
+        if "default" in question:
+            assert isinstance(question["default"], int if question["type"] == "integer" else str), name
+        if question["type"] == "multiplechoice":
+            assert all(isinstance(choice, str) and choice for choice in question["choices"])
+            assert question.get("default", question["choices"][0]) in question["choices"]
+        assert all(isinstance(question.get(key, 0), int) for key in ("min", "max"))
+
+
+def test_job_templates_name_playbooks_that_awx_lists() -> None:
+    setup = load(PATTERN / "setup.yml")
+    for template in setup["controller_templates"]:
+        path = Path(template["playbook"])
+        assert not {"roles", "tasks", "group_vars", "host_vars"}.intersection(path.parts)
+        assert PLAYBOOK_LINE.search((ROOT / path).read_text(encoding="utf-8")), path
+        survey = re.search(r"'/(\w+\.yml)'", template["survey_spec"])[1]
+        assert PATTERN / "template_surveys" / survey in SURVEYS
+        assert template["job_slice_count"] == 1
+    # A workflow's survey would win over the digest that its first job publishes.
+    (workflow,) = setup["controller_workflows"]
+    assert "rejectattr('variable', 'equalto', 'unassign_secondary_ips_approved_plan')" in workflow["survey_spec"]
+
+
+def test_the_credential_type_is_of_the_form_that_awx_accepts() -> None:
+    (kind,) = load(PATTERN / "setup.yml")["controller_credential_types"]
+    fields = {field["id"] for field in kind["inputs"]["fields"]}
+    assert kind["kind"] == "cloud"
+    assert set(kind["inputs"]) == {"fields", "required"}
+    assert fields.issuperset(kind["inputs"]["required"])
+    for field in kind["inputs"]["fields"]:
+        assert set(field) <= {"id", "label", "type", "format", "choices", "multiline", "secret", "ask_at_runtime", "help_text", "default"}
+        assert re.fullmatch(r"[a-zA-Z_]+[a-zA-Z0-9_]*", field["id"])
+    assert set(kind["injectors"]) == {"env"}
+    for variable, template in kind["injectors"]["env"].items():
+        assert not variable.startswith("ANSIBLE_")
+        assert variable not in RESERVED
+        assert re.fullmatch(r"\{\{ (\w+) \}\}", template)[1] in fields
+
+
+def test_the_execution_environment_is_told_what_the_modules_need() -> None:
+    folder = ROOT / "collections"
+    shown = subprocess.run(
+        [str(BIN / "ansible-builder"), "introspect", str(folder)], capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"}
+    )
+    assert re.search(r"alibabacloud-ecs20140526\S*  # from collection alicloud_ops\.network", shown.stdout), shown.stdout
+
+
+class Awx:
+    """Jobs as AWX gives them to ansible-runner."""
+
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.emulator = emulator
+        self._folder = folder
+        self._jobs = 0
+
+    def launch(self, playbook: str, answers: dict[str, Any], check: bool = False) -> tuple[str, dict[str, Any], str]:
+        """Status, artifacts and output of the job."""
+        self._jobs += 1
+        job = self._folder / f"job{self._jobs}"
+        files = {
+            # The project is the collection's repository; the collection itself is in the execution environment.
+            f"project/playbooks/{playbook}": (ROOT / "playbooks" / playbook).read_text(encoding="utf-8"),
+            "inventory/hosts": "localhost ansible_connection=local\n",
+            "env/extravars": json.dumps({**answers, "awx_job_id": self._jobs, "tower_job_id": self._jobs}),
+            "env/envvars": json.dumps(
+                {**ansible_environment(self.emulator), "ALIBABA_CLOUD_SECURITY_TOKEN": "", "ANSIBLE_UNSAFE_WRITES": "1"}
+            ),
+        }
+        for name, text in files.items():
+            path = job / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        runner = ansible_runner.run(
+            private_data_dir=str(job),
+            playbook=f"playbooks/{playbook}",
+            cmdline="-u root" + (" --check" if check else ""),
+            quiet=True,
+        )
+        artifacts = [event["event_data"].get("artifact_data") for event in runner.events if event["event"] == "playbook_on_stats"]
+        return runner.status, artifacts[-1] or {}, Path(runner.stdout.name).read_text(encoding="utf-8")
+
+
+def answers(survey: str, **given: Any) -> dict[str, Any]:
+    """What a launch gives for a survey: text that is left empty is defined all the same."""
+    spec = load(PATTERN / "template_surveys" / f"{survey}.yml")["spec"]
+    defaults = {question["variable"]: question["default"] for question in spec if "default" in question}
+    return {**defaults, **{f"{survey}_secondary_ips_{name}": value for name, value in given.items()}}
+
+
+def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path: Path) -> None:
+    awx = Awx(emulator, tmp_path)
+    start = emulator.state()["interfaces"]
+    chosen = answers("unassign", security_group_names="pods\nweb\n", within="10.10.0.0/16, 192.168.0.96/27", wave_size=4)
+
+    status, planned, _output = awx.launch("unassign.yml", chosen, check=True)
+    assert status == "successful"
+    assert planned["secondary_ips_unassign"]["totals"]["planned"] == 7
+    assert [call for call in emulator.calls() if "ssign" in call["action"]] == []
+
+    # Behind the approval the artifacts of the plan are variables of the run, and win over the survey's defaults.
+    status, done, output = awx.launch("unassign.yml", {**chosen, **planned})
+    assert status == "successful", output
+    assert done["secondary_ips_unassign"]["totals"]["unassigned"] == 7
+    assert "emulator-key-secret" not in json.dumps([planned, done]) + output
+
+    # Artifacts again, and once more as somebody pastes the output into the survey.
+    status, restored, output = awx.launch(
+        "restore.yml", {**answers("restore"), "restore_secondary_ips_recipe": done["restore_secondary_ips_recipe"]}
+    )
+    assert status == "successful", output
+    assert emulator.state()["interfaces"] == start
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", awx.launch("unassign.yml", chosen)[2])
+    pasted = answers("restore", recipe="\n".join(line for line in shown.splitlines() if "{version: 1" in line))
+    status, restored, output = awx.launch("restore.yml", pasted)
+    assert status == "successful", output
+    assert restored["secondary_ips_restore"]["totals"]["assigned"] == 7
+    assert emulator.state()["interfaces"] == start
+
+    # A failed job publishes too.
+    status, audited, _output = awx.launch("audit.yml", answers("audit", security_group_ids="sg-data,sg-nowhere"))
+    assert status == "failed"
+    assert audited["secondary_ips_audit"]["outcome"] == "refused"
