@@ -246,9 +246,9 @@ def test_answers_to_calls_that_were_under_way_neither_end_nor_lengthen_the_hold(
     pacer = Pacer(0, 8)
     early = Callers(pacer, 3)
     early.wait_for(3)
-    early.answer(lambda: pacer.throttled(SHORT))
-    for thread in early.threads:
-        thread.join(SHORT)  # so that the throttled one is first
+    held = threading.Event()
+    early.answer(lambda: (pacer.throttled(SHORT), held.set()))
+    assert held.wait(LONG)
     early.answer(pacer.passed)
     early.answer(lambda: pacer.throttled(LONG * 10))
     early.join()
