@@ -16,7 +16,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _credentials
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import ENVIRONMENTS, Credential, find_login
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import ENVIRONMENTS, SETTINGS, Credential, find_login
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport
 
 OPTIONS = {"access_key_id": "id-1", "access_key_secret": "not-shown-1"}
@@ -438,3 +439,10 @@ def test_the_key_itself_is_in_no_repr(find):
 def test_every_variable_has_one_meaning():
     variables = [variable for names in ENVIRONMENTS for spelled in names.values() for variable in spelled]
     assert len(variables) == len(set(variables))
+
+
+def test_the_guide_names_every_option_alias_and_variable():
+    guide = (Path(__file__).resolve().parents[4] / "docs" / "docsite" / "rst" / "guide_credentials.rst").read_text(encoding="utf-8")
+    variables = [variable for names in ENVIRONMENTS for spelled in names.values() for variable in spelled]
+    options = [spelling for name in SETTINGS for spelling in (name, *connection_spec()[name].get("aliases", []))]
+    assert [name for name in (*options, *variables) if f"``{name}``" not in guide] == []
