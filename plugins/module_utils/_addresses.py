@@ -66,7 +66,8 @@ class Kind:
 
 def _parse_prefix(kind: Kind, text: str, wrong: str) -> str:
     address, slash, mask = text.partition("/")
-    if not slash or not mask.isascii() or not mask.isdigit():
+    # A scope id has no place in a prefix either.
+    if not slash or "%" in address or not mask.isascii() or not mask.isdigit():
         raise ValueError(wrong)
     try:
         network = ipaddress.ip_network(text, strict=False)

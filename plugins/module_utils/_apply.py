@@ -16,6 +16,7 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -29,7 +30,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     union,
     without,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, EcsError, PlanAged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, Ecs, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import IDS_PER_READ, Interface, read_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Note, Plan
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
@@ -48,11 +49,12 @@ ALREADY_SO = {
     "absent": re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)"),
     "present": re.compile(r"InvalidIp\.IpAssigned|InvalidPrivateIpAddress\.Duplicated"),
 }
-ADDRESS_IN_TEXT = re.compile(r"[0-9A-Fa-f:.]*[0-9A-Fa-f](?:/\d+)?")
+ADDRESS_IN_TEXT = re.compile(r"[0-9A-Fa-f:.]*[0-9A-Fa-f:](?:/\d+)?")
 # Codes of our own in the ledger, and one of the service's that we use for the same thing.
 NOT_VERIFIED = "NotVerified"
 PLAN_AGED = "PlanAged"
 REFUSED = "Refused"
+UNEXPECTED = "Unexpected"
 ENI_GONE = "InvalidEniId.NotFound"
 
 
@@ -66,7 +68,7 @@ class Failure:
     request_id: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Outcome:
     """What happened to one ENI. At the end every address of the plan is in exactly one of done, settled, skipped, failed."""
 
@@ -78,6 +80,7 @@ class Outcome:
     done: Lists = field(default_factory=make_lists)
     failed: list[Failure] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)  # sent, and no reply told whether it was carried out
+    maybe: set[str] = field(default_factory=set)  # in a batch that was refused for another address
     wrote: bool = False  # a write was accepted, or may have been
     doubtful: bool = False  # what became of a write was never cleared up
     verified: bool = True  # ``latest`` shows what came of the last write
@@ -108,6 +111,16 @@ class Outcome:
         if self.latest:
             held = without(self.latest.held, self.done) if state == "absent" else union(self.latest.held, self.done)
             self.latest = replace(self.latest, held=held)
+
+
+def named_in(message: str) -> set[str]:
+    """The addresses and prefixes in a text of the service, canonical."""
+    found = set()
+    for text in ADDRESS_IN_TEXT.findall(message):
+        for kind in KINDS:
+            with suppress(ValueError):
+                found.add(kind.parse(text.lstrip(":") if kind.version == 4 else text))
+    return found
 
 
 def begin(plan: Plan) -> list[Outcome]:
@@ -171,7 +184,7 @@ class _Run:
             if self._end:
                 outcome.fail(outcome.todo, self._end.code, f"not tried, because of {self._end}", self._end.request_id)
         except Exception as error:  # a defect of ours must not take the ledger of all other ENIs with it
-            outcome.fail(outcome.todo, "Unexpected", f"{type(error).__name__} in the module; please report it")
+            outcome.fail(outcome.todo, UNEXPECTED, f"{type(error).__name__} in the module; please report it")
         return outcome
 
     def _write_once(self, outcome: Outcome, chunk: Lists, attempts: _Attempts) -> None:
@@ -200,7 +213,8 @@ class _Run:
             self._clear_up(outcome, chunk, error)
             patience = self._request.wait_timeout if already_so else self._ecs.retry_timeout
             if outcome.todo == before and (final or self._end or not attempts.pause(patience)):
-                outcome.fail(chunk, error.code, error.message, error.request_id)
+                taken = make_lists({name: named_in(error.message).intersection(addresses) for name, addresses in chunk.items()})
+                outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)
         else:
             attempts.succeeded()
             outcome.carried_out(chunk)
@@ -225,7 +239,7 @@ class _Run:
         if error.uncertain:
             outcome.unsure |= sent
         elif len(sent) > 1:
-            outcome.unsure |= sent - set(ADDRESS_IN_TEXT.findall(error.message))
+            outcome.maybe |= sent - named_in(error.message)
         self._renew([outcome])
 
     # -- reading again, before a write
@@ -233,7 +247,7 @@ class _Run:
     def _renew_ahead(self, waiting: deque[Outcome]) -> None:
         """One read for all those next in line whose plan would be too old by the time they are written."""
         oldest = time.monotonic() - RENEW_AFTER_SECONDS
-        if waiting[0].read_at < oldest:
+        if self._end is None and waiting[0].read_at < oldest:
             self._renew([outcome for outcome in islice(waiting, IDS_PER_READ) if outcome.read_at < oldest])
 
     def _renew(self, outcomes: Sequence[Outcome]) -> None:
@@ -246,6 +260,10 @@ class _Run:
             for outcome in outcomes:
                 outcome.fail(outcome.todo, error.code, error.message, error.request_id)
             return
+        except Exception as error:  # as in _write_all
+            for outcome in outcomes:
+                outcome.fail(outcome.todo, UNEXPECTED, f"{type(error).__name__} in the module; please report it")
+            return
         changes = {change.eni_id: change for change in plan.changes}
         for outcome in outcomes:
             self._absorb(outcome, changes[outcome.eni_id], plan.errors)
@@ -255,18 +273,18 @@ class _Run:
         if change.interface is None:
             outcome.fail(outcome.todo, ENI_GONE, "the ENI does not exist any more")
             return
-        ours = {name: tuple(outcome.unsure.intersection(addresses)) for name, addresses in change.settled.items()}
+        ours = {name: tuple((outcome.unsure | outcome.maybe).intersection(addresses)) for name, addresses in change.settled.items()}
         if count(ours):
             outcome.carried_out(make_lists(ours))
         taken = without(change.settled, ours)
         outcome.settled, outcome.todo = union(outcome.settled, taken), without(outcome.todo, taken)
-        if self._request.skip_refused:
-            outcome.skipped.extend(change.refused)
-            outcome.todo = without(outcome.todo, dict.fromkeys(outcome.todo, tuple(note.address for note in change.refused)))
-        else:
-            for reason in dict.fromkeys(note.reason for note in change.refused):
-                of_reason = tuple(note.address for note in change.refused if note.reason == reason)
-                outcome.fail(common(outcome.todo, dict.fromkeys(outcome.todo, of_reason)), REFUSED, reason)
+        # What may have been written is never told as left alone.
+        skipped = [note for note in change.refused if self._request.skip_refused and note.address not in outcome.unsure]
+        outcome.skipped.extend(skipped)
+        outcome.todo = without(outcome.todo, dict.fromkeys(outcome.todo, tuple(note.address for note in skipped)))
+        for reason in dict.fromkeys(note.reason for note in change.refused):
+            of_reason = tuple(note.address for note in change.refused if note.reason == reason)
+            outcome.fail(common(outcome.todo, dict.fromkeys(outcome.todo, of_reason)), REFUSED, reason)
         # What the plan now calls a mistake: say, the address was made a part of a prefix.
         outcome.fail(without(outcome.todo, change.todo), REFUSED, "; ".join(errors) or "it is not what it was when the plan was made")
 
@@ -292,8 +310,16 @@ class _Run:
         try:
             interfaces = read_interfaces(self._ecs, (look.outcome.eni_id for look in batch))
         except EcsError as error:
+            if error.code == UNREADABLE_REPLY and len(batch) > 1:
+                # One record that can't be read must not cost the others their verification.
+                middle = len(batch) // 2
+                return [*self._look(batch[:middle]), *self._look(batch[middle:])]
             for look in batch:
                 look.outcome.fail(look.outcome.done, NOT_VERIFIED, f"accepted, but reading back failed: {error}", error.request_id)
+            return []
+        except Exception as error:  # as in _write_all
+            for look in batch:
+                look.outcome.fail(look.outcome.done, NOT_VERIFIED, f"accepted, but {type(error).__name__} while reading back")
             return []
         again = []
         for look in batch:

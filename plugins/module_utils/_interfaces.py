@@ -15,13 +15,29 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, Lists, make_lists
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
+    KIND_BY_NAME,
+    KINDS,
+    PRIVATE_IPV4,
+    Kind,
+    Lists,
+    make_lists,
+)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, Ecs, EcsError, Record
 
 IDS_PER_READ = 100  # NetworkInterfaceId.N and InstanceIds both take at most 100
 
 
-@dataclass(frozen=True)
+# Where the API keeps each kind: the two wrappers around the rows, and the address in a row.
+_WRAPPERS = {
+    PRIVATE_IPV4: ("PrivateIpSets", "PrivateIpSet", "PrivateIpAddress"),
+    "ipv4_prefixes": ("Ipv4PrefixSets", "Ipv4PrefixSet", "Ipv4Prefix"),
+    "ipv6_addresses": ("Ipv6Sets", "Ipv6Set", "Ipv6Address"),
+    "ipv6_prefixes": ("Ipv6PrefixSets", "Ipv6PrefixSet", "Ipv6Prefix"),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """One ENI as one read showed it. ``read_at`` is ``time.monotonic`` just before that read was sent."""
 
@@ -46,7 +62,7 @@ class Interface:
         return self.type == "Primary"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One instance: its state, its primary ENI, and which address is on which of its other ENIs."""
 
@@ -60,38 +76,37 @@ def make_interface(record: Record, read_at: float) -> Interface:
     """From a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
     eni_id = _text(record, "NetworkInterfaceId", "a network interface")
     where = f"network interface {eni_id}"
-    rows = {
-        PRIVATE_IPV4: (_rows(record, "PrivateIpSets", "PrivateIpSet", where), "PrivateIpAddress"),
-        "ipv4_prefixes": (_rows(record, "Ipv4PrefixSets", "Ipv4PrefixSet", where), "Ipv4Prefix"),
-        "ipv6_addresses": (_rows(record, "Ipv6Sets", "Ipv6Set", where), "Ipv6Address"),
-        "ipv6_prefixes": (_rows(record, "Ipv6PrefixSets", "Ipv6PrefixSet", where), "Ipv6Prefix"),
-    }
-    if not rows[PRIVATE_IPV4][0]:
+    rows = {kind: _rows(record, outer, inner, where) for kind, (outer, inner, _name) in _WRAPPERS.items()}
+    if not rows[PRIVATE_IPV4]:
         raise _unreadable(f"{where} has no PrivateIpSet, though every ENI has a primary address")
-    own = str(record.get("PrivateIpAddress") or "")
-    primary = {own} if own else set()
+    try:
+        own = KIND_BY_NAME[PRIVATE_IPV4].parse(_text(record, "PrivateIpAddress", where)) if record.get("PrivateIpAddress") else ""
+    except ValueError as error:
+        raise _unreadable(f"the PrivateIpAddress of {where}: {error}") from None
+    primary: set[str] = set()
     held: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
     eips: dict[str, str] = {}
     spelled: dict[str, str] = {}
     for kind in KINDS:
-        for row in rows[kind.name][0]:
-            written = _text(row, rows[kind.name][1], where)
-            try:
-                address = kind.parse(written)
-            except ValueError as error:
-                raise _unreadable(f"in {where} {error}") from None
+        for row in rows[kind.name]:
+            written, address = _address(row, kind, where)
             # A row that does not say Primary is judged by the ENI's own address, which is the primary one.
-            if row.get("Primary") is True or address == own:
+            mark = row.get("Primary")
+            if mark not in (None, True, False):
+                raise _unreadable(f"{where} has a Primary of {address} that is neither true nor false")
+            if mark or address == own:
                 primary.add(address)
                 continue
             held[kind.name].append(address)
             if written != address:
                 spelled[address] = written
             public = row.get("AssociatedPublicIp") or {}
+            if not isinstance(public, Mapping):
+                raise _unreadable(f"{where} has an AssociatedPublicIp of {address} that is not a record")
             if public.get("PublicIpAddress") or public.get("AllocationId"):
                 eips[address] = str(public.get("PublicIpAddress") or public["AllocationId"])
-    if not any(":" not in address for address in primary):
-        raise _unreadable(f"{where} has no primary private IP address")
+    if not any(":" not in address for address in primary) or (own and own not in primary):
+        raise _unreadable(f"{where} has no primary private IP address among its PrivateIpSet")
     return Interface(
         eni_id=eni_id,
         type=_text(record, "Type", where),
@@ -99,10 +114,10 @@ def make_interface(record: Record, read_at: float) -> Interface:
         instance_id=str(record.get("InstanceId") or "") or None,
         private_ip_address=own or next(address for address in primary if ":" not in address),
         primary=frozenset(primary),
-        held=make_lists(held),
+        held=make_lists({name: set(addresses) - primary for name, addresses in held.items()}),
         eips=eips,
         security_group_ids=tuple(map(str, _entries(record.get("SecurityGroupIds"), "SecurityGroupId", where))),
-        tags={str(tag.get("TagKey")): str(tag.get("TagValue") or "") for tag in _rows(record, "Tags", "Tag", where)},
+        tags={_text(tag, "TagKey", where): str(tag.get("TagValue") or "") for tag in _rows(record, "Tags", "Tag", where)},
         service_managed=bool(record.get("ServiceManaged")),
         vswitch_id=str(record.get("VSwitchId") or ""),
         read_at=read_at,
@@ -125,8 +140,9 @@ def make_instance(record: Record) -> Instance:
         if row.get("Type") == "Primary":
             primary_eni_id = eni_id
             continue
-        for address in _rows(row, "PrivateIpSets", "PrivateIpSet", where):
-            others[_text(address, "PrivateIpAddress", where)] = eni_id
+        for kind in KINDS:
+            outer, inner, _name = _WRAPPERS[kind.name]
+            others.update((_address(entry, kind, where)[1], eni_id) for entry in _rows(row, outer, inner, where))
     return Instance(instance_id, _text(record, "Status", where), primary_eni_id, others)
 
 
@@ -173,6 +189,15 @@ def _text(record: Any, key: str, where: str) -> str:
     if not isinstance(value, str) or not value:
         raise _unreadable(f"{where} has no {key}")
     return value
+
+
+def _address(row: Mapping[str, Any], kind: Kind, where: str) -> tuple[str, str]:
+    """As the service writes it, and canonical."""
+    written = _text(row, _WRAPPERS[kind.name][2], where)
+    try:
+        return written, kind.parse(written)
+    except ValueError as error:
+        raise _unreadable(f"in {where} {error}") from None
 
 
 def _entries(wrapper: Any, inner: str, where: str) -> list[Any]:

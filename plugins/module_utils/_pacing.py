@@ -45,15 +45,24 @@ class Pacer:
         """Returns when this thread may send one call. ``throttled``, ``passed`` or ``abandoned`` must follow."""
         started = time.monotonic()
         with self._turn:
-            while self._resume_at is not None and (self._probe is not None or time.monotonic() < self._resume_at):
-                self._turn.wait(None if self._probe is not None else max(self._resume_at - time.monotonic(), 0))
+            slot: float | None = None
+            while True:
+                self._wait_out_the_hold()
+                if slot is None:
+                    self._due = max(self._due, time.monotonic())
+                    slot = self._due - self._tolerance
+                    self._due += self._interval
+                left = slot - time.monotonic()
+                if left <= 0:
+                    break
+                self._turn.wait(left)  # and not sleep: a hold may begin meanwhile
             if self._resume_at is not None:
                 self._probe = threading.get_ident()
-            self._due = max(self._due, time.monotonic())
-            slot = self._due - self._tolerance
-            self._due += self._interval
-        time.sleep(max(slot - time.monotonic(), 0))
         self._waited.seconds = self.waited + time.monotonic() - started
+
+    def _wait_out_the_hold(self) -> None:
+        while self._resume_at is not None and (self._probe is not None or time.monotonic() < self._resume_at):
+            self._turn.wait(None if self._probe is not None else max(self._resume_at - time.monotonic(), 0))
 
     def throttled(self, retry_after: float | None) -> None:
         """A call was refused for its rate: hold all, for ``retry_after`` seconds where the service told them."""

@@ -58,7 +58,7 @@ class Seen:
     instances: Mapping[str, Instance] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """What is to happen to one ENI. ``interface`` is None for what does not exist."""
 
@@ -83,22 +83,24 @@ class Plan:
 def make_plan(request: Request, targets: Iterable[Target], seen: Seen) -> Plan:
     """One Change for each ENI that is meant, however often and by whatever name, in the order of the request."""
     errors: list[str] = []
-    missing: dict[str, list[Target]] = {}
-    claims: dict[str, list[Target]] = {}
+    claims: dict[tuple[str, bool], list[Target]] = {}
     for target in targets:
         eni_id = _eni_of(target, seen, errors)
-        if eni_id in seen.interfaces:
-            claims.setdefault(eni_id, []).append(target)
-        elif eni_id is not None:
-            missing.setdefault(target.name, []).append(target)
-            if not request.ignore_missing:
-                option = "eni_id" if target.eni_id else "instance_id"
-                errors.append(f"{target.place}{option}: {target.name} does not exist in {seen.region}, or not in this account")
-    changes = [_plan_one(request, seen, seen.interfaces[eni_id], claimed, errors) for eni_id, claimed in claims.items()]
+        if eni_id is None:
+            continue
+        exists = eni_id in seen.interfaces
+        claims.setdefault((eni_id if exists else target.name, exists), []).append(target)
+        if not exists and not request.ignore_missing:
+            option = "eni_id" if target.eni_id else "instance_id"
+            errors.append(f"{target.place}{option}: {target.name} does not exist in {seen.region}, or not in this account")
+    changes = [
+        _plan_one(request, seen, seen.interfaces[name], claimed, errors) if exists else _nothing_there(request, claimed)
+        for (name, exists), claimed in claims.items()
+    ]
+    missing = tuple(name for name, exists in claims if not exists)
     if request.state == "present":
         errors.extend(_asked_twice(changes))
-    changes.extend(_nothing_there(request, named) for named in missing.values())
-    return Plan(tuple(changes), tuple(missing), tuple(dict.fromkeys(errors)))
+    return Plan(tuple(changes), missing, tuple(dict.fromkeys(errors)))
 
 
 def guard(plan: Plan, request: Request, instances: Mapping[str, Instance], holders: Mapping[str, Holders]) -> Plan:
@@ -110,10 +112,12 @@ def is_passing(change: Change, request: Request, instances: Mapping[str, Instanc
     """Whether nothing but a state that ends by itself stands in the way of this ENI."""
     if change.interface is None or not count(change.todo) or _owner_refusal(change.interface, request):
         return False
-    instance = instances.get(change.interface.instance_id or "")
-    return change.interface.status in PASSING_ENI_STATES or (
-        change.interface.is_primary and instance is not None and instance.status in PASSING_INSTANCE_STATES
-    )
+    interface = change.interface
+    if all(_address_refusal(interface, request, address, {}) for address in every(change.todo)):
+        return False
+    instance = instances.get(interface.instance_id or "")
+    instance_passes = interface.is_primary and instance is not None and instance.status in PASSING_INSTANCE_STATES
+    return interface.status in PASSING_ENI_STATES or (interface.status in ENI_STATES and instance_passes)
 
 
 def objections(plan: Plan, request: Request, account_id: str | None = None) -> list[str]:
@@ -148,7 +152,7 @@ class Holders:
         """The ENI that holds this address or a part of this prefix. That the asking one holds exactly this is no hindrance:
         it can't be seen on the ENI yet, but is."""
         first, last = _span(address)
-        at = bisect_right(self._ranges, (last, last, "\uffff")) - 1
+        at = bisect_right(self._ranges, last, key=lambda held: held[0]) - 1
         if at < 0 or self._ranges[at][1] < first or self._ranges[at] == (first, last, asking):
             return None
         return self._ranges[at][2]
@@ -222,16 +226,21 @@ def _nothing_there(request: Request, targets: list[Target]) -> Change:
 
 
 def _asked_twice(changes: Iterable[Change]) -> list[str]:
-    """Two ENIs of one vSwitch can't both get an address; which one is meant is not ours to choose."""
-    first: dict[tuple[str, str], str] = {}
+    """Nothing can be assigned twice in one vSwitch, be it as a part of a prefix; which one is meant is not ours to choose."""
+    asked = sorted(
+        (change.interface.vswitch_id, *_span(address), change.interface.eni_id, address)
+        for change in changes
+        if change.interface
+        for address in every(change.todo)
+    )
     errors = []
-    for change in changes:
-        for address in every(change.todo) if change.interface else ():
-            other = first.setdefault((change.interface.vswitch_id, address), change.interface.eni_id)
-            if other != change.interface.eni_id:
-                errors.append(
-                    f"{address} is to be assigned to {other} and to {change.interface.eni_id}, both in {change.interface.vswitch_id}"
-                )
+    widest: tuple[str, tuple[int, int], str, str] | None = None
+    for vswitch_id, first, last, eni_id, address in asked:
+        if widest and widest[0] == vswitch_id and first <= widest[1]:
+            other = f"{widest[3]} is to be assigned to {widest[2]}"
+            errors.append(f"{address} is to be assigned to {eni_id} and {other}, both in {vswitch_id}; only one can be")
+        if not widest or widest[0] != vswitch_id or last > widest[1]:
+            widest = (vswitch_id, last, eni_id, address)
     return errors
 
 

@@ -33,7 +33,7 @@ def review(ecs: Ecs, request: Request, targets: Sequence[Target], *, patient: bo
     seen = Seen(ecs.region, read_interfaces(ecs, filter(None, eni_ids)), instances)
     plan, seen = _with_states(ecs, request, targets, seen)
     started, held = time.monotonic(), ecs.held
-    while patient and request.wait:
+    while patient and request.wait and not plan.errors:
         passing = [change for change in plan.changes if is_passing(change, request, seen.instances)]
         waited = time.monotonic() - started - (ecs.held - held)
         if not passing or waited >= request.wait_timeout:
