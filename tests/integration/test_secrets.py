@@ -43,7 +43,7 @@ KEYS = [
     ("STS.option-id", OPTION, TOKEN),
     *((key.access_key_id, key.access_key_secret, key.security_token) for key in (FROM_STS, FROM_METADATA, FROM_URI)),
 ]
-CANARIES = sorted({secret for _, *secrets in KEYS for secret in secrets if secret} | {POD_TOKEN, URI_TOKEN, PROXY_PASSWORD})
+CANARIES = sorted({secret for _key_id, *secrets in KEYS for secret in secrets if secret} | {POD_TOKEN, URI_TOKEN, PROXY_PASSWORD})
 
 CALLBACK = '''
 import json
@@ -334,7 +334,7 @@ def test_the_search_finds_what_is_there(world: World) -> None:
     world.write(world.folder / "work" / "secrets.yml", f"secret: {VARIABLE}")
     (world.folder / "work" / "playbook.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
     world.run("playbook", "ansible-playbook", "playbook.yml", "-e", "@secrets.yml", "-vvvv")
-    assert {place for place, _ in world.places.found} >= {"process list", "playbook: standard output"}
+    assert {place for place, _canary in world.places.found} >= {"process list", "playbook: standard output"}
     (world.folder / "tmp" / "left").write_text(f"x={quote(VARIABLE, safe='')}")
     world.places.search_folder(world.folder / "tmp")
     assert world.places.found[-1] == ("left", VARIABLE)

@@ -80,7 +80,7 @@ class TestWhatIsNamedWins:
     )
     def test_access_keys(self, find, home, options, environ, told, key_id):
         cli_file(home, AK)
-        login, _ = find(options, environ)
+        login, _mistakes = find(options, environ)
         assert (str(login), login.settings["access_key_id"]) == (told, key_id)
 
     @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ class TestProfiles:
     def test_a_role_by_a_source_profile(self, find, home):
         chained = {"name": "chained", "mode": "ChainableRamRoleArn", "source_profile": "default", "ram_role_arn": ROLE}
         cli_file(home, AK, chained)
-        login, _ = find({"profile": "chained"})
+        login, _mistakes = find({"profile": "chained"})
         assert (
             str(login)
             == "ram_role_arn from profile chained of ~/.aliyun/config.json, with access_key from profile default of ~/.aliyun/config.json"
@@ -386,7 +386,7 @@ def credential(find):
 class TestKeepingAKey:
     def test_one_key_serves_until_it_is_to_be_renewed(self, credential):
         credential._provider = Provider(("first", 900), ("second", 900))
-        assert [credential.get_credential().access_key_secret for _ in range(3)] == ["first"] * 3
+        assert [credential.get_credential().access_key_secret for _time in range(3)] == ["first"] * 3
         credential._renew_at = 0
         assert credential.get_credential().access_key_secret == "second"
 

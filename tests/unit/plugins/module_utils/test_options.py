@@ -14,10 +14,10 @@ KEYS = {"access_key_id": "LTAIexample", "access_key_secret": "not-a-real-secret"
 NO_HOME = {"HOME": "/nonexistent"}
 
 
-def parse(environ=NO_HOME, **given):
+def parse(environ=None, **given):
     options = {name: option.get("default") for name, option in connection_spec().items()}
     mistakes = []
-    connection = parse_connection({**options, "region": "cn-hangzhou", **KEYS, **given}, environ, mistakes)
+    connection = parse_connection({**options, "region": "cn-hangzhou", **KEYS, **given}, NO_HOME if environ is None else environ, mistakes)
     assert (connection is None) == bool(mistakes)
     return connection, mistakes
 
@@ -29,7 +29,7 @@ def profile_home(path, config):
 
 
 def test_the_plain_case():
-    connection, _ = parse()
+    connection, _mistakes = parse()
     assert (connection.region, connection.protocol, connection.endpoint) == ("cn-hangzhou", "https", None)
     assert (connection.retry_timeout, connection.max_concurrency, connection.calls_per_minute) == (120, 8, 300)
 
@@ -174,7 +174,7 @@ def test_a_password_in_the_endpoint_is_not_repeated(text):
     ],
 )
 def test_endpoints_by_type(given, environ, endpoint, sts):
-    connection, _ = parse(environ={**NO_HOME, **environ}, **given)
+    connection, _mistakes = parse(environ={**NO_HOME, **environ}, **given)
     assert (connection.endpoint, connection.transport.sts_endpoint) == (endpoint, sts)
 
 
@@ -220,7 +220,7 @@ def test_who_goes_through_the_proxy(environ, host, proxy):
     ("option", "variable", "allowed"), [(None, "", True), (None, "TRUE", False), (True, "", False), (False, "true", True)]
 )
 def test_the_older_metadata_service_can_be_turned_off(option, variable, allowed):
-    connection, _ = parse(environ={**NO_HOME, "ALIBABA_CLOUD_IMDSV1_DISABLED": variable}, disable_imds_v1=option)
+    connection, _mistakes = parse(environ={**NO_HOME, "ALIBABA_CLOUD_IMDSV1_DISABLED": variable}, disable_imds_v1=option)
     assert connection.transport.imds_v1 is allowed
 
 
@@ -228,7 +228,9 @@ def test_the_older_metadata_service_can_be_turned_off(option, variable, allowed)
 
 
 def test_every_mistake_is_reported():
-    _, mistakes = parse(region="?", endpoint="ftp://h", access_key_id="", retry_timeout=-1, max_concurrency=0, calls_per_minute=-1)
+    _connection, mistakes = parse(
+        region="?", endpoint="ftp://h", access_key_id="", retry_timeout=-1, max_concurrency=0, calls_per_minute=-1
+    )
     assert sorted(mistake.partition(":")[0] for mistake in mistakes) == [
         "access_key_id",
         "calls_per_minute",
@@ -240,5 +242,5 @@ def test_every_mistake_is_reported():
 
 
 def test_zero_means_no_retry_and_no_pace_of_our_own():
-    connection, _ = parse(retry_timeout=0, calls_per_minute=0)
+    connection, _mistakes = parse(retry_timeout=0, calls_per_minute=0)
     assert (connection.retry_timeout, connection.calls_per_minute) == (0, 0)
