@@ -237,8 +237,7 @@ def _asked_twice(changes: Iterable[Change]) -> list[str]:
     widest: tuple[str, tuple[int, int], str, str] | None = None
     for vswitch_id, first, last, eni_id, address in asked:
         if widest and widest[0] == vswitch_id and first <= widest[1]:
-            other = f"{widest[3]} is to be assigned to {widest[2]}"
-            errors.append(f"{address} is to be assigned to {eni_id} and {other}, both in {vswitch_id}; only one can be")
+            errors.append(f"{widest[3]} for {widest[2]} and {address} for {eni_id} overlap in {vswitch_id}: only one can be assigned")
         if not widest or widest[0] != vswitch_id or last > widest[1]:
             widest = (vswitch_id, last, eni_id, address)
     return errors

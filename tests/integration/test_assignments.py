@@ -267,7 +267,8 @@ class TestPresent:
 
     def test_one_address_for_two_enis_of_a_vswitch_is_a_mistake(self, module: Module) -> None:
         entries = [{"eni_id": eni_id, "private_ip_addresses": ["192.168.0.199"]} for eni_id in ("eni-web1003", "eni-web1004")]
-        assert "eni-web1003 and to eni-web1004" in module("present", assignments=entries)["msg"]
+        message = module("present", assignments=entries)["msg"]
+        assert "192.168.0.199 for eni-web1003 and 192.168.0.199 for eni-web1004 overlap in vsw-app" in message
 
     def test_all_secondary_is_not_for_present(self, module: Module) -> None:
         assert "all_secondary: goes with state=absent only" in module("present", eni_id="eni-web1001", all_secondary=True)["msg"]
