@@ -10,12 +10,13 @@ both through the same validation.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import Credential, Login, find_login
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import at_least, text_or_none
@@ -193,11 +194,11 @@ def _parse_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], mista
 def _parse_host(place: str, text: str, example: str, mistakes: list[str]) -> tuple[str, str | None]:
     """Protocol and host or host:port."""
     example = f"give a host, host:port or URL such as https://{example}"
-    try:
+    url: SplitResult | None = None
+    port = None
+    with contextlib.suppress(ValueError):
         url = urlsplit(text if "://" in text else f"https://{text}")
         port = url.port
-    except ValueError:
-        url = port = None
     if "@" in text:
         # Not repeated: what stands before the @ may be a password.
         mistakes.append(f"{place}: must not hold a user or a password; {example}")

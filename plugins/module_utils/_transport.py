@@ -13,7 +13,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.request import proxy_bypass_environment
+from urllib.parse import urlsplit
 
 # The text of a failed connection comes from deep within and may hold a URL, so only what it means is passed on.
 CAUSES = (
@@ -55,8 +55,12 @@ class Transport:
 
     def proxy_for(self, host: str) -> str | None:
         """The proxy for an https:// call to ``host`` (or host:port); None for a direct one."""
-        bypassed = not self.proxy or proxy_bypass_environment(host, {"no": self.no_proxy})
-        return None if bypassed else self.proxy
+        name = urlsplit(f"//{host}").hostname or ""
+        for entry in self.no_proxy.lower().split(","):
+            suffix = entry.strip().lstrip(".")
+            if suffix and (suffix in ("*", name, host) or name.endswith(f".{suffix}")):
+                return None
+        return self.proxy or None
 
 
 def proxies(environ: Mapping[str, str]) -> dict[str, str]:

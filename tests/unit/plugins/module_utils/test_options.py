@@ -210,6 +210,11 @@ def test_what_is_wrong_with_how_to_get_there(given, environ, told):
         ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example.com,.aliyuncs.com"}, "ecs.cn-hangzhou.aliyuncs.com", None),
         ({"HTTPS_PROXY": "http://p:1", "no_proxy": "sts.aliyuncs.com"}, "ecs.cn-hangzhou.aliyuncs.com", "http://p:1"),
         ({"HTTPS_PROXY": "http://p:1", "no_proxy": "*"}, "127.0.0.1:8443", None),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": "127.0.0.1"}, "127.0.0.1:8443", None),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": "127.0.0.1:8443"}, "127.0.0.1:8443", None),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": " , "}, "127.0.0.1:8443", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": "EXAMPLE.com"}, "ecs.example.com", None),
+        ({"HTTPS_PROXY": "http://p:1", "no_proxy": "example.com"}, "badexample.com", "http://p:1"),
     ],
 )
 def test_who_goes_through_the_proxy(environ, host, proxy):
