@@ -412,24 +412,30 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    result = run(module)
+    # All that was read and planned is let go by now: Ansible copies the result, which may be large, several times.
+    (module.fail_json if result.get("failed") else module.exit_json)(**result)
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """The module's result; with ``failed`` where it failed."""
     mistakes: list[str] = []
     request = parse_request(module.params, mistakes)
     connection = parse_connection(module.params, os.environ, mistakes)
     if mistakes or connection is None:
-        module.fail_json(**build_refusal(mistakes))
+        return {"failed": True, **build_refusal(mistakes)}
     connection.credential.tell_secrets_to(module.no_log_values.update)
     told = {"credential_source": connection.credential.source}
     try:
         ecs = Ecs(connection)
         plan = review(ecs, request, request.targets, patient=True)
     except (SdkMissing, EcsError) as error:
-        module.fail_json(**build_failure(error), **told)
+        return {"failed": True, **build_failure(error), **told}
     refusals = objections(plan, request, connection.account_id)
     if refusals:
-        module.fail_json(**build_refusal(refusals), **told)
+        return {"failed": True, **build_refusal(refusals), **told}
     outcomes = foresee(plan, request) if module.check_mode else apply(ecs, plan, request, connection.max_concurrency)
-    result = build_result(request.state, outcomes, ecs.api_calls)
-    (module.fail_json if result.get("failed") else module.exit_json)(**result, **told)
+    return {**build_result(request.state, outcomes, ecs.api_calls), **told}
 
 
 if __name__ == "__main__":
