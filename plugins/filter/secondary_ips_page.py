@@ -13,8 +13,8 @@ description:
   - Made for the roles of this collection. Renders a report by a Jinja template in which every value is escaped.
 options:
   _input:
-    description: The report.
-    type: dict
+    description: The report, as text in JSON.
+    type: str
     required: true
   template:
     description: The text of the template.
@@ -41,15 +41,15 @@ _value:
   type: str
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import plain
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._page import render
 
 
-def secondary_ips_page(report: Mapping[str, Any], template: str, markup: str = "html") -> str:
-    return render(plain(report), str(template), markup)
+def secondary_ips_page(report: str, template: str, markup: str = "html") -> str:
+    return render(json.loads(report), str(template), markup)
 
 
 class FilterModule:

@@ -14,34 +14,66 @@ description:
   - The report tells of every address of the plan what became of it.
 options:
   _input:
-    description: What the run has so far, which is its C(operation), settings, and the results of the modules.
-    type: dict
+    description: The C(operation) and settings of a run that begins, or the C(state) that this filter returned before.
+    type: raw
     required: true
+  info:
+    description: What M(alicloud_ops.network.eni_secondary_ip_info) told before.
+    type: dict
+  after:
+    description: What M(alicloud_ops.network.eni_secondary_ip_info) told at the end.
+    type: dict
+  planned:
+    description: What M(alicloud_ops.network.eni_secondary_ip) told in check mode.
+    type: dict
+  saved:
+    description: The plan or recipe that was given.
+    type: raw
+  approved:
+    description: The plan that was approved.
+    type: raw
+  earlier:
+    description: The recipe that an earlier run of the same plan left.
+    type: raw
+  began:
+    description: When the first wave began.
+    type: str
+  wave:
+    description: One of the waves that this filter returned.
+    type: dict
+  answer:
+    description: What M(alicloud_ops.network.eni_secondary_ip) told for O(wave).
+    type: dict
 """
 
 EXAMPLES = r"""
 - name: Everything about a group, by security group and ENI
   ansible.builtin.debug:
-    msg: "{{ {'operation': 'audit', 'info': group} | alicloud_ops.network.secondary_ips_report }}"
+    msg: "{{ {'operation': 'audit'} | alicloud_ops.network.secondary_ips_report(info=group) }}"
 """
 
 RETURN = r"""
 _value:
-  description: >-
-    The C(report); its C(text) for the output; C(plan), C(recipe) and C(waves); C(stop) and C(failure), which are empty where all is well;
-    the C(pause) before the next wave, in seconds; and what is C(published) by C(set_stats).
+  description:
+    - As text in JSON the C(report), C(plan), C(recipe), C(eni_ids), what is C(published) by C(set_stats), and the C(state) to go on with.
+    - The C(text) for the output, the C(waves), and the C(pause) before the next wave in seconds.
+    - The reason to C(stop) or for a C(failure), which are empty where all is well.
   type: dict
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import plain
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import Run, build_report
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import make_report
 
 
-def secondary_ips_report(run: Mapping[str, Any]) -> dict[str, Any]:
-    return build_report(Run(**plain(run)))
+def secondary_ips_report(before: Mapping[str, Any] | str, **news: Any) -> dict[str, Any]:
+    try:
+        return make_report(before, news)
+    except ValueError as error:
+        raise AnsibleFilterError(f"This is no plan or recipe that can be used: {error}") from None
 
 
 class FilterModule:

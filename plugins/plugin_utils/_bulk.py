@@ -315,7 +315,7 @@ def cut_waves(plan: Mapping[str, Any], size: int | None, region: str | None, acc
                 "label": f"wave {number}/{len(waves)} · {done} of {total} addresses",
                 "addresses": addresses,
                 "assignments": entries,
-                "recipe": on_one_line(make_document(entries, region, account_id)),
+                "recipe": make_document(entries, region, account_id),
             }
         )
     return cut

@@ -10,11 +10,12 @@ write, after each wave and at the end. Every address of the plan is in exactly o
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,9 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import 
     cut_waves,
     make_assignments,
     make_document,
+    on_one_line,
+    plain,
+    read_document,
 )
 
 # What an address came to, worst first: the order of the report.
@@ -58,7 +62,8 @@ class Line:
 
 @dataclass
 class Run:
-    """What a role has so far. Everything but ``operation`` may be missing."""
+    """What a role has so far. Everything but ``operation`` may be missing. Kept from step to step as text (``state``):
+    Ansible walks through every value of a nested variable again and again, which takes minutes with thousands of ENIs."""
 
     operation: str
     check: bool = False
@@ -70,10 +75,35 @@ class Run:
     planned: dict[str, Any] = field(default_factory=dict)  # the module's answer in check mode
     earlier: dict[str, Any] = field(default_factory=dict)  # the recipe that an interrupted run of the same plan left
     began: str = ""  # when the first wave did
-    results: list[dict[str, Any]] = field(default_factory=list)  # what is kept of the module's answer for each wave
-    wave: dict[str, Any] = field(default_factory=dict)  # the newest wave, and the module's answer for it
-    answer: dict[str, Any] = field(default_factory=dict)
+    stopped: str = ""  # why no further wave was begun
+    results: list[dict[str, Any]] = field(default_factory=list)  # the module's answer for each wave
     after: dict[str, Any] = field(default_factory=dict)  # the ENIs when all was done
+
+    def learn(self, news: Mapping[str, Any]) -> None:
+        """Take in a result of a module, or a document, and of it only what the report needs."""
+        for name in ("info", "after"):
+            if name in news:
+                setattr(self, name, _pick(news[name], _OF_INFO, _OF_AN_ENI))
+        if "planned" in news:
+            self.planned = _pick(news["planned"], _OF_AN_ANSWER, _of_an_outcome(self))
+            self.planned[self.done] = plain(news["planned"][self.done])
+        for name in ("saved", "approved", "earlier"):
+            if name in news:
+                setattr(self, name, read_document(news[name]))
+        if "began" in news:
+            self.began = str(news["began"])
+        if "wave" in news:
+            wave, answer = news["wave"], news["answer"]
+            self.results.append(
+                {
+                    "number": int(wave["number"]),
+                    "label": str(wave["label"]),
+                    "assignments": json.loads(str(wave["assignments"])),
+                    "finished": _now(),
+                    "calls_per_minute": ((answer.get("invocation") or {}).get("module_args") or {}).get("calls_per_minute"),
+                    "result": _pick(answer, _OF_AN_ANSWER, _of_an_outcome(self)),
+                }
+            )
 
     @property
     def done(self) -> str:
@@ -84,12 +114,29 @@ class Run:
         return "" if self.operation == "audit" else SETTLED[MODULE_STATE[self.operation]]
 
 
+_OF_INFO = ("region", "missing", "security_groups", "summary", "assignments")
+_OF_AN_ENI = (
+    *("eni_id", "name", "type", "status", "instance_id", "private_ip_address", "security_group_ids", "owner_id"),
+    *(kind.name for kind in KINDS),
+)
+_OF_AN_ANSWER = ("summary", "failure", "msg")
+
+
+def _of_an_outcome(run: Run) -> tuple[str, ...]:
+    return ("eni_id", "skipped", "failed", run.done, run.settled)
+
+
+def _pick(answer: Mapping[str, Any], names: Iterable[str], of_interfaces: Iterable[str]) -> dict[str, Any]:
+    picked = {name: plain(answer[name]) for name in names if name in answer}
+    if "interfaces" in answer:
+        picked["interfaces"] = [{name: plain(interface[name]) for name in of_interfaces} for interface in answer["interfaces"]]
+    return picked
+
+
 Ledger = dict[str, dict[str, Line]]  # ENI → address → line
 
 
 def build_report(run: Run) -> dict[str, Any]:
-    if run.wave:
-        run.results.append(_keep(run.wave, run.answer))
     enis = {interface["eni_id"]: interface for interface in run.info.get("interfaces") or ()}
     region = run.info.get("region")
     account_id = _account(run, enis)
@@ -102,13 +149,13 @@ def build_report(run: Run) -> dict[str, Any]:
     finished = _now()
     rows = [_row(run, eni_id, lines, enis.get(eni_id, {})) for eni_id, lines in ledger.items()]
     rows.sort(key=lambda row: (min(STATES.index(line["state"]) for line in row["addresses"]), row["eni_id"]))
-    stop = _too_many_failures(run, plan, totals)
+    run.stopped = run.stopped or _too_many_failures(run, plan, totals)
     report = {
         "version": VERSION,
         "operation": run.operation,
         "title": TITLES[run.operation],
         "check_mode": run.check,
-        "outcome": _outcome(run, totals, objections, stop),
+        "outcome": _outcome(run, totals, objections),
         "headline": "",
         "region": region,
         "account_id": account_id,
@@ -123,7 +170,7 @@ def build_report(run: Run) -> dict[str, Any]:
             "api_calls": _api_calls(run),
         },
         "objections": objections,
-        "stopped": stop,
+        "stopped": run.stopped,
         "difference": difference,
         "groups": _by_group(rows, run.info.get("security_groups") or {}),
         "reasons": [{"reason": reason, "addresses": number} for reason, number in _reasons(ledger).most_common()],
@@ -148,33 +195,41 @@ def build_report(run: Run) -> dict[str, Any]:
         "report": report,
         "text": _text(report),
         "plan": run.saved if run.saved and run.operation == "unassign" else plan,
-        "today": plan,
         "recipe": recipe,
-        "results": run.results,
+        "eni_ids": [entry["eni_id"] for entry in plan["assignments"]],
         "name": name,
         "file": f"{run.operation}-{name}-{re.sub('[-:]|[+].*', '', report['started'])}Z",
         "waves": waves,
-        "stop": stop,
-        "pause": 0 if stop or len(run.results) == len(waves) else _pause(run),
+        "stop": run.stopped,
+        "pause": 0 if run.stopped or len(run.results) == len(waves) else _pause(run),
         "failure": _failure(run, report),
         "published": _published(run, report, plan, recipe),
     }
 
 
+# What of it is written, published or given to a module, and nothing between: as text (see Run).
+AS_TEXT = ("report", "plan", "recipe", "eni_ids", "published")
+
+
+def make_report(before: Mapping[str, Any] | str, news: Mapping[str, Any]) -> dict[str, Any]:
+    """``before``: the operation, settings and the like of a run that begins, or the state of one that goes on."""
+    run = Run(**json.loads(before)) if isinstance(before, str) else Run(**plain(before))
+    run.learn(news)
+    made = build_report(run)
+    told = {name: made["report"][name] for name in ("outcome", "headline", "region", "objections")}
+    waves = [
+        # The line for the output takes its time, and is needed before the first wave only.
+        {**wave, "assignments": _as_text(wave["assignments"]), "recipe": on_one_line(wave["recipe"]) if not run.results else ""}
+        for wave in made["waves"]
+    ]
+    return {**made, **told, "waves": waves, **{name: _as_text(made[name]) for name in AS_TEXT}, "state": _as_text(asdict(run))}
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
+
+
 # -- the ledger
-
-
-def _keep(wave: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the module's answer for a wave what the ledger needs."""
-    invocation = answer.get("invocation") or {}
-    return {
-        "number": wave["number"],
-        "label": wave["label"],
-        "assignments": wave["assignments"],
-        "finished": _now(),
-        "calls_per_minute": (invocation.get("module_args") or {}).get("calls_per_minute"),
-        "result": {name: answer[name] for name in ("interfaces", "summary", "failure", "msg") if name in answer},
-    }
 
 
 def make_ledger(run: Run, plan: Mapping[str, Any]) -> Ledger:
@@ -384,12 +439,12 @@ def _reasons(ledger: Ledger) -> Counter[str]:
     return Counter(f"{line.state}: {line.reason}" for lines in ledger.values() for line in lines.values() if line.reason)
 
 
-def _outcome(run: Run, totals: Counter[str], objections: list[str], stop: str) -> str:
+def _outcome(run: Run, totals: Counter[str], objections: list[str]) -> str:
     if objections:
         return "refused"
     if run.operation == "audit":
         return "listed"
-    if stop:
+    if run.stopped or (totals[PENDING] and "interfaces" in run.after):
         return "stopped"
     if any(totals[state] for state in _wrong(run)):
         return "failed"

@@ -17,7 +17,9 @@ import ansible_runner
 import pytest
 import yaml
 from support.emulator import Emulator
-from support.playbook import BIN, ROOT, ansible_environment
+from support.playbook import BIN, ROOT, ansible_environment, held
+
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import read_document
 
 PATTERN = ROOT / "extensions" / "patterns" / "bulk_secondary_ips"
 SURVEYS = sorted((PATTERN / "template_surveys").glob("*.yml"))
@@ -152,7 +154,7 @@ def answers(survey: str, **given: Any) -> dict[str, Any]:
 
 def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path: Path) -> None:
     awx = Awx(emulator, tmp_path)
-    start = emulator.state()["interfaces"]
+    start = held(emulator)
     chosen = answers("unassign", security_group_names="pods\nweb\n", within="10.10.0.0/16, 192.168.0.96/27", wave_size=4)
 
     status, planned, _output = awx.launch("unassign.yml", chosen, check=True)
@@ -166,18 +168,14 @@ def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path:
     assert done["secondary_ips_unassign"]["totals"]["unassigned"] == 7
     assert "emulator-key-secret" not in json.dumps([planned, done]) + output
 
-    # Artifacts again, and once more as somebody pastes the output into the survey.
-    status, restored, output = awx.launch(
-        "restore.yml", {**answers("restore"), "restore_secondary_ips_recipe": done["restore_secondary_ips_recipe"]}
-    )
-    assert status == "successful", output
-    assert emulator.state()["interfaces"] == start
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", awx.launch("unassign.yml", chosen)[2])
-    pasted = answers("restore", recipe="\n".join(line for line in shown.splitlines() if "{version: 1" in line))
-    status, restored, output = awx.launch("restore.yml", pasted)
+    # Back by the output, as somebody pastes it into the survey: it holds what the artifact holds.
+    shown = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines() if "{version: 1" in line]
+    assert len(shown) > 1
+    assert read_document("\n".join(shown)) == read_document(done["restore_secondary_ips_recipe"])
+    status, restored, output = awx.launch("restore.yml", answers("restore", recipe="\n".join(shown)))
     assert status == "successful", output
     assert restored["secondary_ips_restore"]["totals"]["assigned"] == 7
-    assert emulator.state()["interfaces"] == start
+    assert held(emulator) == start
 
     # A failed job publishes too.
     status, audited, _output = awx.launch("audit.yml", answers("audit", security_group_ids="sg-data,sg-nowhere"))

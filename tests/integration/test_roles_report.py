@@ -121,7 +121,7 @@ def test_a_document_is_read_back_from_every_form_it_is_shown_in() -> None:
     for form in (document, json.dumps(document), line, f'    "msg": "{line}"', [document, document], yaml.safe_dump(document)):
         assert read_document(form) == document
     waves = cut_waves(document, 1, "cn-hangzhou", "1000000000000001")
-    assert read_document("\n".join(wave["recipe"] for wave in waves)) == document
+    assert read_document("\n".join(on_one_line(wave["recipe"]) for wave in waves)) == document
     assert read_document("") == read_document({}) == {}
 
 
@@ -202,9 +202,9 @@ class Story:
         self.made = build_report(self.run)
 
     def wave(self, number: int, answer: dict[str, Any]) -> dict[str, Any]:
-        self.run.wave, self.run.answer = self.made["waves"][number - 1], answer
+        wave = {**self.made["waves"][number - 1], "assignments": json.dumps(self.made["waves"][number - 1]["assignments"])}
+        self.run.learn({"wave": wave, "answer": answer})
         self.made = build_report(self.run)
-        self.run.wave = {}
         return self.made
 
     def after(self, held: dict[str, list[str]]) -> dict[str, Any]:

@@ -39,6 +39,15 @@ def ansible_environment(emulator: Emulator) -> dict[str, str]:
     }
 
 
+def held(emulator: Emulator) -> dict[str, list[str]]:
+    """ENI → its secondary addresses of all kinds, as they are."""
+    kinds = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
+    return {
+        eni_id: sorted(address for kind in kinds for address in interface[kind])
+        for eni_id, interface in emulator.state()["interfaces"].items()
+    }
+
+
 @dataclass(frozen=True)
 class Played:
     """What a run left."""
@@ -102,12 +111,7 @@ class Playbooks:
         return found
 
     def held(self) -> dict[str, list[str]]:
-        """ENI → its secondary addresses of all kinds, as they are."""
-        kinds = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
-        return {
-            eni_id: sorted(address for kind in kinds for address in interface[kind])
-            for eni_id, interface in self.emulator.state()["interfaces"].items()
-        }
+        return held(self.emulator)
 
     def writes(self) -> list[dict[str, Any]]:
         return [call for call in self.emulator.calls() if "ssign" in call["action"]]
