@@ -16,8 +16,8 @@ options:
     description:
       - The region, such as V(cn-hangzhou).
       - Where it is not set, the environment variable E(ALIBABA_CLOUD_REGION_ID) counts, then E(ALICLOUD_REGION), then the region
-        of the profile that the credential comes from.
-      - Empty counts as not set, here and for every option and variable below.
+        of the profile that the credential comes from, or where it comes from no profile, of the current one of the C(aliyun) command line.
+      - Empty text counts as not set, here and for every other option that is a text or a list, and for every variable.
     type: str
     aliases: [region_id, alicloud_region]
   endpoint:
@@ -159,12 +159,14 @@ options:
     type: int
     default: 120
   max_concurrency:
-    description: How many ENIs are written to at once. Calls on one ENI always follow one another.
+    description:
+      - How many calls may be under way at once, of which each is for another ENI, 64 at most. Only writes go side by side.
     type: int
     default: 8
   calls_per_minute:
     description:
       - At most so many calls a minute, over all actions, evenly spaced with bursts of O(max_concurrency). V(0) sets no limit.
+        Otherwise 4 or more.
       - The quota of the service is shared by everything in the account. Leave some of it to the others.
       - When the service throttles a call nevertheless, all calls wait, one tries again, and when it is let through all go on.
     type: int

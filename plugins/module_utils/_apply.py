@@ -11,10 +11,11 @@ and only while that review is fresh; what counts as done is only what was read b
 from __future__ import annotations
 
 import re
+import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -30,8 +31,9 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     union,
     without,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, Ecs, EcsError, PlanAged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import IDS_PER_READ, Interface, read_interfaces
+from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Note, Plan
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
@@ -49,12 +51,15 @@ ALREADY_SO = {
     "absent": re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)"),
     "present": re.compile(r"InvalidIp\.IpAssigned|InvalidPrivateIpAddress\.Duplicated"),
 }
+# The service found another state than the plan did; it may be one that passes.
+STATE_CHANGED = re.compile(r"InvalidOperation\.InvalidE(ni|cs)State")
 ADDRESS_IN_TEXT = re.compile(r"[0-9A-Fa-f:.]*[0-9A-Fa-f:](?:/\d+)?")
 # Codes of our own in the ledger, and one of the service's that we use for the same thing.
 NOT_VERIFIED = "NotVerified"
 PLAN_AGED = "PlanAged"
 REFUSED = "Refused"
 UNEXPECTED = "Unexpected"
+NO_THREADS = "NoThreads"
 ENI_GONE = "InvalidEniId.NotFound"
 
 
@@ -77,26 +82,23 @@ class Outcome:
     settled: Lists
     skipped: list[Note]
     latest: Interface | None  # the newest view of the ENI; None where there is none (any more)
+    read_at: float = 0.0  # of the oldest read that todo was guarded by
     done: Lists = field(default_factory=make_lists)
     failed: list[Failure] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)  # sent, and no reply told whether it was carried out
-    maybe: set[str] = field(default_factory=set)  # in a batch that was refused for another address
+    maybe: set[str] = field(default_factory=set)  # sent in a batch that was refused, perhaps for another address
     wrote: bool = False  # a write was accepted, or may have been
     doubtful: bool = False  # what became of a write was never cleared up
     verified: bool = True  # ``latest`` shows what came of the last write
-    written_at: float = 0.0
 
     @property
     def eni_id(self) -> str:
         return self.change.eni_id or ""
 
-    @property
-    def read_at(self) -> float:
-        return self.latest.read_at if self.latest else 0.0
-
     def carried_out(self, lists: Lists) -> None:
         self.done, self.todo = union(self.done, lists), without(self.todo, lists)
-        self.wrote, self.verified, self.written_at = True, False, time.monotonic()
+        self.unsure.difference_update(every(lists))
+        self.wrote, self.verified = True, False
 
     def fail(self, lists: Lists, code: str, message: str, request_id: str | None = None) -> None:
         if count(lists):
@@ -125,7 +127,10 @@ def named_in(message: str) -> set[str]:
 
 def begin(plan: Plan) -> list[Outcome]:
     """The ledger before anything is done."""
-    return [Outcome(change, change.todo, change.settled, [*change.skipped, *change.refused], change.interface) for change in plan.changes]
+    return [
+        Outcome(change, change.todo, change.settled, [*change.skipped, *change.refused], change.interface, change.read_at)
+        for change in plan.changes
+    ]
 
 
 def foresee(plan: Plan, request: Request) -> list[Outcome]:
@@ -139,40 +144,61 @@ def foresee(plan: Plan, request: Request) -> list[Outcome]:
     return outcomes
 
 
-def apply(ecs: Ecs, plan: Plan, request: Request, max_concurrency: int) -> list[Outcome]:
+def apply(ecs: Ecs, plan: Plan, request: Request) -> list[Outcome]:
     """Carry out the plan and read it back. What goes wrong with one ENI is in its outcome; nothing is raised for it."""
     outcomes = begin(plan)
-    _Run(ecs, request, max_concurrency).carry_out([outcome for outcome in outcomes if count(outcome.todo)])
+    _Run(ecs, request).carry_out([outcome for outcome in outcomes if count(outcome.todo)])
     return outcomes
 
 
 class _Run:
-    def __init__(self, ecs: Ecs, request: Request, max_concurrency: int) -> None:
+    def __init__(self, ecs: Ecs, request: Request) -> None:
         self._ecs = ecs
         self._request = request
-        self._max_concurrency = max_concurrency
-        self._end: EcsError | None = None  # why nothing more is tried
+        self._end: EcsError | None = None  # why nothing more is written
+        self._blind: EcsError | None = None  # why nothing more is read back
 
     def carry_out(self, outcomes: Sequence[Outcome]) -> None:
+        """Whatever happens, every outcome is complete afterwards: a ledger that is lost can't be restored from."""
+        with ThreadPoolExecutor(self._ecs.writers) as pool:
+            try:
+                _start_threads(pool, min(self._ecs.writers, len(outcomes)))
+                self._write_and_read_back(pool, outcomes)
+            except EcsError as error:
+                self._end = self._blind = error
+            except Exception as error:  # a defect of ours
+                self._end = self._blind = EcsError("The module", UNEXPECTED, f"{type(error).__name__}; please report it")
+        for outcome in outcomes:
+            self._give_up(outcome)
+
+    def _give_up(self, outcome: Outcome) -> None:
+        """Where nothing more is tried: what was not written is failed, and so is what was not read back."""
+        if self._end:
+            outcome.fail(outcome.todo, self._end.code, f"not tried, because of: {self._end}", self._end.request_id)
+        if self._blind and self._request.wait and not outcome.verified:
+            outcome.fail(outcome.done, NOT_VERIFIED, f"accepted, but not read back, because of: {self._blind}")
+
+    def _write_and_read_back(self, pool: ThreadPoolExecutor, outcomes: Sequence[Outcome]) -> None:
         """Writers run in a pool; this thread feeds them, renews what aged before its turn, and reads back in batches."""
         waiting = deque(outcomes)
         writing: set[Future[Outcome]] = set()
         looks: list[_Look] = []
-        with ThreadPoolExecutor(self._max_concurrency) as pool:
-            while waiting or writing or looks:
-                # Twice as many as can run, so that no writer idles while this thread reads.
-                while waiting and len(writing) < 2 * self._max_concurrency:
-                    self._renew_ahead(waiting)
-                    writing.add(pool.submit(self._write_all, waiting.popleft()))
-                if writing:
-                    # Woken early only where a full batch may be due for another look.
-                    written, writing = wait(writing, 0.25 if len(looks) >= IDS_PER_READ else None, FIRST_COMPLETED)
-                    looks.extend(
-                        _Look(outcome, self._ecs.held) for outcome in (future.result() for future in written) if self._wants_look(outcome)
-                    )
-                else:
-                    time.sleep(max(min(look.due for look in looks) - time.monotonic(), 0))
-                looks = self._read_back(looks, nothing_follows=not waiting and not writing)
+        while waiting or writing or looks:
+            # Twice as many as can run, so that no writer idles while this thread reads.
+            while waiting and len(writing) < 2 * self._ecs.writers:
+                self._renew_ahead(waiting)
+                writing.add(pool.submit(self._write_all, waiting.popleft()))
+            next_look = max(looks[0].due - time.monotonic(), 0) if looks else 0
+            if writing:
+                written, writing = wait(writing, next_look if len(looks) >= IDS_PER_READ else None, FIRST_COMPLETED)
+                looks.extend(
+                    _Look(outcome, self._ecs.stopwatch())
+                    for outcome in (future.result() for future in written)
+                    if self._wants_look(outcome)
+                )
+            else:
+                time.sleep(next_look)
+            looks = self._read_back(looks, nothing_follows=not waiting and not writing)
 
     # -- writing one ENI, in a thread of the pool
 
@@ -181,40 +207,28 @@ class _Run:
             attempts = _Attempts(self._ecs)
             while self._end is None and (chunk := _next_call(outcome.todo)):
                 self._write_once(outcome, chunk, attempts)
-            if self._end:
-                outcome.fail(outcome.todo, self._end.code, f"not tried, because of {self._end}", self._end.request_id)
         except Exception as error:  # a defect of ours must not take the ledger of all other ENIs with it
             outcome.fail(outcome.todo, UNEXPECTED, f"{type(error).__name__} in the module; please report it")
         return outcome
 
     def _write_once(self, outcome: Outcome, chunk: Lists, attempts: _Attempts) -> None:
         """Send one call. Afterwards its addresses have left todo, or the ENI was read again."""
+        before = set(outcome.unsure)
+        # Noted before it is sent: whatever goes wrong from here on, it may have been carried out.
+        outcome.unsure |= set(every(chunk))
         try:
             self._send(outcome, chunk, attempts)
         except PlanAged:
+            outcome.unsure = before
             if attempts.aged():
-                outcome.fail(
-                    outcome.todo,
-                    PLAN_AGED,
-                    f"no call could be sent within {PLAN_LIVES_SECONDS:.0f} s of reading; calls_per_minute is too low",
-                )
+                message = f"pacing or throttling let no call through within {PLAN_LIVES_SECONDS:.0f} s of reading"
+                outcome.fail(outcome.todo, PLAN_AGED, message)
             else:
-                self._renew([outcome])
+                self._renew([outcome], patient=True)
         except EcsError as error:
-            if self._ecs.ends_all(error):
-                self._end = error
-            already_so = ALREADY_SO[self._request.state].match(error.code)
-            if not error.uncertain and not already_so:
-                outcome.fail(chunk, error.code, error.message, error.request_id)
-                return
-            # An address that is held by something which the API does not show stays so: no need to wait for it.
-            final = already_so and self._request.state == "present" and outcome.unsure.isdisjoint(every(chunk))
-            before = outcome.todo
-            self._clear_up(outcome, chunk, error)
-            patience = self._request.wait_timeout if already_so else self._ecs.retry_timeout
-            if outcome.todo == before and (final or self._end or not attempts.pause(patience)):
-                taken = make_lists({name: named_in(error.message).intersection(addresses) for name, addresses in chunk.items()})
-                outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)
+            if not error.uncertain:
+                outcome.unsure = before
+            self._clear_up(outcome, chunk, error, attempts, is_first=before.isdisjoint(every(chunk)))
         else:
             attempts.succeeded()
             outcome.carried_out(chunk)
@@ -229,18 +243,33 @@ class _Run:
         else:
             self._ecs.assign(outcome.eni_id, kind, chunk[kind], client_token=attempts.token(chunk[kind]), not_after=not_after)
 
-    def _clear_up(self, outcome: Outcome, chunk: Lists, error: EcsError) -> None:
+    def _clear_up(self, outcome: Outcome, chunk: Lists, error: EcsError, attempts: _Attempts, *, is_first: bool) -> None:
         """After a reply that does not tell what was done: read again, and book as ours what left and may be our doing.
 
         A batch refused for one address may have been carried out for the others: the API does not say that it is
         atomic. Taking too much for ours can at worst restore too much; taking too little would lose it.
         """
+        if self._ecs.ends_all(error):
+            self._end = error
         sent = set(every(chunk))
-        if error.uncertain:
-            outcome.unsure |= sent
-        elif len(sent) > 1:
-            outcome.maybe |= sent - named_in(error.message)
-        self._renew([outcome])
+        already_so = ALREADY_SO[self._request.state].match(error.code)
+        if not error.uncertain and not already_so and not STATE_CHANGED.match(error.code):
+            if len(sent) > 1:
+                outcome.maybe |= sent
+                outcome.verified = False  # so that it is read back
+            outcome.fail(chunk, error.code, error.message, error.request_id)
+            return
+        named = named_in(error.message) if already_so else set()
+        todo = outcome.todo
+        self._renew([outcome], patient=True, suspects=sent - named if already_so and len(sent) > 1 else set())
+        if outcome.todo != todo:
+            return
+        # An address that is held by something which the API does not show stays so: no need to wait for it.
+        final = already_so and is_first and self._request.state == "present"
+        patience = self._ecs.retry_timeout if error.uncertain else self._request.wait_timeout
+        if final or self._end or not attempts.pause(patience):
+            taken = make_lists({name: named.intersection(addresses) for name, addresses in chunk.items()})
+            outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)
 
     # -- reading again, before a write
 
@@ -248,114 +277,122 @@ class _Run:
         """One read for all those next in line whose plan would be too old by the time they are written."""
         oldest = time.monotonic() - RENEW_AFTER_SECONDS
         if self._end is None and waiting[0].read_at < oldest:
-            self._renew([outcome for outcome in islice(waiting, IDS_PER_READ) if outcome.read_at < oldest])
+            self._renew([outcome for outcome in islice(waiting, IDS_PER_READ) if outcome.read_at < oldest], patient=False)
 
-    def _renew(self, outcomes: Sequence[Outcome]) -> None:
-        """Read and guard again. What no longer passes leaves todo, and so does what is no longer to be done."""
+    def _renew(self, outcomes: Sequence[Outcome], *, patient: bool, suspects: Collection[str] = ()) -> None:
+        """Read and guard again. What no longer passes leaves todo, and so does what is no longer to be done.
+
+        ``suspects``: addresses of a batch that was just refused, but not named as the reason.
+        """
+        targets = [Target("", outcome.eni_id, None, outcome.todo) for outcome in outcomes]
         try:
-            plan = review(self._ecs, self._request, [Target("", outcome.eni_id, None, outcome.todo) for outcome in outcomes], patient=False)
+            plan = review(self._ecs, self._request, targets, patient=patient)
         except EcsError as error:
             if self._ecs.ends_all(error):
                 self._end = error
             for outcome in outcomes:
                 outcome.fail(outcome.todo, error.code, error.message, error.request_id)
             return
-        except Exception as error:  # as in _write_all
-            for outcome in outcomes:
-                outcome.fail(outcome.todo, UNEXPECTED, f"{type(error).__name__} in the module; please report it")
-            return
         changes = {change.eni_id: change for change in plan.changes}
         for outcome in outcomes:
-            self._absorb(outcome, changes[outcome.eni_id], plan.errors)
+            self._absorb(outcome, changes[outcome.eni_id], suspects)
 
-    def _absorb(self, outcome: Outcome, change: Change, errors: Sequence[str]) -> None:
-        outcome.latest = change.interface
+    def _absorb(self, outcome: Outcome, change: Change, suspects: Collection[str]) -> None:
+        outcome.latest, outcome.read_at = change.interface, change.read_at
         if change.interface is None:
             outcome.fail(outcome.todo, ENI_GONE, "the ENI does not exist any more")
             return
-        ours = {name: tuple((outcome.unsure | outcome.maybe).intersection(addresses)) for name, addresses in change.settled.items()}
+        claimed = outcome.unsure | outcome.maybe
+        if set(suspects) <= set(every(change.settled)):
+            claimed |= set(suspects)  # the whole batch is as it was to be, so it may have been carried out
+        outcome.maybe |= set(suspects)
+        ours = make_lists({name: claimed.intersection(addresses) for name, addresses in change.settled.items()})
         if count(ours):
-            outcome.carried_out(make_lists(ours))
-        taken = without(change.settled, ours)
-        outcome.settled, outcome.todo = union(outcome.settled, taken), without(outcome.todo, taken)
+            outcome.carried_out(ours)
+        others = without(change.settled, ours)
+        outcome.settled, outcome.todo = union(outcome.settled, others), without(outcome.todo, others)
         # What may have been written is never told as left alone.
-        skipped = [note for note in change.refused if self._request.skip_refused and note.address not in outcome.unsure]
+        skipped = [note for note in change.refused if self._request.skip_refused and note.address not in outcome.unsure | outcome.maybe]
         outcome.skipped.extend(skipped)
         outcome.todo = without(outcome.todo, dict.fromkeys(outcome.todo, tuple(note.address for note in skipped)))
         for reason in dict.fromkeys(note.reason for note in change.refused):
             of_reason = tuple(note.address for note in change.refused if note.reason == reason)
             outcome.fail(common(outcome.todo, dict.fromkeys(outcome.todo, of_reason)), REFUSED, reason)
         # What the plan now calls a mistake: say, the address was made a part of a prefix.
-        outcome.fail(without(outcome.todo, change.todo), REFUSED, "; ".join(errors) or "it is not what it was when the plan was made")
+        outcome.fail(
+            without(outcome.todo, change.todo), REFUSED, "; ".join(change.errors) or "it is not what it was when the plan was made"
+        )
 
     # -- reading back
 
     def _wants_look(self, outcome: Outcome) -> bool:
         if not self._request.wait:
             outcome.expect(self._request.state)
-        return self._request.wait and bool(count(outcome.done))
+        return self._request.wait and not outcome.verified and (bool(count(outcome.done)) or not outcome.doubtful)
 
     def _read_back(self, looks: list[_Look], *, nothing_follows: bool) -> list[_Look]:
-        """Full batches that are due, and the rest when no more will come. Returns the looks still to be taken."""
-        now = time.monotonic()
-        due = [look for look in looks if look.due <= now]
-        later = [look for look in looks if look.due > now]
-        while len(due) >= IDS_PER_READ or (nothing_follows and due):
-            batch, due = due[:IDS_PER_READ], due[IDS_PER_READ:]
-            later.extend(self._look(batch))
-        return due + later
+        """One call for each full batch whose first is due, and for the rest when no more will come. Returns the looks still
+        to be taken, the next one first."""
+        looks = sorted(looks, key=lambda look: look.due)
+        while looks and self._blind is None and looks[0].due <= time.monotonic() and (nothing_follows or len(looks) >= IDS_PER_READ):
+            batch, looks = looks[:IDS_PER_READ], looks[IDS_PER_READ:]
+            looks = sorted([*looks, *self._look(batch)], key=lambda look: look.due)
+        return looks if self._blind is None else []
 
     def _look(self, batch: Sequence[_Look]) -> list[_Look]:
         """Read these ENIs; what is not so yet comes back for another look, or has failed."""
+        broken: dict[str, EcsError] = {}
         try:
-            interfaces = read_interfaces(self._ecs, (look.outcome.eni_id for look in batch))
+            interfaces = read_interfaces(self._ecs, (look.outcome.eni_id for look in batch), broken=broken)
         except EcsError as error:
-            if error.code == UNREADABLE_REPLY and len(batch) > 1:
-                # One record that can't be read must not cost the others their verification.
-                middle = len(batch) // 2
-                return [*self._look(batch[:middle]), *self._look(batch[middle:])]
-            for look in batch:
-                look.outcome.fail(look.outcome.done, NOT_VERIFIED, f"accepted, but reading back failed: {error}", error.request_id)
-            return []
-        except Exception as error:  # as in _write_all
-            for look in batch:
-                look.outcome.fail(look.outcome.done, NOT_VERIFIED, f"accepted, but {type(error).__name__} while reading back")
-            return []
+            if self._ecs.ends_all(error):
+                self._blind = error
+            broken = {look.outcome.eni_id: error for look in batch}
+            interfaces = {}
         again = []
         for look in batch:
             outcome = look.outcome
-            outcome.latest = interfaces.get(outcome.eni_id)
-            if outcome.latest is None:
-                outcome.fail(outcome.done, ENI_GONE, "accepted, but the ENI does not exist any more")
+            if error := broken.get(outcome.eni_id):
+                outcome.fail(outcome.done, NOT_VERIFIED, f"accepted, but reading back failed: {error}", error.request_id)
+            elif self._has_settled(outcome, interfaces.get(outcome.eni_id), is_last=look.watch.seconds >= self._request.wait_timeout):
                 continue
-            wrong = common if self._request.state == "absent" else without
-            not_yet = wrong(outcome.done, outcome.latest.held)
-            if not count(not_yet):
-                outcome.verified = not outcome.doubtful
-            elif look.seconds(self._ecs.held) >= self._request.wait_timeout:
-                still = "still there" if self._request.state == "absent" else "not there yet"
-                outcome.fail(not_yet, NOT_VERIFIED, f"accepted, but {still} after {self._request.wait_timeout} s")
             else:
-                look.postpone()
                 again.append(look)
+        # Together, so that they stay one batch.
+        pause = min(max((look.pause for look in again), default=0) * LOOKS_GROW, LONGEST_BETWEEN_LOOKS)
+        due = time.monotonic() + max((look.pause for look in again), default=0)
+        for look in again:
+            look.due, look.pause = due, pause
         return again
+
+    def _has_settled(self, outcome: Outcome, latest: Interface | None, *, is_last: bool) -> bool:
+        outcome.latest = latest
+        if latest is None:
+            outcome.fail(outcome.done, ENI_GONE, "accepted, but the ENI does not exist any more")
+            return True
+        is_absent = self._request.state == "absent"
+        held = set(every(latest.held))
+        failed = {address for failure in outcome.failed for address in failure.addresses}
+        # Something of a batch that was refused has happened all the same.
+        outcome.wrote = outcome.wrote or any((address not in held) == is_absent for address in failed & outcome.maybe)
+        not_yet = (common if is_absent else without)(outcome.done, latest.held)
+        if not count(not_yet):
+            outcome.verified = not outcome.doubtful
+            return True
+        if is_last:
+            still = "still there" if is_absent else "not there yet"
+            outcome.fail(not_yet, NOT_VERIFIED, f"accepted, but {still} after {self._request.wait_timeout} s")
+        return is_last
 
 
 @dataclass
 class _Look:
-    """Reading back one ENI: when next, and how long it has been since its last write."""
+    """Reading back one ENI: when next, and how long it has been since its writing ended."""
 
     outcome: Outcome
-    held_before: float  # seconds, of the thread that looks
+    watch: Stopwatch
     due: float = 0.0
     pause: float = field(default_factory=lambda: FIRST_LOOK)
-
-    def seconds(self, held: float) -> float:
-        return time.monotonic() - self.outcome.written_at - (held - self.held_before)
-
-    def postpone(self) -> None:
-        self.due = time.monotonic() + self.pause
-        self.pause = min(self.pause * LOOKS_GROW, LONGEST_BETWEEN_LOOKS)
 
 
 class _Attempts:
@@ -367,8 +404,7 @@ class _Attempts:
         self.succeeded()
 
     def succeeded(self) -> None:
-        self._stuck_since: float | None = None
-        self._held_before = 0.0
+        self._stuck: Stopwatch | None = None
         self._pause = FIRST_LOOK
         self._aged = 0
 
@@ -379,9 +415,8 @@ class _Attempts:
 
     def pause(self, patience: float) -> bool:
         """Sleep a while, unless ``patience`` seconds have gone by since things began to stand still."""
-        if self._stuck_since is None:
-            self._stuck_since, self._held_before = time.monotonic(), self._ecs.held
-        left = patience - (time.monotonic() - self._stuck_since - (self._ecs.held - self._held_before))
+        self._stuck = self._stuck or self._ecs.stopwatch()
+        left = patience - self._stuck.seconds
         if left <= 0:
             return False
         time.sleep(min(self._pause, left))
@@ -391,6 +426,18 @@ class _Attempts:
     def token(self, addresses: tuple[str, ...]) -> str:
         """The ClientToken of exactly this call: the same when it is sent again."""
         return self._tokens.setdefault(addresses, str(uuid.uuid4()))
+
+
+def _start_threads(pool: ThreadPoolExecutor, number: int) -> None:
+    """All of them before the first write: a machine that can't start one more must not find out in the middle."""
+    together = threading.Barrier(number + 1)
+    try:
+        for _number in range(number):
+            pool.submit(together.wait)
+    except RuntimeError:
+        together.abort()
+        raise EcsError("The module", NO_THREADS, f"this machine can't start {number} threads; lower max_concurrency") from None
+    together.wait()
 
 
 def _next_call(todo: Lists) -> Lists | None:

@@ -116,6 +116,10 @@ class Login:
             return self.base.region_from
         return f"region_id of {self.source}", self.region
 
+    @property
+    def is_from_profile(self) -> bool:
+        return self.source.startswith("profile ") or bool(self.base and self.base.is_from_profile)
+
     def __str__(self) -> str:
         name = "sts" if self.kind is ACCESS_KEY and "security_token" in self.settings else self.kind.name
         return f"{name} from {self.source}" + (f", with {self.base}" if self.base and self.base.source != self.source else "")
@@ -237,6 +241,15 @@ class _Files:
     def find(self, name: str | None, file: str | None = None) -> Profile | None:
         found = (read_profile(candidate, name, self.home) for candidate in ((file,) if file else self.names))
         return next((profile for profile in found if profile and (name or file or not profile.is_blank)), None)
+
+
+def current_profile_region(environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Where the login is of no profile and nothing else tells a region: that of the current profile."""
+    try:
+        profile = _Files(environ).find(text_or_none(environ.get("ALIBABA_CLOUD_PROFILE")))
+    except ProfileError:
+        profile = None
+    return (f"region_id of profile {profile.name} of {profile.file}", profile.region) if profile else ("region", None)
 
 
 def _named_profile(place: Place, files: _Files, mistakes: list[str]) -> Login | None:

@@ -23,8 +23,8 @@ from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import CredentialError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection
-from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
-from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import cause_of
+from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import NOT_EVEN_CONNECTED, cause_of
 
 Record = Mapping[str, Any]  # a row of a reply, with the API's own names
 
@@ -47,6 +47,8 @@ DENIED = re.compile(r"Forbidden|NoPermission")
 BAD_CREDENTIAL = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSecurityToken|SignatureDoesNotMatch|InvalidCredentials")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+# Twice as many ENIs as writers are in line; so each is written within 15 seconds.
+CALLS_PER_MINUTE_FOR_A_WRITER = 8
 # An endpoint that has never answered is more likely mistyped than busy: then trying ends sooner than retry_timeout.
 FIRST_CONTACT_SECONDS = 8.0
 
@@ -60,7 +62,8 @@ class PlanAged(Exception):
 
 
 class EcsError(Exception):
-    """A call that failed for good. ``uncertain``: it may have taken effect, and the reply does not tell."""
+    """A call that failed for good. ``uncertain``: it may have taken effect, and the reply does not tell. ``unsent``: it never
+    left this machine. ``retry_after``: how long the service says to hold back, in seconds."""
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class EcsError(Exception):
         request_id: str | None = None,
         *,
         uncertain: bool = False,
+        unsent: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(action, code, message, request_id)
@@ -78,6 +82,7 @@ class EcsError(Exception):
         self.message = f"{message} (the RAM action it takes is ecs:{action})" if DENIED.match(code) else message
         self.request_id = request_id
         self.uncertain = uncertain
+        self.unsent = unsent
         self.retry_after = retry_after
 
     def __str__(self) -> str:
@@ -86,11 +91,11 @@ class EcsError(Exception):
 
     @property
     def throttled(self) -> bool:
-        return self.retry_after is not None or bool(THROTTLED.match(self.code))
+        return bool(THROTTLED.match(self.code))
 
     def may_be_sent_again(self, is_write: bool) -> bool:
         """A read is simply sent again; a write only when it surely was not carried out."""
-        if self.throttled or CONFLICT.match(self.code):
+        if self.throttled or self.unsent or CONFLICT.match(self.code):
             return True
         return not is_write and self.uncertain
 
@@ -128,10 +133,9 @@ class Ecs:
             https_proxy=transport.proxy_for(self._client._endpoint),
         )
 
-    @property
-    def held(self) -> float:
-        """Seconds that this thread's calls were held back by pacing and throttling."""
-        return self._pacer.waited
+    def stopwatch(self) -> Stopwatch:
+        """Started now; stands still while pacing or throttling holds back this thread's calls."""
+        return Stopwatch(self._pacer)
 
     @property
     def retry_timeout(self) -> float:
@@ -141,6 +145,12 @@ class Ecs:
         """Whether no later call is likely to fare better: the credential no longer counts, or nothing answers any more."""
         silent = time.monotonic() - (self._answered_at or 0)
         return bool(BAD_CREDENTIAL.match(error.code)) or (error.code == CONNECTION_FAILED and silent >= self.retry_timeout)
+
+    @property
+    def writers(self) -> int:
+        """How many ENIs to write at once: no more than the pace can serve before their plans age."""
+        pace, most = self._connection.calls_per_minute, self._connection.max_concurrency
+        return max(min(most, pace // CALLS_PER_MINUTE_FOR_A_WRITER), 1) if pace else most
 
     @property
     def region(self) -> str:
@@ -254,7 +264,10 @@ class Ecs:
             if not isinstance(reply, dict) or not reply.get("RequestId"):
                 error = EcsError(action, UNREADABLE_REPLY, "the reply is not of the shape that the API documents", uncertain=True)
         except Exception as failure:  # the SDK wraps whatever happens, its own mistakes included
-            error = self._explain(action, failure)
+            try:
+                error = self._explain(action, failure)
+            except Exception:  # a reply of a kind that nobody thought of; told without it, for what it may hold
+                error = EcsError(action, UNREADABLE_REPLY, f"{self._place()} did not answer as the ECS API does", uncertain=True)
         finally:
             if error is not None and error.throttled:
                 self._pacer.throttled(error.retry_after)
@@ -268,12 +281,12 @@ class Ecs:
         """What the SDK raised, as one of ours, without the request that it carries."""
         if isinstance(failure, self._sdk.AlibabaCloudException):
             data = failure.data if isinstance(failure.data, Mapping) else {}
-            code = data.get("Code") or data.get("code") or ""
+            code = str(data.get("Code") or data.get("code") or "")
             retry_after = getattr(failure, "retry_after", None)
             if code:
                 return EcsError(
                     action,
-                    str(code),
+                    code,
                     _without_string_to_sign(str(data.get("Message") or data.get("message") or "")),
                     data.get("RequestId"),
                     uncertain=bool(PASSING.match(code)),
@@ -285,7 +298,9 @@ class Ecs:
             return EcsError(action, UNREADABLE_REPLY, f"HTTP status {status} and no error code", uncertain=status >= 500)
         inner = getattr(failure, "inner_exception", failure)
         if isinstance(inner, self._sdk.RetryError):
-            return EcsError(action, CONNECTION_FAILED, f"{self._place()}: {cause_of(inner.message)}", uncertain=True)
+            cause = cause_of(inner.message)
+            unsent = cause in NOT_EVEN_CONNECTED
+            return EcsError(action, CONNECTION_FAILED, f"{self._place()}: {cause}", uncertain=not unsent, unsent=unsent)
         if isinstance(inner, CredentialError):
             return EcsError(action, "InvalidCredentials", str(inner))
         return EcsError(

@@ -10,8 +10,7 @@ ENI that looks as if it held nothing would make a wrong plan look right.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,12 +63,13 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One instance: its state, its primary ENI, and which address is on which of its other ENIs."""
+    """One instance: its state, its primary ENI, and which address is on which of its other ENIs. ``read_at`` as of an ENI."""
 
     instance_id: str
     status: str
     primary_eni_id: str | None
     on_other_enis: Mapping[str, str]
+    read_at: float
 
 
 def make_interface(record: Record, read_at: float) -> Interface:
@@ -77,7 +77,8 @@ def make_interface(record: Record, read_at: float) -> Interface:
     eni_id = _text(record, "NetworkInterfaceId", "a network interface")
     where = f"network interface {eni_id}"
     rows = {kind: _rows(record, outer, inner, where) for kind, (outer, inner, _name) in _WRAPPERS.items()}
-    if not rows[PRIVATE_IPV4]:
+    status = _text(record, "Status", where)
+    if not rows[PRIVATE_IPV4] and status != "Deleting":
         raise _unreadable(f"{where} has no PrivateIpSet, though every ENI has a primary address")
     try:
         own = KIND_BY_NAME[PRIVATE_IPV4].parse(_text(record, "PrivateIpAddress", where)) if record.get("PrivateIpAddress") else ""
@@ -105,14 +106,14 @@ def make_interface(record: Record, read_at: float) -> Interface:
                 raise _unreadable(f"{where} has an AssociatedPublicIp of {address} that is not a record")
             if public.get("PublicIpAddress") or public.get("AllocationId"):
                 eips[address] = str(public.get("PublicIpAddress") or public["AllocationId"])
-    if not any(":" not in address for address in primary) or (own and own not in primary):
+    if status != "Deleting" and (not any(":" not in address for address in primary) or (own and own not in primary)):
         raise _unreadable(f"{where} has no primary private IP address among its PrivateIpSet")
     return Interface(
         eni_id=eni_id,
         type=_text(record, "Type", where),
-        status=_text(record, "Status", where),
+        status=status,
         instance_id=str(record.get("InstanceId") or "") or None,
-        private_ip_address=own or next(address for address in primary if ":" not in address),
+        private_ip_address=own or next((address for address in primary if ":" not in address), ""),
         primary=frozenset(primary),
         held=make_lists({name: set(addresses) - primary for name, addresses in held.items()}),
         eips=eips,
@@ -129,7 +130,7 @@ def make_interface(record: Record, read_at: float) -> Interface:
 _DETAILS = ("NetworkInterfaceName", "Description", "MacAddress", "ZoneId", "VpcId", "OwnerId", "ResourceGroupId", "CreationTime")
 
 
-def make_instance(record: Record) -> Instance:
+def make_instance(record: Record, read_at: float) -> Instance:
     """From a row of DescribeInstances (Instances.Instance)."""
     instance_id = _text(record, "InstanceId", "an instance")
     where = f"instance {instance_id}"
@@ -143,41 +144,57 @@ def make_instance(record: Record) -> Instance:
         for kind in KINDS:
             outer, inner, _name = _WRAPPERS[kind.name]
             others.update((_address(entry, kind, where)[1], eni_id) for entry in _rows(row, outer, inner, where))
-    return Instance(instance_id, _text(record, "Status", where), primary_eni_id, others)
+    return Instance(instance_id, _text(record, "Status", where), primary_eni_id, others, read_at)
 
 
-def list_interfaces(ecs: Ecs, **filters: Any) -> dict[str, Interface]:
-    """All ENIs that the service's own filters let through (by the SDK's names), by id."""
-    # The moment it was sent: what it was held back for before that does not age it.
-    started, held = time.monotonic(), ecs.held
+def list_interfaces(ecs: Ecs, *, broken: dict[str, EcsError] | None = None, **filters: Any) -> dict[str, Interface]:
+    """All ENIs that the service's own filters let through (by the SDK's names), by id. A record that can't be read is an
+    error, or goes into ``broken`` where one is given."""
+    watch = ecs.stopwatch()
     records = ecs.network_interfaces(**filters)
-    read_at = started + ecs.held - held
-    return {interface.eni_id: interface for interface in (make_interface(record, read_at) for record in records)}
-
-
-def read_interfaces(ecs: Ecs, eni_ids: Iterable[str]) -> dict[str, Interface]:
-    """The ENIs of these ids that exist, by id; 100 ids a call."""
-    wanted = list(dict.fromkeys(eni_ids))
     found: dict[str, Interface] = {}
-    for start in range(0, len(wanted), IDS_PER_READ):
-        asked = wanted[start : start + IDS_PER_READ]
-        interfaces = list_interfaces(ecs, network_interface_id=asked)
+    for record in records:
+        try:
+            interface = make_interface(record, watch.started)
+        except EcsError as error:
+            if broken is None:
+                raise
+            broken[str(record.get("NetworkInterfaceId")) if isinstance(record, Mapping) else ""] = error
+        else:
+            found[interface.eni_id] = interface
+    return found
+
+
+def read_interfaces(ecs: Ecs, eni_ids: Iterable[str], *, broken: dict[str, EcsError] | None = None) -> dict[str, Interface]:
+    """The ENIs of these ids that exist, by id; 100 ids a call."""
+    found: dict[str, Interface] = {}
+    for asked in _in_batches(eni_ids):
+        interfaces = list_interfaces(ecs, broken=broken, network_interface_id=asked)
         # An answer that was not asked for must never become a target.
         found.update((eni_id, interface) for eni_id, interface in interfaces.items() if eni_id in asked)
     return found
 
 
+def list_instances(ecs: Ecs, **filters: Any) -> dict[str, Instance]:
+    """As ``list_interfaces``, for instances."""
+    watch = ecs.stopwatch()
+    records = ecs.instances(**filters)
+    return {instance.instance_id: instance for instance in (make_instance(record, watch.started) for record in records)}
+
+
 def read_instances(ecs: Ecs, instance_ids: Iterable[str]) -> dict[str, Instance]:
     """The instances of these ids that exist, by id; 100 ids a call."""
-    wanted = list(dict.fromkeys(instance_ids))
     found: dict[str, Instance] = {}
-    for start in range(0, len(wanted), IDS_PER_READ):
-        asked = wanted[start : start + IDS_PER_READ]
-        for record in ecs.instances(instance_ids=asked):
-            instance = make_instance(record)
-            if instance.instance_id in asked:
-                found[instance.instance_id] = instance
+    for asked in _in_batches(instance_ids):
+        instances = list_instances(ecs, instance_ids=asked)
+        found.update((instance_id, instance) for instance_id, instance in instances.items() if instance_id in asked)
     return found
+
+
+def _in_batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    wanted = list(dict.fromkeys(ids))
+    for start in range(0, len(wanted), IDS_PER_READ):
+        yield wanted[start : start + IDS_PER_READ]
 
 
 def _unreadable(what: str) -> EcsError:

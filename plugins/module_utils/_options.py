@@ -18,11 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import Credential, Login, find_login
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import Credential, Login, current_profile_region, find_login
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import at_least, text_or_none
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, is_loopback, proxies
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
+MOST_AT_ONCE = 64  # threads; one connection each
+LEAST_PACE = 4  # calls a minute: a plan lives a minute, and has to be read and written in it
 ACCOUNT_ID = re.compile(r"[0-9]{5,20}")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
@@ -91,6 +93,12 @@ def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], mist
     before = len(mistakes)
     least = {"retry_timeout": 0, "max_concurrency": 1, "calls_per_minute": 0, "connect_timeout": 1, "read_timeout": 1}
     at_least(params, least, mistakes)
+    if params["max_concurrency"] > MOST_AT_ONCE:
+        mistakes.append(f"max_concurrency: {params['max_concurrency']} is too large, it must be {MOST_AT_ONCE} or less")
+    if 0 < params["calls_per_minute"] < LEAST_PACE:
+        mistakes.append(
+            f"calls_per_minute: {params['calls_per_minute']} is too slow, plans would age before their calls; 0, or {LEAST_PACE} or more"
+        )
     login = find_login(params, environ, mistakes)
     is_vpc = _parse_endpoint_type(params, environ, mistakes)
     region = _parse_region(params, environ, login, mistakes)
@@ -130,6 +138,8 @@ def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: 
     place, region = first_given(params, "region", environ, "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION", "ALICLOUD_REGION_ID")
     if region is None and login:
         place, region = login.region_from
+    if region is None and login and not login.is_from_profile:
+        place, region = current_profile_region(environ)
     if region is None:
         mistakes.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has one")
     elif not REGION.fullmatch(region):

@@ -22,6 +22,24 @@ FIRST_HOLD = 1.0
 PAST_THE_TURN = (0.2, 0.8)
 
 
+class Stopwatch:
+    """Seconds gone by, but for those in which this thread's calls were held back. Of one thread."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+        self._started = time.monotonic()
+        self._waited_before = pacer.waited
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def started(self) -> float:
+        """``time.monotonic`` of the start, later by what was held back since: when a call that followed was really sent."""
+        return self._started + self._pacer.waited - self._waited_before
+
+
 class Pacer:
     """Shared by all threads of a run. ``calls_per_minute`` 0 means no spacing of our own."""
 
@@ -70,7 +88,8 @@ class Pacer:
             if self._resume_at is not None and self._probe != threading.get_ident():
                 return  # one of those that were under way when the hold began
             self._probe = None
-            self._resume_at = time.monotonic() + (retry_after or self._own_hold())
+            # The quota is new with the next minute: a longer wait would only be somebody's mistake.
+            self._resume_at = time.monotonic() + min(retry_after or self._own_hold(), MINUTE + PAST_THE_TURN[1])
             self._turn.notify_all()
 
     def passed(self) -> None:

@@ -69,6 +69,8 @@ class Change:
     settled: Lists  # already so: with state absent not on the ENI, with state present on it
     skipped: tuple[Note, ...] = ()
     refused: tuple[Note, ...] = ()
+    errors: tuple[str, ...] = ()  # of this ENI; also among those of the plan
+    read_at: float = 0.0  # of the oldest read that it was guarded by
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,10 @@ def make_plan(request: Request, targets: Iterable[Target], seen: Seen) -> Plan:
             option = "eni_id" if target.eni_id else "instance_id"
             errors.append(f"{target.place}{option}: {target.name} does not exist in {seen.region}, or not in this account")
     changes = [
-        _plan_one(request, seen, seen.interfaces[name], claimed, errors) if exists else _nothing_there(request, claimed)
+        _plan_one(request, seen, seen.interfaces[name], claimed) if exists else _nothing_there(request, claimed)
         for (name, exists), claimed in claims.items()
     ]
+    errors.extend(error for change in changes for error in change.errors)
     missing = tuple(name for name, exists in claims if not exists)
     if request.state == "present":
         errors.extend(_asked_twice(changes))
@@ -177,10 +180,11 @@ def _eni_of(target: Target, seen: Seen, errors: list[str]) -> str | None:
     return instance.primary_eni_id
 
 
-def _plan_one(request: Request, seen: Seen, interface: Interface, claims: Iterable[Target], errors: list[str]) -> Change:
+def _plan_one(request: Request, seen: Seen, interface: Interface, claims: Iterable[Target]) -> Change:
     todo: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
     settled: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
     kept: list[Note] = []
+    errors: list[str] = []
     for target in claims:
         wanted = dict(target.named)
         if target.all_secondary:
@@ -197,7 +201,16 @@ def _plan_one(request: Request, seen: Seen, interface: Interface, claims: Iterab
                     kept.append(Note(address, KEPT))
                 else:
                     todo[kind.name].append(address)
-    return Change(interface.eni_id, interface.instance_id, interface, make_lists(todo), make_lists(settled), tuple(dict.fromkeys(kept)))
+    return Change(
+        interface.eni_id,
+        interface.instance_id,
+        interface,
+        make_lists(todo),
+        make_lists(settled),
+        skipped=tuple(dict.fromkeys(kept)),
+        errors=tuple(errors),
+        read_at=interface.read_at,
+    )
 
 
 def _mistaken(target: Target, interface: Interface, address: str, instances: Mapping[str, Instance]) -> str | None:
@@ -249,17 +262,20 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
         return change
     whole = _owner_refusal(interface, request) or _state_refusal(interface, instances)
     reasons = {address: whole or _address_refusal(interface, request, address, holders) for address in every(change.todo)}
-    refused = {address: reason for address, reason in reasons.items() if reason}
-    if not refused:
-        return change
-    notes = tuple(Note(address, reason) for address, reason in refused.items())
-    return replace(change, todo=without(change.todo, dict.fromkeys(change.todo, tuple(refused))), refused=notes)
+    refused = tuple(Note(address, reason) for address, reason in reasons.items() if reason)
+    instance = instances.get(interface.instance_id or "") if interface.is_primary else None
+    return replace(
+        change,
+        todo=without(change.todo, dict.fromkeys(change.todo, tuple(note.address for note in refused))),
+        refused=refused,
+        read_at=min(interface.read_at, instance.read_at) if instance else interface.read_at,
+    )
 
 
 def _owner_refusal(interface: Interface, request: Request) -> str | None:
     """Whether the ENI belongs to somebody who would miss the address."""
     if interface.service_managed:
-        return "the ENI is managed by another cloud service"
+        return "the ENI is managed by another cloud service, which no option overrides"
     for key, values in request.protected_tags.items():
         if has_tag(interface.tags, key, values):
             return f"the ENI has the tag {key}={interface.tags[key]} (protected_tags)"

@@ -32,13 +32,13 @@ def review(ecs: Ecs, request: Request, targets: Sequence[Target], *, patient: bo
     ]
     seen = Seen(ecs.region, read_interfaces(ecs, filter(None, eni_ids)), instances)
     plan, seen = _with_states(ecs, request, targets, seen)
-    started, held = time.monotonic(), ecs.held
+    watch = ecs.stopwatch()
     while patient and request.wait and not plan.errors:
         passing = [change for change in plan.changes if is_passing(change, request, seen.instances)]
-        waited = time.monotonic() - started - (ecs.held - held)
-        if not passing or waited >= request.wait_timeout:
+        left = request.wait_timeout - watch.seconds
+        if not passing or left <= 0:
             break
-        time.sleep(min(SECONDS_BETWEEN_LOOKS, request.wait_timeout - waited))
+        time.sleep(min(SECONDS_BETWEEN_LOOKS, left))
         plan, seen = _with_states(ecs, request, targets, _look_again(ecs, seen, passing))
     return guard(plan, request, seen.instances, _holders(ecs, request, plan))
 

@@ -17,8 +17,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
     Interface,
+    list_instances,
     list_interfaces,
-    make_instance,
     read_instances,
     read_interfaces,
 )
@@ -117,8 +117,8 @@ def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any
         found.update(list_interfaces(ecs, security_group_id=group_id, **filters))
     if wanted.type != "Secondary":
         of_instances = {name: value for name, value in filters.items() if name != "status"}
-        instances = map(make_instance, ecs.instances(security_group_id=group_id, **of_instances))
-        primaries = {instance.primary_eni_id for instance in instances if instance.primary_eni_id}
+        instances = list_instances(ecs, security_group_id=group_id, **of_instances)
+        primaries = {instance.primary_eni_id for instance in instances.values() if instance.primary_eni_id}
         found.update(read_interfaces(ecs, sorted(primaries.difference(found, known))))
     return found
 

@@ -26,6 +26,10 @@ CAUSES = (
 )
 
 
+# Causes after which nothing can have reached the host.
+NOT_EVEN_CONNECTED = ("connection refused", "the host name is not known")
+
+
 def cause_of(text: object) -> str:
     """What the text of a failed connection means, without the text."""
     return next((meaning for pattern, meaning in CAUSES if pattern.search(str(text))), "the connection failed")

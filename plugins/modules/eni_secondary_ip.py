@@ -14,7 +14,8 @@ description:
   - Unassigns secondary private addresses from elastic network interfaces (ENIs), or assigns them.
   - Takes one ENI, the primary ENI of an instance, or thousands of ENIs in one task.
   - Only what is named goes. The primary address of an ENI is never touched, and neither is an address that was not named.
-  - Check mode reads everything, refuses what a run would refuse, and returns exactly what a run would return.
+  - Check mode reads everything, refuses what a run would refuse, and returns what a run would return (but for C(summary.api_calls)),
+    as far as reading can tell. Whether writing is permitted, and what the service checks only then, shows in a run.
   - Success is what was read back from the service, not what it accepted.
 options:
   state:
@@ -99,6 +100,7 @@ options:
     description:
       - Addresses or CIDR blocks that are never unassigned, of all kinds.
       - What overlaps one of them is skipped and reported, it is no error.
+      - Empty counts as not given, so that a variable that was left empty keeps nothing. O(max_addresses) is a second guard.
     type: list
     elements: str
   allow_eip:
@@ -303,15 +305,29 @@ interfaces:
       type: dict
       sample: {private_ip_addresses: [192.168.0.12], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     verified:
-      description: Whether RV(interfaces[].after) was read after the last write. In check mode, what it would be.
+      description:
+        - Whether RV(interfaces[].after) shows what came of every write. In check mode, what it would be.
+        - It is false with O(wait=false), where a reply was lost for good, and where something did not show in time.
       type: bool
       sample: true
     unassigned:
-      description: What was unassigned, by kind. With O(state=present) it is called C(assigned).
+      description: What was unassigned, by kind.
+      returned: O(state=absent)
       type: dict
       sample: {private_ip_addresses: [192.168.0.10, 192.168.0.11], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     absent:
-      description: What was named but was not on the ENI, by kind. With O(state=present) it is called C(present) and was already on it.
+      description: What was named but was not on the ENI, by kind.
+      returned: O(state=absent)
+      type: dict
+      sample: {private_ip_addresses: [], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
+    assigned:
+      description: What was assigned, by kind.
+      returned: O(state=present)
+      type: dict
+      sample: {private_ip_addresses: [192.168.0.10], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
+    present:
+      description: What was named and was already on the ENI, by kind.
+      returned: O(state=present)
       type: dict
       sample: {private_ip_addresses: [], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     skipped:
@@ -320,7 +336,13 @@ interfaces:
       elements: dict
       sample: [{address: 192.168.0.13, reason: it is in keep}]
     failed:
-      description: What failed, with the code, message and request id of the service, or with C(NotVerified) or C(Refused).
+      description:
+        - What failed, with the code, message and request id of the service.
+        - Codes of this module are C(NotVerified) (accepted, but not seen to be so), C(Refused) (no longer passes, when it was read
+          again), C(PlanAged) (pacing let no call through in time), C(ConnectionFailed) and C(UnreadableReply) (no answer, or
+          none that can be read), C(NoThreads), and C(Unexpected).
+        - After a write whose reply was lost or that was refused as a whole, an address that is gone counts as unassigned by this
+          task, although somebody else may have been quicker.
       type: list
       elements: dict
       sample: []
@@ -434,7 +456,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     refusals = objections(plan, request, connection.account_id)
     if refusals:
         return {"failed": True, **build_refusal(refusals), **told}
-    outcomes = foresee(plan, request) if module.check_mode else apply(ecs, plan, request, connection.max_concurrency)
+    outcomes = foresee(plan, request) if module.check_mode else apply(ecs, plan, request)
     return {**build_result(request.state, outcomes, ecs.api_calls), **told}
 
 

@@ -112,7 +112,7 @@ EXAMPLES = r"""
     security_group_tags:
       team: [web, shop]
 
-- name: Unassign those of them that lie in one subnet
+- name: Unassign all of them but those in one subnet
   alicloud_ops.network.eni_secondary_ip:
     state: absent
     assignments: "{{ group.assignments }}"
@@ -125,7 +125,7 @@ EXAMPLES = r"""
     kinds: [private_ip_addresses, ipv4_prefixes]
     excluding: [192.168.1.0/24]
 
-- name: Who holds this address
+- name: Which ENI has this secondary address
   # ansible localhost -m alicloud_ops.network.eni_secondary_ip_info -a 'whole_region=true private_ip_addresses=192.168.0.10'
   alicloud_ops.network.eni_secondary_ip_info:
     whole_region: true

@@ -174,7 +174,7 @@ class TestManyTargets:
         assert result["summary"]["failed"] == 600 - done
         assert len(module.writes()) < 40
         assert (
-            "not tried, because of UnassignPrivateIpAddresses failed with InvalidSecurityToken.Expired"
+            "not tried, because of: UnassignPrivateIpAddresses failed with InvalidSecurityToken.Expired"
             in result["interfaces"][-1]["failed"][0]["message"]
         )
 

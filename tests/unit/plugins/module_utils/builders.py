@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, as_network, make_lists
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, make_interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS, Request, Target
 
 REGION = "cn-hangzhou"
@@ -259,6 +260,7 @@ class FakeEcs:
         self.writes: list[Call] = []
         self.reads: list[tuple[str, ...]] = []  # the ids of each read of ENIs by id
         self.held = 0.0
+        self.writers = 8
         self.delays: list[Callable[[], None]] = []  # what happens while a write waits for its turn, one a write
         self.ending: set[str] = set()  # codes after which no call is worth trying
         self.most_at_once_on_one_eni = 0
@@ -287,6 +289,13 @@ class FakeEcs:
 
     def assign(self, eni_id: str, kind: str, addresses: Sequence[str], *, client_token: str, not_after: float) -> None:
         self._write(Call("assign", eni_id, kind, tuple(addresses), client_token), not_after)
+
+    @property
+    def waited(self) -> float:
+        return self.held
+
+    def stopwatch(self) -> Stopwatch:
+        return Stopwatch(self)
 
     def ends_all(self, error: EcsError) -> bool:
         return error.code in self.ending

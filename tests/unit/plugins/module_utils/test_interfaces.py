@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _interfaces
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _pacing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import every
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
@@ -185,13 +185,13 @@ def test_an_instance_knows_its_primary_eni_and_what_is_on_the_others():
     second = eni_record(
         "eni-2", ["192.168.0.20"], primary="192.168.0.2", prefixes=["192.168.0.32/28"], ipv6=["2001:DB8::20"], Type="Secondary"
     )
-    instance = make_instance(instance_record("i-1", "Stopped", [second, first]))
+    instance = make_instance(instance_record("i-1", "Stopped", [second, first]), 0.0)
     assert (instance.instance_id, instance.status, instance.primary_eni_id) == ("i-1", "Stopped", "eni-1")
     assert instance.on_other_enis == dict.fromkeys(["192.168.0.2", "192.168.0.20", "192.168.0.32/28", "2001:db8::20"], "eni-2")
 
 
 def test_an_instance_that_shows_no_eni_has_no_primary_eni():
-    assert make_instance({"InstanceId": "i-1", "Status": "Running"}).primary_eni_id is None
+    assert make_instance({"InstanceId": "i-1", "Status": "Running"}, 0.0).primary_eni_id is None
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_an_instance_that_shows_no_eni_has_no_primary_eni():
 )
 def test_an_unreadable_instance_is_an_error(record):
     with pytest.raises(EcsError) as caught:
-        make_instance(record)
+        make_instance(record, 0.0)
     assert caught.value.code == UNREADABLE_REPLY
 
 
@@ -258,7 +258,7 @@ def test_nothing_is_read_for_nobody():
 def test_a_view_is_as_old_as_the_moment_its_read_was_sent(monkeypatch):
     """Waiting for a turn does not age it; waiting for the reply does."""
     clock = Clock()
-    monkeypatch.setattr(_interfaces, "time", clock)
+    monkeypatch.setattr(_pacing, "time", clock)
     ecs = FakeEcs(clock, eni_record())
     answer = ecs.network_interfaces
 

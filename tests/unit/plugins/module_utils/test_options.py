@@ -75,9 +75,12 @@ def test_region_comes_from_option_then_environment_then_the_profile_that_logs_in
     assert parse(environ={**profile_home(tmp_path, PROFILES), **environ}, **given)[0].region == expected
 
 
-@pytest.mark.parametrize("given", [{}, {**NO_KEYS, "profile": "no region"}])
-def test_no_other_profile_tells_the_region(tmp_path, given):
-    (mistake,) = parse(environ=profile_home(tmp_path, PROFILES), region=None, **given)[1]
+def test_a_key_that_is_of_no_profile_may_use_the_region_of_the_current_one(tmp_path):
+    assert parse(environ=profile_home(tmp_path, PROFILES), region=None)[0].region == "me-central-1"
+
+
+def test_of_a_profile_without_a_region_no_other_profile_tells_it(tmp_path):
+    (mistake,) = parse(environ=profile_home(tmp_path, PROFILES), region=None, **NO_KEYS, profile="no region")[1]
     assert mistake.startswith("region: no region is given")
 
 

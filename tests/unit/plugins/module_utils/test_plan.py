@@ -41,7 +41,7 @@ EIP = "203.0.113.7"
 
 def see(*records, instances=()):
     interfaces = [make_interface(record, 0.0) for record in records]
-    return Seen(REGION, {one.eni_id: one for one in interfaces}, {one["InstanceId"]: make_instance(one) for one in instances})
+    return Seen(REGION, {one.eni_id: one for one in interfaces}, {one["InstanceId"]: make_instance(one, 0.0) for one in instances})
 
 
 def plan_for(wish, seen):
