@@ -24,6 +24,7 @@ PERMANENT = (
     ("InvalidParameter", 400),
     ("QuotaExceeded.PrivateIpAddress", 403),
 )
+CARELESS = 0.12  # so many requests hold a mistake
 LONG_LAG = 5000  # ms
 # Seconds, for wait_timeout and retry_timeout: longer than what is meant to pass takes, however busy the machine.
 PATIENT = 8
@@ -52,7 +53,7 @@ def make_faulty(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
     """The scenario of this number, in which things go wrong."""
     chance = random.Random(f"faults:{seed}:{number}")
     world = make_world(chance, calm=False)
-    arguments = _arguments(chance, world, calm=False)
+    arguments = _arguments(chance, world, calm=False, careless=chance.random() < CARELESS)
     settings = {**_settings(chance, number, {}, pinned), "lag_ms": _lag(chance)}
     if settings["lag_ms"] == LONG_LAG:
         arguments["wait_timeout"] = chance.choice((0, 1))
@@ -65,11 +66,14 @@ def make_calm(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
     """The scenario of this number, in which nothing goes wrong."""
     chance = random.Random(f"truth:{seed}:{number}")
     world = make_world(chance, calm=True)
-    arguments = _arguments(chance, world, calm=True)
+    careless = chance.random() < CARELESS
+    arguments = _arguments(chance, world, calm=True, careless=careless)
     settings = _settings(chance, number, CALM_SWITCHES, pinned)
-    if arguments["wait"] and arguments["wait_timeout"]:
+    waits = arguments["wait"] and arguments["wait_timeout"]
+    if waits:
         settings["lag_ms"] = chance.choice((0, [0, 60]))
-    else:  # nothing is waited for, so nothing may change by itself between two runs
+    if not waits or careless or arguments["missing"] == "fail":
+        # Nothing is waited for, a mistake is told at once: so nothing may change by itself between two runs.
         for thing in (*world.interfaces, *world.instances):
             thing.pop("becomes", None)
     return Scenario(world.document, arguments, settings=settings)
@@ -93,9 +97,9 @@ def _lag(chance: random.Random) -> Any:
 # --- what is asked for
 
 
-def _arguments(chance: random.Random, world: World, *, calm: bool) -> dict[str, Any]:
+def _arguments(chance: random.Random, world: World, *, calm: bool, careless: bool) -> dict[str, Any]:
+    """``careless``: with mistakes that are an error before any write."""
     state = "absent" if chance.random() < 0.7 else "present"
-    careless = chance.random() < 0.12
     targets = [_target(chance, world, state, careless=careless) for _ in range(_how_many(chance, len(world.interfaces)))]
     arguments = targets[0] if len(targets) == 1 and chance.random() < 0.8 else {"assignments": targets}
     arguments |= {
@@ -172,7 +176,11 @@ def _to_unassign(chance: random.Random, world: World, interface: Mapping[str, An
 
 def _to_assign(chance: random.Random, world: World, interface: Mapping[str, Any], *, careless: bool) -> dict[str, Any]:
     subnet = world.subnets[interface["vswitch_id"]]
-    many = 36 if interface.get("status") == "Available" and not interface[PRIVATE_IPV4] and chance.random() < 0.2 else chance.randint(0, 3)
+    roomy = interface.get("status") == "Available" and not interface[PRIVATE_IPV4] and interface["id"] not in subnet.filled
+    most = 0 if interface["id"] in subnet.filled else 3
+    many = 36 if roomy and chance.random() < 0.2 else chance.randint(0, most)
+    if many > 3:
+        subnet.filled.add(interface["id"])
     named = {PRIVATE_IPV4: subnet.take(PRIVATE_IPV4, many)}
     for kind in (IPV4_PREFIXES, IPV6, IPV6_PREFIXES):
         if chance.random() < 0.25:
@@ -206,7 +214,9 @@ def _written(chance: random.Random, named: Mapping[str, list[str]]) -> dict[str,
 
 def _fault(chance: random.Random, world: World, arguments: Mapping[str, Any], *, bounded: bool) -> dict[str, Any]:
     """``bounded``: it ends after a few times, and leaves the world as it is."""
-    kind = chance.choice(chance.choice((REFUSALS, SPOILT, SPOILT, BENT) if bounded else (REFUSALS, SPOILT, SPOILT, BENT, OTHERS, OTHERS)))
+    kind = chance.choice(
+        chance.choice((REFUSALS, SPOILT, SPOILT, BENT) if bounded else (REFUSALS, SPOILT, SPOILT, BENT, OTHERS, OTHERS, ("take_address",)))
+    )
     verb = "Unassign" if arguments["state"] == "absent" else "Assign"
     actions = ("write", "write", "write", "read", "*", "DescribeInstances", "DescribeNetworkInterfaces", f"{verb}PrivateIpAddresses")
     fault: dict[str, Any] = {"kind": kind, "action": "read" if kind == "stale" else chance.choice(actions)}
@@ -248,6 +258,8 @@ def _by_others(chance: random.Random, world: World, kind: str, named: list[str])
     likely = [interface for interface in world.interfaces if interface["id"] in named] if chance.random() < 0.8 else []
     interface = chance.choice(likely or world.interfaces)
     found: dict[str, Any] = {}
+    if kind == "take_address" and chance.random() < 0.6:
+        return {"action": "write"}  # one of those that the call names
     if kind == "change_state":
         found["status"] = chance.choice(("Available", "InUse", "Attaching", "Detaching", "Deleting"))
         if world.instances and chance.random() < 0.4:

@@ -26,6 +26,7 @@ class Subnet:
     vswitch_id: str
     free: dict[str, list[str]]
     hidden: list[str] = field(default_factory=list)
+    filled: set[str] = field(default_factory=set)  # ENIs that are to get as much as they can hold
 
     def take(self, kind: str, number: int = 1) -> list[str]:
         taken, self.free[kind] = self.free[kind][:number], self.free[kind][number:]

@@ -1,0 +1,18 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python tests/benchmarks`: makes the folder a package, whatever the working directory, and measures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if not __package__:
+    # Python put this folder first; its modules are to be found as benchmarks.*, and only so.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from benchmarks.command_line import main
+
+if __name__ == "__main__":
+    sys.exit(main())

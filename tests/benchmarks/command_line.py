@@ -1,0 +1,109 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is measured, in which order, and where it is written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from support.emulator import Emulator
+
+from benchmarks.measuring import Process, Sample, count, environment, run, take_sample
+from benchmarks.report import write_report
+from benchmarks.ways import FLOOR, LOOP, MODULE, PROGRAMS, ROOT, SCRIPTS, TASK, seed, write_assignments
+
+IN_BULK = (FLOOR, MODULE, TASK)
+LATENCIES = (0, 50)
+LIMIT = 400  # calls of one action in a "minute"
+
+
+@dataclass(frozen=True)
+class Extent:
+    rounds: int
+    sizes: tuple[int, ...]  # measured in every round
+    large: tuple[tuple[int, int], ...]  # (ENIs, latency), measured once
+    loops: tuple[int, ...]
+    throttled: tuple[tuple[int, float], ...]  # (ENIs, seconds that a minute has)
+
+
+QUICK = Extent(rounds=3, sizes=(1, 100, 1000), large=((10000, 0),), loops=(1, 10), throttled=((2000, 6.0),))
+FULL = Extent(rounds=5, sizes=(1, 100, 1000), large=((10000, 0), (10000, 50)), loops=(1, 10, 100), throttled=((2000, 6.0), (1300, 60.0)))
+
+
+def main() -> int:
+    options = _options()
+    measured = _measure(FULL if options.full else QUICK)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "results.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    print(write_report(measured, options.output))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description="Calls, time and memory of one task beside other ways.")
+    parser.add_argument(
+        "--full", action="store_true", help="more rounds, longer loops, and a real minute: half an hour instead of some minutes"
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "benchmarks", metavar="FOLDER", help="default: build/benchmarks")
+    return parser.parse_args()
+
+
+def _measure(extent: Extent) -> dict[str, Any]:
+    measured: dict[str, Any] = {"machine": _machine(), "load_before": os.getloadavg()[0]}
+    samples: list[Sample] = []
+    with tempfile.TemporaryDirectory() as name, Emulator() as emulator:
+        folder = Path(name)
+        for way in IN_BULK:  # bytecode, caches
+            take_sample(emulator, way, 1, 0, folder)
+        for latency in LATENCIES:
+            for _round in range(extent.rounds):
+                for size in extent.sizes:
+                    samples += [_sample(emulator, way, size, latency, folder) for way in IN_BULK]
+        for size, latency in extent.large:
+            samples += [_sample(emulator, way, size, latency, folder) for way in IN_BULK]
+        for size in extent.loops:
+            samples += [_sample(emulator, way, size, latency, folder) for latency in LATENCIES for way in (LOOP, SCRIPTS)]
+        measured["throttled"] = [_throttled(emulator, size, seconds, folder) for size, seconds in extent.throttled]
+    measured["samples"] = [sample.as_dict() for sample in samples]
+    measured["load_after"] = os.getloadavg()[0]
+    return measured
+
+
+def _sample(emulator: Emulator, way: Any, size: int, latency: int, folder: Path) -> Sample:
+    sample = take_sample(emulator, way, size, latency, folder)
+    print(f"{latency:3} ms {size:6} ENIs {way.title:24} {sample.wall:8.2f} s {sample.calls:7} calls", file=sys.stderr, flush=True)
+    return sample
+
+
+def _throttled(emulator: Emulator, size: int, seconds: float, folder: Path) -> dict[str, Any]:
+    """The module under the service's own limit. A shorter minute is one for the module's pacer too."""
+    assignments = folder / f"assignments-{size}.json"
+    write_assignments(assignments, size)
+    emulator.reset(seed=seed(size), calls_per_minute=LIMIT, window_seconds=seconds)
+    time.sleep(seconds - time.time() % seconds)  # from the turn of a minute on
+    command = [sys.executable, str(PROGRAMS / "module_throttled.py"), str(assignments), str(seconds)]
+    process: Process = run(command, environment(emulator, folder))
+    counted = count(emulator)
+    print(f"    {LIMIT} calls in {seconds:.0f} s: {size} ENIs in {process.wall:.1f} s, {counted}", file=sys.stderr, flush=True)
+    return {"interfaces": size, "minute": seconds, "limit": LIMIT, "wall": process.wall, **counted}
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "cores": str(os.cpu_count()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "Python": platform.python_version(),
+        "ansible-core": version("ansible-core"),
+        "alibabacloud-ecs20140526": version("alibabacloud-ecs20140526"),
+    }

@@ -1,0 +1,21 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module alone under a throttle, in a world where a minute is as long as is told. `module_throttled.py ASSIGNMENTS.json SECONDS`
+
+The pacer's clock is scaled by the same factor, and nothing else: its minute, its first hold, and how far behind the turn
+of the minute it tries again.
+"""
+
+from __future__ import annotations
+
+import sys
+from unittest import mock
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _pacing
+
+seconds = float(sys.argv[2])
+scale = seconds / _pacing.MINUTE
+early, late = _pacing.PAST_THE_TURN
+with mock.patch.multiple(_pacing, MINUTE=seconds, FIRST_HOLD=_pacing.FIRST_HOLD * scale, PAST_THE_TURN=(early * scale, late * scale)):
+    import module_alone  # noqa: F401 - runs

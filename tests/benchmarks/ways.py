@@ -1,0 +1,83 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways that are compared. Each is a command line; what it works on is a file of assignments."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+ADDRESSES_EACH = 3
+IDS_PER_READ = 100
+CONCURRENCY = 8
+NETWORK = ipaddress.IPv4Network("10.64.0.0/12")
+
+Command = Callable[[Path], list[str]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """``calls``: the fewest calls that can do it for so many ENIs in this way."""
+
+    name: str
+    title: str
+    command: Command
+    fewest_calls: Callable[[int], int]
+
+
+def seed(interfaces: int) -> dict[str, Any]:
+    """ENIs with three secondary addresses each."""
+    return {
+        "region": "cn-hangzhou",
+        "vswitches": [{"id": "vsw-bench", "vpc_id": "vpc-bench", "cidr": str(NETWORK)}],
+        "generate": [{"prefix": "bench", "count": interfaces, "private_ip_addresses": ADDRESSES_EACH, "vswitch_id": "vsw-bench"}],
+    }
+
+
+def write_assignments(path: Path, interfaces: int) -> None:
+    """All that the seed has. It gives the addresses in their order, to each ENI the primary one first."""
+    first = int(NETWORK.network_address) + 1
+    assignments = [
+        {
+            "eni_id": f"eni-bench{number:05d}",
+            "private_ip_addresses": [
+                str(ipaddress.IPv4Address(first + number * (1 + ADDRESSES_EACH) + step)) for step in range(1, 1 + ADDRESSES_EACH)
+            ],
+        }
+        for number in range(interfaces)
+    ]
+    path.write_text(json.dumps({"assignments": assignments}), encoding="utf-8")
+
+
+def _playbook(name: str) -> Command:
+    playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+    return lambda assignments: [playbook, str(PROGRAMS / name), "--extra-vars", f"@{assignments}"]
+
+
+def _program(name: str) -> Command:
+    return lambda assignments: [sys.executable, str(PROGRAMS / name), str(assignments)]
+
+
+def _in_bulk(interfaces: int) -> int:
+    batches = -(-interfaces // IDS_PER_READ)
+    return batches + interfaces + batches
+
+
+def _one_by_one(interfaces: int) -> int:
+    return 3 * interfaces
+
+
+FLOOR = Way("floor", "SDK script, thread pool", _program("sdk_pool.py"), _in_bulk)
+MODULE = Way("module", "the module alone", _program("module_alone.py"), _in_bulk)
+TASK = Way("task", "one task", _playbook("one_task.yml"), _in_bulk)
+LOOP = Way("loop", "loop of tasks", _playbook("loop_of_tasks.yml"), _one_by_one)
+SCRIPTS = Way("scripts", "loop of SDK scripts", _playbook("loop_of_scripts.yml"), _one_by_one)
+WAYS: Mapping[str, Way] = {way.name: way for way in (FLOOR, MODULE, TASK, LOOP, SCRIPTS)}
