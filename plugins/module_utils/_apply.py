@@ -291,6 +291,7 @@ class _Run:
             if self._ecs.ends_all(error):
                 self._end = error
             for outcome in outcomes:
+                outcome.unsure |= set(suspects)  # nothing tells what became of them
                 outcome.fail(outcome.todo, error.code, error.message, error.request_id)
             return
         changes = {change.eni_id: change for change in plan.changes}
@@ -300,6 +301,7 @@ class _Run:
     def _absorb(self, outcome: Outcome, change: Change, suspects: Collection[str]) -> None:
         outcome.latest, outcome.read_at = change.interface, change.read_at
         if change.interface is None:
+            outcome.unsure |= set(suspects)
             outcome.fail(outcome.todo, ENI_GONE, "the ENI does not exist any more")
             return
         claimed = outcome.unsure | outcome.maybe

@@ -128,3 +128,11 @@ class TestFound:
 
         assert trial.complaints == []
         assert trial.stories["run"].result["summary"]["assigned"] == 1
+
+    @pytest.mark.parametrize("reading", ["503_unreadable", "html", "reset_before"])
+    def test_a_batch_refused_for_one_address_may_have_been_carried_out_for_the_others(self, emulator: Emulator, reading: str) -> None:
+        faults = [{"action": "write", "kind": "take_address", "nth": 1}, {"action": "read", "kind": reading, "nth": 2}]
+        settings = {"switches": {"batch": "partial", "unassigned_message": "bare"}}
+        trial = run_with_faults(emulator, scenario(faults, settings=settings, retry_timeout=0))
+
+        assert trial.complaints == []
