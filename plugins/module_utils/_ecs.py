@@ -144,7 +144,8 @@ class Ecs:
     def ends_all(self, error: EcsError) -> bool:
         """Whether no later call is likely to fare better: the credential no longer counts, or nothing answers any more."""
         silent = time.monotonic() - (self._answered_at or 0)
-        return bool(BAD_CREDENTIAL.match(error.code)) or (error.code == CONNECTION_FAILED and silent >= self.retry_timeout)
+        unanswered = error.code in (CONNECTION_FAILED, UNREADABLE_REPLY) and (error.uncertain or error.unsent)
+        return bool(BAD_CREDENTIAL.match(error.code)) or (unanswered and silent >= self.retry_timeout)
 
     @property
     def writers(self) -> int:

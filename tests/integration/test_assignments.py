@@ -191,6 +191,35 @@ class TestManyTargets:
         }
         assert len(module.emulator.calls()) < 150
 
+    def test_a_write_is_not_sent_again_for_a_header_when_its_code_says_that_it_may_have_been_carried_out(self, module: Module) -> None:
+        fault = {"kind": "throttle", "code": "InternalError", "status": 500, "retry_after": 200, "after_effect": True, "nth": 1}
+        module.emulator.faults([{"action": "UnassignPrivateIpAddresses", **fault}])
+        result = module(eni_id="eni-web1003", all_secondary=True)
+
+        assert result["changed"] is True
+        assert result["unassigned"][0]["private_ip_addresses"] == ["192.168.0.121"]
+        assert len(module.writes()) == 1
+
+    def test_what_was_carried_out_of_a_refused_batch_all_the_same_is_not_denied(self, module: Module) -> None:
+        fault = {"kind": "error", "code": "InvalidOperation.EniServiceManaged", "status": 403, "after_effect": True, "nth": 1}
+        module.emulator.faults([{"action": "UnassignPrivateIpAddresses", **fault}])
+        result = module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.101", "192.168.0.102"])
+
+        assert result["failed"] is True
+        assert result["changed"] is True
+        assert result["interfaces"][0]["after"]["private_ip_addresses"] == module.holdings()["eni-web1001"]["private_ip_addresses"]
+
+    def test_with_a_lag_the_readings_back_stay_whole_batches(self, module: Module) -> None:
+        module.emulator.reset(seed=many(100, addresses=1), lag_ms=1500)
+        enis = sorted(module.emulator.state()["interfaces"])
+        result = module(assignments=[{"eni_id": eni_id, "all_secondary": True} for eni_id in enis])
+
+        assert result["summary"]["unassigned"] == 100
+        reads = [call["parameters"] for call in module.emulator.calls("DescribeNetworkInterfaces")]
+        sizes = [sum(name.startswith("NetworkInterfaceId.") for name in read) for read in reads]
+        assert sizes[:2] == [100, 100]
+        assert sizes == sorted(sizes, reverse=True), "those not seen yet are looked for together"
+
     @pytest.mark.parametrize("batch", ["atomic", "partial", "lenient"])
     @pytest.mark.parametrize("message", ["named", "bare"])
     def test_what_others_take_meanwhile_is_told_truly_whatever_a_batch_does(self, module: Module, batch: str, message: str) -> None:

@@ -242,6 +242,17 @@ def test_a_defect_in_reading_back_does_not_lose_the_ledger(clock):
     assert "hunter2" not in str([outcome.failed for outcome in outcomes])
 
 
+def test_a_machine_that_can_start_no_thread_is_told_before_the_first_write(clock, monkeypatch):
+    def submit(pool, task, *arguments):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_apply.ThreadPoolExecutor, "submit", submit)
+    ecs, targets = fleet(clock, 3)
+    outcomes = run(ecs, request("absent", *targets))
+    assert ecs.writes == []
+    assert {code for outcome in outcomes for code in failures(outcome).values()} == {"NoThreads"}
+
+
 def test_a_defect_in_reading_again_does_not_lose_the_ledger(clock):
     ecs, targets = fleet(clock, 3)
     ecs.delays = [lambda: clock.sleep(50)]  # so that those behind it are read again before their turn

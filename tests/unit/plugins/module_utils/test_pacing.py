@@ -116,6 +116,13 @@ def test_after_a_throttle_the_service_says_how_long(clock):
     assert admissions(clock, pacer, 2) == [7.5, 7.5]
 
 
+def test_no_word_of_the_service_holds_for_longer_than_its_minute(clock):
+    pacer = make_pacer(clock)
+    pacer.admit()
+    pacer.throttled(3600)
+    assert admissions(clock, pacer, 1)[0] < 62
+
+
 def test_without_a_word_of_the_service_the_hold_doubles_until_a_call_passes(clock):
     pacer = make_pacer(clock)
     pacer.admit()
