@@ -18,7 +18,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import plain
 
-FOLDER_MODE, FILE_MODE = 0o750, 0o640
+FOLDER_MODE = 0o750
+FILE_MODE = 0o640
 
 
 class ActionModule(ActionBase):

@@ -82,69 +82,6 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Playbooks) -> None:
-    playbooks.emulator.reset(seed=seed(200))
-    start = playbooks.held()
-    chosen = {"security_group_tags": {"stage": "test"}, "keep": ["10.3.0.12"], "wave_size": 250, **FAST}
-
-    # The first run is a rehearsal: plan and report, no write.
-    rehearsed = playbooks.run("unassign", check=True, **chosen)
-    plan = playbooks.report("unassign")
-    assert playbooks.writes() == []
-    assert plan["outcome"] == "planned"
-    assert plan["totals"] == {"interfaces": 201, "addresses": 602, "planned": 601, "skipped": 1, "api_calls": plan["totals"]["api_calls"]}
-    assert {group["name"]: group["interfaces"] for group in plan["groups"]} == {
-        "web": 41,
-        "shop": 40,
-        "data": 40,
-        "batch": 40,
-        "legacy": 40,
-    }
-    assert rehearsed.published["unassign_secondary_ips_approved_plan"] == plan["digest"]
-    assert list(playbooks.reports.glob("recipe-*")) == []
-
-    # Another plan than the approved one: stopped, and told.
-    refused = playbooks.run("unassign", succeeds=False, approved_plan="0" * 64, **chosen)
-    assert f"today's plan has the digest {plan['digest']}" in refused.output
-    assert playbooks.report("unassign")["outcome"] == "refused"
-    assert playbooks.writes() == []
-
-    # What was approved is done, in waves, and proven.
-    done = playbooks.run("unassign", approved_plan=plan["digest"], **chosen)
-    assert [name for name in done.tasks if name.startswith("Unassign wave")] == [
-        "Unassign wave 1/3 · 250 of 601 addresses",
-        "Unassign wave 2/3 · 499 of 601 addresses",
-        "Unassign wave 3/3 · 601 of 601 addresses",
-    ]
-    assert tasks_per_wave(done.tasks) == [TASKS_PER_WAVE] * 3
-    gone = changed_by(start, playbooks.held())
-    assert len(gone) == 601
-    assert ("eni-both1", "10.3.0.12") not in gone
-    report = playbooks.report("unassign")
-    assert report["outcome"] == "done"
-    assert outcomes(report, "unassigned") == gone
-    assert pairs(read(playbooks.saved("recipe"))) == gone
-    assert pairs(read(playbooks.saved("plan", plan["digest"]))) == gone
-    assert done.published["restore_secondary_ips_recipe"]["digest"] == plan["digest"]
-    assert done.published["secondary_ips_unassign"]["totals"]["unassigned"] == 601
-
-    # The second run finds nothing to do, also under the old approval.
-    written = len(playbooks.writes())
-    again = playbooks.run("unassign", approved_plan=plan["digest"], **chosen)
-    assert again.changed == 0
-    assert playbooks.report("unassign")["outcome"] == "nothing to do"
-    assert len(playbooks.writes()) == written
-
-    # Back again: rehearsed, done, and nothing the second time.
-    recipe = {"recipe_file": str(playbooks.saved("recipe")), **FAST}
-    playbooks.run("restore", check=True, **recipe)
-    assert len(playbooks.writes()) == written
-    assert playbooks.report("restore")["totals"]["planned"] == 601
-    assert playbooks.run("restore", **recipe).changed == 1
-    assert playbooks.held() == start
-    assert playbooks.run("restore", **recipe).changed == 0
-
-
 def test_an_audit_lists_by_name_and_changes_nothing(playbooks: Playbooks) -> None:
     listed = playbooks.run("audit", security_group_names="web\nlegacy\n", within="10.0.0.0/24, 10.3.0.0/24", excluding="", eni_type="")
     report = playbooks.report("audit")
@@ -333,6 +270,69 @@ def test_all_wrong_variables_are_told_at_once_and_no_call_is_made(playbooks: Pla
     changed = {"version": 1, "region": "cn-hangzhou", "digest": "0" * 64, "assignments": [{"eni_id": "eni-1", "private_ip_addresses": []}]}
     assert "it was changed or is not whole" in playbooks.run("restore", succeeds=False, recipe=changed).output
     assert playbooks.writes() == []
+
+
+def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Playbooks) -> None:
+    playbooks.emulator.reset(seed=seed(200))
+    start = playbooks.held()
+    chosen = {"security_group_tags": {"stage": "test"}, "keep": ["10.3.0.12"], "wave_size": 250, **FAST}
+
+    # The first run is a rehearsal: plan and report, no write.
+    rehearsed = playbooks.run("unassign", check=True, **chosen)
+    plan = playbooks.report("unassign")
+    assert playbooks.writes() == []
+    assert plan["outcome"] == "planned"
+    assert plan["totals"] == {"interfaces": 201, "addresses": 602, "planned": 601, "skipped": 1, "api_calls": plan["totals"]["api_calls"]}
+    assert {group["name"]: group["interfaces"] for group in plan["groups"]} == {
+        "web": 41,
+        "shop": 40,
+        "data": 40,
+        "batch": 40,
+        "legacy": 40,
+    }
+    assert rehearsed.published["unassign_secondary_ips_approved_plan"] == plan["digest"]
+    assert list(playbooks.reports.glob("recipe-*")) == []
+
+    # Another plan than the approved one: stopped, and told.
+    refused = playbooks.run("unassign", succeeds=False, approved_plan="0" * 64, **chosen)
+    assert f"today's plan has the digest {plan['digest']}" in refused.output
+    assert playbooks.report("unassign")["outcome"] == "refused"
+    assert playbooks.writes() == []
+
+    # What was approved is done, in waves, and proven.
+    done = playbooks.run("unassign", approved_plan=plan["digest"], **chosen)
+    assert [name for name in done.tasks if name.startswith("Unassign wave")] == [
+        "Unassign wave 1/3 · 250 of 601 addresses",
+        "Unassign wave 2/3 · 499 of 601 addresses",
+        "Unassign wave 3/3 · 601 of 601 addresses",
+    ]
+    assert tasks_per_wave(done.tasks) == [TASKS_PER_WAVE] * 3
+    gone = changed_by(start, playbooks.held())
+    assert len(gone) == 601
+    assert ("eni-both1", "10.3.0.12") not in gone
+    report = playbooks.report("unassign")
+    assert report["outcome"] == "done"
+    assert outcomes(report, "unassigned") == gone
+    assert pairs(read(playbooks.saved("recipe"))) == gone
+    assert pairs(read(playbooks.saved("plan", plan["digest"]))) == gone
+    assert done.published["restore_secondary_ips_recipe"]["digest"] == plan["digest"]
+    assert done.published["secondary_ips_unassign"]["totals"]["unassigned"] == 601
+
+    # The second run finds nothing to do, also under the old approval.
+    written = len(playbooks.writes())
+    again = playbooks.run("unassign", approved_plan=plan["digest"], **chosen)
+    assert again.changed == 0
+    assert playbooks.report("unassign")["outcome"] == "nothing to do"
+    assert len(playbooks.writes()) == written
+
+    # Back again: rehearsed, done, and nothing the second time.
+    recipe = {"recipe_file": str(playbooks.saved("recipe")), **FAST}
+    playbooks.run("restore", check=True, **recipe)
+    assert len(playbooks.writes()) == written
+    assert playbooks.report("restore")["totals"]["planned"] == 601
+    assert playbooks.run("restore", **recipe).changed == 1
+    assert playbooks.held() == start
+    assert playbooks.run("restore", **recipe).changed == 0
 
 
 def test_two_thousand_enis_take_the_same_tasks_a_wave(playbooks: Playbooks) -> None:
