@@ -58,7 +58,7 @@ def make_faulty(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
     if settings["lag_ms"] == LONG_LAG:
         arguments["wait_timeout"] = chance.choice((0, 1))
     bounded = chance.random() < 0.4
-    faults = [_fault(chance, world, arguments, bounded=bounded) for _ in range(chance.choice((1, 2, 2, 3, 4, 6)))]
+    faults = [_fault(chance, world, arguments, bounded=bounded) for _number in range(chance.choice((1, 2, 2, 3, 4, 6)))]
     return Scenario(world.document, arguments, faults, settings, plan_lives=chance.choice((60, 60, 60, 0.05, 0.2)))
 
 
@@ -100,7 +100,7 @@ def _lag(chance: random.Random) -> Any:
 def _arguments(chance: random.Random, world: World, *, calm: bool, careless: bool) -> dict[str, Any]:
     """``careless``: with mistakes that are an error before any write."""
     state = "absent" if chance.random() < 0.7 else "present"
-    targets = [_target(chance, world, state, careless=careless) for _ in range(_how_many(chance, len(world.interfaces)))]
+    targets = [_target(chance, world, state, careless=careless) for _number in range(_how_many(chance, len(world.interfaces)))]
     arguments = targets[0] if len(targets) == 1 and chance.random() < 0.8 else {"assignments": targets}
     arguments |= {
         "state": state,

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -226,7 +226,7 @@ class Call:
 
 # What happens to a write: it is carried out (None), refused with an error, or whatever a function does; such a
 # function gets the fake and the call, carries it out by ``fake.carry_out(call)`` if at all, and may raise.
-Step = Exception | Callable[["FakeEcs", Call], None] | None
+Step: TypeAlias = 'Exception | Callable[["FakeEcs", Call], None] | None'
 
 
 def lost_reply(carried_out: bool = True) -> Step:
@@ -242,6 +242,10 @@ def lost_reply(carried_out: bool = True) -> Step:
 
 def refused(code: str, message: str = "") -> EcsError:
     return EcsError("Write", code, message, "R-1")
+
+
+def _throw(error: Exception) -> NoReturn:
+    raise error
 
 
 class FakeEcs:
@@ -276,8 +280,8 @@ class FakeEcs:
                 return [deepcopy(record) for record in self.enis.values() if record["VSwitchId"] == v_switch_id]
             self.reads.append(tuple(network_interface_id))
             failure = self.read_failures.pop(0) if self.read_failures else None
-            if failure:
-                raise failure
+            if isinstance(failure, Exception):
+                _throw(failure)
             shown = self._stale.pop(0) if self._stale else self.enis
             return [deepcopy(shown[eni_id]) for eni_id in network_interface_id if eni_id in shown]
 
@@ -338,7 +342,7 @@ class FakeEcs:
             step = self.script.pop(0) if self.script else None
         try:
             if isinstance(step, Exception):
-                raise step
+                _throw(step)
             if step is None:
                 self.carry_out(call)
             else:

@@ -278,7 +278,7 @@ def test_when_no_call_is_worth_trying_the_rest_is_failed_at_once(clock):
 
 
 def unassigned(*names):
-    return refused("InvalidIp.IpUnassigned", f"The specified IP “{','.join(names)}” is not assigned on this ENI.")
+    return refused("InvalidIp.IpUnassigned", f"The specified IP \u201c{','.join(names)}\u201d is not assigned on this ENI.")
 
 
 def taken_by_somebody(*addresses, names=(), partly=False):
@@ -429,7 +429,7 @@ def test_each_call_has_its_own_token_and_a_repeated_call_has_the_same(clock):
     assert len(ecs.writes) == 6
     assert all(len(set(tokens)) == 1 for tokens in by_call.values())
     assert len({tokens[0] for tokens in by_call.values()}) == 4
-    assert all(token.isascii() and 0 < len(token) <= 64 for (token, *_) in by_call.values())
+    assert all(token.isascii() and 0 < len(token) <= 64 for (token, *_others) in by_call.values())
 
 
 def test_a_token_is_not_used_for_other_addresses(clock):
@@ -460,7 +460,7 @@ def test_an_address_that_somebody_else_gave_to_the_eni_is_present(clock):
 @pytest.mark.parametrize("code", ["InvalidIp.IpAssigned", "InvalidPrivateIpAddress.Duplicated"])
 def test_an_address_held_by_what_is_not_shown_fails_at_once_and_is_no_change(clock, code):
     before = clock.monotonic()
-    ecs = FakeEcs(clock, eni_record("eni-1"), script=[refused(code, f"The IP “{A}” is taken.")])
+    ecs = FakeEcs(clock, eni_record("eni-1"), script=[refused(code, f"The IP \u201c{A}\u201d is taken.")])
     outcome = run_one(ecs, "present", A)
     assert (failures(outcome), outcome.wrote) == ({A: code}, False)
     assert clock.monotonic() == before
@@ -472,7 +472,7 @@ def test_one_address_that_is_taken_does_not_cost_those_that_are_free(clock):
 
     def step(ecs, call):
         if A in call.addresses:
-            raise refused("InvalidIp.IpAssigned", f"The IP “{A}” is taken.")
+            raise refused("InvalidIp.IpAssigned", f"The IP \u201c{A}\u201d is taken.")
         ecs.carry_out(call)
 
     ecs = FakeEcs(clock, eni_record("eni-1"), script=[step] * 5)
@@ -741,7 +741,7 @@ def gone_wrong(kind):
         if kind == "refused":
             raise refused("InvalidOperation.InvalidEniType")
         named = "" if kind == "somebody, no name" else first.addresses[0]
-        raise refused("InvalidIp.IpUnassigned" if call.verb == "unassign" else "InvalidIp.IpAssigned", f"The IP “{named}”")
+        raise refused("InvalidIp.IpUnassigned" if call.verb == "unassign" else "InvalidIp.IpAssigned", f"The IP \u201c{named}\u201d")
 
     return step
 

@@ -54,7 +54,7 @@ def make_pacer(clock, calls_per_minute=0, burst=1, second_of_minute=0.0):
 def admissions(clock, pacer, number, takes=0.0):
     """When calls that follow one another are let through, from now on."""
     started, times = clock.monotonic(), []
-    for _ in range(number):
+    for _number in range(number):
         pacer.admit()
         times.append(round(clock.monotonic() - started, 6))
         clock.sleep(takes)
@@ -127,7 +127,7 @@ def test_without_a_word_of_the_service_the_hold_doubles_until_a_call_passes(cloc
     pacer = make_pacer(clock)
     pacer.admit()
     waits = []
-    for _ in range(4):
+    for _number in range(4):
         pacer.throttled(None)
         started = clock.monotonic()
         pacer.admit()
@@ -175,7 +175,7 @@ class Callers:
         self.admitted = threading.Semaphore(0)
         self.answers = []
         self.answered = threading.Condition()
-        self.threads = [threading.Thread(target=self._call, daemon=True) for _ in range(number)]
+        self.threads = [threading.Thread(target=self._call, daemon=True) for _number in range(number)]
         for thread in self.threads:
             thread.start()
 
@@ -193,7 +193,7 @@ class Callers:
             self.answered.notify_all()
 
     def wait_for(self, number):
-        for _ in range(number):
+        for _number in range(number):
             assert self.admitted.acquire(timeout=LONG)
 
     def none_more(self):

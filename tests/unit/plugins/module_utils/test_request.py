@@ -152,7 +152,7 @@ def test_blank_options_beside_assignments_count_as_not_given():
 
 
 def test_every_mistake_is_reported_with_its_place():
-    _, mistakes = parse(
+    _parsed, mistakes = parse(
         state="",
         assignments=[
             entry(eni_id="eni 1", private_ip_addresses=["192.168.0.300", "192.168.0.10", "nonsense"]),
@@ -266,7 +266,7 @@ def test_the_whole_region_must_be_asked_for():
 
 
 def test_a_selection_tells_all_its_mistakes():
-    _, mistakes = selection(
+    _parsed, mistakes = selection(
         eni_ids=["eni-1", "i-1"],
         instance_ids=["eni-1"],
         security_group_ids=["group"],
