@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The only file that imports the SDK: calls, pages, retries, and every failure as one ``EcsError``.
+"""The only file that imports the ECS SDK: calls, pages, retries, and every failure as one ``EcsError``.
 
-Private to this collection. What comes out is plain records with the API's own names. The SDK's exceptions never leave
-this file: they carry signed headers, URLs and tokens.
+Private to this collection. The SDK's credential library is used in ``_logins.py`` and ``_credentials.py``. What comes out
+of here is plain records with the API's own names. The SDK's exceptions never leave this file: they carry signed headers,
+URLs and tokens.
 """
 
 from __future__ import annotations

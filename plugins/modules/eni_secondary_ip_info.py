@@ -28,7 +28,8 @@ options:
   security_group_ids:
     description:
       - The ENIs in any of these security groups, primary and secondary ones. An ENI in several of them is listed once.
-      - A group in which there is no ENI is looked up, and is in RV(missing) where it does not exist.
+      - A group in which there is no ENI is looked up, and is in RV(missing) where it does not exist. Beside O(eni_ids) or
+        O(instance_ids) it only narrows what they name, and is not looked up.
     type: list
     elements: str
   security_group_names:
