@@ -42,13 +42,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import read_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import DocumentError, read_document
 
 
 def secondary_ips_document(given: Any) -> dict[str, Any]:
     try:
         return read_document(given)
-    except ValueError as error:
+    except DocumentError as error:
         raise AnsibleFilterError(f"This is no plan or recipe that can be used: {error}") from None
 
 

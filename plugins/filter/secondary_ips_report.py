@@ -66,13 +66,14 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import DocumentError
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import make_report
 
 
 def secondary_ips_report(before: Mapping[str, Any] | str, **news: Any) -> dict[str, Any]:
     try:
         return make_report(before, news)
-    except ValueError as error:
+    except DocumentError as error:
         raise AnsibleFilterError(f"This is no plan or recipe that can be used: {error}") from None
 
 

@@ -172,6 +172,10 @@ def allowed_failures(text: str, total: int) -> int:
 # -- documents
 
 
+class DocumentError(ValueError):
+    """It is no plan or recipe that can be used, and why."""
+
+
 def make_document(assignments: Iterable[Mapping[str, Any]], region: str | None, account_id: str | None) -> dict[str, Any]:
     """The document of these assignments: each ENI once, by id, its addresses in order."""
     by_eni: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -199,7 +203,7 @@ def read_document(given: Any) -> dict[str, Any]:
     for name in ("region", "account_id"):
         values = dict.fromkeys(document[name] for document in documents)
         if len(values) > 1:
-            raise ValueError(f"these are of more than one {name}: {', '.join(map(str, values))}")
+            raise DocumentError(f"these are of more than one {name}: {', '.join(map(str, values))}")
     first = documents[0]
     return make_document((entry for document in documents for entry in document["assignments"]), first["region"], first["account_id"])
 
@@ -220,21 +224,21 @@ def _parse_documents(given: Any) -> list[Any]:
         try:
             return [yaml.safe_load(line) for line in lines] if lines else [yaml.safe_load(text)]
         except yaml.YAMLError:
-            raise ValueError("it can't be read; is it whole? It is JSON, or lines as a run shows them before each wave") from None
+            raise DocumentError("it can't be read; is it whole? It is JSON, or lines as a run shows them before each wave") from None
 
 
 def _check_document(document: Any) -> dict[str, Any]:
     if not isinstance(document, Mapping) or not isinstance(document.get("assignments"), list):
-        raise ValueError("it is not a plan or recipe of this collection, which has version, region, account_id, digest and assignments")
+        raise DocumentError("it is not a plan or recipe of this collection, which has version, region, account_id, digest and assignments")
     if document.get("version") != VERSION:
-        raise ValueError(f"its version is {document.get('version')!r}, this collection reads {VERSION}")
+        raise DocumentError(f"its version is {document.get('version')!r}, this collection reads {VERSION}")
     mistakes: list[str] = []
     assignments = [_check_entry(f"assignments[{index}]", entry, mistakes) for index, entry in enumerate(document["assignments"])]
     if mistakes:
-        raise ValueError("; ".join(mistakes))
+        raise DocumentError("; ".join(mistakes))
     checked = make_document(assignments, document.get("region"), document.get("account_id"))
     if checked["digest"] != document.get("digest"):
-        raise ValueError(
+        raise DocumentError(
             f"its digest is {document.get('digest')}, but its assignments have {checked['digest']}; it was changed or is not whole"
         )
     return checked

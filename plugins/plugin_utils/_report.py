@@ -148,7 +148,7 @@ def build_report(run: Run) -> dict[str, Any]:
     waves = [] if objections or run.operation == "audit" else cut_waves(plan, run.settings.get("wave_size"), region, account_id)
     finished = _now()
     rows = [_row(run, eni_id, lines, enis.get(eni_id, {})) for eni_id, lines in ledger.items()]
-    rows.sort(key=lambda row: (min(STATES.index(line["state"]) for line in row["addresses"]), row["eni_id"]))
+    rows.sort(key=lambda row: (min((STATES.index(line["state"]) for line in row["addresses"]), default=len(STATES)), row["eni_id"]))
     run.stopped = run.stopped or _too_many_failures(run, plan, totals)
     report = {
         "version": VERSION,
@@ -183,7 +183,7 @@ def build_report(run: Run) -> dict[str, Any]:
                 "api_calls": summary.get("api_calls", 0),
                 "finished": result["finished"],
             }
-            for result in run.results
+            for result in ([] if run.check else run.results)
             for summary in [result["result"].get("summary") or {}]
         ],
         "states": [state for state in STATES if totals[state]],
@@ -200,6 +200,7 @@ def build_report(run: Run) -> dict[str, Any]:
         "name": name,
         "file": f"{run.operation}-{name}-{re.sub('[-:]|[+].*', '', report['started'])}Z",
         "waves": waves,
+        "begun": bool(run.began),
         "stop": run.stopped,
         "pause": 0 if run.stopped or len(run.results) == len(waves) else _pause(run),
         "failure": _failure(run, report),
@@ -238,10 +239,11 @@ def make_ledger(run: Run, plan: Mapping[str, Any]) -> Ledger:
     ledger: Ledger = {}
     for interface in run.planned.get("interfaces") or ():
         _take(ledger, run, interface, PLANNED if run.check else PENDING)
+    for wave in run.results:
+        told = wave["result"].get("interfaces")
+        for interface in _all_failed(wave) if told is None else [] if run.check else told:
+            _take(ledger, run, interface, run.done)
     if not run.check:
-        for wave in run.results:
-            for interface in wave["result"]["interfaces"] if "interfaces" in wave["result"] else _all_failed(wave):
-                _take(ledger, run, interface, run.done)
         _read_back(ledger, run)
     return ledger
 

@@ -139,6 +139,17 @@ def test_more_than_the_cap_is_planned_but_not_done(playbooks: Playbooks) -> None
     assert playbooks.writes() == []
 
 
+def test_a_recipe_that_can_not_be_read_stops_the_run_and_stays_as_it_is(playbooks: Playbooks) -> None:
+    chosen = {"security_group_ids": "sg-web", **FAST}
+    digest = playbooks.run("unassign", check=True, **chosen).published["unassign_secondary_ips_approved_plan"]
+    recipe = playbooks.reports / f"recipe-{digest[:12]}.json"
+    recipe.write_text('{"version": 1, "assign', encoding="utf-8")
+
+    assert "no plan or recipe that can be used" in playbooks.run("unassign", succeeds=False, **chosen).output
+    assert recipe.read_text(encoding="utf-8") == '{"version": 1, "assign'
+    assert playbooks.writes() == []
+
+
 def test_failures_in_a_wave_stop_the_run_and_what_was_done_can_be_restored(playbooks: Playbooks) -> None:
     start = playbooks.held()
     denied = {"action": "write", "eni_id": "eni-legacy00001", "kind": "error", "code": "OperationDenied", "status": 403}

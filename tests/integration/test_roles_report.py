@@ -244,6 +244,16 @@ def test_a_wave_that_left_no_ledger_counts_as_failed_until_it_is_read_back() -> 
     }
 
 
+def test_a_rehearsal_that_could_not_read_is_a_failure() -> None:
+    story = Story()
+    story.run.check = True
+    story.made = build_report(story.run)
+    refused = {"failed": True, "msg": "Nothing was changed.", "failure": {"code": "Forbidden.RAM", "message": "denied", "request_id": "1"}}
+    made = story.wave(1, refused)
+    assert made["report"]["outcome"] == "failed"
+    assert "Forbidden.RAM: denied [request id 1]" in made["failure"]
+
+
 def test_what_comes_back_after_it_was_unassigned_is_a_failure() -> None:
     story = Story(max_failures="100%")
     story.wave(1, {"interfaces": [told("eni-1", story.addresses["eni-1"])], "summary": {"failed": 0, "unassigned": 3}})
