@@ -43,7 +43,7 @@ FULL = Extent(rounds=5, sizes=(1, 100, 1000), large=((10000, 0), (10000, 50)), l
 
 def main() -> int:
     options = _options()
-    measured = _measure(FULL if options.full else QUICK)
+    measured = {"arguments": "--full " * options.full, **_measure(FULL if options.full else QUICK)}
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "results.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     print(write_report(measured, options.output))

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.ways import FLOOR, LOOP, MODULE, SCRIPTS, TASK, WAYS
+from benchmarks.ways import FLOOR, LOOP, MODULE, ROOT, SCRIPTS, TASK, WAYS
 
 COLOURS = {"floor": "#7f8c8d", "module": "#2e86c1", "task": "#1b4f72", "loop": "#c0392b", "scripts": "#e59866"}
 EXTRAPOLATED_TO = (100, 1000, 10000)
@@ -67,7 +67,8 @@ def write_report(measured: Mapping[str, Any], folder: Path) -> str:
             "## How to repeat it",
             "",
             "`make bench` measures in some minutes and writes to `build/benchmarks/`; `make bench ARGS='--full'` measures all of it.",
-            "`make bench ARGS='--full --output docs/benchmarks'` wrote this page. Other work on the machine shows in every time.",
+            f"`make bench ARGS='{measured['arguments']}--output {_shown(folder)}'` wrote this page.",
+            "Other work on the machine shows in every time, and most in those of the ways with more processes.",
             "",
         ]
     )
@@ -76,12 +77,17 @@ def write_report(measured: Mapping[str, Any], folder: Path) -> str:
     return page
 
 
+def _shown(folder: Path) -> str:
+    whole = folder.resolve()
+    return str(whole.relative_to(ROOT)) if whole.is_relative_to(ROOT) else whole.name
+
+
 def _machine(measured: Mapping[str, Any]) -> str:
     machine = measured["machine"]
     parts = ", ".join(f"{name} {value}" for name, value in machine.items() if name not in ("cores", "system"))
     return (
         f"{machine['cores']} cores, {machine['system']}, {parts}; load average {measured['load_before']:.1f} before, "
-        f"{measured['load_after']:.1f} after. "
+        f"{measured['load_after']:.1f} after.\n"
         "Three addresses go in one call, so the fewest calls are pages of reads + ENIs + batches of reads back."
     )
 
