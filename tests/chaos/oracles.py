@@ -52,7 +52,6 @@ class _Judge:
         self.before, self.after = story.before["interfaces"], story.after["interfaces"]
         self.writes = [call for call in story.calls if call["action"] in WRITES]
         self.targets = self.arguments.get("assignments") or [self.arguments]
-        self.lossy = any(call["status"] is None for call in story.calls)
 
     def complaints(self) -> Iterator[str]:
         if "traceback" in self.result:
