@@ -254,7 +254,8 @@ class _Run:
         sent = set(every(chunk))
         already_so = ALREADY_SO[self._request.state].match(error.code)
         if not error.uncertain and not already_so and not STATE_CHANGED.match(error.code):
-            if len(sent) > 1:
+            # What was throttled or in conflict was surely not carried out, not even for some.
+            if len(sent) > 1 and not error.may_be_sent_again(is_write=True):
                 outcome.maybe |= sent
                 outcome.verified = False  # so that it is read back
             outcome.fail(chunk, error.code, error.message, error.request_id)

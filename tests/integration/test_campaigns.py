@@ -136,3 +136,11 @@ class TestFound:
         trial = run_with_faults(emulator, scenario(faults, settings=settings, retry_timeout=0))
 
         assert trial.complaints == []
+
+    @pytest.mark.parametrize("kind", ["throttle", "conflict"])
+    def test_what_was_surely_not_carried_out_is_no_change_whatever_somebody_else_does(self, emulator: Emulator, kind: str) -> None:
+        faults = [{"action": "write", "kind": kind}, {"action": "write", "kind": "take_address", "nth": 1}]
+        trial = run_with_faults(emulator, scenario(faults, retry_timeout=0))
+
+        assert trial.complaints == []
+        assert trial.stories["run"].result["changed"] is False
