@@ -94,10 +94,10 @@ class Browser:
         return found
 
     def requests(self) -> list[str]:
-        """All that was asked for since the page was opened, itself included."""
+        """All that was asked of somebody since the page was opened, the file itself included. What a `data:` URL holds is asked of nobody."""
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         urls = [message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"]
-        return [url for url in urls if not url.startswith("chrome")]  # the browser's own first page
+        return [url for url in urls if not url.startswith(("chrome", "data:"))]  # chrome: the browser's own first page
 
     def errors(self) -> list[str]:
         """What stands in the console."""
