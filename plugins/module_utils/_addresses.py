@@ -11,13 +11,14 @@ set of addresses of one ENI is a ``Lists``: kind name → sorted tuple of such s
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TypeAlias
 
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
-Lists = dict[str, tuple[str, ...]]
+Lists = Mapping[str, tuple[str, ...]]  # of all four kinds; never changed, so that one may stand in many places
 
 # The most of one kind that one call takes. UnassignPrivateIpAddresses documents 32 addresses and 10 prefixes,
 # UnassignIpv6Addresses 10 and 10 (ECS API reference 2024-12). The SDK's newest text no longer names the 32.
@@ -42,42 +43,40 @@ class Kind:
 
     def parse(self, text: str) -> str:
         """The canonical spelling of ``text``; ValueError says what would be right."""
-        wrong = f"'{text}' is not an {self.noun} such as {self.example}"
-        if self.is_prefix:
-            return _parse_prefix(self, text, wrong)
         try:
-            address = ipaddress.ip_address(text)
+            # A scope id ('fe80::1%eth0') names something on a host, never something on an ENI.
+            return str(_parse_prefix(self, text) if self.is_prefix else _ADDRESS[self.version]("" if "%" in text else text))
+        except _HostBits:
+            raise
         except ValueError:
-            raise ValueError(wrong) from None
-        # A scope id ('fe80::1%eth0') names something on a host, never something on an ENI.
-        if address.version != self.version or getattr(address, "scope_id", None):
-            raise ValueError(wrong)
-        return str(address)
+            raise ValueError(f"'{text}' is not an {self.noun} such as {self.example}") from None
 
     def calls(self, addresses: Iterable[str]) -> Iterator[tuple[str, ...]]:
         """Cut into what one call takes. The service wants prefixes of one call to have the same mask."""
-        by_mask: dict[int, list[str]] = {}
+        by_mask: dict[str, list[str]] = {}
         for address in addresses:
-            by_mask.setdefault(as_network(address).prefixlen, []).append(address)
+            by_mask.setdefault(address.partition("/")[2], []).append(address)
         for same_mask in by_mask.values():
             for start in range(0, len(same_mask), self.per_call):
                 yield tuple(same_mask[start : start + self.per_call])
 
 
-def _parse_prefix(kind: Kind, text: str, wrong: str) -> str:
-    address, slash, mask = text.partition("/")
-    # A scope id has no place in a prefix either.
-    if not slash or "%" in address or not mask.isascii() or not mask.isdigit():
-        raise ValueError(wrong)
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError(wrong) from None
-    if network.version != kind.version:
-        raise ValueError(wrong)
-    if ipaddress.ip_address(address) != network.network_address:
-        raise ValueError(f"'{text}' has bits set behind its mask; the {kind.noun} around it is {network}")
-    return str(network)
+_ADDRESS = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
+_NETWORK = {4: ipaddress.IPv4Network, 6: ipaddress.IPv6Network}
+
+
+class _HostBits(ValueError):
+    """A prefix that says more than its mask lets it."""
+
+
+def _parse_prefix(kind: Kind, text: str) -> Network:
+    address, _slash, mask = text.partition("/")
+    if "%" in address or not mask.isascii() or not mask.isdigit():
+        raise ValueError
+    network = _NETWORK[kind.version](text, strict=False)
+    if _ADDRESS[kind.version](address) != network.network_address:
+        raise _HostBits(f"'{text}' has bits set behind its mask; the {kind.noun} around it is {network}")
+    return network
 
 
 KINDS = (
@@ -90,7 +89,7 @@ KIND_BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 PRIVATE_IPV4 = "private_ip_addresses"
 
 
-@cache
+@lru_cache(4096)  # enough for the blocks of an option, which each address is held against; few enough to forget the addresses
 def as_network(text: str) -> Network:
     """An address as its /32 or /128, a block as itself."""
     return ipaddress.ip_network(text)
@@ -109,17 +108,19 @@ def parse_block(text: str) -> str:
 
 def overlaps(text: str, blocks: Iterable[str]) -> str | None:
     """The first of the blocks that shares an address with ``text``."""
-    network = as_network(text)
     for block in blocks:
-        other = as_network(block)
-        if other.version == network.version and other.overlaps(network):
+        one, other = as_network(text), as_network(block)
+        if one.version == other.version and one.overlaps(other):
             return block
     return None
 
 
-def sort_key(text: str) -> tuple[int, int, int]:
-    network = as_network(text)
-    return network.version, int(network.network_address), network.prefixlen
+def sort_key(text: str) -> tuple[int, bytes, int]:
+    """Of a canonical address or prefix. Packed by the system's own function: this is done for each address many times."""
+    address, _slash, mask = text.partition("/")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    packed = socket.inet_pton(family, address)
+    return len(packed), packed, int(mask or 8 * len(packed))
 
 
 def ordered(addresses: Iterable[str]) -> tuple[str, ...]:
@@ -129,20 +130,28 @@ def ordered(addresses: Iterable[str]) -> tuple[str, ...]:
 
 def make_lists(lists: Mapping[str, Iterable[str]] | None = None) -> Lists:
     """All four kinds, each ordered; a kind that is not given is empty."""
-    given = lists or {}
-    return {kind.name: ordered(given.get(kind.name, ())) for kind in KINDS}
+    made = {kind.name: ordered((lists or {}).get(kind.name, ())) for kind in KINDS}
+    return made if any(made.values()) else NOTHING
 
 
-def union(one: Mapping[str, Iterable[str]], other: Mapping[str, Iterable[str]]) -> Lists:
+# One for all: of ten thousand ENIs most lists hold nothing. What does not change a list gives the same one back.
+NOTHING: Lists = {kind.name: () for kind in KINDS}
+
+
+def union(one: Lists, other: Lists) -> Lists:
+    if NOTHING in (one, other):
+        return one if other == NOTHING else other
     return make_lists({name: (*one.get(name, ()), *other.get(name, ())) for name in KIND_BY_NAME})
 
 
-def without(one: Mapping[str, Iterable[str]], other: Mapping[str, Iterable[str]]) -> Lists:
-    return make_lists({name: set(one.get(name, ())) - set(other.get(name, ())) for name in KIND_BY_NAME})
+def without(one: Lists, other: Lists) -> Lists:
+    if other == NOTHING:
+        return one
+    return make_lists({name: set(one.get(name, ())).difference(other.get(name, ())) for name in KIND_BY_NAME})
 
 
-def common(one: Mapping[str, Iterable[str]], other: Mapping[str, Iterable[str]]) -> Lists:
-    return make_lists({name: set(one.get(name, ())) & set(other.get(name, ())) for name in KIND_BY_NAME})
+def common(one: Lists, other: Lists) -> Lists:
+    return make_lists({name: set(one.get(name, ())).intersection(other.get(name, ())) for name in KIND_BY_NAME})
 
 
 def count(lists: Mapping[str, Iterable[str]]) -> int:

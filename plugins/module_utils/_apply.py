@@ -23,6 +23,7 @@ from itertools import islice
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     KINDS,
+    NOTHING,
     Lists,
     common,
     count,
@@ -83,10 +84,10 @@ class Outcome:
     skipped: list[Note]
     latest: Interface | None  # the newest view of the ENI; None where there is none (any more)
     read_at: float = 0.0  # of the oldest read that todo was guarded by
-    done: Lists = field(default_factory=make_lists)
+    done: Lists = field(default_factory=lambda: NOTHING)
     failed: list[Failure] = field(default_factory=list)
-    unsure: set[str] = field(default_factory=set)  # sent, and no reply told whether it was carried out
-    maybe: set[str] = field(default_factory=set)  # sent in a batch that was refused, perhaps for another address
+    unsure: frozenset[str] = frozenset()  # sent, and no reply told whether it was carried out
+    maybe: frozenset[str] = frozenset()  # sent in a batch that was refused, perhaps for another address
     wrote: bool = False  # a write was accepted, or may have been
     doubtful: bool = False  # what became of a write was never cleared up
     verified: bool = True  # ``latest`` shows what came of the last write
@@ -97,7 +98,7 @@ class Outcome:
 
     def carried_out(self, lists: Lists) -> None:
         self.done, self.todo = union(self.done, lists), without(self.todo, lists)
-        self.unsure.difference_update(every(lists))
+        self.unsure = self.unsure.difference(every(lists)) or frozenset()
         self.wrote, self.verified = True, False
 
     def fail(self, lists: Lists, code: str, message: str, request_id: str | None = None) -> None:
@@ -213,7 +214,7 @@ class _Run:
 
     def _write_once(self, outcome: Outcome, chunk: Lists, attempts: _Attempts) -> None:
         """Send one call. Afterwards its addresses have left todo, or the ENI was read again."""
-        before = set(outcome.unsure)
+        before = outcome.unsure
         # Noted before it is sent: whatever goes wrong from here on, it may have been carried out.
         outcome.unsure |= set(every(chunk))
         try:

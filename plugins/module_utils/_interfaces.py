@@ -10,8 +10,9 @@ ENI that looks as if it held nothing would make a wrong plan look right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
@@ -24,6 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, Ecs, EcsError, Record
 
+NONE: Mapping[str, Any] = {}  # one for all that have none
 IDS_PER_READ = 100  # NetworkInterfaceId.N and InstanceIds both take at most 100
 
 
@@ -51,10 +53,12 @@ class Interface:
     security_group_ids: tuple[str, ...]
     tags: Mapping[str, str]
     service_managed: bool
+    owner_id: str
+    vpc_id: str
     vswitch_id: str
     read_at: float
-    details: Mapping[str, Any] = field(default_factory=dict)  # told by the info module, never decided on
-    spelled: Mapping[str, str] = field(default_factory=dict)  # canonical → as the service writes it, where that differs
+    spelled: Mapping[str, str]  # canonical → as the service writes it, where that differs
+    details: Mapping[str, Any]  # told by the info module, never decided on; empty unless it was asked for
 
     @property
     def is_primary(self) -> bool:
@@ -72,7 +76,7 @@ class Instance:
     read_at: float
 
 
-def make_interface(record: Record, read_at: float) -> Interface:
+def make_interface(record: Record, read_at: float, *, detailed: bool = False) -> Interface:
     """From a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
     eni_id = _text(record, "NetworkInterfaceId", "a network interface")
     where = f"network interface {eni_id}"
@@ -110,24 +114,27 @@ def make_interface(record: Record, read_at: float) -> Interface:
         raise _unreadable(f"{where} has no primary private IP address among its PrivateIpSet")
     return Interface(
         eni_id=eni_id,
-        type=_text(record, "Type", where),
-        status=status,
+        # What is the same for thousands of ENIs is kept once: intern, NONE.
+        type=intern(_text(record, "Type", where)),
+        status=intern(status),
         instance_id=str(record.get("InstanceId") or "") or None,
         private_ip_address=own or next((address for address in primary if ":" not in address), ""),
         primary=frozenset(primary),
         held=make_lists({name: set(addresses) - primary for name, addresses in held.items()}),
-        eips=eips,
-        security_group_ids=tuple(map(str, _entries(record.get("SecurityGroupIds"), "SecurityGroupId", where))),
-        tags={_text(tag, "TagKey", where): str(tag.get("TagValue") or "") for tag in _rows(record, "Tags", "Tag", where)},
+        eips=eips or NONE,
+        security_group_ids=tuple(intern(str(group_id)) for group_id in _entries(record.get("SecurityGroupIds"), "SecurityGroupId", where)),
+        tags={_text(tag, "TagKey", where): str(tag.get("TagValue") or "") for tag in _rows(record, "Tags", "Tag", where)} or NONE,
         service_managed=bool(record.get("ServiceManaged")),
-        vswitch_id=str(record.get("VSwitchId") or ""),
+        owner_id=intern(str(record.get("OwnerId") or "")),
+        vpc_id=intern(str(record.get("VpcId") or "")),
+        vswitch_id=intern(str(record.get("VSwitchId") or "")),
         read_at=read_at,
-        details={key: record.get(key) for key in _DETAILS},
-        spelled=spelled,
+        spelled=spelled or NONE,
+        details={key: record.get(key) for key in _DETAILS} if detailed else NONE,
     )
 
 
-_DETAILS = ("NetworkInterfaceName", "Description", "MacAddress", "ZoneId", "VpcId", "OwnerId", "ResourceGroupId", "CreationTime")
+_DETAILS = ("NetworkInterfaceName", "Description", "MacAddress", "ZoneId", "ResourceGroupId", "CreationTime")
 
 
 def make_instance(record: Record, read_at: float) -> Instance:
@@ -147,7 +154,7 @@ def make_instance(record: Record, read_at: float) -> Instance:
     return Instance(instance_id, _text(record, "Status", where), primary_eni_id, others, read_at)
 
 
-def list_interfaces(ecs: Ecs, *, broken: dict[str, EcsError] | None = None, **filters: Any) -> dict[str, Interface]:
+def list_interfaces(ecs: Ecs, *, detailed: bool = False, broken: dict[str, EcsError] | None = None, **filters: Any) -> dict[str, Interface]:
     """All ENIs that the service's own filters let through (by the SDK's names), by id. A record that can't be read is an
     error, or goes into ``broken`` where one is given."""
     watch = ecs.stopwatch()
@@ -155,7 +162,7 @@ def list_interfaces(ecs: Ecs, *, broken: dict[str, EcsError] | None = None, **fi
     found: dict[str, Interface] = {}
     for record in records:
         try:
-            interface = make_interface(record, watch.started)
+            interface = make_interface(record, watch.started, detailed=detailed)
         except EcsError as error:
             if broken is None:
                 raise
@@ -165,14 +172,17 @@ def list_interfaces(ecs: Ecs, *, broken: dict[str, EcsError] | None = None, **fi
     return found
 
 
-def read_interfaces(ecs: Ecs, eni_ids: Iterable[str], *, broken: dict[str, EcsError] | None = None) -> dict[str, Interface]:
+def read_interfaces(
+    ecs: Ecs, eni_ids: Iterable[str], *, detailed: bool = False, broken: dict[str, EcsError] | None = None
+) -> dict[str, Interface]:
     """The ENIs of these ids that exist, by id; 100 ids a call."""
-    found: dict[str, Interface] = {}
-    for asked in _in_batches(eni_ids):
-        interfaces = list_interfaces(ecs, broken=broken, network_interface_id=asked)
+
+    def read(asked: list[str]) -> dict[str, Interface]:
+        interfaces = list_interfaces(ecs, detailed=detailed, broken=broken, network_interface_id=asked)
         # An answer that was not asked for must never become a target.
-        found.update((eni_id, interface) for eni_id, interface in interfaces.items() if eni_id in asked)
-    return found
+        return {eni_id: interface for eni_id, interface in interfaces.items() if eni_id in asked}
+
+    return _in_batches(ecs, eni_ids, read)
 
 
 def list_instances(ecs: Ecs, **filters: Any) -> dict[str, Instance]:
@@ -184,17 +194,20 @@ def list_instances(ecs: Ecs, **filters: Any) -> dict[str, Instance]:
 
 def read_instances(ecs: Ecs, instance_ids: Iterable[str]) -> dict[str, Instance]:
     """The instances of these ids that exist, by id; 100 ids a call."""
-    found: dict[str, Instance] = {}
-    for asked in _in_batches(instance_ids):
-        instances = list_instances(ecs, instance_ids=asked)
-        found.update((instance_id, instance) for instance_id, instance in instances.items() if instance_id in asked)
-    return found
+
+    def read(asked: list[str]) -> dict[str, Instance]:
+        return {instance_id: instance for instance_id, instance in list_instances(ecs, instance_ids=asked).items() if instance_id in asked}
+
+    return _in_batches(ecs, instance_ids, read)
 
 
-def _in_batches(ids: Iterable[str]) -> Iterator[list[str]]:
+def _in_batches(ecs: Ecs, ids: Iterable[str], read: Callable[[list[str]], dict[str, Any]]) -> dict[str, Any]:
     wanted = list(dict.fromkeys(ids))
-    for start in range(0, len(wanted), IDS_PER_READ):
-        yield wanted[start : start + IDS_PER_READ]
+    batches = [wanted[start : start + IDS_PER_READ] for start in range(0, len(wanted), IDS_PER_READ)]
+    found: dict[str, Any] = {}
+    for more in ecs.side_by_side(read, batches):
+        found |= more
+    return found
 
 
 def _unreadable(what: str) -> EcsError:

@@ -56,8 +56,13 @@ class Pacer:
 
     @property
     def waited(self) -> float:
-        """Seconds this thread has spent in ``admit``: time that no timeout of a user should count."""
+        """Seconds this thread has spent in ``admit``, or waiting for one that was there: time that no timeout of a user should
+        count."""
         return getattr(self._waited, "seconds", 0.0)
+
+    @waited.setter
+    def waited(self, seconds: float) -> None:
+        self._waited.seconds = seconds
 
     def admit(self) -> None:
         """Returns when this thread may send one call. ``throttled``, ``passed`` or ``abandoned`` must follow."""
@@ -76,7 +81,7 @@ class Pacer:
                 self._turn.wait(left)  # and not sleep: a hold may begin meanwhile
             if self._resume_at is not None:
                 self._probe = threading.get_ident()
-        self._waited.seconds = self.waited + time.monotonic() - started
+        self.waited += time.monotonic() - started
 
     def _wait_out_the_hold(self) -> None:
         while self._resume_at is not None and (self._probe is not None or time.monotonic() < self._resume_at):

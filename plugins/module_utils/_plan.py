@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     KINDS,
+    NOTHING,
     PRIVATE_IPV4,
     Lists,
     as_network,
@@ -139,8 +140,8 @@ def objections(plan: Plan, request: Request, account_id: str | None = None) -> l
 
 def of_other_accounts(interfaces: Iterable[Interface], account_id: str | None) -> list[str]:
     """The ENIs that do not belong to this account, or of which that is not told; none where no account is named."""
-    owners = {interface.eni_id: interface.details.get("OwnerId") or "an account that is not told" for interface in interfaces}
-    strangers = {eni_id: owner for eni_id, owner in owners.items() if account_id and str(owner) != account_id}
+    owners = {interface.eni_id: interface.owner_id or "an account that is not told" for interface in interfaces}
+    strangers = {eni_id: owner for eni_id, owner in owners.items() if account_id and owner != account_id}
     return [f"account_id: {eni_id} belongs to {owner}, not to {account_id}" for eni_id, owner in strangers.items()]
 
 
@@ -233,9 +234,9 @@ def _nothing_there(request: Request, targets: list[Target]) -> Change:
     """With missing=ignore: nothing is on what does not exist, and nothing can be assigned to it."""
     named = reduce(union, (target.named for target in targets))
     if request.state == "absent":
-        return Change(targets[0].eni_id, targets[0].instance_id, None, make_lists(), named)
+        return Change(targets[0].eni_id, targets[0].instance_id, None, NOTHING, named)
     notes = tuple(Note(address, NO_SUCH_ENI) for address in every(named))
-    return Change(targets[0].eni_id, targets[0].instance_id, None, make_lists(), make_lists(), notes)
+    return Change(targets[0].eni_id, targets[0].instance_id, None, NOTHING, NOTHING, notes)
 
 
 def _asked_twice(changes: Iterable[Change]) -> list[str]:
@@ -266,7 +267,7 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
     instance = instances.get(interface.instance_id or "") if interface.is_primary else None
     return replace(
         change,
-        todo=without(change.todo, dict.fromkeys(change.todo, tuple(note.address for note in refused))),
+        todo=without(change.todo, dict.fromkeys(change.todo, tuple(note.address for note in refused))) if refused else change.todo,
         refused=refused,
         read_at=min(interface.read_at, instance.read_at) if instance else interface.read_at,
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import PRIVATE_IPV4, Lists, count, every, make_lists
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import NOTHING, PRIVATE_IPV4, count, every
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Outcome
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import SDK_PACKAGE, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
@@ -38,7 +38,7 @@ def build_result(state: str, outcomes: Sequence[Outcome], api_calls: int) -> dic
     done = sum(count(outcome.done) for outcome in outcomes)
     result = {
         "changed": any(outcome.wrote for outcome in outcomes),
-        DONE[state]: [{"eni_id": outcome.eni_id, **_as_lists(outcome.done)} for outcome in outcomes if count(outcome.done)],
+        DONE[state]: [{"eni_id": outcome.eni_id, **outcome.done} for outcome in outcomes if count(outcome.done)],
         "interfaces": interfaces,
         "missing": [_name(interface) for interface in interfaces if interface["type"] is None],
         "summary": {
@@ -80,7 +80,7 @@ def build_info(interfaces: Sequence[Interface], missing: Sequence[str], wanted: 
     return {
         "changed": False,
         "interfaces": [_describe(interface) for interface in interfaces],
-        "assignments": [{"eni_id": eni_id, **_as_lists(lists)} for eni_id, lists in matches.items() if count(lists)],
+        "assignments": [{"eni_id": eni_id, **lists} for eni_id, lists in matches.items() if count(lists)],
         "missing": list(missing),
         "summary": {"interfaces": len(interfaces), "addresses": sum(map(count, matches.values())), "api_calls": api_calls},
     }
@@ -90,22 +90,22 @@ def _describe(interface: Interface) -> dict[str, Any]:
     details = interface.details
     return {
         "eni_id": interface.eni_id,
-        "name": details["NetworkInterfaceName"],
-        "description": details["Description"],
+        "name": details.get("NetworkInterfaceName"),
+        "description": details.get("Description"),
         "type": interface.type,
         "status": interface.status,
         "instance_id": interface.instance_id,
         "private_ip_address": interface.private_ip_address,
-        **_as_lists(interface.held),
+        **interface.held,
         PRIVATE_IPV4: [{"address": address, "eip": interface.eips.get(address)} for address in interface.held[PRIVATE_IPV4]],
         "security_group_ids": list(interface.security_group_ids),
-        "vpc_id": details["VpcId"],
+        "vpc_id": interface.vpc_id or None,
         "vswitch_id": interface.vswitch_id,
-        "zone_id": details["ZoneId"],
-        "mac_address": details["MacAddress"],
-        "owner_id": details["OwnerId"],
-        "resource_group_id": details["ResourceGroupId"],
-        "creation_time": details["CreationTime"],
+        "zone_id": details.get("ZoneId"),
+        "mac_address": details.get("MacAddress"),
+        "owner_id": interface.owner_id or None,
+        "resource_group_id": details.get("ResourceGroupId"),
+        "creation_time": details.get("CreationTime"),
         "service_managed": interface.service_managed,
         "tags": dict(interface.tags),
     }
@@ -118,11 +118,11 @@ def _tell(state: str, outcome: Outcome) -> dict[str, Any]:
         "instance_id": outcome.change.instance_id,
         "type": planned.type if planned else None,
         "status": latest.status if latest else None,
-        "before": _as_lists(planned.held if planned else make_lists()),
-        "after": _as_lists(latest.held if latest else make_lists()),
+        "before": planned.held if planned else NOTHING,
+        "after": latest.held if latest else NOTHING,
         "verified": outcome.verified,
-        DONE[state]: _as_lists(outcome.done),
-        SETTLED[state]: _as_lists(outcome.settled),
+        DONE[state]: outcome.done,
+        SETTLED[state]: outcome.settled,
         "skipped": [{"address": note.address, "reason": note.reason} for note in outcome.skipped],
         "failed": [
             {"addresses": list(failure.addresses), "code": failure.code, "message": failure.message, "request_id": failure.request_id}
@@ -134,10 +134,6 @@ def _tell(state: str, outcome: Outcome) -> dict[str, Any]:
 def _lines(interface: Mapping[str, Any], side: str) -> str:
     """One line an address, each with its ENI, so that a diff of many reads well."""
     return "".join(f"{_name(interface)} {address}\n" for addresses in interface[side].values() for address in addresses)
-
-
-def _as_lists(lists: Lists) -> dict[str, list[str]]:
-    return {name: list(addresses) for name, addresses in lists.items()}
 
 
 def _name(interface: Mapping[str, Any]) -> str:

@@ -41,12 +41,12 @@ def select(ecs: Ecs, wanted: Selection) -> Found:
     narrowed = {"vpc_id": wanted.vpc_id, "v_switch_id": wanted.vswitch_id, "status": wanted.status}
     filters = {name: value for name, value in narrowed.items() if value}
     if wanted.eni_ids is not None:
-        found = read_interfaces(ecs, wanted.eni_ids)
+        found = read_interfaces(ecs, wanted.eni_ids, detailed=True)
         missing += [eni_id for eni_id in wanted.eni_ids if eni_id not in found]
     elif wanted.instance_ids is not None:
         instances = read_instances(ecs, wanted.instance_ids)
         missing += [instance_id for instance_id in wanted.instance_ids if instance_id not in instances]
-        found = read_interfaces(ecs, filter(None, (instance.primary_eni_id for instance in instances.values())))
+        found = read_interfaces(ecs, filter(None, (instance.primary_eni_id for instance in instances.values())), detailed=True)
     elif group_sets:
         found = {}
         for group_id in group_sets[0]:
@@ -54,7 +54,7 @@ def select(ecs: Ecs, wanted: Selection) -> Found:
         in_use = {group_id for interface in found.values() for group_id in interface.security_group_ids}
         missing += _unknown_groups(ecs, [group_id for group_id in wanted.security_group_ids or () if group_id not in in_use])
     else:
-        found = list_interfaces(ecs, **filters, **({"type": wanted.type} if wanted.type else {}))
+        found = list_interfaces(ecs, detailed=True, **filters, **({"type": wanted.type} if wanted.type else {}))
     fitting = [interface for _eni_id, interface in sorted(found.items()) if _fits(interface, wanted, group_sets)]
     return Found(fitting, missing, groups)
 
@@ -114,12 +114,12 @@ def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any
     """Both roads into a group: the ENI list is documented to leave out primary ENIs, and instances tell those."""
     found: dict[str, Interface] = {}
     if wanted.type != "Primary":
-        found.update(list_interfaces(ecs, security_group_id=group_id, **filters))
+        found.update(list_interfaces(ecs, detailed=True, security_group_id=group_id, **filters))
     if wanted.type != "Secondary":
         of_instances = {name: value for name, value in filters.items() if name != "status"}
         instances = list_instances(ecs, security_group_id=group_id, **of_instances)
         primaries = {instance.primary_eni_id for instance in instances.values() if instance.primary_eni_id}
-        found.update(read_interfaces(ecs, sorted(primaries.difference(found, known))))
+        found.update(read_interfaces(ecs, sorted(primaries.difference(found, known)), detailed=True))
     return found
 
 
@@ -134,7 +134,7 @@ def _fits(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[st
     return (
         (wanted.instance_ids is None or (interface.is_primary and interface.instance_id in wanted.instance_ids))
         and not any(set(group_ids).isdisjoint(interface.security_group_ids) for group_ids in group_sets)
-        and (wanted.vpc_id is None or interface.details["VpcId"] == wanted.vpc_id)
+        and (wanted.vpc_id is None or interface.vpc_id == wanted.vpc_id)
         and (wanted.vswitch_id is None or interface.vswitch_id == wanted.vswitch_id)
         and (wanted.status is None or interface.status == wanted.status)
         and (wanted.type is None or interface.type == wanted.type)

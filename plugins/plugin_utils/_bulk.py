@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, count, every, make_lists, union
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, NOTHING, count, every, make_lists, union
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, at_least
 
 VERSION = 1
@@ -181,7 +181,7 @@ def make_document(assignments: Iterable[Mapping[str, Any]], region: str | None, 
     by_eni: dict[str, dict[str, tuple[str, ...]]] = {}
     for entry in assignments:
         lists = {kind.name: entry.get(kind.name) or () for kind in KINDS}
-        by_eni[entry["eni_id"]] = union(by_eni.get(entry["eni_id"], {}), lists)
+        by_eni[entry["eni_id"]] = union(by_eni.get(entry["eni_id"], NOTHING), lists)
     ordered = [
         {"eni_id": eni_id, **{name: list(addresses) for name, addresses in lists.items()}}
         for eni_id, lists in sorted(by_eni.items())

@@ -94,7 +94,7 @@ class Browser:
         return found
 
     def requests(self) -> list[str]:
-        """All that was asked of somebody since the page was opened, the file itself included. What a `data:` URL holds is asked of nobody."""
+        """All that was asked of somebody since the page was opened, the file itself included; a `data:` URL asks nobody."""
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         urls = [message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"]
         return [url for url in urls if not url.startswith(("chrome", "data:"))]  # chrome: the browser's own first page

@@ -274,6 +274,9 @@ class FakeEcs:
 
     # -- what Ecs has
 
+    def side_by_side(self, read: Callable[[Any], Any], batches: Iterable[Any]) -> list[Any]:
+        return [read(batch) for batch in batches]
+
     def network_interfaces(self, network_interface_id: Sequence[str] | None = None, v_switch_id: str | None = None) -> list[dict[str, Any]]:
         with self._lock:
             if network_interface_id is None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +16,17 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Note
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_request
-from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal, build_result
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import eni, entry, kind_of, params
 
 A, B, C, D, E, F = (f"192.168.0.{last}" for last in (9, 10, 11, 12, 13, 14))
 PREFIX = "192.168.0.16/28"
 EMPTY = {kind.name: [] for kind in KINDS}
+
+
+def build_result(*arguments):
+    """As Ansible hands it on."""
+    return json.loads(json.dumps(_result.build_result(*arguments)))
 
 
 def lists(*addresses):
