@@ -123,11 +123,11 @@ def _tell(state: str, outcome: Outcome) -> dict[str, Any]:
         "verified": outcome.verified,
         DONE[state]: outcome.done,
         SETTLED[state]: outcome.settled,
-        "skipped": [{"address": note.address, "reason": note.reason} for note in outcome.skipped],
-        "failed": [
-            {"addresses": list(failure.addresses), "code": failure.code, "message": failure.message, "request_id": failure.request_id}
+        "skipped": tuple({"address": note.address, "reason": note.reason} for note in outcome.skipped),
+        "failed": tuple(
+            {"addresses": failure.addresses, "code": failure.code, "message": failure.message, "request_id": failure.request_id}
             for failure in outcome.failed
-        ],
+        ),
     }
 
 

@@ -127,6 +127,16 @@ class TestManyTargets:
         assert all(interface["verified"] for interface in result["interfaces"])
         assert not any(held[kind] for held in module.holdings().values() for kind in KINDS)
 
+    @pytest.mark.parametrize(("count", "told"), [(100, None), (101, "101 entries, which are not repeated here")])
+    def test_a_large_request_is_not_repeated_among_the_arguments(self, module: Module, count: int, told: str | None) -> None:
+        module.emulator.reset(seed=many(count))
+        assignments = [{"eni_id": eni_id, "all_secondary": True} for eni_id in sorted(module.emulator.state()["interfaces"])]
+        result = module(assignments=assignments, check=True)
+
+        repeated = result["invocation"]["module_args"]["assignments"]
+        assert repeated == told if told else [entry["eni_id"] for entry in repeated] == [entry["eni_id"] for entry in assignments]
+        assert len(result["interfaces"]) == count
+
     def test_partial_failure_tells_the_whole_ledger(self, module: Module) -> None:
         module.emulator.faults(
             [

@@ -132,6 +132,23 @@ def test_results_are_ordered_by_number_and_without_doubles():
     )
 
 
+anything = st.one_of(
+    st.ip_addresses().map(str), st.ip_addresses(v=4, network="10.0.0.0/28").map(str), st.sampled_from(["10.0.0.0/28", "10.0.0.0/30"])
+)
+
+
+@given(st.lists(anything))
+def test_the_order_is_that_of_the_networks(texts):
+    expected = sorted({ipaddress.ip_network(text) for text in texts}, key=lambda net: (net.version, net.network_address, net.prefixlen))
+    assert [ipaddress.ip_network(text) for text in _addresses.ordered(texts)] == expected
+
+
+def test_lists_that_hold_nothing_are_one_and_the_same():
+    some = _addresses.make_lists({IPV4: ["192.168.0.1"]})
+    assert _addresses.make_lists() is _addresses.without(some, some) is _addresses.common(some, _addresses.NOTHING) is _addresses.NOTHING
+    assert _addresses.without(some, _addresses.NOTHING) is _addresses.union(_addresses.NOTHING, some) is some
+
+
 some_lists = st.fixed_dictionaries({IPV4: st.lists(st.sampled_from(["192.168.0.1", "192.168.0.2", "192.168.0.3"]))})
 
 

@@ -1,0 +1,72 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import MOST_READERS, Ecs, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
+
+PATIENCE = 20  # seconds until a thread that waits for another one in vain gives up
+
+
+@pytest.fixture
+def ecs():
+    return SimpleNamespace(writers=8, _pacer=Pacer(0, 8))
+
+
+def test_the_first_read_goes_alone_and_then_as_many_as_may(ecs):
+    under_way, most, met = [], [], threading.Barrier(MOST_READERS, timeout=PATIENCE)
+
+    def read(batch):
+        under_way.append(batch)
+        most.append(len(under_way))
+        if batch:
+            met.wait()
+        under_way.remove(batch)
+        return batch * 10
+
+    batches = range(1 + 2 * MOST_READERS)
+    assert Ecs.side_by_side(ecs, read, batches) == [batch * 10 for batch in batches]
+    assert most[0] == 1
+    assert max(most) <= MOST_READERS
+
+
+def test_a_slow_pace_reads_one_after_the_other(ecs):
+    ecs.writers = 1
+    here, *threads = Ecs.side_by_side(ecs, lambda batch: threading.get_ident(), range(4))
+    assert here == threading.get_ident()
+    assert len(set(threads)) == 1
+
+
+def test_nothing_to_read_is_no_read(ecs):
+    assert Ecs.side_by_side(ecs, pytest.fail, []) == []
+
+
+def test_a_read_that_fails_ends_them_all(ecs):
+    def read(batch):
+        if batch == 2:
+            raise EcsError("DescribeNetworkInterfaces", "Forbidden.RAM", "no")
+        return batch
+
+    with pytest.raises(EcsError, match=r"Forbidden\.RAM"):
+        Ecs.side_by_side(ecs, read, range(5))
+
+
+def test_what_the_slowest_was_held_back_is_held_back_here_too(ecs):
+    watch = Stopwatch(ecs._pacer)
+    began = watch.started
+
+    def read(batch):
+        if batch:  # of the threads, one after the other
+            ecs._pacer.waited += 10.0
+        return batch
+
+    ecs.writers = 1
+    Ecs.side_by_side(ecs, read, range(3))
+    assert watch.started - began == pytest.approx(20.0)
