@@ -268,7 +268,8 @@ class _Run:
             return
         # An address that is held by something which the API does not show stays so: no need to wait for it.
         final = already_so and is_first and self._request.state == "present"
-        patience = self._ecs.retry_timeout if error.uncertain else self._request.wait_timeout
+        # Where a reply was lost, what the service says of the second sending is still about the first one.
+        patience = self._request.wait_timeout if is_first and not error.uncertain else self._ecs.retry_timeout
         if final or self._end or not attempts.pause(patience):
             taken = make_lists({name: named.intersection(addresses) for name, addresses in chunk.items()})
             outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)

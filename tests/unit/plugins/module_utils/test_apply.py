@@ -365,12 +365,13 @@ def test_after_a_lost_reply_only_what_remains_is_sent(clock, state, carried_out)
     assert len(ecs.writes) == (1 if carried_out else 2)
 
 
+@pytest.mark.parametrize("options", [{}, {"wait": False, "wait_timeout": 0}])
 @pytest.mark.parametrize("state", ["absent", "present"])
-def test_a_lost_reply_whose_effect_shows_late_is_ours(clock, state):
+def test_a_lost_reply_whose_effect_shows_late_is_ours(clock, state, options):
     code = {"absent": "InvalidIp.IpUnassigned", "present": "InvalidIp.IpAssigned"}[state]
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B] if state == "absent" else []), script=[lost_reply(), refused(code), refused(code)])
     ecs.lag = 2
-    outcome = run_one(ecs, state, A, B)
+    outcome = run_one(ecs, state, A, B, **options)
     assert (done(outcome), outcome.wrote, outcome.failed) == ((A, B), True, [])
 
 
