@@ -10,6 +10,7 @@ sign with a pair that nobody meant, and half a pair that fell through to the nex
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, quote_plus, urlsplit
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._logins import (
     ACCESS_KEY,
@@ -75,8 +76,13 @@ FORMS = {
     "role_session_name": (re.compile(r"[\w.@-]{2,64}", re.ASCII), "nightly-cleanup"),
     "role_session_expiration": (re.compile(r"9[0-9]{2}|[1-9][0-9]{3,4}"), "3600 (seconds, 900 or more)"),
     "ecs_role_name": (re.compile(r"[\w.-]{1,64}", re.ASCII), "network-operator"),
+    "cloud_sso_access_token_expire": (re.compile(r"[0-9]{1,12}"), "1767225600 (seconds since 1970)"),
 }
 SECRETS = ("access_key_secret", "security_token", "access_token")
+# Ansible masks a secret wherever its characters stand, in ids and numbers too. Real ones have 30 characters or more.
+SHORTEST_MASKED = 16
+MISMATCH = "the secret does not belong to this access_key_id"
+METADATA_IS_OFF = "ALIBABA_CLOUD_ECS_METADATA_DISABLED"
 
 # What the firmware of an ECS instance calls itself. Without it, asking the metadata service would only cost time.
 PRODUCT_NAME = Path("/sys/class/dmi/id/product_name")
@@ -85,12 +91,14 @@ ECS_PRODUCT = "Alibaba Cloud ECS"
 
 @dataclass(frozen=True)
 class Place:
-    """Where settings were read: what is set there, and what each setting is called there."""
+    """Where settings were read: what is set there, and what each setting is called there. ``disputed``: the spellings of
+    those that are set twice, and differently."""
 
     source: str
     what: str
     names: Mapping[str, str]
     settings: Mapping[str, str] = field(repr=False)
+    disputed: Mapping[str, str] = field(default_factory=dict)
 
     def has(self, settings: Iterable[str]) -> bool:
         return any(name in self.settings for name in settings)
@@ -101,24 +109,22 @@ class Place:
 
 @dataclass(frozen=True)
 class Login:
-    """A way to log in that is complete. ``base`` is the login that a role is assumed with."""
+    """A way to log in that is complete. ``base`` is the login that a role is assumed with, ``profile`` where it stands."""
 
     kind: Kind
     source: str
     settings: Mapping[str, str] = field(repr=False)
-    region: str | None = None
+    profile: Profile | None = None
     base: Login | None = None
 
     @property
-    def region_from(self) -> tuple[str, str | None]:
-        """The region of the profile that this login, or its base, is made with, and where it stands."""
-        if self.region is None and self.base:
-            return self.base.region_from
-        return f"region_id of {self.source}", self.region
+    def chain(self) -> tuple[Login, ...]:
+        """This one, what it is done with, and so on."""
+        return (self, *(self.base.chain if self.base else ()))
 
     @property
-    def is_from_profile(self) -> bool:
-        return self.source.startswith("profile ") or bool(self.base and self.base.is_from_profile)
+    def profiles(self) -> tuple[Profile, ...]:
+        return tuple(login.profile for login in self.chain if login.profile)
 
     def __str__(self) -> str:
         name = "sts" if self.kind is ACCESS_KEY and "security_token" in self.settings else self.kind.name
@@ -131,7 +137,8 @@ def find_login(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: 
     files = _Files(environ)
     role: Place | None = None
     login: Login | None = None
-    for place in _places(params, environ):
+    places = tuple(_places(params, environ))
+    for number, place in enumerate(places):
         named = [kind for kind in KINDS if place.has(kind.named_by)]
         ways = [*named, PROFILE] if place.has(PROFILE) else named
         if role is None and OIDC_ROLE_ARN not in named and place.has(RAM_ROLE_ARN.named_by):
@@ -140,13 +147,15 @@ def find_login(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: 
             each = (place.called(name for name in _named_by(way) if name in place.settings) for way in ways)
             mistakes.append(f"{' / '.join(each)}: these are different ways to log in; name one of them")
         elif ways:
-            login = _complete(named[0], place, mistakes) if named else _named_profile(place, files, mistakes)
+            login = _complete(named[0], place, mistakes) if named else _named_profile(places[number:], files, mistakes)
         if ways:
             break
     else:
         login = _default_chain(environ, files, mistakes)
     if role:
         login = _complete(RAM_ROLE_ARN, role, mistakes, base=login)
+    if login and _is_off(environ) and (asking := [each for each in login.chain if each.kind is ECS_RAM_ROLE]):
+        mistakes.append(f"{METADATA_IS_OFF}: is true, but {asking[0]} would ask the metadata service; unset one of them")
     return login if len(mistakes) == before else None
 
 
@@ -161,17 +170,25 @@ def _places(params: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[P
 
 
 def _place(source: str, what: str, spellings: Mapping[str, Sequence[str]], given: Mapping[str, Any]) -> Place:
-    names, settings = {name: name for name in SETTINGS}, {}
+    names, settings, disputed = {name: name for name in SETTINGS}, {}, {}
     for name, spelled in spellings.items():
-        called = next((spelling for spelling in spelled if text_or_none(given.get(spelling))), spelled[0])
-        names[name] = called
-        if text := text_or_none(given.get(called)):
-            settings[name] = text
-    return Place(source, what, names, settings)
+        texts = {spelling: text for spelling in spelled if (text := text_or_none(given.get(spelling)))}
+        names[name] = next(iter(texts), spelled[0])
+        if texts:
+            settings[name] = texts[names[name]]
+        if len(set(texts.values())) > 1:
+            disputed[name] = " and ".join(texts)
+    return Place(source, what, names, settings, disputed)
 
 
 def _complete(
-    kind: Kind, place: Place, mistakes: list[str], *, base: Login | None = None, region: str | None = None, also: tuple[str, ...] = ()
+    kind: Kind,
+    place: Place,
+    mistakes: list[str],
+    *,
+    base: Login | None = None,
+    profile: Profile | None = None,
+    also: tuple[str, ...] = (),
 ) -> Login | None:
     """The login of this kind, from this place alone. ``also``: settings that this one can't do without."""
     needs = (*kind.needs, *also)
@@ -187,18 +204,27 @@ def _complete(
         return None
     settings = {name: place.settings[name] for name in (*needs, *kind.may_have) if name in place.settings}
     for name, text in settings.items():
+        if name in place.disputed:
+            mistakes.append(f"{place.disputed[name]}: these mean the same and are set to different values; set one of them")
         form, example = FORMS.get(name, (None, ""))
         if form and not form.fullmatch(text):
             mistakes.append(f"{place.names[name]}: '{text}' is not of the form {example}")
     if kind is OIDC_ROLE_ARN and "external_id" in place.settings:
         mistakes.append(f"{place.names['external_id']}: does not go with {place.names['oidc_token_file']}; leave it out")
+    if kind is ACCESS_KEY and settings["access_key_id"].startswith("STS.") and "security_token" not in settings:
+        but = f"{place.names['access_key_id']} is that of a temporary key, which takes one"
+        mistakes.append(f"{place.names['security_token']}: this {place.what} is not set, but {but}")
     if "oidc_token_file" in settings and not _read(settings["oidc_token_file"]):
-        mistakes.append(f"{place.names['oidc_token_file']}: '{settings['oidc_token_file']}' can't be read, or is empty")
+        # What is no path may be the token itself, which must not be repeated.
+        file = settings["oidc_token_file"] if settings["oidc_token_file"].startswith(("/", "~", ".")) else "…"
+        mistakes.append(f"{place.names['oidc_token_file']}: '{file}' can't be read, or is empty; give the path of a file with the token")
     if "role_policy" in settings:
         settings["role_policy"] = _parse_policy(place.names["role_policy"], settings["role_policy"], mistakes)
     if "credentials_uri" in settings:
-        settings["credentials_uri"] = _parse_uri(place.names["credentials_uri"], settings["credentials_uri"], mistakes)
-    return Login(kind, place.source, settings, region, base) if len(mistakes) == before else None
+        _check_uri(place.names["credentials_uri"], settings["credentials_uri"], mistakes)
+    if "cloud_sso_sign_in_url" in settings:
+        _check_uri(place.names["cloud_sso_sign_in_url"], settings["cloud_sso_sign_in_url"], mistakes, may_be_loopback=False)
+    return Login(kind, place.source, settings, profile, base) if len(mistakes) == before else None
 
 
 def _parse_policy(place: str, text: str, mistakes: list[str]) -> str:
@@ -212,19 +238,27 @@ def _parse_policy(place: str, text: str, mistakes: list[str]) -> str:
     return json.dumps(policy, separators=(",", ":")).replace(" ", "\\u0020")
 
 
-def _parse_uri(place: str, text: str, mistakes: list[str]) -> str:
-    """With its port, without which the SDK would ask a port called None. Not repeated in a message: it may hold a token."""
-    try:
+def _check_uri(place: str, text: str, mistakes: list[str], *, may_be_loopback: bool = True) -> None:
+    """It is not repeated in a message: it may hold a token."""
+    uri: SplitResult | None = None
+    port = -1
+    with contextlib.suppress(ValueError):
         uri = urlsplit(text)
-        port = uri.port or {"http": 80, "https": 443}[uri.scheme]
-    except (ValueError, KeyError):
-        uri = None
-    if uri is None or not uri.hostname or uri.username is not None or ":" in uri.hostname:
-        mistakes.append(f"{place}: is not a URI such as https://keys.example.com/network or http://127.0.0.1:8080/network")
-        return ""
-    if uri.scheme == "http" and not is_loopback(uri.hostname):
-        mistakes.append(f"{place}: would fetch a key in the clear from {uri.hostname}; http:// is for loopback only, use https://")
-    return uri._replace(netloc=f"{uri.hostname}:{port}").geturl()
+        port = uri.port or 0
+    if uri is None or port < 0 or uri.scheme not in ("http", "https") or not uri.hostname:
+        loopback = " or http://127.0.0.1:8080/network" if may_be_loopback else ""
+        mistakes.append(f"{place}: is not a URI such as https://keys.example.com/network{loopback}")
+    elif "@" in uri.netloc:
+        mistakes.append(f"{place}: must not hold a user or a password, which would not be sent")
+    elif ":" in uri.hostname:
+        mistakes.append(f"{place}: an IPv6 address is more than the SDK can ask; give a host name or an IPv4 address")
+    elif uri.scheme == "http" and not (may_be_loopback and is_loopback(uri.hostname)):
+        loopback = "http:// is for loopback only, " if may_be_loopback else ""
+        mistakes.append(f"{place}: would fetch a key in the clear from {uri.hostname}; {loopback}use https://")
+    else:
+        pairs = parse_qsl(uri.query, keep_blank_values=True)
+        if not all(value for _name, value in pairs) or len(dict(pairs)) < len(pairs):
+            mistakes.append(f"{place}: has a query in which a parameter is blank or comes twice, of which the SDK would send one or none")
 
 
 class _Files:
@@ -243,18 +277,24 @@ class _Files:
         return next((profile for profile in found if profile and (name or file or not profile.is_blank)), None)
 
 
-def current_profile_region(environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Where the login is of no profile and nothing else tells a region: that of the current profile."""
-    try:
-        profile = _Files(environ).find(text_or_none(environ.get("ALIBABA_CLOUD_PROFILE")))
-    except ProfileError:
-        profile = None
-    return (f"region_id of profile {profile.name} of {profile.file}", profile.region) if profile else ("region", None)
+def profile_region(login: Login, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """The region of the profile that logs in; where none does, of the current one of the aliyun command line."""
+    profiles = login.profiles
+    if not profiles:
+        name = next(
+            (text for variables in ENVIRONMENTS for each in variables["profile"] if (text := text_or_none(environ.get(each)))), None
+        )
+        files = _Files(environ)
+        current = files.find(name, CLI_FILE) if CLI_FILE in files.names else None
+        profiles = (current,) if current else ()
+    return next(((f"region_id of {profile}", profile.region) for profile in profiles if profile.region), ("region", None))
 
 
-def _named_profile(place: Place, files: _Files, mistakes: list[str]) -> Login | None:
-    name, file = (place.settings.get(setting) for setting in PROFILE)
-    called = place.called(setting for setting in PROFILE if setting in place.settings)
+def _named_profile(places: Sequence[Place], files: _Files, mistakes: list[str]) -> Login | None:
+    """Its name and its file may stand in different places: the file says where to look, and not who logs in."""
+    found = {setting: place for setting in PROFILE for place in reversed(places) if setting in place.settings}
+    name, file = (found[setting].settings[setting] if setting in found else None for setting in PROFILE)
+    called = " and ".join(place.names[setting] for setting, place in found.items())
     try:
         profile = files.find(name, file)
     except ProfileError as error:
@@ -269,7 +309,7 @@ def _named_profile(place: Place, files: _Files, mistakes: list[str]) -> Login | 
 
 def _from_profile(profile: Profile, files: _Files, mistakes: list[str], seen: tuple[str, ...] = ()) -> Login | None:
     """The login of a profile: one kind done with another, or with the login of its source_profile."""
-    label = f"profile {profile.name} of {profile.file}"
+    label = str(profile)
     names = {
         name: f"{profile.names.get(name, name)} of {label}"
         for name in (*SETTINGS, *(name for kind in profile.kinds for name in kind.needs))
@@ -278,7 +318,7 @@ def _from_profile(profile: Profile, files: _Files, mistakes: list[str], seen: tu
     place = Place(label, "entry", names, settings)
     login: Login | None = None
     if not profile.kinds:
-        mistakes.append(f"{label}: it has no mode; run 'aliyun configure --profile {profile.name}'")
+        mistakes.append(f"{label}: it has no {profile.lacking}")
         return None
     if profile.ends_at is not None and profile.ends_at <= time.time():
         mistakes.append(f"{label}: its {profile.mode} login has ended; log in anew with 'aliyun configure --profile {profile.name}'")
@@ -297,7 +337,7 @@ def _from_profile(profile: Profile, files: _Files, mistakes: list[str], seen: tu
             return None
     for kind in profile.kinds:
         also = ("security_token",) if profile.needs_token and kind is ACCESS_KEY else ()
-        login = _complete(kind, place, mistakes, base=login, region=profile.region, also=also)
+        login = _complete(kind, place, mistakes, base=login, profile=profile, also=also)
         if login is None:
             return None
     return login
@@ -312,22 +352,26 @@ def _default_chain(environ: Mapping[str, str], files: _Files, mistakes: list[str
         return None
     if profile:
         return _from_profile(profile, files, mistakes)
-    is_off = environ.get("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "").lower() == "true"
+    is_off = _is_off(environ)
     if not is_off and _read(str(PRODUCT_NAME)) == ECS_PRODUCT:
         return Login(ECS_RAM_ROLE, "default chain", {})
     mistakes.append(
         "access_key_id: no credential is given. Set access_key_id and access_key_secret, or the environment variables "
         "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or one of profile, role_arn with oidc_token_file, "
         f"ecs_role_name and credentials_uri. There is no current profile in {' or '.join(files.names)}, and "
-        + ("ALIBABA_CLOUD_ECS_METADATA_DISABLED is set" if is_off else "this does not look like an ECS instance")
+        + (f"{METADATA_IS_OFF} is set" if is_off else "this does not look like an ECS instance")
     )
     return None
+
+
+def _is_off(environ: Mapping[str, str]) -> bool:
+    return environ.get(METADATA_IS_OFF, "").lower() == "true"
 
 
 def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return ""
 
 
@@ -353,12 +397,6 @@ class Credential:
         self._turn = threading.Lock()
         self._tell: Callable[[Iterable[str]], None] = lambda secrets: None
 
-    @property
-    def asks_in_plain_http(self) -> bool:
-        """Of loopback or of the metadata service: of nobody else."""
-        in_clear = self._login.kind is ECS_RAM_ROLE or self._login.settings.get("credentials_uri", "").startswith("http:")
-        return in_clear or bool(self._base and self._base.asks_in_plain_http)
-
     def tell_secrets_to(self, listener: Callable[[Iterable[str]], None]) -> None:
         """``listener`` gets what must never be shown: at once what is known, and every new key before it is used."""
         self._tell = listener
@@ -382,20 +420,25 @@ class Credential:
             if self._login.kind is OIDC_ROLE_ARN:
                 self._tell(_spellings([_read(self._login.settings["oidc_token_file"])]))
             got = self._provided()
+            key_id, secret, token = got.get_access_key_id(), got.get_access_key_secret(), got.get_security_token() or ""
+            if not (key_id and secret and all(isinstance(text, str) for text in (key_id, secret, token))):
+                raise CredentialError(f"{self.source}: {self._asked()} gave a key of which a part is no text")
         except Exception as error:  # whatever the library raises holds URLs, signatures and replies
             failure = error
         if failure is not None:
-            if time.time() < self._ends_at:
-                return  # the key at hand still counts
+            now = time.time()
+            if now < self._ends_at:
+                # The key at hand still counts. Asking again before each call would hold up all of them.
+                self._renew_at = min(now + 60, (now + self._ends_at) / 2)
+                return
             raise failure if isinstance(failure, CredentialError) else CredentialError(self._explain(failure))
-        secret, token = got.get_access_key_secret(), got.get_security_token()
-        self._tell(_spellings(filter(None, (secret, token))))
+        self._tell(_spellings((secret, token)))
         self._ends_at = got.get_expiration() or float("inf")
         self._renew_at = time.time() + 0.75 * (self._ends_at - time.time())
         self._key = CredentialModel(
-            access_key_id=got.get_access_key_id(),
+            access_key_id=key_id,
             access_key_secret=secret,
-            security_token=token,
+            security_token=token or None,
             type="sts" if token else "access_key",
             provider_name=got.get_provider_name(),
         )
@@ -408,17 +451,20 @@ class Credential:
                 getattr(self._provider, "_runtime_options", {})["ca"] = self._transport.ca_bundle
         return self._provider.get_credentials()
 
+    def _asked(self) -> str:
+        return self._login.kind.asks(self._login.settings, self._transport)
+
     def _explain(self, failure: Exception) -> str:
         """What the library raised, without the URL, the signature and the reply that are in its text."""
         text = str(getattr(failure, "message", failure))
-        whom = self._login.kind.asks(self._login.settings, self._transport)
+        whom = self._asked()
         if type(failure).__name__ == "RetryError":
             return f"{self.source}: {whom}: {cause_of(text)}"
         status, code, request_id = (found.group(1) if (found := pattern.search(text)) else None for pattern in _TOLD)
         if status and status != "200":
             refused = f"{code} (HTTP status {status})" if code else f"HTTP status {status}"
             identified = f" [request id {request_id}]" if request_id else ""
-            hint = "; it takes the RAM action sts:AssumeRole, and a role that trusts the caller" if code == "NoPermission" else ""
+            hint = f"; {_HINTS[code]}" if code in _HINTS else ""
             return f"{self.source}: {whom} refused with {refused}{hint}{identified}"
         if "No cached value" in text:
             return f"{self.source}: {whom} gave a key that has already expired"
@@ -435,9 +481,16 @@ _TOLD = (
 )
 
 
+_HINTS = {
+    "NoPermission": "it takes the RAM action sts:AssumeRole, and a role that trusts the caller",
+    "SignatureDoesNotMatch": MISMATCH,
+}
+
+
 def _secrets_of(login: Login) -> Iterator[str]:
     yield from (login.settings[name] for name in SECRETS if name in login.settings)
     if uri := login.settings.get("credentials_uri"):
+        yield uri
         yield from (value for _name, value in parse_qsl(urlsplit(uri).query))
 
 
@@ -446,6 +499,6 @@ def _spellings(secrets: Iterable[str]) -> set[str]:
     return {
         spelling
         for secret in secrets
-        if secret
+        if len(secret) >= SHORTEST_MASKED
         for spelling in (secret, quote(secret, safe=""), quote(secret, safe="~"), quote_plus(secret))
     }

@@ -13,20 +13,26 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import random
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import CredentialError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import MISMATCH, CredentialError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
-from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import NOT_EVEN_CONNECTED, cause_of
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import (
+    NOT_EVEN_CONNECTED,
+    REDIRECTED,
+    Transport,
+    cause_of,
+)
 
 Record = Mapping[str, Any]  # a row of a reply, with the API's own names
 Batch = TypeVar("Batch")
@@ -49,7 +55,7 @@ UNREADABLE_REPLY = "UnreadableReply"
 THROTTLED = re.compile(r"Throttling|Rejected\.Throttling")
 CONFLICT = re.compile(r"Operation\.?Conflict|InvalidOperation\.Conflict")
 PASSING = re.compile(r"InternalError|ServiceUnavailable|UnknownError")
-DENIED = re.compile(r"Forbidden|NoPermission")
+DENIED = re.compile(r"Forbidden\.RAM|Forbidden\.SubUser|NoPermission|Forbidden$")
 BAD_CREDENTIAL = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSecurityToken|SignatureDoesNotMatch|InvalidCredentials")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
@@ -118,7 +124,7 @@ class Ecs:
         self._answered_at: float | None = None
         self._may_read_instances = False
         _mute_sdk()
-        _keep_from_proxy(connection)
+        _guard_sessions(self._sdk.cores, connection.transport)
         self._replies = threading.local()
         self._client = _with_raw_replies(self._sdk.Client, self._replies)(
             self._sdk.Config(
@@ -136,7 +142,6 @@ class Ecs:
             connect_timeout=1000 * transport.connect_timeout,
             read_timeout=1000 * transport.read_timeout,
             ca=transport.ca_bundle,
-            https_proxy=transport.proxy_for(self._client._endpoint),
         )
 
     def stopwatch(self) -> Stopwatch:
@@ -301,10 +306,14 @@ class Ecs:
             code = str(data.get("Code") or data.get("code") or "")
             retry_after = getattr(failure, "retry_after", None)
             if code:
+                message = _without_string_to_sign(str(data.get("Message") or data.get("message") or ""))
+                if BAD_CREDENTIAL.match(code):
+                    hint = f": {MISMATCH}" if code.startswith("SignatureDoesNotMatch") else ""
+                    message += f" ({self._connection.credential.source}{hint})"
                 return EcsError(
                     action,
                     code,
-                    _without_string_to_sign(str(data.get("Message") or data.get("message") or "")),
+                    message,
                     data.get("RequestId"),
                     uncertain=bool(PASSING.match(code)),
                     retry_after=retry_after / 1000 if retry_after else None,
@@ -317,7 +326,8 @@ class Ecs:
         if isinstance(inner, self._sdk.RetryError):
             cause = cause_of(inner.message)
             unsent = cause in NOT_EVEN_CONNECTED
-            return EcsError(action, CONNECTION_FAILED, f"{self._place()}: {cause}", uncertain=not unsent, unsent=unsent)
+            uncertain = not unsent and cause != REDIRECTED
+            return EcsError(action, CONNECTION_FAILED, f"{self._place()}: {cause}", uncertain=uncertain, unsent=unsent)
         if isinstance(inner, CredentialError):
             return EcsError(action, "InvalidCredentials", str(inner))
         return EcsError(
@@ -325,7 +335,8 @@ class Ecs:
         )
 
     def _place(self) -> str:
-        return self._connection.endpoint or f"the ECS endpoint of {self.region}"
+        endpoint = self._client._endpoint
+        return self._connection.transport.place(endpoint) if self._connection.protocol == "https" else endpoint
 
 
 # What each kind is called by: the last part of its actions, and its parameter. One kind a call, as the service wants it.
@@ -340,20 +351,27 @@ _CALLED = {
 def _import_sdk() -> SimpleNamespace:
     """Late, because it takes most of a second: bad input is told before it."""
     try:
+        import darabonba.core
+        import Tea.core
         from alibabacloud_ecs20140526 import models
         from alibabacloud_ecs20140526.client import Client
         from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
         from alibabacloud_tea_openapi.utils_models import Config
         from darabonba.exceptions import RetryError
         from darabonba.runtime import RuntimeOptions
-    except ImportError as error:
-        raise SdkMissing(str(error)) from None
+
+        # What older ones lack: profiles that run a command, and sessions that _guard_sessions can guard.
+        import_module("alibabacloud_credentials.provider.external")
+        cores = ((darabonba.core, darabonba.core.DaraCore._sessions), (Tea.core, Tea.core.TeaCore._sessions))
+    except (ImportError, AttributeError) as error:
+        raise SdkMissing(f"{error}; requirements.txt of this collection says what is needed") from None
     return SimpleNamespace(
         AlibabaCloudException=AlibabaCloudException,
         Client=Client,
         Config=Config,
         RetryError=RetryError,
         RuntimeOptions=RuntimeOptions,
+        cores=cores,
         models=models,
     )
 
@@ -378,18 +396,23 @@ def _mute_sdk() -> None:
         logging.getLogger(name).disabled = True
 
 
-def _keep_from_proxy(connection: Connection) -> None:
-    """The SDK takes HTTP_PROXY and HTTPS_PROXY but ignores NO_PROXY. Where that would differ from what the transport says,
-    it must not see them: plain HTTP goes straight, and the proxy of an https:// call is told with the call."""
-    if connection.protocol == "http" or connection.credential.asks_in_plain_http:
-        _forget("HTTP_PROXY", "http_proxy")
-    if connection.transport.no_proxy:
-        _forget("HTTPS_PROXY", "https_proxy")
+def _guard_sessions(cores: Any, transport: Transport) -> None:
+    """All that the SDK and its credential library send goes through sessions of these two cores. By themselves they follow a
+    redirect with token and signature, into the clear as well, and believe what is answered there; and they ignore NO_PROXY.
+    Plain HTTP is for loopback and for the metadata service only, so it never goes through a proxy."""
+    import requests
 
+    class Session(requests.Session):
+        def send(self, request: Any, **how: Any) -> Any:
+            self.max_redirects = 0
+            url = urlsplit(request.url)
+            proxy = transport.proxy_for(url.netloc) if url.scheme == "https" else None
+            how["proxies"] = {"https": proxy} if proxy else {}
+            return super().send(request, **how)
 
-def _forget(*variables: str) -> None:
-    for variable in variables:
-        os.environ.pop(variable, None)
+    for core, sessions in cores:
+        core.Session = Session
+        sessions.clear()
 
 
 def _snake(action: str) -> str:

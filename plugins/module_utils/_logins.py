@@ -43,11 +43,10 @@ def _library() -> Any:
     return provider
 
 
-def _over(transport: Transport, proxy: str | None, connect_timeout: int | None = None) -> Any:
+def _over(transport: Transport, connect_timeout: int | None = None) -> Any:
     from alibabacloud_credentials.http import HttpOptions
 
     return HttpOptions(
-        proxy=proxy,
         connect_timeout=1000 * (connect_timeout or transport.connect_timeout),
         read_timeout=1000 * transport.read_timeout,
     )
@@ -83,7 +82,7 @@ def _session(settings: Settings, transport: Transport) -> dict[str, Any]:
         "duration_seconds": int(settings.get("role_session_expiration", SESSION_SECONDS)),
         "policy": settings.get("role_policy", ""),
         "sts_endpoint": transport.sts_endpoint,
-        "http_options": _over(transport, transport.proxy_for(transport.sts_endpoint)),
+        "http_options": _over(transport),
     }
 
 
@@ -92,13 +91,12 @@ def _ecs_ram_role(settings: Settings, transport: Transport, base: Any) -> Any:
         role_name=settings.get("ecs_role_name", ""),  # '' asks the service, None would ask the variables
         disable_imds_v1=not transport.imds_v1,
         async_update_enabled=False,  # no thread of its own
-        http_options=_over(transport, proxy=None, connect_timeout=1),  # a hop away, or not there
+        http_options=_over(transport, connect_timeout=1),  # a hop away, or not there
     )
 
 
 def _credentials_uri(settings: Settings, transport: Transport, base: Any) -> Any:
-    uri = settings["credentials_uri"]
-    return _library().URLCredentialsProvider(uri=uri, http_options=_over(transport, transport.proxy_for(_host(uri))))
+    return _library().URLCredentialsProvider(uri=_with_port(settings["credentials_uri"]), http_options=_over(transport))
 
 
 def _external(settings: Settings, transport: Transport, base: Any) -> Any:
@@ -109,12 +107,12 @@ def _external(settings: Settings, transport: Transport, base: Any) -> Any:
 
 def _cloud_sso(settings: Settings, transport: Transport, base: Any) -> Any:
     return _library().CloudSSOCredentialsProvider(
-        sign_in_url=settings["cloud_sso_sign_in_url"],
+        sign_in_url=_with_port(settings["cloud_sso_sign_in_url"]),
         account_id=settings["cloud_sso_account_id"],
         access_config=settings["cloud_sso_access_config"],
         access_token=settings["access_token"],
         access_token_expire=int(settings["cloud_sso_access_token_expire"]),
-        http_options=_over(transport, transport.proxy_for(_host(settings["cloud_sso_sign_in_url"]))),
+        http_options=_over(transport),
     )
 
 
@@ -122,13 +120,20 @@ def _only(settings: Settings, kind: Kind) -> dict[str, str]:
     return {name: settings[name] for name in (*kind.needs, *kind.may_have) if name in settings}
 
 
-def _host(uri: str) -> str:
-    """Without what stands before an @ or behind a ?: that may be a secret."""
-    return urlsplit(uri).netloc.rpartition("@")[2]
+def _placed(uri: str, transport: Transport) -> str:
+    """Its host alone: the rest may hold a secret."""
+    parts = urlsplit(uri)
+    return transport.place(parts.netloc) if parts.scheme == "https" else parts.netloc
+
+
+def _with_port(uri: str) -> str:
+    """Without one, the library would ask a port called None."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=f"{parts.hostname}:{parts.port or {'http': 80, 'https': 443}[parts.scheme]}").geturl()
 
 
 def _sts(action: str) -> Callable[[Settings, Transport], str]:
-    return lambda settings, transport: f"{action} at {transport.sts_endpoint}"
+    return lambda settings, transport: f"{action} at {transport.place(transport.sts_endpoint)}"
 
 
 ACCESS_KEY = Kind(
@@ -160,7 +165,7 @@ ECS_RAM_ROLE = Kind(
     (),
     ("ecs_role_name",),
     named_by=("ecs_role_name",),
-    asks=lambda settings, transport: f"the metadata service {METADATA_SERVICE}, which is there on an ECS instance only",
+    asks=lambda settings, transport: f"the metadata service {METADATA_SERVICE} (there on ECS instances only)",
     provider=_ecs_ram_role,
 )
 CREDENTIALS_URI = Kind(
@@ -168,7 +173,7 @@ CREDENTIALS_URI = Kind(
     ("credentials_uri",),
     (),
     named_by=("credentials_uri",),
-    asks=lambda settings, transport: f"the credentials URI on {_host(settings['credentials_uri'])}",
+    asks=lambda settings, transport: f"the credentials URI on {_placed(settings['credentials_uri'], transport)}",
     provider=_credentials_uri,
 )
 # Only in profiles of the aliyun command line.
@@ -185,6 +190,6 @@ CLOUD_SSO = Kind(
     ("cloud_sso_sign_in_url", "cloud_sso_account_id", "cloud_sso_access_config", "access_token", "cloud_sso_access_token_expire"),
     (),
     named_by=(),
-    asks=lambda settings, transport: f"CloudSSO at {_host(settings['cloud_sso_sign_in_url'])}",
+    asks=lambda settings, transport: f"CloudSSO at {_placed(settings['cloud_sso_sign_in_url'], transport)}",
     provider=_cloud_sso,
 )

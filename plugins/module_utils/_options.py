@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import Credential, Login, current_profile_region, find_login
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import Credential, Login, find_login, profile_region
+from ansible_collections.alicloud_ops.network.plugins.module_utils._profiles import ProfileError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import at_least, text_or_none
-from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, is_loopback, proxies
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, is_loopback
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
 MOST_AT_ONCE = 64  # threads; one connection each
 LEAST_PACE = 4  # calls a minute: a plan lives a minute, and has to be read and written in it
 ACCOUNT_ID = re.compile(r"[0-9]{5,20}")
+PROXY, NO_PROXY = ("HTTPS_PROXY", "https_proxy"), ("NO_PROXY", "no_proxy")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -112,8 +114,11 @@ def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], mist
         read_timeout=params["read_timeout"],
         ca_bundle=_parse_ca_bundle(params, mistakes),
         imds_v1=not _is_true(params["disable_imds_v1"], environ, "ALIBABA_CLOUD_IMDSV1_DISABLED"),
-        **proxies(environ),
+        proxy=first_given({}, "", environ, *PROXY)[1],
+        no_proxy=first_given({}, "", environ, *NO_PROXY)[1] or "",
     )
+    if protocol == "https" and transport.proxy_for(endpoint or f"ecs.{region}.aliyuncs.com"):
+        _check_proxy(environ, mistakes)
     account_id = _parse_account_id(params, environ, mistakes)
     if len(mistakes) > before or not region or not login:
         return None
@@ -136,10 +141,14 @@ def _is_true(option: bool | None, environ: Mapping[str, str], variable: str) -> 
 
 def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: Login | None, mistakes: list[str]) -> str | None:
     place, region = first_given(params, "region", environ, "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION", "ALICLOUD_REGION_ID")
-    if region is None and login:
-        place, region = login.region_from
-    if region is None and login and not login.is_from_profile:
-        place, region = current_profile_region(environ)
+    if region is None and login is None:
+        return None  # it might have come from the profile that could not be used
+    try:
+        if region is None and login:
+            place, region = profile_region(login, environ)
+    except ProfileError as error:
+        mistakes.append(f"region: none is given, and {error}")
+        return None
     if region is None:
         mistakes.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has one")
     elif not REGION.fullmatch(region):
@@ -150,9 +159,10 @@ def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: 
 
 def _parse_endpoint_type(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> bool:
     place, text = first_given(params, "endpoint_type", environ, "ALIBABA_CLOUD_ENDPOINT_TYPE")
-    if text not in (None, "public", "vpc"):
+    kind = (text or "public").lower()
+    if kind not in ("public", "vpc"):
         mistakes.append(f"{place}: '{text}' is not a type of endpoint; give public or vpc")
-    return text == "vpc"
+    return kind == "vpc"
 
 
 def _parse_sts_endpoint(
@@ -172,6 +182,14 @@ def _parse_sts_endpoint(
     if is_vpc or sts_region:
         return f"{'sts-vpc' if is_vpc else 'sts'}.{sts_region or region}.aliyuncs.com"
     return "sts.aliyuncs.com"
+
+
+def _check_proxy(environ: Mapping[str, str], mistakes: list[str]) -> None:
+    place, text = first_given({}, "", environ, *PROXY)
+    scheme, separator, _host = (text or "").partition("://")
+    if separator and scheme.lower() not in ("http", "https"):
+        # The rest is not repeated: it may hold a password.
+        mistakes.append(f"{place}: a proxy of the kind {scheme}:// is not supported; give one of the form http://host:port")
 
 
 def _parse_ca_bundle(params: Mapping[str, Any], mistakes: list[str]) -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,7 @@ CLI_NAMES = {
     "ecs_role_name": "ram_role_name",
 }
 INI_NAMES = {"role_policy": "policy", "oidc_token_file": "oidc_token_file_path", "ecs_role_name": "role_name"}
+KINDS = {kind for modes in (CLI_MODES, INI_TYPES) for kinds in modes.values() for kind in kinds}
 TEMPORARY = ("StsToken", "OAuth", "sts")  # these need a security token
 
 
@@ -73,7 +75,8 @@ class ProfileError(Exception):
 
 @dataclass(frozen=True)
 class Profile:
-    """``kinds`` from the inside out. ``texts`` are the entries of the profile as they stand."""
+    """``kinds`` from the inside out. ``texts`` are the entries of the profile as they stand, ``lacking`` is what it lacks
+    where it has no mode."""
 
     name: str
     file: str
@@ -81,6 +84,10 @@ class Profile:
     names: Mapping[str, str]
     texts: Mapping[str, str] = field(repr=False)
     mode: str = ""
+    lacking: str = "mode"
+
+    def __str__(self) -> str:
+        return f"profile {self.name} of {self.file}"
 
     @property
     def region(self) -> str | None:
@@ -99,12 +106,13 @@ class Profile:
         """When the login that a person made ends (epoch seconds), for the modes that have such a one."""
         entry = {"OAuth": "sts_expiration", "CloudSSO": "cloud_sso_access_token_expire"}.get(self.mode)
         text = self.texts.get(entry, "0") if entry else ""
-        return int(text) if text.isdigit() else None
+        return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None
 
     @property
     def is_blank(self) -> bool:
-        """As the command line leaves a profile that was never configured."""
-        return not self.mode or (self.kinds == (ACCESS_KEY,) and not any(name in self.texts for name in ACCESS_KEY.needs))
+        """As the command line leaves a profile that was never configured: nothing in it is of a login, not even half of one."""
+        settings = (name for kind in KINDS for name in (*kind.needs, *kind.may_have))
+        return self.kinds in ((), (ACCESS_KEY,)) and not any(self.names.get(name, name) in self.texts for name in settings)
 
 
 def read_profile(file: str, name: str | None, home: Path | None) -> Profile | None:
@@ -114,11 +122,12 @@ def read_profile(file: str, name: str | None, home: Path | None) -> Profile | No
         text = path.read_text(encoding="utf-8") if path else None
     except (FileNotFoundError, NotADirectoryError):
         text = None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ProfileError(f"{file} can't be read ({type(error).__name__})") from None
     if text is None:
         return None
-    return _from_ini(file, text, name) if file.endswith((".ini", "credentials")) else _from_json(file, text, name)
+    is_json = file == CLI_FILE or text.lstrip().startswith("{")
+    return (_from_json if is_json else _from_ini)(file, text, name)
 
 
 def _path(file: str, home: Path | None) -> Path | None:
@@ -130,11 +139,15 @@ def _path(file: str, home: Path | None) -> Path | None:
 def _from_json(file: str, text: str, name: str | None) -> Profile | None:
     try:
         config = json.loads(text)
-        wanted = name or config.get("current")
-        entries = next((entry for entry in config.get("profiles") or () if entry.get("name") == wanted), None)
+        wanted = name or text_or_none(config.get("current"))
+        entries = next((entry for entry in config.get("profiles") or () if wanted and entry.get("name") == wanted), None)
     except (ValueError, AttributeError, TypeError):
         raise ProfileError(f"{file} is not a configuration of the aliyun command line") from None
-    return entries and _make(file, wanted, entries, "mode", CLI_MODES, CLI_NAMES)
+    if wanted and entries:
+        return _make(file, wanted, entries, "mode", CLI_MODES, CLI_NAMES)
+    if wanted and not name:
+        raise ProfileError(f"{file}: its current profile is {wanted}, which it has not; choose one with 'aliyun configure switch'")
+    return None
 
 
 def _from_ini(file: str, text: str, name: str | None) -> Profile | None:
@@ -150,9 +163,10 @@ def _from_ini(file: str, text: str, name: str | None) -> Profile | None:
 def _make(
     file: str, name: str, entries: Mapping[str, Any], mode_entry: str, modes: Mapping[str, tuple[Kind, ...]], names: Mapping[str, str]
 ) -> Profile:
-    texts = {key: text for key, value in entries.items() if (text := text_or_none(value)) is not None}
+    # The command line writes 0 for a number that is not set.
+    texts = {key: text for key, value in entries.items() if (text := text_or_none(value)) not in (None, "0")}
     told = texts.get(mode_entry, "")
     mode = next((known for known in modes if known.lower() == told.lower()), told)
     if mode and mode not in modes:
         raise ProfileError(f"profile {name} of {file}: its {mode_entry} is not supported; supported are {', '.join(modes)}")
-    return Profile(name, file, modes.get(mode, ()), names, texts, mode)
+    return Profile(name, file, modes.get(mode, ()), names, texts, mode, f"{mode_entry}, such as {next(iter(modes))}")

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 # The text of a failed connection comes from deep within and may hold a URL, so only what it means is passed on.
+REDIRECTED = "the call was redirected, which is not followed"
 CAUSES = (
+    (re.compile(r"redirect", re.I), REDIRECTED),
     (re.compile(r"refused", re.I), "connection refused"),
     (re.compile(r"resolve|getaddrinfo|name or service|nodename", re.I), "the host name is not known"),
     (re.compile(r"certificate|ssl|tls", re.I), "TLS failed: the certificate or protocol was not accepted"),
-    (re.compile(r"proxy", re.I), "the proxy did not connect"),
+    (re.compile(r"proxy|socks", re.I), "the proxy did not connect"),
     (re.compile(r"timed? ?out", re.I), "no answer in time"),
     (re.compile(r"reset|aborted|closed|broken pipe|incomplete", re.I), "the connection was closed before the reply was whole"),
 )
@@ -44,10 +45,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Transport:
-    """Timeouts are seconds. The SDK takes HTTPS_PROXY but ignores NO_PROXY, so who goes through it is decided here.
-
-    Plain HTTP is for loopback and for the metadata service only, so it never goes through a proxy.
-    """
+    """Timeouts are seconds."""
 
     sts_endpoint: str = "sts.aliyuncs.com"
     connect_timeout: int = 5
@@ -66,10 +64,7 @@ class Transport:
                 return None
         return self.proxy or None
 
-
-def proxies(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of a Transport that comes from the environment; upper case first, as the SDK reads it."""
-    return {
-        "proxy": environ.get("HTTPS_PROXY") or environ.get("https_proxy") or "",
-        "no_proxy": environ.get("NO_PROXY") or environ.get("no_proxy") or "",
-    }
+    def place(self, host: str) -> str:
+        """Whom a failed https:// call did not reach: the proxy without its password, as it may be the one that refused."""
+        proxy = self.proxy_for(host)
+        return f"{host} (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2]})" if proxy else host

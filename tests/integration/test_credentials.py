@@ -7,8 +7,10 @@ signature and token. And each way that fails: one clear error, nothing on standa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -174,10 +176,10 @@ class TestEveryKindLogsIn:
         result = run(given[0], given[1], sts_endpoint=sts.endpoint)
         assert (result["credential_source"], run.caller()) == (f"oidc_role_arn from {by}", "role")
 
-    @pytest.mark.parametrize(("hardened", "v2", "asked"), [(True, True, 2), (False, True, 2), (False, False, 2)])
+    @pytest.mark.parametrize(("hardened", "v2"), [(True, True), (False, True), (False, False)])
     @pytest.mark.parametrize("by", ["options", "environment", "default chain", "ALICLOUD"])
     def test_the_role_of_the_instance(
-        self, run: Runner, metadata: MetadataService, tmp_path: Path, by: str, hardened: bool, v2: bool, asked: int
+        self, run: Runner, metadata: MetadataService, tmp_path: Path, by: str, hardened: bool, v2: bool
     ) -> None:
         metadata.hardened, metadata.v2 = hardened, v2
         (tmp_path / "product_name").write_text("Alibaba Cloud ECS\n")
@@ -186,7 +188,8 @@ class TestEveryKindLogsIn:
         result = run(options, {variable: metadata.role} if variable else {})
         source = "environment" if by == "ALICLOUD" else by
         assert (result["credential_source"], run.caller()) == (f"ecs_ram_role from {source}", "role")
-        assert len(metadata.asked) == asked + (2 if by == "default chain" else 0), "the name of the role is asked for where it is not told"
+        # A session token and the key; the name of the role as well, with a token of its own, where it is not told.
+        assert len(metadata.asked) == (4 if by == "default chain" else 2)
 
     def test_a_role_with_the_role_of_the_instance(self, run: Runner, metadata: MetadataService, sts: Sts) -> None:
         sts.callers = STS_CALLER
@@ -205,6 +208,17 @@ class TestEveryKindLogsIn:
     def test_a_credentials_uri_by_https(self, run: Runner, tls: Tls) -> None:
         with CredentialsUri(tls) as uri:
             assert run({"credentials_uri": f"{uri.url}/keys"})["credential_source"] == "credentials_uri from options"
+
+
+def sso_login(sso: StandIn) -> dict[str, Any]:
+    """What 'aliyun sso login' leaves in a profile."""
+    return {
+        "cloud_sso_sign_in_url": f"{sso.url}/start/login",
+        "cloud_sso_account_id": "1000000000000001",
+        "cloud_sso_access_config": "ac-1",
+        "access_token": CloudSso.access_token,
+        "cloud_sso_access_token_expire": int(time.time()) + 600,
+    }
 
 
 class TestEveryProfileLogsIn:
@@ -269,15 +283,7 @@ class TestEveryProfileLogsIn:
 
     def test_cloud_sso(self, run: Runner, login: Any, tls: Tls) -> None:
         with CloudSso(tls) as sso:
-            run.profile(
-                mode="CloudSSO",
-                region_id="cn-hangzhou",
-                cloud_sso_sign_in_url=f"{sso.url}/start/login",
-                cloud_sso_account_id="1000000000000001",
-                cloud_sso_access_config="ac-1",
-                access_token=sso.access_token,
-                cloud_sso_access_token_expire=int(time.time()) + 600,
-            )
+            run.profile(mode="CloudSSO", region_id="cn-hangzhou", **sso_login(sso))
             assert self.told(run, login()) == (f"cloud_sso {self.SOURCE}", "role")
 
     def test_oauth(self, run: Runner, login: Any) -> None:
@@ -385,7 +391,7 @@ class TestWhatFails:
         for name, value in changes.items():
             setattr(metadata, name, value)
         message = refused(run({"ecs_role_name": metadata.role, **options}))
-        assert "ecs_ram_role from options: the metadata service 100.100.100.200, which is there on an ECS instance only" in message
+        assert "ecs_ram_role from options: the metadata service 100.100.100.200 (there on ECS instances only) " in message
         assert told in message
 
     def test_the_older_metadata_service_is_not_asked_where_that_is_off(self, run: Runner, metadata: MetadataService) -> None:
@@ -409,8 +415,23 @@ class TestWhatFails:
         assert told in message
         assert "not-to-be-seen" not in message
 
-    @pytest.mark.parametrize("command", ["false", "no-such-command", "echo {}", "echo emulator-key-secret"])
-    def test_a_command_that_prints_no_key(self, run: Runner, command: str) -> None:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{}",
+            "emulator-key-secret",
+            '{"access_key_id": "a", "access_key_secret": 12345}',
+            '{"access_key_id": 1, "access_key_secret": "b"}',
+        ],
+    )
+    def test_a_command_that_prints_no_key(self, run: Runner, text: str) -> None:
+        (run.home / "printed").write_text(text)
+        run.profile(mode="External", process_command=f"cat {run.home}/printed")
+        assert "external from profile default of ~/.aliyun/config.json: the process_command of the profile" in refused(run())
+
+    @pytest.mark.parametrize("command", ["false", "no-such-command"])
+    def test_a_command_that_fails(self, run: Runner, command: str) -> None:
         run.profile(mode="External", process_command=command)
         assert "external from profile default of ~/.aliyun/config.json: the process_command of the profile" in refused(run())
 
@@ -436,13 +457,60 @@ class TestWhatFails:
 
 
 class TestOnTheWay:
-    @pytest.mark.parametrize("kind", ["metadata", "uri", "endpoint"])
-    def test_plain_http_goes_through_no_proxy(self, run: Runner, metadata: MetadataService, uri: CredentialsUri, kind: str) -> None:
-        options = {"metadata": {"ecs_role_name": metadata.role}, "uri": {"credentials_uri": uri.url}, "endpoint": AK}[kind]
-        with Proxy() as proxy:
-            environ = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), proxy.url)
+    @pytest.mark.parametrize("kind", ["metadata", "base", "uri", "endpoint"])
+    def test_plain_http_goes_through_no_proxy(
+        self, run: Runner, metadata: MetadataService, uri: CredentialsUri, sts: Sts, tls: Tls, kind: str
+    ) -> None:
+        sts.callers = STS_CALLER
+        with Proxy() as proxy, Front(tls, behind=run.emulator.endpoint) as front:
+            instance = {"ecs_role_name": metadata.role, "endpoint": front.url}
+            options = {
+                "metadata": instance,
+                "base": {**instance, "role_arn": ROLE, "sts_endpoint": sts.endpoint},
+                "uri": {"credentials_uri": uri.url},
+                "endpoint": AK,
+            }[kind]
+            environ = {"NO_PROXY": "127.0.0.1", **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), proxy.url)}
             assert "failed" not in run(options, environ)
             assert proxy.asked == []
+
+    @pytest.mark.parametrize("status", [301, 302, 307])
+    @pytest.mark.parametrize("kind", ["endpoint", "sts", "pod", "uri", "metadata", "base", "sso"])
+    def test_a_redirect_is_not_followed(self, run: Runner, tls: Tls, kind: str, status: int) -> None:
+        """It would take token and signature elsewhere, into the clear as well, and what is answered there would be believed."""
+        servers: dict[str, tuple[StandIn, StandIn]] = {
+            "endpoint": (Front(tls), Front(behind=run.emulator.endpoint)),
+            "sts": (Sts(tls), Sts()),
+            "pod": (Sts(tls), Sts()),
+            "uri": (CredentialsUri(tls), CredentialsUri()),
+            "metadata": (MetadataService(), MetadataService()),
+            "base": (MetadataService(), MetadataService()),
+            "sso": (CloudSso(tls), CloudSso()),
+        }
+        asked, elsewhere = servers[kind]
+        with asked, elsewhere:
+            asked.redirect = (status, elsewhere.url)
+            if kind == "sso":
+                run.profile(mode="CloudSSO", **sso_login(asked))
+            options: dict[str, dict[str, Any]] = {
+                "endpoint": {**STS_KEY, "endpoint": asked.url},
+                "sts": {**AK, "role_arn": ROLE, "sts_endpoint": asked.endpoint},
+                "pod": {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": str(run.token_file), "sts_endpoint": asked.endpoint},
+                "uri": {"credentials_uri": asked.url},
+                "metadata": {"ecs_role_name": "network-operator", "disable_imds_v1": True},
+                "base": {"ecs_role_name": "network-operator", "role_arn": ROLE, "disable_imds_v1": True},
+                "sso": {},
+            }
+            with asked.routed() if isinstance(asked, MetadataService) else contextlib.nullcontext():
+                result = run(options[kind], retry_timeout=60)
+            assert "was redirected, which is not followed" in result["msg"]
+            assert (len(asked.asked), elsewhere.asked) == (1, [])
+
+    def test_a_command_has_the_proxies_of_its_environment(self, run: Runner) -> None:
+        (run.home / "key.json").write_text(json.dumps({"mode": "AK", **AK}))
+        (run.home / "key.sh").write_text(f'test "$HTTP_PROXY$HTTPS_PROXY" = "ab" && cat {run.home}/key.json\n')
+        run.profile(mode="External", process_command=f"sh {run.home}/key.sh")
+        assert "failed" not in run({}, {"HTTP_PROXY": "a", "HTTPS_PROXY": "b", "NO_PROXY": "127.0.0.1"})
 
     @pytest.mark.parametrize(("no_proxy", "proxied"), [("", True), ("example.com", True), ("127.0.0.1", False), ("*", False)])
     def test_https_goes_through_the_proxy_unless_told_otherwise(self, run: Runner, tls: Tls, no_proxy: str, proxied: bool) -> None:
@@ -452,6 +520,9 @@ class TestOnTheWay:
             assert [asked.method for asked in proxy.asked] == ["CONNECT"] * proxied
             assert result.get("failed", False) is proxied
             assert "proxy-password" not in json.dumps(result)
+            if proxied:
+                told = f"{front.endpoint} (through the proxy {proxy.endpoint}): the proxy did not connect"
+                assert told in result["msg"]
 
     @pytest.mark.parametrize(("no_proxy", "proxied"), [("", True), ("127.0.0.1", False)])
     def test_so_does_assuming_a_role(self, run: Runner, sts: Sts, no_proxy: str, proxied: bool) -> None:
@@ -459,7 +530,8 @@ class TestOnTheWay:
             result = run({**AK, "role_arn": ROLE, "sts_endpoint": sts.endpoint}, {"https_proxy": proxy.url, "no_proxy": no_proxy})
             assert bool(proxy.asked) is proxied
             if proxied:
-                assert "the proxy did not connect" in refused(result)
+                told = f"AssumeRole at {sts.endpoint} (through the proxy {proxy.endpoint}): the proxy did not connect"
+                assert told in refused(result)
 
     def test_an_endpoint_of_a_private_authority(self, run: Runner, tls: Tls) -> None:
         with Front(tls, behind=run.emulator.endpoint) as front:
@@ -545,6 +617,25 @@ class TestAccount:
     def test_a_listing_of_another_account_is_refused(self, run: Runner) -> None:
         assert run(AK, account_id="1000000000000002")["errors"] == [self.OTHER]
         assert run(AK, account_id="1000000000000001")["interfaces"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"access_key_secret": "another-secret"}, "(access_key from options: the secret does not belong to this access_key_id)"),
+        ({"access_key_id": "nobody"}, "(access_key from options)"),
+        ({"security_token": "emulator-sts-token"}, "(sts from options)"),
+    ],
+)
+def test_a_key_that_the_endpoint_refuses_is_told_with_where_it_stands(run: Runner, options: dict[str, Any], told: str) -> None:
+    assert told in run({**AK, **options})["msg"]
+
+
+def test_an_sdk_that_is_too_old_is_told_as_that(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "alibabacloud_credentials.provider.external", None)
+    message = run(AK)["msg"]
+    assert "Failed to import the required Python library" in message
+    assert "requirements.txt of this collection says what is needed" in message
 
 
 def test_no_logger_of_the_sdk_speaks(run: Runner) -> None:

@@ -94,6 +94,13 @@ def test_what_is_missing_is_named(emulator: Emulator, policy: str) -> None:
             assert "does not exist" not in json.dumps(result)
 
 
+@pytest.mark.parametrize("code", ["Forbidden.RiskControl", "Forbidden.RegionId", "Forbidden.AccountClosed"])
+def test_what_is_refused_for_another_reason_is_no_missing_permission(emulator: Emulator, code: str) -> None:
+    caller = Caller(emulator, actions_of(READ_ONLY))
+    emulator.faults([{"kind": "error", "code": code, "status": 403, "message": "No."}])
+    assert caller.info(eni_ids=["eni-web1001"])["failure"]["message"] == "No."
+
+
 @pytest.mark.parametrize("policy", [READ_ONLY, UNASSIGN, RESTORE])
 def test_the_guide_shows_the_policies_as_they_are(policy: str) -> None:
     guide = (ROOT / "docs" / "docsite" / "rst" / "guide_credentials.rst").read_text(encoding="utf-8")

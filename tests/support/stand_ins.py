@@ -65,11 +65,13 @@ Answer = tuple[int, Any]
 
 @dataclass
 class StandIn:
-    """An HTTP server on a free port of 127.0.0.1. ``broken``, if set, is what it answers whatever it is asked."""
+    """An HTTP server on a free port of 127.0.0.1. ``broken``, if set, is what it answers whatever it is asked; with
+    ``redirect``, a status and a URL, it sends everybody there."""
 
     tls: Tls | None = None
     key: Key = field(default_factory=Key)
     broken: Answer | None = None
+    redirect: tuple[int, str] | None = None
     asked: list[Asked] = field(default_factory=list)
 
     def answer(self, asked: Asked) -> Answer:
@@ -85,9 +87,12 @@ class StandIn:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, url.path, dict(parse_qsl(url.query, keep_blank_values=True)), headers, body)
                 stand_in.asked.append(asked)
-                status, reply = stand_in.broken or stand_in.answer(asked)
+                status, location = stand_in.redirect or (0, "")
+                status, reply = (status, "") if status else stand_in.broken or stand_in.answer(asked)
                 text = reply if isinstance(reply, str) else json.dumps(reply)
                 self.send_response(status)
+                if location:
+                    self.send_header("location", location + self.path)
                 self.send_header("content-length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text.encode())

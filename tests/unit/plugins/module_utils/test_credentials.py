@@ -16,11 +16,18 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _credentials
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import ENVIRONMENTS, SETTINGS, Credential, find_login
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import (
+    ENVIRONMENTS,
+    SETTINGS,
+    Credential,
+    find_login,
+    profile_region,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._logins import ECS_RAM_ROLE
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport
 
-OPTIONS = {"access_key_id": "id-1", "access_key_secret": "not-shown-1"}
+OPTIONS = {"access_key_id": "id-1", "access_key_secret": "not-shown-1-not-shown"}
 NEW = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id-2", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "not-shown-2"}
 OLD = {"ALICLOUD_ACCESS_KEY": "id-3", "ALICLOUD_SECRET_KEY": "not-shown-3"}
 ROLE = "acs:ram::1000000000000001:role/operator"
@@ -194,7 +201,7 @@ class TestProfiles:
             str(login)
             == "ram_role_arn from profile chained of ~/.aliyun/config.json, with access_key from profile default of ~/.aliyun/config.json"
         )
-        assert login.region_from == ("region_id of profile default of ~/.aliyun/config.json", "cn-beijing")
+        assert profile_region(login, {}) == ("region_id of profile default of ~/.aliyun/config.json", "cn-beijing")
 
     @pytest.mark.parametrize(
         ("section", "told"),
@@ -218,6 +225,31 @@ class TestProfiles:
             ({}, {"ALICLOUD_SHARED_CREDENTIALS_FILE": str(home / "keys.json"), "ALICLOUD_PROFILE": "a"}),
         ):
             assert str(find(options, environ)[0]) == f"access_key from profile a of {home}/keys.json"
+
+    @pytest.mark.parametrize(
+        ("options", "environ"),
+        [
+            ({"profile": "ours"}, {"ALIBABA_CLOUD_CREDENTIALS_FILE": "FILE"}),
+            ({"profile": "ours"}, {"ALICLOUD_SHARED_CREDENTIALS_FILE": "FILE", **NEW}),
+            ({"credentials_file": "FILE"}, {"ALIBABA_CLOUD_PROFILE": "ours"}),
+            ({}, {"ALIBABA_CLOUD_PROFILE": "ours", "ALICLOUD_SHARED_CREDENTIALS_FILE": "FILE"}),
+        ],
+    )
+    @pytest.mark.parametrize("text", ["JSON", "[ours]\ntype=access_key\naccess_key_id=id-5\naccess_key_secret=not-shown\n"])
+    def test_its_file_may_be_told_elsewhere_and_be_called_as_it_likes(self, find, home, options, environ, text):
+        """Before, the file was left out, and a profile of the same name in the usual file logged in."""
+        cli_file(home, {**AK, "name": "ours"}, AK)
+        ours = json.dumps({"current": "default", "profiles": [{**AK, "name": "ours", "access_key_id": "id-5"}, {**AK, "name": "default"}]})
+        (home / "keys.txt").write_text(ours if text == "JSON" else text)
+        told = [{name: value.replace("FILE", str(home / "keys.txt")) for name, value in given.items()} for given in (options, environ)]
+        login, _mistakes = find(*told)
+        assert (str(login), login.settings["access_key_id"]) == (f"access_key from profile ours of {home}/keys.txt", "id-5")
+
+    def test_a_profile_that_the_file_has_not_is_told_with_both(self, find, home):
+        cli_file(home, AK)
+        (home / "keys.json").write_text(json.dumps({"current": "default", "profiles": [{**AK, "name": "a"}]}))
+        (mistake,) = find({"profile": "default"}, {"ALIBABA_CLOUD_CREDENTIALS_FILE": str(home / "keys.json")})[1]
+        assert mistake == f"profile and ALIBABA_CLOUD_CREDENTIALS_FILE: there is no profile default in {home}/keys.json"
 
     def test_what_a_profile_lacks_is_not_taken_from_elsewhere(self, find, home):
         cli_file(home, {"mode": "AK", "access_key_id": "id-4"})
@@ -275,10 +307,49 @@ BROKEN = {
         {},
         "external_id: does not go with oidc_token_file",
     ),
+    "a token in place of its file": (
+        {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": "eyJhbGciOi.not-shown"},
+        {},
+        "oidc_token_file: '…' can't be read, or is empty; give the path of a file",
+    ),
+    "a token file that no system can have": (
+        {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": "/run/token\0"},
+        {},
+        "can't be read",
+    ),
+    "a temporary key without its token": (
+        {**OPTIONS, "access_key_id": "STS.id"},
+        NEW,
+        "security_token: this option is not set, but access_key_id is that of a temporary key",
+    ),
+    "two spellings that disagree": (
+        {},
+        {**OLD, "ALICLOUD_ACCESS_KEY_ID": "id-4"},
+        "ALICLOUD_ACCESS_KEY and ALICLOUD_ACCESS_KEY_ID: these mean the same and are set to different values",
+    ),
+    "two spellings of a secret that disagree": (
+        {},
+        {**OLD, "ALICLOUD_SECRET_ACCESS_KEY": "not-shown"},
+        "ALICLOUD_SECRET_KEY and ALICLOUD_SECRET_ACCESS_KEY: these mean the same",
+    ),
+    "the metadata service turned off": (
+        {"ecs_role_name": "operator"},
+        {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "True"},
+        "ALIBABA_CLOUD_ECS_METADATA_DISABLED: is true, but ecs_ram_role from options would ask the metadata service",
+    ),
+    "the metadata service turned off, for a role": (
+        {"ecs_role_name": "operator", "role_arn": ROLE},
+        {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"},
+        "is true, but ecs_ram_role from options would ask",
+    ),
+    "a file that no system can have": ({"credentials_file": "/keys\0"}, {}, "can't be read (ValueError)"),
     "a role name that bends the path": ({"ecs_role_name": "../x"}, {}, "ecs_role_name: '../x' is not"),
     "a URI in the clear": ({URI: "http://keys.example.com/a"}, {}, "credentials_uri: would fetch a key in the clear from keys.example.com"),
     "no URI": ({URI: "keys?token=not-shown"}, {}, "credentials_uri: is not a URI"),
-    "a URI with a password": ({URI: "https://a:not-shown@keys.example.com/"}, {}, "credentials_uri: is not a URI"),
+    "a URI with a password": ({URI: "https://a:not-shown@keys.example.com/"}, {}, "must not hold a user or a password"),
+    "a URI of an IPv6 address": ({URI: "http://[::1]:8080/x"}, {}, "credentials_uri: an IPv6 address is more than the SDK can ask"),
+    "a URI with a blank parameter": ({URI: "https://keys.example.com/?a=not-shown&b="}, {}, "a parameter is blank or comes twice"),
+    "a URI with a parameter twice": ({URI: "https://keys.example.com/?a=not-shown&a=2"}, {}, "a parameter is blank or comes twice"),
     "a URI with a port that is none": ({URI: "https://keys.example.com:x/"}, {}, "credentials_uri: is not a URI"),
     "two ways": ({**OPTIONS, "ecs_role_name": "operator"}, {}, "access_key_id and access_key_secret / ecs_role_name: these are different"),
     "a profile and a key": ({**OPTIONS, "profile": "default"}, {}, "access_key_secret / profile: these are different ways"),
@@ -303,6 +374,12 @@ def test_every_broken_form_is_one_clear_error(find, case):
     assert told in mistake
 
 
+SSO = {
+    "cloud_sso_sign_in_url": "https://sso.example.com/start",
+    "cloud_sso_account_id": "1000000000000001",
+    "cloud_sso_access_config": "ac-1",
+    "cloud_sso_access_token_expire": LATER,
+}
 BROKEN_PROFILES = {
     "no secret": (
         {"mode": "AK", "access_key_id": "a"},
@@ -327,6 +404,20 @@ BROKEN_PROFILES = {
         "its CloudSSO login has ended",
     ),
     "an OAuth login that has ended": ({**AK, "mode": "OAuth", "sts_expiration": EARLIER}, "its OAuth login has ended"),
+    "only a token": ({"mode": "StsToken", "sts_token": "not-shown"}, "access_key_id of profile default"),
+    "no mode": ({**AK, "mode": ""}, "profile default of ~/.aliyun/config.json: it has no mode, such as AK"),
+    "an end that is no number": (
+        {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_access_token_expire": "\N{SUPERSCRIPT TWO}"},
+        "cloud_sso_access_token_expire of profile default of ~/.aliyun/config.json: '\N{SUPERSCRIPT TWO}' is not of the form",
+    ),
+    "a sign-in URL in the clear": (
+        {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_sign_in_url": "http://127.0.0.1/start"},
+        "cloud_sso_sign_in_url of profile default of ~/.aliyun/config.json: would fetch a key in the clear from 127.0.0.1; use https://",
+    ),
+    "a sign-in URL that is none": (
+        {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_sign_in_url": "sso.example.com"},
+        "is not a URI such as https://keys.example.com/network",
+    ),
     "a key pair": ({"mode": "RsaKeyPair", "private_key": "not-shown"}, "its mode is not supported; supported are AK, "),
 }
 
@@ -349,10 +440,41 @@ def test_a_file_that_is_no_configuration_is_an_error(find, home, text):
     assert find(OPTIONS)[0], "it is not read where something else is named"
 
 
+@pytest.mark.parametrize("environ", [{}, {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}])
+def test_a_current_profile_that_is_not_there_is_an_error(find, home, environ):
+    """Whatever else there is to log in with: it may be another account's."""
+    cli_file(home, AK, current="prod")
+    ini_file(home, "[default]\ntype=access_key\naccess_key_id=a\naccess_key_secret=not-shown\n")
+    (home / "product_name").write_text("Alibaba Cloud ECS\n")
+    (mistake,) = find({}, environ)[1]
+    assert mistake.startswith("~/.aliyun/config.json: its current profile is prod, which it has not")
+    assert str(find({"profile": "default"})[0]) == "access_key from profile default of ~/.aliyun/config.json"
+
+
+def test_a_profile_without_a_name_is_nobodys(find, home):
+    cli_file(home)
+    (home / ".aliyun" / "config.json").write_text(json.dumps({"profiles": [{key: AK[key] for key in AK if key != "name"}]}))
+    assert find()[1][0].startswith("access_key_id: no credential is given")
+
+
+def test_keys_in_a_section_without_a_type_are_an_error(find, home):
+    ini_file(home, "[default]\naccess_key_id=a\naccess_key_secret=not-shown\n")
+    (home / "product_name").write_text("Alibaba Cloud ECS\n")
+    assert find()[1] == ["profile default of ~/.alibabacloud/credentials.ini: it has no type, such as access_key"]
+
+
+def test_a_zero_of_the_command_line_is_a_number_that_is_not_set(find, home):
+    cli_file(home, {**AK, "mode": "RamRoleArn", "ram_role_arn": ROLE, "expired_seconds": 0})
+    assert "role_session_expiration" not in find()[0].settings
+
+
 def test_an_ini_file_that_is_none_is_an_error(find, home):
     ini_file(home, "access_key_secret = not-shown\n")
     (mistake,) = find()[1]
     assert "~/.alibabacloud/credentials.ini is not an INI file" in mistake
+
+
+TOKEN = "token+of/all+the/keys="
 
 
 class Provider:
@@ -369,7 +491,7 @@ class Provider:
         return SimpleNamespace(
             get_access_key_id=lambda: "id",
             get_access_key_secret=lambda: secret,
-            get_security_token=lambda: "a+b/c=",
+            get_security_token=lambda: TOKEN,
             get_expiration=lambda: time.time() + lives,
             get_provider_name=lambda: "test",
         )
@@ -391,19 +513,57 @@ class TestKeepingAKey:
         assert credential.get_credential().access_key_secret == "second"
 
     def test_every_new_secret_is_told_in_every_spelling(self, credential):
-        credential._provider = Provider(("fi/rst", 900), ("se cond", 900))
+        first, second = "first/secret-of-all", "second secret of all"
+        credential._provider = Provider((first, 900), (second, 900))
         credential.get_credential()
-        assert {"fi/rst", "fi%2Frst", "a+b/c=", quote("a+b/c=", safe="")} <= credential.told
+        assert {first, first.replace("/", "%2F"), TOKEN, quote(TOKEN, safe="")} <= credential.told
         credential._renew_at = 0
         credential.get_credential()
-        assert {"se cond", "se%20cond", quote_plus("se cond")} <= credential.told
-        assert "" not in credential.told
+        assert {second, quote(second), quote_plus(second)} <= credential.told
+
+    def test_so_are_those_of_what_a_role_is_assumed_with(self, find):
+        role = Credential(find({**OPTIONS, "role_arn": ROLE})[0], Transport())
+        told = set()
+        role.tell_secrets_to(told.update)
+        assert OPTIONS["access_key_secret"] in told
+
+    def test_what_is_too_short_for_a_secret_blots_nothing_out(self, find):
+        """A mask on '1' would make an ENI id and a count of it illegible."""
+        uri = "https://keys.example.com/a?v=1&region=cn-hangzhou&token=long-enough-for-a-secret+"
+        credential, told = Credential(find({URI: uri})[0], Transport()), set()
+        credential.tell_secrets_to(told.update)
+        assert {uri, quote(uri, safe=""), "long-enough-for-a-secret ", "long-enough-for-a-secret%20"} <= told
+        assert min(map(len, told)) > 16
+        credential._provider = Provider(("t", 900))
+        credential.get_credential()
+        assert min(map(len, told)) > 16
 
     def test_a_renewal_that_fails_leaves_the_key_that_still_counts(self, credential):
         credential._provider = Provider(("first", 900), OSError("not-shown"))
         credential.get_credential()
         credential._renew_at = 0
         assert credential.get_credential().access_key_secret == "first"
+
+    def test_and_is_not_tried_again_before_every_call(self, credential, monkeypatch):
+        now = [1000.0]
+        monkeypatch.setattr(_credentials.time, "time", lambda: now[0])
+        credential._provider = Provider(("first", 900), OSError(), OSError(), ("second", 900))
+        for at, expected, left in (
+            (1000, "first", 3),
+            (1700, "first", 2),
+            (1750, "first", 2),
+            (1761, "first", 1),
+            (1820, "first", 1),
+            (1831, "second", 0),
+        ):
+            now[0] = at
+            assert (credential.get_credential().access_key_secret, len(credential._provider.keys)) == (expected, left)
+
+    @pytest.mark.parametrize("secret", [12345, "", None])
+    def test_a_key_that_is_no_text_is_the_fault_of_who_gave_it(self, credential, secret):
+        credential._provider = Provider((secret, 900))
+        with pytest.raises(_credentials.CredentialError, match=r"metadata service .* gave a key of which a part is no text"):
+            credential.get_credential()
 
     @pytest.mark.parametrize(
         ("text", "told"),
@@ -424,6 +584,7 @@ class TestKeepingAKey:
         assert told in str(caught.value)
         assert str(caught.value).startswith("ecs_ram_role from options: the metadata service")
         assert "not-shown" not in str(caught.value)
+        assert "only refused" not in str(caught.value)
         assert caught.value.__context__ is None
 
 
@@ -432,8 +593,15 @@ def test_the_key_itself_is_in_no_repr(find):
     assert "not-shown" not in f"{credential!r} {vars(credential)}"
     told = set()
     credential.tell_secrets_to(told.update)
-    assert "not-shown-1" in told
-    assert (credential.get_credential().access_key_secret, credential.get_credential().type) == ("not-shown-1", "access_key")
+    secret = OPTIONS["access_key_secret"]
+    assert secret in told
+    assert (credential.get_credential().access_key_secret, credential.get_credential().type) == (secret, "access_key")
+
+
+def test_the_metadata_service_is_waited_for_no_longer_than_a_second():
+    """It is a hop away, or not there."""
+    provider = ECS_RAM_ROLE.provider({"ecs_role_name": "operator"}, Transport(connect_timeout=30, read_timeout=7), None)
+    assert provider._runtime_options == {**provider._runtime_options, "connectTimeout": 1000, "readTimeout": 7000}
 
 
 def test_every_variable_has_one_meaning():

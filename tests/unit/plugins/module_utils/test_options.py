@@ -79,6 +79,27 @@ def test_a_key_that_is_of_no_profile_may_use_the_region_of_the_current_one(tmp_p
     assert parse(environ=profile_home(tmp_path, PROFILES), region=None)[0].region == "me-central-1"
 
 
+def test_of_the_command_line_alone(tmp_path):
+    """The credentials file of the SDKs may be somebody else's, and has no current profile."""
+    environ = profile_home(tmp_path, {**PROFILES, "current": "no region"})
+    (tmp_path / ".alibabacloud").mkdir()
+    (tmp_path / ".alibabacloud" / "credentials.ini").write_text("[default]\ntype=ecs_ram_role\nregion_id=eu-west-1\n")
+    (mistake,) = parse(environ=environ, region=None)[1]
+    assert mistake.startswith("region: no region is given")
+    for variable in ("ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE"):
+        assert parse(environ={**environ, variable: "default"}, region=None)[0].region == "me-central-1"
+
+
+def test_a_configuration_that_can_not_be_read_is_told_as_that(tmp_path):
+    (mistake,) = parse(environ=profile_home(tmp_path, "{"), region=None)[1]
+    assert mistake == "region: none is given, and ~/.aliyun/config.json is not a configuration of the aliyun command line"
+
+
+def test_a_login_that_is_none_brings_no_second_mistake(tmp_path):
+    (mistake,) = parse(environ=profile_home(tmp_path, PROFILES), region=None, **NO_KEYS, profile="nobody")[1]
+    assert mistake.startswith("profile: there is no profile nobody")
+
+
 def test_of_a_profile_without_a_region_no_other_profile_tells_it(tmp_path):
     (mistake,) = parse(environ=profile_home(tmp_path, PROFILES), region=None, **NO_KEYS, profile="no region")[1]
     assert mistake.startswith("region: no region is given")
@@ -169,7 +190,7 @@ def test_a_password_in_the_endpoint_is_not_repeated(text):
         ({}, {}, None, "sts.aliyuncs.com"),
         ({"endpoint_type": "public"}, {"ALIBABA_CLOUD_ENDPOINT_TYPE": "vpc"}, None, "sts.aliyuncs.com"),
         ({"endpoint_type": "vpc"}, {}, "ecs-vpc.cn-hangzhou.aliyuncs.com", "sts-vpc.cn-hangzhou.aliyuncs.com"),
-        ({}, {"ALIBABA_CLOUD_ENDPOINT_TYPE": "vpc"}, "ecs-vpc.cn-hangzhou.aliyuncs.com", "sts-vpc.cn-hangzhou.aliyuncs.com"),
+        ({}, {"ALIBABA_CLOUD_ENDPOINT_TYPE": "VPC"}, "ecs-vpc.cn-hangzhou.aliyuncs.com", "sts-vpc.cn-hangzhou.aliyuncs.com"),
         ({"endpoint_type": "vpc", "endpoint": "ecs.example.com"}, {}, "ecs.example.com", "sts-vpc.cn-hangzhou.aliyuncs.com"),
         ({}, {"ALIBABA_CLOUD_STS_REGION": "cn-beijing"}, None, "sts.cn-beijing.aliyuncs.com"),
         ({}, {"ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED": "True"}, None, "sts-vpc.cn-hangzhou.aliyuncs.com"),
@@ -222,6 +243,20 @@ def test_what_is_wrong_with_how_to_get_there(given, environ, told):
 )
 def test_who_goes_through_the_proxy(environ, host, proxy):
     assert parse(environ={**NO_HOME, **environ})[0].transport.proxy_for(host) == proxy
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
+def test_a_proxy_of_another_kind_is_told_before_it_is_asked(variable):
+    (mistake,) = parse(environ={**NO_HOME, variable: "socks5://me:hunter2@p:1"})[1]
+    assert mistake == f"{variable}: a proxy of the kind socks5:// is not supported; give one of the form http://host:port"
+    for unused in ({"endpoint": "http://127.0.0.1:1"}, {"endpoint": "ecs.example.com"}):
+        assert parse(environ={**NO_HOME, variable: "socks5://p:1", "NO_PROXY": "example.com"}, **unused)[0]
+
+
+def test_whom_a_call_did_not_reach_is_told_with_its_proxy():
+    transport = parse(environ={**NO_HOME, "HTTPS_PROXY": "http://me:hunter2@p:1", "NO_PROXY": "sts.aliyuncs.com"})[0].transport
+    assert transport.place("ecs.aliyuncs.com") == "ecs.aliyuncs.com (through the proxy p:1)"
+    assert transport.place("sts.aliyuncs.com") == "sts.aliyuncs.com"
 
 
 @pytest.mark.parametrize(
