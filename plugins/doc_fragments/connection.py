@@ -11,12 +11,15 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
   - alibabacloud-ecs20140526 >= 7.9.3, < 8
+  - alibabacloud-credentials >= 1.0.9, < 2
+  - alibabacloud-tea >= 0.4.1, < 1
 options:
   region:
     description:
       - The region, such as V(cn-hangzhou).
-      - Where it is not set, the environment variable E(ALIBABA_CLOUD_REGION_ID) counts, then E(ALICLOUD_REGION), then the region
-        of the profile that the credential comes from, or where it comes from no profile, of the current one of the C(aliyun) command line.
+      - Where it is not set, the environment variable E(ALIBABA_CLOUD_REGION_ID) counts, then E(ALICLOUD_REGION), then E(ALICLOUD_REGION_ID),
+        then the region of the profile that the credential comes from, or where it comes from no profile, of the current one in
+        C(~/.aliyun/config.json).
       - Empty text counts as not set, here and for every other option that is a text or a list, and for every variable.
     type: str
     aliases: [region_id, alicloud_region]
@@ -65,6 +68,8 @@ options:
         Name one of them.
       - What is named by an option wins over all variables. A way to log in is taken whole from one place, and half of one is an error,
         it never falls through to the next.
+      - The variables have second spellings, E(ALICLOUD_ACCESS_KEY_ID), E(ALICLOUD_SECRET_ACCESS_KEY) and E(ALICLOUD_ACCESS_KEY_SECRET).
+        Two spellings with different values are an error.
       - Where no option names one, the variables of the SDK count, which are E(ALIBABA_CLOUD_ACCESS_KEY_ID),
         E(ALIBABA_CLOUD_ACCESS_KEY_SECRET) and E(ALIBABA_CLOUD_SECURITY_TOKEN) here; then those of Terraform, which are
         E(ALICLOUD_ACCESS_KEY), E(ALICLOUD_SECRET_KEY) and E(ALICLOUD_SECURITY_TOKEN) here.
@@ -123,7 +128,7 @@ options:
   ecs_role_name:
     description:
       - The RAM role of the ECS instance this runs on. Its credential comes from the metadata service, which is asked in the hardened mode
-        (IMDSv2) first.
+        (IMDSv2) first. Where E(ALIBABA_CLOUD_ECS_METADATA_DISABLED) is V(true), asking for it is an error.
       - The variables are E(ALIBABA_CLOUD_ECS_METADATA) and E(ALICLOUD_ECS_ROLE_NAME).
     type: str
     aliases: [role_name]
@@ -134,7 +139,7 @@ options:
     type: bool
   credentials_uri:
     description:
-      - A URI that answers with a temporary AccessKey, for C(https://), or C(http://) on a loopback address.
+      - A URI that answers with a temporary AccessKey, for C(https://), or C(http://) on a loopback address. Redirects are not followed.
       - Kept out of logs as a whole, because whoever knows it can fetch the key.
       - The variable is E(ALIBABA_CLOUD_CREDENTIALS_URI).
     type: str
@@ -147,7 +152,8 @@ options:
     type: str
   credentials_file:
     description:
-      - The file to look for O(profile) in, instead of the two. An INI file if its name ends in C(.ini) or C(credentials).
+      - The file to look for O(profile) in, instead of the two. Of either form, whatever it is called.
+      - It says where to look, and not who logs in. So it counts for a profile that is named elsewhere, too.
       - The variables are E(ALIBABA_CLOUD_CREDENTIALS_FILE) and E(ALICLOUD_SHARED_CREDENTIALS_FILE).
     type: path
     aliases: [shared_credentials_file]
