@@ -16,10 +16,11 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Collection, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from queue import Empty, SimpleQueue
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     KINDS,
@@ -158,6 +159,7 @@ class _Run:
         self._request = request
         self._end: EcsError | None = None  # why nothing more is written
         self._blind: EcsError | None = None  # why nothing more is read back
+        self._written: SimpleQueue[Outcome] = SimpleQueue()  # from the writers to the reader
 
     def carry_out(self, outcomes: Sequence[Outcome]) -> None:
         """Whatever happens, every outcome is complete afterwards: a ledger that is lost can't be restored from."""
@@ -181,36 +183,37 @@ class _Run:
 
     def _write_and_read_back(self, pool: ThreadPoolExecutor, outcomes: Sequence[Outcome]) -> None:
         """Writers run in a pool; this thread feeds them, renews what aged before its turn, and reads back in batches."""
-        waiting = deque(outcomes)
-        writing: set[Future[Outcome]] = set()
+        waiting, writing = deque(outcomes), 0
         looks: list[_Look] = []
         while waiting or writing or looks:
             # Twice as many as can run, so that no writer idles while this thread reads.
-            while waiting and len(writing) < 2 * self._ecs.writers:
+            while waiting and writing < 2 * self._ecs.writers:
                 self._renew_ahead(waiting)
-                writing.add(pool.submit(self._write_all, waiting.popleft()))
+                pool.submit(self._write_all, waiting.popleft())
+                writing += 1
             next_look = max(looks[0].due - time.monotonic(), 0) if looks else 0
-            if writing:
-                written, writing = wait(writing, next_look if len(looks) >= IDS_PER_READ else None, FIRST_COMPLETED)
-                looks.extend(
-                    _Look(outcome, self._ecs.stopwatch())
-                    for outcome in (future.result() for future in written)
-                    if self._wants_look(outcome)
-                )
-            else:
+            if not writing:
                 time.sleep(next_look)
-            looks = self._read_back(looks, nothing_follows=not waiting and not writing)
+            else:
+                with suppress(Empty):
+                    outcome = self._written.get(timeout=next_look if len(looks) >= IDS_PER_READ else None)
+                    writing -= 1
+                    if self._wants_look(outcome):
+                        looks.append(_Look(outcome, self._ecs.stopwatch()))
+            # Full batches, and the rest when no more will come.
+            if len(looks) >= IDS_PER_READ or not (waiting or writing):
+                looks = self._read_back(looks, least=IDS_PER_READ if waiting or writing else 1)
 
     # -- writing one ENI, in a thread of the pool
 
-    def _write_all(self, outcome: Outcome) -> Outcome:
+    def _write_all(self, outcome: Outcome) -> None:
         try:
             attempts = _Attempts(self._ecs)
             while self._end is None and (chunk := _next_call(outcome.todo)):
                 self._write_once(outcome, chunk, attempts)
         except Exception as error:  # a defect of ours must not take the ledger of all other ENIs with it
             outcome.fail(outcome.todo, UNEXPECTED, f"{type(error).__name__} in the module; please report it")
-        return outcome
+        self._written.put(outcome)
 
     def _write_once(self, outcome: Outcome, chunk: Lists, attempts: _Attempts) -> None:
         """Send one call. Afterwards its addresses have left todo, or the ENI was read again."""
@@ -335,11 +338,11 @@ class _Run:
             outcome.expect(self._request.state)
         return self._request.wait and not outcome.verified and (bool(count(outcome.done)) or not outcome.doubtful)
 
-    def _read_back(self, looks: list[_Look], *, nothing_follows: bool) -> list[_Look]:
-        """One call for each full batch whose first is due, and for the rest when no more will come. Returns the looks still
-        to be taken, the next one first."""
+    def _read_back(self, looks: Sequence[_Look], *, least: int) -> list[_Look]:
+        """One call for each batch whose first is due, of at least so many. Returns the looks still to be taken, the next one
+        first."""
         looks = sorted(looks, key=lambda look: look.due)
-        while looks and self._blind is None and looks[0].due <= time.monotonic() and (nothing_follows or len(looks) >= IDS_PER_READ):
+        while self._blind is None and len(looks) >= least and looks[0].due <= time.monotonic():
             batch, looks = looks[:IDS_PER_READ], looks[IDS_PER_READ:]
             looks = sorted([*looks, *self._look(batch)], key=lambda look: look.due)
         return looks if self._blind is None else []

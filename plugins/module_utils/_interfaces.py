@@ -106,7 +106,7 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
             if written != address:
                 spelled[address] = written
             public = row.get("AssociatedPublicIp") or {}
-            if not isinstance(public, Mapping):
+            if not isinstance(public, dict):
                 raise _unreadable(f"{where} has an AssociatedPublicIp of {address} that is not a record")
             if public.get("PublicIpAddress") or public.get("AllocationId"):
                 eips[address] = str(public.get("PublicIpAddress") or public["AllocationId"])
@@ -166,7 +166,7 @@ def list_interfaces(ecs: Ecs, *, detailed: bool = False, broken: dict[str, EcsEr
         except EcsError as error:
             if broken is None:
                 raise
-            broken[str(record.get("NetworkInterfaceId")) if isinstance(record, Mapping) else ""] = error
+            broken[str(record.get("NetworkInterfaceId")) if isinstance(record, dict) else ""] = error
         else:
             found[interface.eni_id] = interface
     return found
@@ -215,7 +215,7 @@ def _unreadable(what: str) -> EcsError:
 
 
 def _text(record: Any, key: str, where: str) -> str:
-    value = record.get(key) if isinstance(record, Mapping) else None
+    value = record.get(key) if isinstance(record, dict) else None
     if not isinstance(value, str) or not value:
         raise _unreadable(f"{where} has no {key}")
     return value
@@ -234,8 +234,8 @@ def _entries(wrapper: Any, inner: str, where: str) -> list[Any]:
     """The list inside its wrapper. An absent wrapper is an empty list: the service leaves out what an ENI has none of."""
     if wrapper is None:
         return []
-    entries = wrapper.get(inner) if isinstance(wrapper, Mapping) else None
-    if entries is None and isinstance(wrapper, Mapping):
+    entries = wrapper.get(inner) if isinstance(wrapper, dict) else None
+    if entries is None and isinstance(wrapper, dict):
         return []
     if not isinstance(entries, list):
         raise _unreadable(f"{where} has a {inner} that is not a list")
@@ -244,6 +244,6 @@ def _entries(wrapper: Any, inner: str, where: str) -> list[Any]:
 
 def _rows(record: Record, outer: str, inner: str, where: str) -> list[Mapping[str, Any]]:
     rows = _entries(record.get(outer), inner, where)
-    if not all(isinstance(row, Mapping) for row in rows):
+    if not all(isinstance(row, dict) for row in rows):
         raise _unreadable(f"{where} has a {inner} with something that is not a record")
     return rows
