@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from support.emulator import Emulator
 from support.module import run_module
-from support.stand_ins import CloudSso, CredentialsUri, Front, Key, MetadataService, Proxy, StandIn, Sts, Tls
+from support.stand_ins import Asked, CloudSso, CredentialsUri, Front, Key, MetadataService, Proxy, StandIn, Sts, Tls, signature
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _credentials
 
@@ -29,11 +29,16 @@ IDP = "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"
 AK = {"access_key_id": "emulator-key-id", "access_key_secret": "emulator-key-secret"}
 STS_KEY = {"access_key_id": "STS.emulator-key-id", "access_key_secret": "emulator-sts-secret", "security_token": "emulator-sts-token"}
 ENVIRONMENT_KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "emulator-key-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "emulator-key-secret"}
+STS_VARIABLES = {
+    "access_key_id": "ALIBABA_CLOUD_ACCESS_KEY_ID",
+    "access_key_secret": "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+    "security_token": "ALIBABA_CLOUD_SECURITY_TOKEN",
+}
 STS_CALLER = {"STS.emulator-key-id": ("emulator-sts-secret", "emulator-sts-token")}
 
 
 class Runner:
-    """Reads one ENI with what is given, in a home and on a machine of its own, and nothing else set."""
+    """Reads one ENI with what is given, or frees an address of it, in a home and on a machine of its own, and nothing else set."""
 
     def __init__(self, emulator: Emulator, folder: Path, capture: pytest.CaptureFixture[str], tls: Tls) -> None:
         self.emulator, self.capture, self.tls = emulator, capture, tls
@@ -42,7 +47,13 @@ class Runner:
         self.token_file = folder / "token"
         self.token_file.write_text("pod-token\n")
 
-    def __call__(self, options: dict[str, Any] | None = None, environ: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    def __call__(
+        self,
+        options: dict[str, Any] | None = None,
+        environ: dict[str, str] | None = None,
+        module: str = "eni_secondary_ip_info",
+        **more: Any,
+    ) -> dict[str, Any]:
         environment = {
             "HOME": str(self.home),
             "ALIBABA_CLOUD_ECS_ENDPOINT": self.emulator.endpoint,
@@ -50,8 +61,12 @@ class Runner:
             "DEBUG": "sdk",
             **(environ or {}),
         }
-        arguments = {"eni_ids": ["eni-web1001"], "ca_bundle": str(self.tls.bundle), "retry_timeout": 0, **(options or {}), **more}
-        result = run_module("eni_secondary_ip_info", arguments, environment)
+        work: dict[str, dict[str, Any]] = {
+            "eni_secondary_ip_info": {"eni_ids": ["eni-web1001"]},
+            "eni_secondary_ip": {"state": "absent", "eni_id": "eni-web1001", "private_ip_addresses": ["192.168.0.101"]},
+        }
+        arguments = {**work[module], "ca_bundle": str(self.tls.bundle), "retry_timeout": 0, **(options or {}), **more}
+        result = run_module(module, arguments, environment)
         assert self.capture.readouterr() == ("", "")
         assert not [thread.name for thread in threading.enumerate() if "APScheduler" in thread.name or "refresh" in thread.name]
         return result
@@ -122,11 +137,7 @@ class TestEveryKindLogsIn:
             ),
             (
                 {},
-                {
-                    "ALIBABA_CLOUD_ACCESS_KEY_ID": STS_KEY["access_key_id"],
-                    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": STS_KEY["access_key_secret"],
-                    "ALIBABA_CLOUD_SECURITY_TOKEN": STS_KEY["security_token"],
-                },
+                {variable: STS_KEY[name] for name, variable in STS_VARIABLES.items()},
                 "sts from environment",
                 "role",
             ),
@@ -297,10 +308,22 @@ class TestEveryProfileLogsIn:
         )
         assert self.told(run, login()) == (f"sts {self.SOURCE}", "role")
 
-    def test_credentials_file(self, run: Runner, login: Any, sts: Sts) -> None:
-        run.ini_file(type="ram_role_arn", role_arn=ROLE, role_session_name="night", region_id="cn-hangzhou", **AK)
-        told = self.told(run, login(sts_endpoint=sts.endpoint))
-        assert told == ("ram_role_arn from profile default of ~/.alibabacloud/credentials.ini", "role")
+    @pytest.mark.parametrize("kind", ["access_key", "sts", "ram_role_arn", "oidc_role_arn", "ecs_ram_role", "credentials_uri"])
+    def test_credentials_file(self, run: Runner, login: Any, sts: Sts, metadata: MetadataService, uri: CredentialsUri, kind: str) -> None:
+        entries: dict[str, dict[str, str]] = {
+            "access_key": AK,
+            "sts": STS_KEY,
+            "ram_role_arn": {**AK, "role_arn": ROLE, "role_session_name": "night"},
+            "oidc_role_arn": {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file_path": str(run.token_file)},
+            "ecs_ram_role": {"role_name": metadata.role},
+            "credentials_uri": {"credentials_uri": uri.url},
+        }
+        run.ini_file(type=kind, region_id="cn-hangzhou", **entries[kind])
+        caller = "owner" if kind == "access_key" else "role"
+        source = f"{kind} from profile default of ~/.alibabacloud/credentials.ini"
+        assert self.told(run, login(sts_endpoint=sts.endpoint)) == (source, caller)
+        asked = [len(stand_in.asked) > 0 for stand_in in (sts, metadata, uri)]
+        assert asked == [kind in ("ram_role_arn", "oidc_role_arn"), kind == "ecs_ram_role", kind == "credentials_uri"]
 
     def test_no_profile_is_ever_written_to(self, run: Runner, login: Any) -> None:
         run.profile(mode="AK", region_id="cn-hangzhou", **AK)
@@ -454,6 +477,46 @@ class TestWhatFails:
         (error,) = run()["errors"]
         assert error.startswith("access_key_id: no credential is given")
         assert time.monotonic() - started < 0.5, "the metadata service is not waited for where there is none"
+
+
+@pytest.mark.parametrize("module", ["eni_secondary_ip_info", "eni_secondary_ip"])
+class TestMasks:
+    """A service may repeat whatever it was sent, and modules repeat what a service says."""
+
+    SECRETS = ("emulator-key-secret", "emulator-sts-secret", "emulator-sts-token")
+
+    @pytest.mark.parametrize("kind", ["environment", "sts", "profile", "role", "instance", "uri", "command"])
+    def test_what_the_service_repeats(
+        self, run: Runner, sts: Sts, metadata: MetadataService, uri: CredentialsUri, module: str, kind: str
+    ) -> None:
+        (run.home / "key.json").write_text(json.dumps({"mode": "AK", **AK}))
+        profiles: dict[str, dict[str, Any]] = {
+            "profile": {"mode": "StsToken", "sts_token": "emulator-sts-token", **STS_KEY},
+            "command": {"mode": "External", "process_command": f"cat {run.home}/key.json"},
+        }
+        if kind in profiles:
+            run.profile(**profiles[kind])
+        # What each of them knows, and so must mask.
+        options, environ, known = {
+            "environment": ({}, ENVIRONMENT_KEY, self.SECRETS[:1]),
+            "sts": ({}, {variable: STS_KEY[name] for name, variable in STS_VARIABLES.items()}, self.SECRETS[1:]),
+            "profile": ({}, {}, self.SECRETS[1:]),
+            "role": ({"role_arn": ROLE, "sts_endpoint": sts.endpoint}, ENVIRONMENT_KEY, self.SECRETS),
+            "instance": ({"ecs_role_name": metadata.role}, {}, self.SECRETS[1:]),
+            "uri": ({}, {"ALIBABA_CLOUD_CREDENTIALS_URI": uri.url}, self.SECRETS[1:]),
+            "command": ({}, {}, self.SECRETS[:1]),
+        }[kind]
+        run.emulator.faults([{"kind": "error", "code": "InvalidParameter", "status": 400, "message": f"sent {' '.join(known)}."}])
+        result = run(options, environ, module)
+        masked = f"sent {' '.join('********' for secret in known)}."
+        assert result["failure"]["message"] == masked
+        assert masked in result["msg"]
+        assert [secret for secret in self.SECRETS if secret in json.dumps(result)] == []
+
+    def test_nothing_is_blotted_out_by_what_is_too_short_for_a_secret(self, run: Runner, uri: CredentialsUri, module: str) -> None:
+        result = run({}, {"ALIBABA_CLOUD_CREDENTIALS_URI": f"{uri.url}/?v=1&region=cn-hangzhou"}, module)
+        assert "****" not in json.dumps(result)
+        assert (result["interfaces"][0]["eni_id"], result["summary"]["interfaces"]) == ("eni-web1001", 1)
 
 
 class TestOnTheWay:
@@ -643,10 +706,62 @@ def test_no_logger_of_the_sdk_speaks(run: Runner) -> None:
     assert all(logging.getLogger(name).disabled for name in ("credentials", "alibabacloud-tea", "darabonba-core"))
 
 
-def test_stand_ins_are_strict(sts: Sts) -> None:
+def by(method: str, path: str, query: dict[str, str] | None = None, headers: dict[str, str] | None = None) -> Asked:
+    return Asked(method, path, query or {}, headers or {}, b"")
+
+
+ASSUME = {"Action": "AssumeRole", "RoleArn": ROLE, "DurationSeconds": "3600", "AccessKeyId": "emulator-key-id", "ExternalId": "x"}
+POD = {
+    "Action": "AssumeRoleWithOIDC",
+    "RoleArn": ROLE,
+    "DurationSeconds": "3600",
+    "OIDCProviderArn": IDP,
+    "OIDCToken": "pod-token",
+}
+
+
+def signed(**changes: str) -> Asked:
+    query = {**ASSUME, **changes}
+    return by("GET", "/", {**query, "Signature": signature("GET", query, "emulator-key-secret")})
+
+
+KEYS_PATH = "/latest/meta-data/ram/security-credentials/network-operator"
+TTL = {"x-aliyun-ecs-metadata-token-ttl-seconds": "60"}
+BEARER = {"authorization": "Bearer cloud-sso-token"}
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "asked", "status"),
+    [
+        (Sts(external_id="x"), signed(), 200),
+        (Sts(external_id="x"), by("GET", "/", {**ASSUME, "Signature": "x"}), 400),
+        (Sts(external_id="x"), by("GET", "/", ASSUME), 400),
+        (Sts(external_id="x"), signed(AccessKeyId="another"), 404),
+        (Sts(external_id="x"), signed(SecurityToken="x"), 400),
+        (Sts(external_id="x"), signed(ExternalId="y"), 403),
+        (Sts(external_id="x"), signed(RoleArn="acs:ram::1000000000000001:role/nobody"), 404),
+        (Sts(external_id="x"), signed(DurationSeconds="899"), 400),
+        (Sts(external_id="x"), signed(Action="GetCallerIdentity"), 404),
+        (Sts(), by("POST", "/", POD), 200),
+        (Sts(), by("POST", "/", {**POD, "OIDCToken": "another"}), 400),
+        (Sts(), by("POST", "/", {**POD, "OIDCProviderArn": "another"}), 404),
+        (MetadataService(), by("PUT", "/latest/api/token", headers=TTL), 200),
+        (MetadataService(), by("PUT", "/latest/api/token"), 404),
+        (MetadataService(), by("GET", "/latest/api/token", headers=TTL), 404),
+        (MetadataService(v2=False), by("PUT", "/latest/api/token", headers=TTL), 404),
+        (MetadataService(), by("GET", KEYS_PATH), 200),
+        (MetadataService(hardened=True), by("GET", KEYS_PATH), 403),
+        (MetadataService(), by("GET", KEYS_PATH, headers={"x-aliyun-ecs-metadata-token": "another"}), 403),
+        (MetadataService(), by("GET", f"{KEYS_PATH}x"), 404),
+        (CredentialsUri(token="x"), by("GET", "/keys", {"token": "x"}), 200),
+        (CredentialsUri(token="x"), by("GET", "/keys"), 403),
+        (CredentialsUri(token="x"), by("POST", "/keys", {"token": "x"}), 403),
+        (CloudSso(), by("POST", "/cloud-credentials", headers=BEARER), 200),
+        (CloudSso(), by("POST", "/cloud-credentials"), 401),
+        (CloudSso(), by("GET", "/cloud-credentials", headers=BEARER), 401),
+        (CloudSso(), by("POST", "/", headers=BEARER), 401),
+    ],
+)
+def test_stand_ins_are_strict(stand_in: StandIn, asked: Asked, status: int) -> None:
     """A stand-in that let everything pass would prove nothing."""
-    assert isinstance(sts, StandIn)
-    assert sts._refusal("GET", {"Action": "AssumeRole", "AccessKeyId": "emulator-key-id", "Signature": "x"}) == (
-        400,
-        "SignatureDoesNotMatch",
-    )
+    assert stand_in.answer(asked)[0] == status

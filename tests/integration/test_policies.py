@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,7 @@ IPV6 = {"eni_id": "eni-web1007", "ipv6_addresses": ["fd00:0:0:1::161"]}
 
 def actions_of(policy: str) -> list[str]:
     statements = json.loads((ROOT / "policies" / f"{policy}.json").read_text(encoding="utf-8"))["Statement"]
-    actions = [
-        action
-        for statement in statements
-        for action in [statement["Action"]]
-        for action in ([action] if isinstance(action, str) else action)
-    ]
-    return [action.removeprefix("ecs:") for action in actions]
+    return [action.removeprefix("ecs:") for statement in statements for action in listed(statement["Action"])]
 
 
 class Caller:
@@ -73,14 +67,53 @@ def test_a_policy_is_enough_and_no_more(emulator: Emulator, policy: str) -> None
     assert {call["action"] for call in emulator.calls()} == set(actions_of(policy))
 
 
+# What each action is checked against, by the tables "RAM authorization" of the API documentation.
+RESOURCES = {
+    "DescribeNetworkInterfaces": "eni/eni-web1001",
+    "DescribeInstances": "instance/i-web0001",
+    "DescribeSecurityGroups": "securitygroup/sg-web",
+    "UnassignPrivateIpAddresses": "eni/eni-web1001",
+    "UnassignIpv6Addresses": "eni/eni-web1001",
+    "AssignPrivateIpAddresses": "eni/eni-web1001",
+    "AssignIpv6Addresses": "eni/eni-web1001",
+}
+
+
+def allows(policy: dict[str, Any], action: str, resource: str, region: str = "cn-hangzhou") -> bool:
+    """As RAM decides it: some statement that allows has the action, and a pattern that the resource fits."""
+    arn = f"acs:ecs:{region}:1000000000000001:{resource}"
+    return any(
+        statement["Effect"] == "Allow"
+        and any(fnmatchcase(f"ecs:{action}", pattern) for pattern in listed(statement["Action"]))
+        and any(fnmatchcase(arn, pattern) for pattern in listed(statement["Resource"]))
+        for statement in policy["Statement"]
+    )
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 @pytest.mark.parametrize("policy", [READ_ONLY, UNASSIGN, RESTORE])
-def test_a_policy_is_bound_to_a_region_and_to_its_kind_of_resource(policy: str) -> None:
-    statements = json.loads((ROOT / "policies" / f"{policy}.json").read_text(encoding="utf-8"))["Statement"]
-    kinds = {"DescribeInstances": "instance", "DescribeSecurityGroups": "securitygroup"}
-    for statement in statements:
-        for action in statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]:
-            kind = kinds.get(action.removeprefix("ecs:"), "eni")
-            assert re.fullmatch(rf"acs:ecs:cn-hangzhou:\*:{kind}/\*", statement["Resource"])
+def test_a_policy_allows_its_actions_on_their_resources_in_its_region_alone(policy: str) -> None:
+    document = json.loads((ROOT / "policies" / f"{policy}.json").read_text(encoding="utf-8"))
+    assert document["Version"] == "1"
+    for action, resource in RESOURCES.items():
+        assert allows(document, action, resource) is (action in actions_of(policy))
+        assert not allows(document, action, resource, region="cn-beijing")
+        assert not allows(document, action, "disk/d-1")
+    assert not allows(document, "DeleteNetworkInterface", "eni/eni-web1001")
+
+
+@pytest.mark.parametrize("place", ["README.md", "docs/docsite/rst/guide_credentials.rst"])
+def test_so_do_the_examples_of_the_documentation(place: str) -> None:
+    text = (ROOT / place).read_text(encoding="utf-8")
+    start = text.rindex("{", 0, text.index('"Version"'))
+    document, _end = json.JSONDecoder().raw_decode(text, start)
+    write = "UnassignPrivateIpAddresses"
+    assert allows(document, write, "eni/eni-bp1example")
+    assert allows(document, write, "eni/eni-web1001") is (place == "README.md"), "the guide's example names its ENIs"
+    assert not allows(document, write, "eni/eni-bp1example", region="cn-beijing")
 
 
 @pytest.mark.parametrize("policy", [READ_ONLY, UNASSIGN, RESTORE])

@@ -220,7 +220,7 @@ class Sts(StandIn):
                 return 404, "InvalidAccessKeyId.NotFound"
             if query.get("SecurityToken", "") != token:
                 return 400, "InvalidSecurityToken.MismatchWithAccessKey"
-            if query.get("Signature") != _signature(method, query, secret):
+            if query.get("Signature") != signature(method, query, secret):
                 return 400, "SignatureDoesNotMatch"
             if self.external_id and query.get("ExternalId") != self.external_id:
                 return 403, "NoPermission"
@@ -281,7 +281,7 @@ class Proxy(StandIn):
         return 502, "<html>502 Bad Gateway</html>"
 
 
-def _signature(method: str, query: Mapping[str, str], secret: str) -> str:
+def signature(method: str, query: Mapping[str, str], secret: str) -> str:
     """Version 1.0, by the rule of the documentation: RFC 3986, space as %20."""
     signed = "&".join(f"{quote(name, safe='~')}={quote(query[name], safe='~')}" for name in sorted(query) if name != "Signature")
     to_sign = f"{method}&%2F&{quote(signed, safe='~')}"
