@@ -325,6 +325,33 @@ def test_ansible_runner(world: World, by: str) -> None:
     assert world.places.found == record
 
 
+def test_the_reports_of_the_roles(world: World) -> None:
+    """The service repeats what it was sent, so that ledger, reports and recipe would get it, if anything did."""
+    sent = " ".join((VARIABLE, FROM_STS.access_key_secret, FROM_STS.security_token))
+    refusal = {"kind": "error", "code": "InvalidParameter", "status": 400, "message": f"Sent: {sent}"}
+    world.emulator.faults([{**refusal, "action": "UnassignPrivateIpAddresses", "nth": 1}])
+    reports = world.folder / "work" / "reports"
+    # The guide's way for an authority that has to be known to STS as well.
+    environment = {**ENVIRONMENTS["role"], "SSL_CERT_FILE": str(world.tls.bundle)}
+
+    def run(role: str, **variables: Any) -> int:
+        # One ENI of the sample is never ready, and is not waited for.
+        given = {"report_dir": str(reports), "calls_per_minute": 0, "wait_timeout": 2, **variables}
+        extra = json.dumps({f"{role}_secondary_ips_{name}": value for name, value in given.items()})
+        command = ("ansible-playbook", f"alicloud_ops.network.{role}", "-e", extra, "-vvvv", "--diff")
+        return world.run(role, *command, environment=environment).returncode
+
+    assert run("unassign", security_group_ids=["sg-web"], on_refusal="skip") != 0
+    (recipe,) = reports.glob("recipe-*.json")
+    assert run("restore", recipe_file=str(recipe)) == 0
+    assert {call["caller"] for call in world.emulator.calls()} == {FROM_STS.access_key_id}
+    assert {path.suffix for path in reports.iterdir()} >= {".json", ".md", ".html"}
+    told = [path.name for path in reports.iterdir() if "Sent: " in path.read_text(encoding="utf-8")]
+    assert {Path(name).suffix for name in told} >= {".json", ".md", ".html"}, "they tell the refusal, without what it repeats"
+    assert {f"work/reports/{path.name}" for path in reports.iterdir()} <= set(world.places.searched)
+    assert world.places.found == []
+
+
 def test_the_search_finds_what_is_there(world: World) -> None:
     """Or finding nothing would prove nothing. This is also why the guide warns of the environment keyword."""
     task = {
