@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -154,8 +154,8 @@ def common(one: Lists, other: Lists) -> Lists:
     return make_lists({name: set(one.get(name, ())).intersection(other.get(name, ())) for name in KIND_BY_NAME})
 
 
-def count(lists: Mapping[str, Iterable[str]]) -> int:
-    return sum(len(tuple(entries)) for entries in lists.values())
+def count(lists: Mapping[str, Collection[str]]) -> int:
+    return sum(map(len, lists.values()))
 
 
 def every(lists: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
