@@ -249,6 +249,10 @@ def parse_selection(params: Mapping[str, Any], mistakes: list[str]) -> Selection
         )
 
     names = texts_or_none(params["security_group_names"])
+    for option in ("security_group_tags", "tags"):
+        if params[option] == {}:
+            # Not "any tag" and not "no tag": whatever was meant, it must not widen what the other selectors say.
+            mistakes.append(f"{option}: {{}} names no tag; leave it out, or name one")
     selection = Selection(
         eni_ids=ids("eni_ids", ENI_ID, "eni-bp1example"),
         instance_ids=ids("instance_ids", INSTANCE_ID, "i-bp1example"),

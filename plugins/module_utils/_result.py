@@ -61,17 +61,21 @@ def build_result(state: str, outcomes: Sequence[Outcome], api_calls: int) -> dic
     return result
 
 
-def build_refusal(mistakes: Sequence[str]) -> dict[str, Any]:
+# What a module that writes says first when it stops before. One that only reads has nothing to say of changes.
+UNCHANGED = "Nothing was changed. "
+
+
+def build_refusal(mistakes: Sequence[str], first: str = UNCHANGED) -> dict[str, Any]:
     """For what stops before any write: all of it in one message, and as a list."""
-    return {"changed": False, "msg": f"Nothing was changed. {_listed(mistakes)}", "errors": list(mistakes)}
+    return {"changed": False, "msg": f"{first}{_listed(mistakes)}", "errors": list(mistakes)}
 
 
-def build_failure(error: EcsError | SdkMissing) -> dict[str, Any]:
+def build_failure(error: EcsError | SdkMissing, first: str = UNCHANGED) -> dict[str, Any]:
     """For a call that failed, or could not even be tried, before any write."""
     if isinstance(error, SdkMissing):
         return {"changed": False, "msg": f"{missing_required_lib(SDK_PACKAGE)} ({error})"}
     failure = {"action": error.action, "code": error.code, "message": error.message, "request_id": error.request_id}
-    return {"changed": False, "msg": f"Nothing was changed. {error}", "failure": failure}
+    return {"changed": False, "msg": f"{first}{error}", "failure": failure}
 
 
 def build_info(interfaces: Sequence[Interface], missing: Sequence[str], wanted: Selection, api_calls: int) -> dict[str, Any]:

@@ -94,6 +94,8 @@ def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[di
         group_sets.append(tuple(named))
     if wanted.security_group_tags:
         tagged = {_id(row): str(row.get("SecurityGroupName") or "") for row in ecs.security_groups() if _is_tagged(row, wanted)}
+        # A mistyped tag is no empty group either.
+        missing += [] if tagged else [", ".join(_tag_texts(wanted))]
         groups |= tagged
         group_sets.append(tuple(tagged))
     return groups, group_sets
@@ -101,6 +103,10 @@ def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[di
 
 def _id(row: Record) -> str:
     return str(row.get("SecurityGroupId"))
+
+
+def _tag_texts(wanted: Selection) -> list[str]:
+    return [f"{key}={'|'.join(values)}" if values else key for key, values in wanted.security_group_tags.items()]
 
 
 def _is_tagged(row: Record, wanted: Selection) -> bool:

@@ -241,7 +241,7 @@ assignments:
       ipv6_addresses: []
       ipv6_prefixes: []
 missing:
-  description: Ids of ENIs, instances and security groups, and names of security groups, that were named and do not exist.
+  description: Ids of ENIs, instances and security groups, names and tags of security groups, that were named and that nothing has.
   returned: success
   type: list
   elements: str
@@ -308,17 +308,17 @@ def main() -> None:
     wanted = parse_selection(module.params, mistakes)
     connection = parse_connection(module.params, os.environ, mistakes)
     if mistakes or connection is None:
-        module.fail_json(**build_refusal(mistakes))
+        module.fail_json(**build_refusal(mistakes, first=""))
     connection.credential.tell_secrets_to(module.no_log_values.update)
     told = {"credential_source": connection.credential.source}
     try:
         ecs = Ecs(connection)
         found = select(ecs, wanted)
     except (SdkMissing, EcsError) as error:
-        module.fail_json(**build_failure(error), **told)
+        module.fail_json(**build_failure(error, first=""), **told)
     strangers = of_other_accounts(found.interfaces, connection.account_id)
     if strangers:
-        module.fail_json(**build_refusal(strangers), **told)
+        module.fail_json(**build_refusal(strangers, first=""), **told)
     module.exit_json(
         **build_info(found.interfaces, found.missing, wanted, ecs.api_calls),
         region=connection.region,

@@ -139,6 +139,7 @@ def test_groups_are_found_by_name_and_by_tag_over_all_pages(info: Info) -> None:
         }
     )
     assert info.found(security_group_tags={"team": ["shop", "web"], "stage": None}) == {"eni-many007", "eni-many230"}
+    assert info(security_group_tags={"team": ["shop", "wbe"], "stage": "prod"})["missing"] == ["team=shop|wbe, stage=prod"]
 
     named = info(security_group_names=["many-5", "many-nowhere"])
     assert [interface["eni_id"] for interface in named["interfaces"]] == ["eni-many005", "eni-many125"]

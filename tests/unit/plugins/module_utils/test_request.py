@@ -296,3 +296,9 @@ def test_a_selection_tells_all_its_mistakes():
 def test_groups_of_both_kinds_of_id(group):
     parsed, mistakes = selection(security_group_ids=[group, group])
     assert (parsed.security_group_ids, mistakes) == ((group,), [])
+
+
+@pytest.mark.parametrize("option", ["security_group_tags", "tags"])
+def test_tags_that_name_none_are_a_mistake_and_widen_nothing(option):
+    # Beside another selector they would vanish, and it would stand alone.
+    assert selection(**{option: {}}, type="Secondary")[1] == [f"{option}: {{}} names no tag; leave it out, or name one"]

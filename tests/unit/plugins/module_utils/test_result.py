@@ -209,6 +209,8 @@ def test_a_failed_read_says_what_failed_and_that_nothing_was_changed():
     assert failure["failure"]["request_id"] == "R-1"
     for words in ("Nothing was changed", "DescribeInstances", "Forbidden.RAM", "R-1", "ecs:DescribeInstances"):
         assert words in failure["msg"]
+    # A module that only reads, maybe after another one has written.
+    assert "changed" not in build_failure(EcsError("DescribeInstances", "Forbidden.RAM", "no", "R-1"), first="")["msg"]
 
 
 def test_a_missing_sdk_names_the_package():
