@@ -7,19 +7,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import plain
-
-FOLDER_MODE = 0o750
-FILE_MODE = 0o640
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import DocumentError, plain, read_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._files import read_text, write_text
 
 
 class ActionModule(ActionBase):
@@ -29,28 +24,26 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(
-            argument_spec={"folder": {"type": "path", "required": True}, "files": {"type": "dict", "required": True}}
+            argument_spec={
+                "folder": {"type": "path", "required": True},
+                "documents": {"type": "dict", "default": {}},
+                "files": {"type": "dict", "default": {}},
+            }
         )
         folder = Path(arguments["folder"])
+        documents: dict[str, str] = {}
+        path = folder
         try:
-            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            for name, content in plain(arguments["files"]).items():
-                write(folder / name, content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+            # Reading comes first: what can't be read is never written over.
+            for name, file in plain(arguments["documents"]).items():
+                path = folder / file
+                if path.exists():
+                    documents[name] = json.dumps(read_document(read_text(self._loader, str(path))))
+            for name, text in plain(arguments["files"]).items():
+                path = folder / name
+                write_text(path, text)
+        except DocumentError as error:
+            return {**result, "failed": True, "msg": f"{path}: {error}"}
         except OSError as error:
-            raise AnsibleActionFail(f"can't write to {folder}: {error.strerror}") from None
-        return {**result, "changed": False, "paths": [str(folder / name) for name in arguments["files"]]}
-
-
-def write(path: Path, text: str) -> None:
-    """Until the new file is whole and on the disk, the old one stays."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), FILE_MODE)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+            return {**result, "failed": True, "msg": f"{path}: {error.strerror or error}"}
+        return {**result, "changed": False, "documents": documents, "paths": [str(folder / name) for name in arguments["files"]]}

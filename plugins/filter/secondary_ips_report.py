@@ -14,7 +14,7 @@ description:
   - The report tells of every address of the plan what became of it.
 options:
   _input:
-    description: The C(operation) and settings of a run that begins, or the C(state) that this filter returned before.
+    description: What M(alicloud_ops.network.secondary_ips_settings) told, or the C(state) that this filter returned before.
     type: raw
     required: true
   info:
@@ -26,15 +26,9 @@ options:
   planned:
     description: What M(alicloud_ops.network.eni_secondary_ip) told in check mode.
     type: dict
-  saved:
-    description: The plan or recipe that was given.
-    type: raw
-  approved:
-    description: The plan that was approved.
-    type: raw
-  earlier:
-    description: The recipe that an earlier run of the same plan left.
-    type: raw
+  documents:
+    description: The C(approved) plan, and the C(earlier) recipe of the same plan, as M(alicloud_ops.network.secondary_ips_files) read them.
+    type: dict
   began:
     description: When the first wave began.
     type: str
@@ -44,19 +38,24 @@ options:
   answer:
     description: What M(alicloud_ops.network.eni_secondary_ip) told for O(wave).
     type: dict
+  stopped:
+    description: Why the run can't go on.
+    type: str
 """
 
 EXAMPLES = r"""
 - name: Everything about a group, by security group and ENI
   ansible.builtin.debug:
-    msg: "{{ {'operation': 'audit'} | alicloud_ops.network.secondary_ips_report(info=group) }}"
+    msg: "{{ (start | alicloud_ops.network.secondary_ips_report(info=group)).text }}"
 """
 
 RETURN = r"""
 _value:
   description:
-    - As text in JSON the C(report), C(plan), C(recipe), C(eni_ids), what is C(published) by C(set_stats), and the C(state) to go on with.
+    - As text in JSON the C(report), the C(result) for the play, C(eni_ids), what is C(published) by C(set_stats), and the C(state) to
+      go on with.
     - The C(text) for the output, the C(waves), and the C(pause) before the next wave in seconds.
+    - The name of the report (C(file)), and by name the files that are C(taken_up), C(plan_files) and C(progress_files).
     - The reason to C(stop) or for a C(failure), which are empty where all is well.
   type: dict
 """
@@ -64,17 +63,11 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import DocumentError
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import make_report
 
 
 def secondary_ips_report(before: Mapping[str, Any] | str, **news: Any) -> dict[str, Any]:
-    try:
-        return make_report(before, news)
-    except DocumentError as error:
-        raise AnsibleFilterError(f"This is no plan or recipe that can be used: {error}") from None
+    return make_report(before, news)
 
 
 class FilterModule:

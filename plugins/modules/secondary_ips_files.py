@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: secondary_ips_files
-short_description: Write plan, recipe and report of a run on the controller
+short_description: Read and write plan, recipe and report of a run on the controller
 version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
-  - Made for the roles of this collection. Writes files on the controller, where the roles read them too, whatever the connection is.
+  - Made for the roles of this collection. Reads and writes files on the controller, whatever the connection is.
   - A file is replaced as a whole and is on the disk before the task ends, so that a run that is cut off leaves the old or the new one.
   - Is done by an action plugin. There is no module that runs elsewhere.
 options:
@@ -19,10 +19,16 @@ options:
     description: An absolute path. It is made where it does not exist.
     type: path
     required: true
-  files:
-    description: Names and contents. What is not text is written as JSON.
+  documents:
+    description:
+      - Names of plans and recipes, each with its file in the folder. They are read, and their digests checked, before anything is written.
+      - A file that is not there is left out. One that can't be read fails the task.
     type: dict
-    required: true
+    default: {}
+  files:
+    description: Names of files in the folder, with their texts.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
@@ -45,6 +51,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+documents:
+  description: The documents that were found, by name, as text in JSON.
+  returned: success
+  type: dict
+  sample: {}
 paths:
   description: The files that were written.
   returned: success

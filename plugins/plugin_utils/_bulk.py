@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: what a role was given, saved plans and recipes, and waves.
+"""Pure: saved plans and recipes, and waves.
 
 Private to this collection. A *document* is a plan or a recipe, ``{version, region, account_id, digest, assignments}``.
 Every ValueError from here tells all that is wrong, and what would be right.
@@ -10,29 +10,30 @@ Every ValueError from here tells all that is wrong, and what would be right.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, NOTHING, count, every, make_lists, union
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, at_least
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
+    KINDS,
+    NOTHING,
+    Lists,
+    count,
+    every,
+    make_lists,
+    union,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID
 
+# What a role does, and the state that it asks the module for.
+MODULE_STATE = {"unassign": "absent", "restore": "present"}
 VERSION = 1
 DIGEST = re.compile(r"[0-9a-f]{64}")
-
-# At least one of these must be given, where a role has them: nothing is selected by an omission.
-GROUPS = ("security_group_ids", "security_group_names", "security_group_tags")
-SAVED = ("plan", "plan_file", "recipe", "recipe_file")
-# What narrows the selecting of groups, and would have no effect on a saved plan, which is applied exactly.
-NARROWING = ("eni_type", "eni_status", "eni_tags", "within", "excluding", "private_ip_addresses", "kinds")
 
 
 def plain(value: Any) -> Any:
@@ -46,121 +47,6 @@ def plain(value: Any) -> Any:
     return value
 
 
-# -- what a role was given
-
-
-def read_settings(variables: Mapping[str, Any], options: Mapping[str, Any], role: str) -> dict[str, Any]:
-    """The variables of a role without its prefix: typed, with defaults, and without what was not given.
-
-    ``options`` is the role's own argument spec, the one place where types, choices and defaults stand. What is empty text
-    was not given: a survey of AWX defines every optional text that way. Lists and mappings may be text too.
-    """
-    prefix = f"{role}_"
-    given: dict[str, Any] = {}
-    mistakes: list[str] = []
-    for name, value in plain(variables).items():
-        if name == f"{prefix}result":
-            continue
-        if name not in options:
-            close = difflib.get_close_matches(name, options, n=1)
-            mistakes.append(f"{name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
-            continue
-        try:
-            found = _from_text(value, options[name].get("type", "str"))
-        except ValueError as error:
-            mistakes.append(f"{name}: {error}")
-            continue
-        if found is not None and options[name].get("type") == "path" and not Path(found).expanduser().is_absolute():
-            # Ansible would take it from the folder of the playbook, which may be this collection.
-            mistakes.append(f"{name}: '{found}' is not an absolute path")
-        elif found is not None:
-            given[name] = found
-    validated = ArgumentSpecValidator(dict(options)).validate(given)
-    mistakes.extend(validated.error_messages)
-    settings = {name.removeprefix(prefix): value for name, value in validated.validated_parameters.items() if value is not None}
-    if not validated.error_messages:
-        mistakes.extend(f"{prefix}{mistake}" for mistake in _broken_rules(settings))
-        mistakes.extend(_source_mistakes(settings, given, options, prefix))
-    if mistakes:
-        raise ValueError("; ".join(mistakes))
-    settings["by_group"] = any(name in settings for name in GROUPS)
-    return settings
-
-
-def _from_text(value: Any, kind: str) -> Any:
-    """What a survey's text means. None: it was not given."""
-    if isinstance(value, list):
-        entries = [entry.strip() if isinstance(entry, str) else entry for entry in value]
-        kept = [entry for entry in entries if entry not in ("", None)]
-        return kept if kept or not value else None
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if not text:
-        return None
-    if kind in ("list", "dict") and text[0] in "[{":
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ValueError(f"'{text}' can't be read; check its brackets and quotes") from None
-    if kind == "list":
-        return _from_text(re.split(r"[,\n]", text), kind)
-    if kind == "dict":
-        return _tags_from_text(re.split(r"[,\n]", text))
-    return text
-
-
-def _tags_from_text(entries: Iterable[str]) -> dict[str, Any]:
-    """``key=value``; a key alone stands for any value, and a key that comes twice for either value."""
-    tags: dict[str, Any] = {}
-    for entry in filter(None, map(str.strip, entries)):
-        key, equals, value = (part.strip() for part in entry.partition("="))
-        if not key:
-            raise ValueError(f"'{entry}' is not a tag such as team=web")
-        if not equals:
-            tags[key] = None
-        elif key not in tags:
-            tags[key] = [value]
-        elif tags[key] is not None:
-            tags[key].append(value)
-    return tags
-
-
-def _broken_rules(settings: dict[str, Any]) -> list[str]:
-    """What types and choices do not tell."""
-    mistakes: list[str] = []
-    least = {"max_addresses": 0, "wave_size": 1, "wave_pause": 0}
-    at_least(settings, {name: number for name, number in least.items() if name in settings}, mistakes)
-    if "max_failures" in settings:
-        try:
-            allowed_failures(settings["max_failures"], 0)
-        except ValueError as error:
-            mistakes.append(f"max_failures: {error}")
-    if "approved_plan" in settings:
-        settings["approved_plan"] = settings["approved_plan"].lower()
-        if not DIGEST.fullmatch(settings["approved_plan"]):
-            mistakes.append(f"approved_plan: '{settings['approved_plan']}' is not the digest of a plan, which has 64 digits from 0 to f")
-    return mistakes
-
-
-def _source_mistakes(settings: Mapping[str, Any], given: Mapping[str, Any], options: Mapping[str, Any], prefix: str) -> list[str]:
-    sources = [name for name in (*GROUPS, *SAVED) if prefix + name in options]
-    named = [name for name in sources if name in settings]
-    if not named:
-        return [f"nothing is named; give {' or '.join(prefix + name for name in sources)}"]
-    mistakes = []
-    saved = [name for name in named if name in SAVED]
-    if len(saved) > 1:
-        mistakes.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both given; give one of them")
-    if saved == named:
-        mistakes.extend(
-            f"{prefix}{name}: narrows the selecting of security groups, but a saved plan is applied exactly; leave it out"
-            for name in NARROWING
-            if prefix + name in given
-        )
-    return mistakes
-
-
 def allowed_failures(text: str, total: int) -> int:
     """A count, or a share of the total in percent."""
     number = re.fullmatch(r"(\d+)(%?)", text.strip())
@@ -172,15 +58,23 @@ def allowed_failures(text: str, total: int) -> int:
 # -- documents
 
 
+NO_DOCUMENT = "it is not a plan or recipe of this collection, which has version, region, account_id, digest and assignments"
+
+# A document as ``in_lines`` writes it, and what shows that a part of one is left over.
+SHOWN = re.compile(r"\{version:\s(?:(?!\{version:).)*?\}\s*\]\s*\}", re.S)
+CUT = re.compile(r"\{\s*version:|\beni-|assignments:")
+MOST_IN_A_LINE = 500  # bytes of addresses: with what is around them fewer than the 1,024 that AWX shows of an event
+
+
 class DocumentError(ValueError):
     """It is no plan or recipe that can be used, and why."""
 
 
 def make_document(assignments: Iterable[Mapping[str, Any]], region: str | None, account_id: str | None) -> dict[str, Any]:
     """The document of these assignments: each ENI once, by id, its addresses in order."""
-    by_eni: dict[str, dict[str, tuple[str, ...]]] = {}
+    by_eni: dict[str, Lists] = {}
     for entry in assignments:
-        lists = {kind.name: entry.get(kind.name) or () for kind in KINDS}
+        lists = make_lists({kind.name: entry.get(kind.name) or () for kind in KINDS})
         by_eni[entry["eni_id"]] = union(by_eni.get(entry["eni_id"], NOTHING), lists)
     ordered = [
         {"eni_id": eni_id, **{name: list(addresses) for name, addresses in lists.items()}}
@@ -195,11 +89,25 @@ def digest(assignments: Sequence[Mapping[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(assignments, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def read_document(given: Any) -> dict[str, Any]:
-    """A saved document, checked to the last bit. Several (as printed before each wave) become one; nothing becomes ``{}``."""
-    documents = [_check_document(document) for document in _parse_documents(plain(given))]
+class StrictLoader(yaml.SafeLoader):
+    """Of a key that comes twice, YAML would keep the last: here it is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _value in node.value]
+        if len(set(keys)) < len(keys):
+            raise yaml.constructor.ConstructorError(problem="a key comes twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_document(given: Any, published_as: str = "") -> dict[str, Any]:
+    """A saved document, checked to the last bit. Several of one region and account become one.
+
+    Given as mapping, list of mappings, JSON (one or more), YAML, or what the output of a run shows before its waves; also as the
+    artifacts of a job, where ``published_as`` names the one that is meant.
+    """
+    documents = [_check_document(document.get(published_as, document)) for document in _parse_documents(plain(given))]
     if not documents:
-        return {}
+        raise DocumentError("there is no plan or recipe in it")
     for name in ("region", "account_id"):
         values = dict.fromkeys(document[name] for document in documents)
         if len(values) > 1:
@@ -208,35 +116,52 @@ def read_document(given: Any) -> dict[str, Any]:
     return make_document((entry for document in documents for entry in document["assignments"]), first["region"], first["account_id"])
 
 
-def _parse_documents(given: Any) -> list[Any]:
-    if isinstance(given, Mapping):
-        return [given] if given else []
-    if isinstance(given, list):
-        return given
-    text = str(given or "").strip()
-    if not text:
-        return []
-    try:
-        return [json.loads(text)]
-    except ValueError:
-        # As the output of a run shows them: one a line, maybe with the name of the field around.
-        lines = [found.group() for found in (re.search(r"\{.*\}", line) for line in text.splitlines()) if found]
+def _parse_documents(given: Any) -> list[Mapping[str, Any]]:
+    if isinstance(given, str):
         try:
-            return [yaml.safe_load(line) for line in lines] if lines else [yaml.safe_load(text)]
-        except yaml.YAMLError:
-            raise DocumentError("it can't be read; is it whole? It is JSON, or lines as a run shows them before each wave") from None
+            found = _parse_text(given.strip())
+        except DocumentError:
+            raise
+        except (ValueError, yaml.YAMLError):
+            raise DocumentError(
+                "it can't be read; is it whole? It is JSON, or YAML with --- between two, or the lines that a run shows before a wave"
+            ) from None
+    else:
+        found = given if isinstance(given, list) else [given] if given else []
+    if not all(isinstance(document, Mapping) for document in found):
+        raise DocumentError(NO_DOCUMENT)
+    return found
+
+
+def _parse_text(text: str) -> list[Any]:
+    if SHOWN.search(text):
+        # In the output, with the name of a field around and other lines between; maybe folded, and with quotes doubled.
+        joined = re.sub(r"\s+", " ", text).replace("''", "'")
+        if CUT.search(SHOWN.sub("", joined)):
+            raise DocumentError("a line of it is not whole; take all lines from its first { to its last }")
+        return [yaml.load(shown, StrictLoader) for shown in SHOWN.findall(joined)]  # noqa: S506 - a SafeLoader that refuses more
+    if not text.startswith(("{", "[")):
+        return [document for document in yaml.load_all(text, StrictLoader) if document is not None]
+    found: list[Any] = []
+    while text:
+        document, end = json.JSONDecoder().raw_decode(text)
+        found.extend(document if isinstance(document, list) else [document])
+        text = text[end:].lstrip(" \t\r\n,")
+    return found
 
 
 def _check_document(document: Any) -> dict[str, Any]:
     if not isinstance(document, Mapping) or not isinstance(document.get("assignments"), list):
-        raise DocumentError("it is not a plan or recipe of this collection, which has version, region, account_id, digest and assignments")
+        raise DocumentError(NO_DOCUMENT)
     if document.get("version") != VERSION:
         raise DocumentError(f"its version is {document.get('version')!r}, this collection reads {VERSION}")
     mistakes: list[str] = []
     assignments = [_check_entry(f"assignments[{index}]", entry, mistakes) for index, entry in enumerate(document["assignments"])]
     if mistakes:
         raise DocumentError("; ".join(mistakes))
-    checked = make_document(assignments, document.get("region"), document.get("account_id"))
+    # In YAML the number of an account may have lost its quotes.
+    account_id = document.get("account_id")
+    checked = make_document(assignments, document.get("region"), None if account_id is None else str(account_id))
     if checked["digest"] != document.get("digest"):
         raise DocumentError(
             f"its digest is {document.get('digest')}, but its assignments have {checked['digest']}; it was changed or is not whole"
@@ -268,9 +193,24 @@ def compact(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "assignments": [{name: value for name, value in entry.items() if value} for entry in document["assignments"]]}
 
 
-def on_one_line(document: Mapping[str, Any]) -> str:
-    """Compact and without double quotes, which output would escape; ``read_document`` takes it back."""
-    return yaml.safe_dump(compact(document), default_flow_style=True, sort_keys=False, width=float("inf")).strip()
+def in_lines(document: Mapping[str, Any]) -> list[str]:
+    """For the output, in lines that are short enough to be shown whole, each a document of its own. Without double quotes,
+    which output would escape; ``read_document`` takes them back."""
+    parts: list[list[dict[str, Any]]] = []
+    room = 0
+    for entry in document["assignments"]:
+        for kind in KINDS:
+            for address in entry[kind.name]:
+                room -= len(address) + 2
+                if room < 0:
+                    parts.append([])
+                    room = MOST_IN_A_LINE - len(address)
+                if not parts[-1] or parts[-1][-1]["eni_id"] != entry["eni_id"]:
+                    parts[-1].append({"eni_id": entry["eni_id"]})
+                    room -= len(entry["eni_id"]) + len(kind.name) + 20
+                parts[-1][-1].setdefault(kind.name, []).append(address)
+    made = (compact(make_document(part, document["region"], document["account_id"])) for part in parts)
+    return [yaml.safe_dump(part, default_flow_style=True, sort_keys=False, width=float("inf")).strip() for part in made]
 
 
 def addresses_by_eni(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -297,7 +237,7 @@ def make_assignments(addresses: Mapping[str, Iterable[str]]) -> list[dict[str, A
 # -- waves
 
 
-def cut_waves(plan: Mapping[str, Any], size: int | None, region: str | None, account_id: str | None) -> list[dict[str, Any]]:
+def cut_waves(plan: Mapping[str, Any], size: int | None = None) -> list[dict[str, Any]]:
     """The plan in waves of at most ``size`` addresses, None for all in one. An ENI is never cut: one with more is a wave of its own."""
     waves: list[list[Mapping[str, Any]]] = []
     room: float = 0
@@ -313,15 +253,8 @@ def cut_waves(plan: Mapping[str, Any], size: int | None, region: str | None, acc
     for number, entries in enumerate(waves, 1):
         addresses = _addresses_of(entries)
         done += addresses
-        cut.append(
-            {
-                "number": number,
-                "label": f"wave {number}/{len(waves)} · {done} of {total} addresses",
-                "addresses": addresses,
-                "assignments": entries,
-                "recipe": make_document(entries, region, account_id),
-            }
-        )
+        label = f"wave {number}/{len(waves)} · {done} of {total} addresses"
+        cut.append({"number": number, "label": label, "addresses": addresses, "assignments": entries})
     return cut
 
 

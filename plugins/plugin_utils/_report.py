@@ -20,26 +20,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, every, sort_key
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import shorten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, NO_SUCH_ENI, shorten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE, SETTLED
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import (
+    MODULE_STATE,
     VERSION,
     addresses_by_eni,
     allowed_failures,
     compact,
     cut_waves,
+    in_lines,
     make_assignments,
     make_document,
-    on_one_line,
     plain,
-    read_document,
 )
 
 # What an address came to, worst first: the order of the report.
 FAILED, PENDING, SKIPPED, PLANNED, HELD = "failed", "pending", "skipped", "planned", "held"
 STATES = (FAILED, PENDING, SKIPPED, PLANNED, HELD, *DONE.values(), *SETTLED.values())
 
-MODULE_STATE = {"unassign": "absent", "restore": "present"}
 TITLES = {
     "audit": "Secondary addresses by security group",
     "unassign": "Unassigning secondary addresses",
@@ -74,8 +73,10 @@ class Run:
     approved: dict[str, Any] = field(default_factory=dict)  # the plan of the approved digest, where it was found
     planned: dict[str, Any] = field(default_factory=dict)  # the module's answer in check mode
     earlier: dict[str, Any] = field(default_factory=dict)  # the recipe that an interrupted run of the same plan left
+    taken_up: bool = False  # whether an earlier recipe is known, or known not to be there: before, none is written
     began: str = ""  # when the first wave did
     stopped: str = ""  # why no further wave was begun
+    unverified: str = ""  # why the ENIs could not be read when all was done
     results: list[dict[str, Any]] = field(default_factory=list)  # the module's answer for each wave
     after: dict[str, Any] = field(default_factory=dict)  # the ENIs when all was done
 
@@ -84,14 +85,19 @@ class Run:
         for name in ("info", "after"):
             if name in news:
                 setattr(self, name, _pick(news[name], _OF_INFO, _OF_AN_ENI))
+        if self.after and "interfaces" not in self.after:
+            self.unverified, self.after = str(self.after.get("msg", "no result")), {}
         if "planned" in news:
             self.planned = _pick(news["planned"], _OF_AN_ANSWER, _of_an_outcome(self))
             self.planned[self.done] = plain(news["planned"][self.done])
-        for name in ("saved", "approved", "earlier"):
-            if name in news:
-                setattr(self, name, read_document(news[name]))
+        if "documents" in news:
+            self.taken_up = True
+            for name, document in news["documents"].items():
+                setattr(self, name, json.loads(document))
         if "began" in news:
             self.began = str(news["began"])
+        if "stopped" in news:
+            self.stopped = self.stopped or str(news["stopped"])
         if "wave" in news:
             wave, answer = news["wave"], news["answer"]
             self.results.append(
@@ -106,6 +112,15 @@ class Run:
             )
 
     @property
+    def prefix(self) -> str:
+        """Of the variables that the user would set."""
+        return f"{self.operation}_secondary_ips_"
+
+    @property
+    def by_group(self) -> bool:
+        return any(name.startswith("security_group") for name in self.settings)
+
+    @property
     def done(self) -> str:
         return HELD if self.operation == "audit" else DONE[MODULE_STATE[self.operation]]
 
@@ -114,7 +129,7 @@ class Run:
         return "" if self.operation == "audit" else SETTLED[MODULE_STATE[self.operation]]
 
 
-_OF_INFO = ("region", "missing", "security_groups", "summary", "assignments")
+_OF_INFO = ("region", "missing", "security_groups", "summary", "assignments", "msg")
 _OF_AN_ENI = (
     *("eni_id", "name", "type", "status", "instance_id", "private_ip_address", "security_group_ids", "owner_id"),
     *(kind.name for kind in KINDS),
@@ -139,17 +154,20 @@ Ledger = dict[str, dict[str, Line]]  # ENI → address → line
 def build_report(run: Run) -> dict[str, Any]:
     enis = {interface["eni_id"]: interface for interface in run.info.get("interfaces") or ()}
     region = run.info.get("region")
-    account_id = _account(run, enis)
-    plan = make_document(run.info.get("assignments") or () if run.operation == "audit" else _todo(run), region, account_id)
+    account_id = _account(enis)
+    # Of a document: where no ENI tells the account, the saved one does.
+    source = (region, account_id or run.saved.get("account_id"))
+    plan = make_document(run.info.get("assignments") or () if run.operation == "audit" else _todo(run), *source)
     ledger = make_ledger(run, plan)
     totals = Counter(line.state for lines in ledger.values() for line in lines.values())
-    objections, difference = _compare(run, plan)
-    recipe = _recipe(run, ledger, enis, region, account_id)
-    waves = [] if objections or run.operation == "audit" else cut_waves(plan, run.settings.get("wave_size"), region, account_id)
+    objections, difference = _compare(run, plan, account_id)
+    recipe = make_document(_to_restore(run, ledger), *source)
+    waves = [] if objections or run.operation == "audit" else cut_waves(plan, run.settings.get("wave_size"))
     finished = _now()
     rows = [_row(run, eni_id, lines, enis.get(eni_id, {})) for eni_id, lines in ledger.items()]
     rows.sort(key=lambda row: (min((STATES.index(line["state"]) for line in row["addresses"]), default=len(STATES)), row["eni_id"]))
     run.stopped = run.stopped or _too_many_failures(run, plan, totals)
+    whole = run.saved or plan
     report = {
         "version": VERSION,
         "operation": run.operation,
@@ -159,7 +177,8 @@ def build_report(run: Run) -> dict[str, Any]:
         "headline": "",
         "region": region,
         "account_id": account_id,
-        "digest": (run.saved if run.operation == "restore" and run.saved else plan)["digest"],
+        "digest": whole["digest"],
+        "approved_plan": run.settings.get("approved_plan"),
         "started": run.started or finished,
         "finished": finished,
         "seconds": _seconds(run.started, finished),
@@ -170,7 +189,9 @@ def build_report(run: Run) -> dict[str, Any]:
             "api_calls": _api_calls(run),
         },
         "objections": objections,
-        "stopped": run.stopped,
+        "stopped": ". ".join(
+            filter(None, (run.stopped, run.unverified and f"The last reading failed, so what was done is not verified: {run.unverified}"))
+        ),
         "difference": difference,
         "groups": _by_group(rows, run.info.get("security_groups") or {}),
         "reasons": [{"reason": reason, "addresses": number} for reason, number in _reasons(ledger).most_common()],
@@ -190,15 +211,12 @@ def build_report(run: Run) -> dict[str, Any]:
         "interfaces": rows,
     }
     report["headline"] = _headline(report, run)
-    name = (run.saved or plan)["digest"][:12]
     return {
         "report": report,
         "text": _text(report),
         "plan": run.saved if run.saved and run.operation == "unassign" else plan,
         "recipe": recipe,
         "eni_ids": [entry["eni_id"] for entry in plan["assignments"]],
-        "name": name,
-        "file": f"{run.operation}-{name}-{re.sub('[-:]|[+].*', '', report['started'])}Z",
         "waves": waves,
         "begun": bool(run.began),
         "stop": run.stopped,
@@ -208,22 +226,56 @@ def build_report(run: Run) -> dict[str, Any]:
     }
 
 
-# What of it is written, published or given to a module, and nothing between: as text (see Run).
-AS_TEXT = ("report", "plan", "recipe", "eni_ids", "published")
-
-
 def make_report(before: Mapping[str, Any] | str, news: Mapping[str, Any]) -> dict[str, Any]:
-    """``before``: the operation, settings and the like of a run that begins, or the state of one that goes on."""
-    run = Run(**json.loads(before)) if isinstance(before, str) else Run(**plain(before))
+    """``before``: how a run begins (``make_start``), or the state of one that goes on. What is long comes as text (see ``Run``)."""
+    if isinstance(before, str):
+        run = Run(**json.loads(before))
+    else:
+        begin = {name: plain(before[name]) for name in ("operation", "check", "started", "settings")}
+        run = Run(**begin, saved=json.loads(before["saved"] or "{}"))
     run.learn(news)
     made = build_report(run)
-    told = {name: made["report"][name] for name in ("outcome", "headline", "region", "objections")}
-    waves = [
-        # The line for the output takes its time, and is needed before the first wave only.
-        {**wave, "assignments": _as_text(wave["assignments"]), "recipe": on_one_line(wave["recipe"]) if not run.results else ""}
-        for wave in made["waves"]
-    ]
-    return {**made, **told, "waves": waves, **{name: _as_text(made[name]) for name in AS_TEXT}, "state": _as_text(asdict(run))}
+    report, recipe = made["report"], _as_text(made["recipe"])
+    return {
+        **{name: made[name] for name in ("text", "begun", "stop", "pause", "failure")},
+        "region": report["region"],
+        "waves": [_as_task(run, wave, report) for wave in made["waves"]],
+        "eni_ids": _as_text(made["eni_ids"]),
+        "report": _as_text(report),
+        "published": _as_text(made["published"]),
+        "result": _as_text({**report, "recipe": made["recipe"]} if run.operation == "unassign" else report),
+        "state": _as_text(asdict(run)),
+        **_files(run, made, _as_text(report), recipe),
+    }
+
+
+def _as_task(run: Run, wave: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
+    # The lines for the output take their time, and are needed before the first wave only.
+    shown = run.operation == "unassign" and not run.check and not run.results
+    recipe = make_document(wave["assignments"], report["region"], report["account_id"]) if shown else None
+    return {
+        **wave,
+        "title": f"{run.operation.capitalize()} {wave['label']}",
+        "assignments": _as_text(wave["assignments"]),
+        "lines": in_lines(recipe) if recipe else [],
+        "on_refusal": run.settings.get("on_refusal", "skip"),
+    }
+
+
+def _files(run: Run, made: Mapping[str, Any], report: str, recipe: str) -> dict[str, Any]:
+    """The files of a run, with their names: what is taken up where it is there, and what is written when."""
+    name = made["report"]["digest"][:12]
+    file = f"{run.operation}-{name}-{re.sub('[-:]|[+].*', '', made['report']['started'])}Z"
+    files: dict[str, Any] = {"file": file, "taken_up": {}, "plan_files": {}, "progress_files": {}}
+    if run.operation != "unassign" or "report_dir" not in run.settings:
+        return files
+    files["taken_up"]["earlier"] = f"recipe-{name}.json"
+    if "approved_plan" in run.settings:
+        files["taken_up"]["approved"] = f"plan-{run.settings['approved_plan'][:12]}.json"
+    files["plan_files"][f"plan-{name}.json"] = _as_text(made["plan"])
+    if run.taken_up and not run.check and made["waves"]:
+        files["progress_files"] = {f"recipe-{name}.json": recipe, f"{file}.json": report}
+    return files
 
 
 def _as_text(value: Any) -> str:
@@ -243,6 +295,9 @@ def make_ledger(run: Run, plan: Mapping[str, Any]) -> Ledger:
         told = wave["result"].get("interfaces")
         for interface in _all_failed(wave) if told is None else [] if run.check else told:
             _take(ledger, run, interface, run.done)
+    for eni_id in run.info.get("missing") or () if run.saved else ():
+        for line in ledger.get(eni_id, {}).values():
+            line.reason = line.reason or NO_SUCH_ENI
     if not run.check:
         _read_back(ledger, run)
     return ledger
@@ -283,17 +338,17 @@ def _read_back(ledger: Ledger, run: Run) -> None:
                 ledger[eni_id][address] = Line(run.settled, "before its turn, by somebody else")
 
 
-def _recipe(run: Run, ledger: Ledger, enis: Mapping[str, Any], region: str | None, account_id: str | None) -> dict[str, Any]:
-    """All that may have been unassigned by the time this is read: rather too much, which restoring skips, than too little."""
+def _to_restore(run: Run, ledger: Ledger) -> list[dict[str, Any]]:
+    """All that may have been unassigned by the time this is read: rather too much than too little."""
     if run.operation != "unassign":
-        return make_document([], region, account_id)
-    counted = {run.done} if "interfaces" in run.after else {run.done, FAILED, PENDING}
+        return []
+    counted = {run.done} if run.after else {run.done, FAILED, PENDING}
     ours = {eni_id: [address for address, line in lines.items() if line.state in counted] for eni_id, lines in ledger.items()}
     held = _held(run.info)
     for eni_id, addresses in addresses_by_eni(run.earlier).items():
         still_gone = [address for address in addresses if address not in held.get(eni_id, ())]
         ours[eni_id] = [*ours.get(eni_id, ()), *still_gone]
-    return make_document(make_assignments(ours), region, account_id)
+    return make_assignments(ours)
 
 
 def _held(info: Mapping[str, Any]) -> dict[str, set[str]]:
@@ -318,24 +373,36 @@ def _todo(run: Run) -> list[Mapping[str, Any]]:
     return run.planned.get(run.done) or []
 
 
-def _compare(run: Run, plan: Mapping[str, Any]) -> tuple[list[str], dict[str, list[str]]]:
+def _compare(run: Run, plan: Mapping[str, Any], account_id: str | None) -> tuple[list[str], dict[str, list[str]]]:
     """What keeps the run from writing, and today's plan against the one that was saved or approved."""
     objections: list[str] = []
     difference: dict[str, list[str]] = {"added": [], "removed": []}
-    if not run.saved or any(name.startswith("security_group") for name in run.settings):
-        objections.extend(f"'{name}' does not exist in {run.info.get('region')}, or not in this account" for name in run.info["missing"])
-    for name, today in (("region", run.info.get("region")), ("account_id", plan["account_id"])):
-        then = run.saved.get(name) if run.saved else None
+    region, missing = run.info.get("region"), run.info.get("missing") or ()
+    if run.by_group:
+        objections.extend(f"'{name}' does not exist in {region}, or not in this account" for name in missing)
+    kind = "recipe" if run.operation == "restore" else "plan"
+    for name, today in (("region", region), ("account_id", account_id)):
+        then = run.saved.get(name)
         if then and today and then != today:
-            objections.append(f"the saved {'recipe' if run.operation == 'restore' else 'plan'} is for {name} {then}, this is {today}")
+            objections.append(f"the saved {kind} is for {name} {then}, this is {today}")
+    wanted = [entry["eni_id"] for entry in run.saved.get("assignments") or ()]
+    if wanted and not run.by_group and set(wanted) <= set(missing):
+        # More likely the wrong credentials than a thing that is done: with no ENI to see, nothing tells the account.
+        objections.append(
+            f"of the {_many(len(wanted), 'ENI')} of the saved {kind} none exists in {region}, or not in this account; "
+            f"it is for account {run.saved.get('account_id') or 'not known'}"
+        )
     if run.operation != "unassign":
         return objections, difference
     planned, most = len(every_address(plan["assignments"])), run.settings.get("max_addresses")
     if most is not None and planned > most:
-        objections.append(f"max_addresses: {planned} addresses would be unassigned, more than {most}")
+        objections.append(f"{run.prefix}max_addresses: {planned} addresses would be unassigned, more than {most}")
+    refused = [] if run.settings.get("on_refusal") != "fail" else _refused(run)
+    if refused:
+        objections.append(f"{run.prefix}on_refusal: {_many(len(refused), 'address')} must not be touched: {_some(refused)}")
     digest = run.settings.get("approved_plan")
     if digest and run.saved and run.saved["digest"] != digest:
-        objections.append(f"approved_plan: {digest} was approved, but the saved plan has the digest {run.saved['digest']}")
+        objections.append(f"{run.prefix}approved_plan: {digest} was approved, but the saved plan has the digest {run.saved['digest']}")
     other = run.saved or run.approved
     if other:
         difference = _difference(other, plan)
@@ -346,14 +413,26 @@ def _compare(run: Run, plan: Mapping[str, Any]) -> tuple[list[str], dict[str, li
     return objections, difference
 
 
+def _refused(run: Run) -> list[str]:
+    return [
+        f"{interface['eni_id']} {note['address']}: {note['reason']}"
+        for interface in run.planned.get("interfaces") or ()
+        for note in interface["skipped"]
+        if note["reason"] != KEPT
+    ]
+
+
 def _drifted(approved: str, today: str, difference: Mapping[str, list[str]], run: Run) -> str:
-    told = f"approved_plan: {approved} was approved, but today's plan has the digest {today}"
+    told = f"{run.prefix}approved_plan: {approved} was approved, but today's plan has the digest {today}"
+    way_on = (
+        f"To go on with what is left of an interrupted run, give the approved plan as {run.prefix}plan_file or {run.prefix}plan; "
+        "in AWX, launch the interrupted job again if it had the plan, or paste the plan from the artifacts of the planning job"
+    )
     if not run.approved:
-        return f"{told}. The approved plan itself is not at hand to show the difference; give it as plan_file or find it in report_dir"
+        return f"{told}. The approved plan itself is not at hand to show the difference. {way_on}"
     return (
         f"{told}. More than approved: {shorten(difference['added'], MOST_TOLD) or 'nothing'}. "
-        f"No longer there: {shorten(difference['removed'], MOST_TOLD) or 'nothing'}. "
-        "To go on with what is left of an interrupted run, give the approved plan as plan_file"
+        f"No longer there: {shorten(difference['removed'], MOST_TOLD) or 'nothing'}. {way_on}"
     )
 
 
@@ -369,10 +448,10 @@ def _too_many_failures(run: Run, plan: Mapping[str, Any], totals: Counter[str]) 
     if run.check or not run.results or "max_failures" not in run.settings:
         return ""
     failed, planned = totals[FAILED], len(every_address(plan["assignments"]))
-    if failed <= allowed_failures(run.settings["max_failures"], planned):
+    if not totals[PENDING] or failed <= allowed_failures(run.settings["max_failures"], planned):
         return ""
     return (
-        f"{failed} of {planned} addresses failed, more than max_failures={run.settings['max_failures']} allows: "
+        f"{failed} of {planned} addresses failed, more than {run.prefix}max_failures={run.settings['max_failures']} allows: "
         f"stopped after {run.results[-1]['label']}, {totals[PENDING]} were not tried"
     )
 
@@ -446,8 +525,10 @@ def _outcome(run: Run, totals: Counter[str], objections: list[str]) -> str:
         return "refused"
     if run.operation == "audit":
         return "listed"
-    if run.stopped or (totals[PENDING] and "interfaces" in run.after):
+    if run.stopped or (totals[PENDING] and run.after):
         return "stopped"
+    if run.unverified:
+        return "not verified"
     if any(totals[state] for state in _wrong(run)):
         return "failed"
     if run.check:
@@ -474,13 +555,16 @@ def _wrong(run: Run) -> tuple[str, ...]:
 
 def _failure(run: Run, report: Mapping[str, Any]) -> str:
     """Why the role fails, or nothing."""
+    if report["objections"]:
+        return "Nothing was changed. " * (run.operation != "audit") + "; ".join(report["objections"])
     lines = [
         f"{row['eni_id']} {line['address']}: {line['reason']}" + (f" [request id {line['request_id']}]" if line.get("request_id") else "")
         for row in report["interfaces"]
         for line in row["addresses"]
         if line["state"] in _wrong(run)
     ]
-    return f"{report['headline']}. {_some(lines)}" if lines else ""
+    told = [text for text in (report["stopped"], _some(lines)) if text]
+    return ". ".join([report["headline"], *told]) if told else ""
 
 
 def _text(report: Mapping[str, Any]) -> list[str]:
@@ -488,7 +572,9 @@ def _text(report: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{report['title']}, {report['region']}, account {report['account_id'] or 'not known'}" + (" (check mode)" * report["check_mode"]),
         f"{report['outcome']}: {report['headline']}",
-        f"digest {report['digest']}",
+        f"digest {report['digest']}" + (f", approved {report['approved_plan']}" if report["approved_plan"] else ""),
+        *report["objections"],
+        *([report["stopped"]] if report["stopped"] else []),
     ]
     for group in report["groups"][:MOST_TOLD]:
         name = f"{group['name']} ({group['security_group_id']})" if group["name"] else group["security_group_id"]
@@ -510,10 +596,10 @@ def _some(lines: list[str]) -> str:
 def _published(run: Run, report: Mapping[str, Any], plan: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
     """For set_stats. In a workflow of AWX these become variables of the jobs that follow, so they are called as what
     takes them: a plan made in check mode binds the run behind the approval, and a recipe is what restores it."""
-    told = ("outcome", "headline", "region", "account_id", "digest", "started", "finished", "totals")
+    told = ("outcome", "headline", "region", "account_id", "digest", "approved_plan", "started", "finished", "totals")
     published: dict[str, Any] = {f"secondary_ips_{run.operation}": {name: report[name] for name in told}}
     if run.operation == "unassign" and run.check and not report["objections"]:
-        published["unassign_secondary_ips_approved_plan"] = (run.saved or plan)["digest"]
+        published["unassign_secondary_ips_approved_plan"] = report["digest"]
         if len(every_address(plan["assignments"])) <= MOST_PUBLISHED:
             published["unassign_secondary_ips_plan"] = compact(run.saved or plan)
     if run.results and not run.check and 0 < len(every_address(recipe["assignments"])) <= MOST_PUBLISHED:
@@ -521,9 +607,10 @@ def _published(run: Run, report: Mapping[str, Any], plan: Mapping[str, Any], rec
     return published
 
 
-def _account(run: Run, enis: Mapping[str, Mapping[str, Any]]) -> str | None:
+def _account(enis: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """As the ENIs tell it, never as a saved plan does."""
     owners = {interface["owner_id"] for interface in enis.values() if interface.get("owner_id")}
-    return owners.pop() if len(owners) == 1 else (run.saved.get("account_id") if not owners else None)
+    return owners.pop() if len(owners) == 1 else None
 
 
 def _api_calls(run: Run) -> int:

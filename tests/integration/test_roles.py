@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -21,6 +20,8 @@ import pytest
 from support.emulator import Emulator
 from support.module import run_module
 from support.playbook import Playbooks, ansible_environment
+
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import read_document
 
 GROUPS = ("web", "shop", "data", "batch", "legacy")
 FAST = {"calls_per_minute": 0}
@@ -91,7 +92,19 @@ def test_an_audit_lists_by_name_and_changes_nothing(playbooks: Playbooks) -> Non
     assert next(row for row in report["interfaces"] if row["eni_id"] == "eni-both1")["security_group_id"] == "sg-web"
     assert report["totals"]["held"] == 26
     assert "| sg-web | web | 5 |" in playbooks.report("audit", "md")
-    assert "does not exist" in playbooks.run("audit", succeeds=False, security_group_names=["web", "wbe"]).output
+    # What can't be written hides nothing: neither what is wrong, nor what is published.
+    (playbooks.folder / "file").touch()
+    told = playbooks.run(
+        "audit",
+        succeeds=False,
+        security_group_names=["web", "wbe"],
+        security_group_tags="team=nobody",
+        report_dir=f"{playbooks.folder}/file/reports",
+    )
+    assert "'wbe' does not exist" in told.output
+    assert "'team=nobody' does not exist" in told.output
+    assert f"{playbooks.folder}/file/reports/audit-" in told.output
+    assert told.published["secondary_ips_audit"]["outcome"] == "refused"
 
 
 def test_what_came_between_stops_the_run_and_is_shown(playbooks: Playbooks) -> None:
@@ -132,7 +145,7 @@ def test_what_came_between_stops_the_run_and_is_shown(playbooks: Playbooks) -> N
 def test_more_than_the_cap_is_planned_but_not_done(playbooks: Playbooks) -> None:
     refused = playbooks.run("unassign", check=True, succeeds=False, security_group_names="web", max_addresses="13", **FAST)
 
-    assert "max_addresses: 14 addresses would be unassigned, more than 13" in refused.output
+    assert "unassign_secondary_ips_max_addresses: 14 addresses would be unassigned, more than 13" in refused.output
     assert playbooks.report("unassign")["outcome"] == "refused"
     assert len(outcomes(playbooks.report("unassign"), "planned")) == 14
     assert "restore_secondary_ips_recipe" not in refused.published
@@ -145,7 +158,10 @@ def test_a_recipe_that_can_not_be_read_stops_the_run_and_stays_as_it_is(playbook
     recipe = playbooks.reports / f"recipe-{digest[:12]}.json"
     recipe.write_text('{"version": 1, "assign', encoding="utf-8")
 
-    assert "no plan or recipe that can be used" in playbooks.run("unassign", succeeds=False, **chosen).output
+    stopped = playbooks.run("unassign", succeeds=False, **chosen)
+    assert f"{recipe}: it can't be read" in stopped.output
+    assert stopped.published["secondary_ips_unassign"]["outcome"] == "stopped"
+    assert f"{recipe}: it can't be read" in playbooks.report("unassign")["stopped"]
     assert recipe.read_text(encoding="utf-8") == '{"version": 1, "assign'
     assert playbooks.writes() == []
 
@@ -212,16 +228,14 @@ def test_a_killed_run_goes_on_and_all_of_it_can_be_restored(playbooks: Playbooks
     # The ledger of the waves that ended is there too, and the output holds the recipe of each wave that began.
     assert outcomes(playbooks.report("unassign"), "unassigned") <= gone
     assert outcomes(playbooks.report("unassign"), "unassigned")
-    shown = "\n".join(re.findall(r'"msg": "\{version.*', output.read_text(encoding="utf-8")))
-    assert gone <= {(eni_id, address) for eni_id, address in re.findall(r"(eni-\w+)|(10\.\d+\.\d+\.\d+)", shown) if eni_id} | {
-        (eni, address)
-        for eni, listed in re.findall(r"eni_id: (eni-\w+), private_ip_addresses: \[([^]]*)", shown)
-        for address in listed.split(", ")
-    }
+    shown = "\n".join(line for line in output.read_text(encoding="utf-8").splitlines() if "{version" in line)
+    assert gone <= pairs(read_document(shown))
 
     plan_file = str(playbooks.saved("plan", digest))
-    playbooks.run("unassign", plan_file=plan_file, approved_plan=digest, wave_size=100, **FAST)
+    # As the guide has it, with the plan alone: its recipe and reports stay where the plan is.
+    playbooks.run("unassign", plan_file=plan_file, approved_plan=digest, wave_size=100, report_dir="", **FAST)
     assert playbooks.report("unassign")["totals"]["absent"] == len(gone)
+    assert playbooks.report("unassign")["digest"] == playbooks.report("unassign")["approved_plan"] == digest
     assert changed_by(start, playbooks.held()) == pairs(read(Path(plan_file)))
     # One recipe for both runs.
     assert pairs(read(playbooks.saved("recipe", digest))) == pairs(read(Path(plan_file)))
@@ -270,23 +284,30 @@ def test_all_wrong_variables_are_told_at_once_and_no_call_is_made(playbooks: Pla
         "'plan.json' is not an absolute path",
     ):
         assert told in refused.output, told
-    refused = playbooks.run("unassign", succeeds=False, wave_size=0, max_failures="few", approved_plan="yes", max_addresses=-1)
-    for told in ("wave_size: 0", "max_failures: 'few'", "approved_plan: 'yes'", "max_addresses: -1", "nothing is named"):
-        assert told in refused.output, told
-    # What the modules judge, they judge before any call; the wrong plan and the wrong recipe as well.
-    assert (
-        "'192.168.0.1/24' has bits set"
-        in playbooks.run("unassign", succeeds=False, security_group_ids="sg-web", keep="192.168.0.1/24").output
-    )
+    for told in ("_wave_size", "_kinds", "_eni_type", "_allow_eip", "_plan_file"):
+        assert f"unassign_secondary_ips{told}" in refused.output, told
+    for machinery in ("Finalization", "filter plugin", "Traceback", "set_fact"):
+        assert machinery not in refused.output
     changed = {"version": 1, "region": "cn-hangzhou", "digest": "0" * 64, "assignments": [{"eni_id": "eni-1", "private_ip_addresses": []}]}
-    assert "it was changed or is not whole" in playbooks.run("restore", succeeds=False, recipe=changed).output
+    refused = playbooks.run("restore", succeeds=False, recipe=changed)
+    assert "restore_secondary_ips_recipe: its digest is 0000" in refused.output
+    assert playbooks.emulator.calls() == []
+    # Another account than meant.
+    account = {"security_group_ids": "sg-web", "account_id": "1000000000000002"}
+    assert "belongs to 1000000000000001, not to 1000000000000002" in playbooks.run("unassign", succeeds=False, **account).output
     assert playbooks.writes() == []
 
 
 def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Playbooks) -> None:
     playbooks.emulator.reset(seed=seed(200))
     start = playbooks.held()
-    chosen = {"security_group_tags": {"stage": "test"}, "keep": ["10.3.0.12"], "wave_size": 250, **FAST}
+    chosen = {
+        "security_group_tags": {"stage": "test"},
+        "keep": ["10.3.0.12"],
+        "wave_size": 250,
+        "account_id": "1000000000000001",
+        **FAST,
+    }
 
     # The first run is a rehearsal: plan and report, no write.
     rehearsed = playbooks.run("unassign", check=True, **chosen)
@@ -337,13 +358,62 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     assert len(playbooks.writes()) == written
 
     # Back again: rehearsed, done, and nothing the second time.
-    recipe = {"recipe_file": str(playbooks.saved("recipe")), **FAST}
+    recipe = {"recipe_file": str(playbooks.saved("recipe")), "account_id": "1000000000000001", "wave_size": 400, **FAST}
     playbooks.run("restore", check=True, **recipe)
     assert len(playbooks.writes()) == written
     assert playbooks.report("restore")["totals"]["planned"] == 601
-    assert playbooks.run("restore", **recipe).changed == 1
+    restored = playbooks.run("restore", **recipe)
+    assert restored.changed == 2
+    assert tasks_per_wave(restored.tasks) == [TASKS_PER_WAVE] * 2
     assert playbooks.held() == start
     assert playbooks.run("restore", **recipe).changed == 0
+
+
+PLAYS = """
+- hosts: "{{ chosen_hosts }}"
+  connection: local
+  gather_facts: false
+  vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+  tasks:
+    - ansible.builtin.import_role:
+        name: alicloud_ops.network.unassign_secondary_ips
+        rolespec_validate: false
+      check_mode: MODE
+"""
+
+
+def test_the_mode_of_the_task_counts_and_not_that_of_the_play(playbooks: Playbooks) -> None:
+    """A report that says otherwise than what was done would be the end of all trust; and so would a run on many hosts."""
+    start = playbooks.held()
+
+    def play(mode: str, *arguments: str, hosts: str = "localhost", succeeds: bool = True) -> str:
+        path = playbooks.folder / "play.yml"
+        path.write_text(PLAYS.replace("MODE", mode), encoding="utf-8")
+        variables = {
+            "chosen_hosts": hosts,
+            "unassign_secondary_ips_security_group_ids": "sg-web",
+            "unassign_secondary_ips_calls_per_minute": 0,
+        }
+        return playbooks.play(
+            str(path), *arguments, variables={**variables, "unassign_secondary_ips_report_dir": str(playbooks.reports)}, succeeds=succeeds
+        ).output
+
+    play("true")
+    assert playbooks.report("unassign")["outcome"] == "planned"
+    assert playbooks.report("unassign")["check_mode"] is True
+    assert playbooks.writes() == []
+
+    assert "give one, such as localhost" in play("false", "-i", "one,other,", hosts="all", succeeds=False)
+    assert playbooks.writes() == []
+
+    output = play("false", "--check")
+    gone = changed_by(start, playbooks.held())
+    assert len(gone) == 14
+    assert "{version: 1" in output
+    assert playbooks.report("unassign")["check_mode"] is False
+    assert outcomes(playbooks.report("unassign"), "unassigned") == gone
+    playbooks.run("restore", recipe_file=str(playbooks.saved("recipe")), **FAST)
+    assert playbooks.held() == start
 
 
 def test_two_thousand_enis_take_the_same_tasks_a_wave(playbooks: Playbooks) -> None:
@@ -357,7 +427,7 @@ def test_two_thousand_enis_take_the_same_tasks_a_wave(playbooks: Playbooks) -> N
     assert len(changed_by(start, playbooks.held())) == 2002
 
     began = time.monotonic()
-    playbooks.run("restore", recipe_file=str(playbooks.saved("recipe")), max_concurrency=16, **FAST)
+    playbooks.run("restore", recipe_file=str(playbooks.saved("recipe")), wave_size=700, max_concurrency=16, **FAST)
     assert playbooks.held() == start
     print(
         f"2,000 ENIs: {TASKS_PER_WAVE} tasks a wave, {len(done.tasks)} in all; {unassigned:.0f} s and {time.monotonic() - began:.0f} s back"

@@ -86,8 +86,15 @@ class Playbooks:
         return [str(BIN / "ansible-playbook"), f"alicloud_ops.network.{name}", "-u", "root", *chosen, "-e", json.dumps(extra)]
 
     def run(self, name: str, check: bool = False, succeeds: bool = True, **variables: Any) -> Played:
+        return self._play(self.command(name, check, variables), succeeds)
+
+    def play(self, path: str, *arguments: str, variables: Mapping[str, Any], succeeds: bool = True) -> Played:
+        """A playbook of the test's own."""
+        return self._play([str(BIN / "ansible-playbook"), path, *arguments, "-e", json.dumps(variables)], succeeds)
+
+    def _play(self, command: list[str], succeeds: bool) -> Played:
         done = subprocess.run(
-            self.command(name, check, variables),
+            command,
             cwd=self.folder,
             env=ansible_environment(self.emulator),
             stdout=subprocess.PIPE,
