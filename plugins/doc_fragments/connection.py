@@ -17,9 +17,9 @@ options:
   region:
     description:
       - The region, such as V(cn-hangzhou).
-      - Where it is not set, the environment variable E(ALIBABA_CLOUD_REGION_ID) counts, then E(ALICLOUD_REGION), then E(ALICLOUD_REGION_ID),
-        then the region of the profile that the credential comes from, or where it comes from no profile, of the current one in
-        C(~/.aliyun/config.json).
+      - Where it is not set, the environment variable E(ALIBABA_CLOUD_REGION_ID) counts, then E(ALICLOUD_REGION), then
+        E(ALICLOUD_REGION_ID), then the region of the profile that the credential comes from, or where it comes from no
+        profile, of the current one in C(~/.aliyun/config.json).
       - Empty text counts as not set, here and for every other option that is a text or a list, and for every variable.
     type: str
     aliases: [region_id, alicloud_region]
