@@ -16,6 +16,8 @@ from typing import Any
 import ansible_runner
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from support.emulator import Emulator
 from support.playbook import BIN, ROOT, ansible_environment, held
 
@@ -50,7 +52,7 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
     assert len(set(variables)) == len(variables)
     for question in survey["spec"]:
         name = question["variable"]
-        assert name in options(re.match(r"[a-z]+_secondary_ips", name)[0]), name
+        option = options(re.match(r"[a-z]+_secondary_ips", name)[0])[name]
         assert set(question) <= {
             "variable",
             "question_name",
@@ -66,9 +68,12 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
         assert question["type"] in ("text", "textarea", "password", "multiplechoice", "multiselect", "integer", "float")
         if "default" in question:
             assert isinstance(question["default"], int if question["type"] == "integer" else str), name
+            # What is left as it is means what the role does by itself.
+            assert question["default"] == "" or str(question["default"]).lower() == str(option["default"]).lower(), name
         if question["type"] == "multiplechoice":
             assert all(isinstance(choice, str) and choice for choice in question["choices"])
             assert question.get("default", question["choices"][0]) in question["choices"]
+            assert sorted(question["choices"]) == sorted(option.get("choices", ["false", "true"])), name
         assert all(isinstance(question.get(key, 0), int) for key in ("min", "max"))
 
 
@@ -81,9 +86,17 @@ def test_job_templates_name_playbooks_that_awx_lists() -> None:
         survey = re.search(r"'/(\w+\.yml)'", template["survey_spec"])[1]
         assert PATTERN / "template_surveys" / survey in SURVEYS
         assert template["job_slice_count"] == 1
-    # A workflow's survey would win over the digest that its first job publishes.
+    # A workflow's survey would win over the digest and the plan that its first job publishes.
     (workflow,) = setup["controller_workflows"]
-    assert "rejectattr('variable', 'equalto', 'unassign_secondary_ips_approved_plan')" in workflow["survey_spec"]
+    variables = {
+        "bulk_secondary_ips_surveys": str(PATTERN / "template_surveys"),
+        "__bulk_secondary_ips_survey": trust_as_template(setup["__bulk_secondary_ips_survey"]),
+    }
+    asked = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(workflow["survey_spec"]))
+    survey = load(PATTERN / "template_surveys" / "unassign.yml")
+    published = {"unassign_secondary_ips_approved_plan", "unassign_secondary_ips_plan"}
+    assert {question["variable"] for question in survey["spec"]} - {question["variable"] for question in asked["spec"]} == published
+    assert set(asked) == set(survey)
 
 
 def test_the_credential_type_is_of_the_form_that_awx_accepts() -> None:
@@ -119,7 +132,7 @@ class Awx:
         self._jobs = 0
 
     def launch(self, playbook: str, answers: dict[str, Any], check: bool = False) -> tuple[str, dict[str, Any], str]:
-        """Status, artifacts and output of the job."""
+        """Status, artifacts and output of the job; ``shown`` is what AWX lists of it, 1,024 bytes of each event."""
         self._jobs += 1
         job = self._folder / f"job{self._jobs}"
         files = {
@@ -141,6 +154,7 @@ class Awx:
             cmdline="-u root" + (" --check" if check else ""),
             quiet=True,
         )
+        self.shown = [event["stdout"].encode()[:1024].decode(errors="ignore") for event in runner.events]
         artifacts = [event["event_data"].get("artifact_data") for event in runner.events if event["event"] == "playbook_on_stats"]
         return runner.status, artifacts[-1] or {}, Path(runner.stdout.name).read_text(encoding="utf-8")
 
@@ -153,31 +167,41 @@ def answers(survey: str, **given: Any) -> dict[str, Any]:
 
 
 def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path: Path) -> None:
+    generated = {"count": 16, "private_ip_addresses": 3, "vswitch_id": "vsw-app"}
+    emulator.reset(
+        seed={
+            "region": "cn-hangzhou",
+            "account": "1000000000000001",
+            "vswitches": [{"id": "vsw-app", "vpc_id": "vpc-main", "cidr": "10.10.0.0/16"}],
+            "security_groups": [{"id": f"sg-{name}", "vpc_id": "vpc-main", "name": name} for name in ("web", "pods")],
+            "generate": [{**generated, "prefix": name, "security_group_ids": [f"sg-{name}"]} for name in ("web", "pods")],
+        }
+    )
     awx = Awx(emulator, tmp_path)
     start = held(emulator)
-    chosen = answers("unassign", security_group_names="pods\nweb\n", within="10.10.0.0/16, 192.168.0.96/27", wave_size=4)
+    chosen = answers("unassign", security_group_names="pods\nweb\n", within="10.10.0.0/16, 192.168.0.96/27", wave_size=50)
 
     status, planned, _output = awx.launch("unassign.yml", chosen, check=True)
     assert status == "successful"
-    assert planned["secondary_ips_unassign"]["totals"]["planned"] == 7
+    assert planned["secondary_ips_unassign"]["totals"]["planned"] == 96
     assert [call for call in emulator.calls() if "ssign" in call["action"]] == []
 
     # Behind the approval the artifacts of the plan are variables of the run, and win over the survey's defaults.
     status, done, output = awx.launch("unassign.yml", {**chosen, **planned})
     assert status == "successful", output
-    assert done["secondary_ips_unassign"]["totals"]["unassigned"] == 7
+    assert done["secondary_ips_unassign"]["totals"]["unassigned"] == 96
     assert "emulator-key-secret" not in json.dumps([planned, done]) + output
 
     # Back by the output, as somebody pastes it into the survey: it holds what the artifact holds.
-    shown = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", output).splitlines() if "{version: 1" in line]
-    assert len(shown) > 1
+    shown = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(awx.shown)).splitlines() if "{version: 1" in line]
+    assert len(shown) > 4
     assert read_document("\n".join(shown)) == read_document(done["restore_secondary_ips_recipe"])
     status, restored, output = awx.launch("restore.yml", answers("restore", recipe="\n".join(shown)))
     assert status == "successful", output
-    assert restored["secondary_ips_restore"]["totals"]["assigned"] == 7
+    assert restored["secondary_ips_restore"]["totals"]["assigned"] == 96
     assert held(emulator) == start
 
     # A failed job publishes too.
-    status, audited, _output = awx.launch("audit.yml", answers("audit", security_group_ids="sg-data,sg-nowhere"))
+    status, audited, _output = awx.launch("audit.yml", answers("audit", security_group_ids="sg-web,sg-nowhere"))
     assert status == "failed"
     assert audited["secondary_ips_audit"]["outcome"] == "refused"
