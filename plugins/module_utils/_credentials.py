@@ -277,9 +277,9 @@ class _Files:
         return next((profile for profile in found if profile and (name or file or not profile.is_blank)), None)
 
 
-def profile_region(login: Login, environ: Mapping[str, str]) -> tuple[str, str | None]:
+def profile_region(login: Login | None, environ: Mapping[str, str]) -> tuple[str, str | None]:
     """The region of the profile that logs in; where none does, of the current one of the aliyun command line."""
-    profiles = login.profiles
+    profiles = login.profiles if login else ()
     if not profiles:
         name = next(
             (text for variables in ENVIRONMENTS for each in variables["profile"] if (text := text_or_none(environ.get(each)))), None

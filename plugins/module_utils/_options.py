@@ -141,17 +141,17 @@ def _is_true(option: bool | None, environ: Mapping[str, str], variable: str) -> 
 
 def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: Login | None, mistakes: list[str]) -> str | None:
     place, region = first_given(params, "region", environ, "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION", "ALICLOUD_REGION_ID")
-    if region is None and login is None:
-        return None  # it might have come from the profile that could not be used
     try:
-        if region is None and login:
+        if region is None:
             place, region = profile_region(login, environ)
     except ProfileError as error:
-        mistakes.append(f"region: none is given, and {error}")
+        if not any(str(error) in mistake for mistake in mistakes):
+            mistakes.append(f"region: none is given, and {error}")
         return None
-    if region is None:
+    # A profile that could not be used might have told one.
+    if region is None and (login or not first_given(params, "profile", environ, "ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE")[1]):
         mistakes.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has one")
-    elif not REGION.fullmatch(region):
+    elif region is not None and not REGION.fullmatch(region):
         # It becomes part of a host name: anything else here could send a signed request elsewhere.
         mistakes.append(f"{place}: '{region}' is not a region id such as cn-hangzhou")
     return region
