@@ -62,7 +62,7 @@ NO_DOCUMENT = "it is not a plan or recipe of this collection, which has version,
 
 # A document as ``in_lines`` writes it, and what shows that a part of one is left over.
 SHOWN = re.compile(r"\{version:\s(?:(?!\{version:).)*?\}\s*\]\s*\}", re.S)
-CUT = re.compile(r"\{\s*version:|\beni-|assignments:")
+CUT = re.compile(r"""\{\s*version:|\beni_id:|assignments:|[^"\s\[]\]\}\]\}""")
 MOST_IN_A_LINE = 500  # bytes of addresses: with what is around them fewer than the 1,024 that AWX shows of an event
 
 

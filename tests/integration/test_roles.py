@@ -228,7 +228,7 @@ def test_a_killed_run_goes_on_and_all_of_it_can_be_restored(playbooks: Playbooks
     # The ledger of the waves that ended is there too, and the output holds the recipe of each wave that began.
     assert outcomes(playbooks.report("unassign"), "unassigned") <= gone
     assert outcomes(playbooks.report("unassign"), "unassigned")
-    shown = "\n".join(line for line in output.read_text(encoding="utf-8").splitlines() if "{version" in line)
+    shown = output.read_text(encoding="utf-8")
     assert gone <= pairs(read_document(shown))
 
     plan_file = str(playbooks.saved("plan", digest))

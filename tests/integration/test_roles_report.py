@@ -179,6 +179,8 @@ def test_a_document_is_read_back_from_every_form_it_is_shown_in() -> None:
         # With callback_result_format=yaml.
         f"ok: [localhost] =>\n    msg: '{quoted}'",
         "msg: '" + quoted.replace(" ", "\n        ") + "'",
+        # The whole output of a run.
+        f'TASK [x] ***\n"msg": "{line}"\n"  failed: eni-1: no"\nRUN: {json.dumps({"recipe": document})}',
         block,
         f"{block}---\n{block}",
         block.replace("'1000000000000001'", "1000000000000001"),
@@ -204,7 +206,7 @@ def test_the_lines_of_the_output_are_whole_in_awx() -> None:
     assert len(lines) < 40
 
 
-@pytest.mark.parametrize("where", [slice(20, None), slice(None, -20), slice(10, 300)])
+@pytest.mark.parametrize("where", [slice(20, None), slice(None, -20), slice(10, 300), slice(-30, None)])
 def test_a_line_that_is_cut_is_never_passed_over(where: slice) -> None:
     lines = in_lines(
         make_document([{"eni_id": f"eni-{n}", "private_ip_addresses": ["10.255.255.255"]} for n in range(30)], "cn-hangzhou", "1")
