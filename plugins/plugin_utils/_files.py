@@ -22,11 +22,13 @@ FILE_MODE = 0o640
 
 def read_text(loader: Any, path: str) -> str:
     """By Ansible's loader, so that a file may be in Ansible Vault. OSError says why it can't be read."""
+    if not os.path.isfile(path):
+        raise OSError("there is no such file")
     try:
         return str(loader.get_text_file_contents(path))
     except AnsibleError as error:
         # Also what can't be decrypted: it must never be taken for a file that is not there.
-        raise OSError(f"it can't be read: {error.message}") from None
+        raise OSError(f"it can't be read: {error.message.splitlines()[0]}") from None
     except UnicodeError:
         raise OSError("it can't be read: it is not text") from None
 

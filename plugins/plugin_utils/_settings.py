@@ -171,7 +171,7 @@ def _judge_digest(place: str, value: str, mistakes: list[str]) -> None:
         mistakes.append(f"{place}: '{value}' is not the digest of a plan, which has 64 digits from 0 to 9 and a to f")
 
 
-_JUDGES: Mapping[str, Callable[[str, Any, list[str]], None]] = {
+_JUDGES: Mapping[str, Callable[[str, Any, list[str]], object]] = {
     "security_group_ids": _judge_groups,
     "security_group_tags": _judge_selecting_tags,
     "eni_tags": _judge_selecting_tags,

@@ -43,7 +43,7 @@ def options(role: str = ROLE) -> dict[str, Any]:
 
 
 def read(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8")
+    return read_text(DataLoader(), path)
 
 
 def settings(role: str = ROLE, **given: Any) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def test_each_wrong_variable_is_told_by_its_name(given: dict[str, Any], told: st
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ValueError, match="wave_size") as refused:
         settings(plan_file="/nowhere/plan.json", wave_size="many", max_failures="few", keep="here", within="there", alow_eip=True)
-    for name in ("plan_file: /nowhere/plan.json", "wave_size", "max_failures", "keep", "within", "alow_eip"):
+    for name in ("plan_file: /nowhere/plan.json: there is no such file", "wave_size", "max_failures", "keep", "within", "alow_eip"):
         assert f"{ROLE}_{name}" in str(refused.value), name
 
 
