@@ -15,6 +15,7 @@ import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import intern
 from typing import TypeAlias
 
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
@@ -45,7 +46,8 @@ class Kind:
         """The canonical spelling of ``text``; ValueError says what would be right."""
         try:
             # A scope id ('fe80::1%eth0') names something on a host, never something on an ENI.
-            return str(_parse_prefix(self, text) if self.is_prefix else _ADDRESS[self.version]("" if "%" in text else text))
+            parsed = _parse_prefix(self, text) if self.is_prefix else _ADDRESS[self.version]("" if "%" in text else text)
+            return intern(str(parsed))  # asked for, read, and read back: of thousands, each is kept once
         except _HostBits:
             raise
         except ValueError:

@@ -17,8 +17,8 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.alicloud_ops.network.plugins.modules.eni_secondary_ip import main
 
 # The arguments as text, which is how they come: a list of them would be one more in this process's memory.
-assignments = Path(sys.argv[1]).read_bytes().removeprefix(b"{")
-arguments = b'{"ANSIBLE_MODULE_ARGS": {"state": "absent", "calls_per_minute": 0, ' + assignments + b"}"
+start = b'{"ANSIBLE_MODULE_ARGS": {"state": "absent", "calls_per_minute": 0, '
+arguments = start + Path(sys.argv[1]).read_bytes().removeprefix(b"{") + b"}"
 # What it prints is for Ansible, which is not here; a failure shows in how it ends.
 with (
     patch_module_args(),
