@@ -9,7 +9,7 @@ import contextlib
 import faulthandler
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -21,7 +21,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply
 from chaos.scenario import Scenario
 
 MODULE = "eni_secondary_ip"
-# No scenario takes as long; one that does hangs.
+# A run that takes longer than this, beside all the patience that it was asked to have with each ENI, hangs.
 LONGEST_SECONDS = 60
 
 
@@ -53,7 +53,7 @@ def tell(emulator: Emulator, scenario: Scenario, *, check: bool = False, **argum
 
 def _result(emulator: Emulator, arguments: dict[str, Any], plan_lives: float, *, check: bool) -> dict[str, Any]:
     try:
-        with _hurried(plan_lives), _alarm():
+        with _hurried(plan_lives), _alarm(LONGEST_SECONDS + _patience(arguments)):
             return run_module(MODULE, arguments, emulator.environment(), check=check)
     except Exception:  # whatever it is, the module ought to have told it as JSON
         return {"traceback": traceback.format_exc()}
@@ -71,14 +71,20 @@ def _hurried(plan_lives: float) -> Iterator[None]:
         yield
 
 
+def _patience(arguments: Mapping[str, Any]) -> int:
+    """At most: one ENI after the other, and each in vain with a call of each of two families."""
+    of_one: int = 2 * (arguments.get("wait_timeout", 60) + arguments.get("retry_timeout", 120))
+    return of_one * len(arguments.get("assignments") or [arguments])
+
+
 @contextlib.contextmanager
-def _alarm() -> Iterator[None]:
+def _alarm(seconds: int) -> Iterator[None]:
     def ring(*_ignored: object) -> None:
         faulthandler.dump_traceback()
-        raise Hangs(f"no result after {LONGEST_SECONDS} s")
+        raise Hangs(f"no result after {seconds} s")
 
     earlier = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(LONGEST_SECONDS)
+    signal.alarm(seconds)
     try:
         yield
     finally:
