@@ -17,6 +17,12 @@ attributes:
     description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second run reports no change.
+"""
+
+    # Of those that talk to the API, and not only to the controller.
+    API = r"""
+options: {}
+attributes:
   platform:
     description: Where the module runs.
     platforms: posix

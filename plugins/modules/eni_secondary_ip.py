@@ -153,6 +153,7 @@ options:
 extends_documentation_fragment:
   - alicloud_ops.network.connection
   - alicloud_ops.network.attributes
+  - alicloud_ops.network.attributes.api
 attributes:
   check_mode:
     support: full

@@ -29,16 +29,15 @@ options:
     description: Names of files in the folder, with their texts.
     type: dict
     default: {}
+extends_documentation_fragment:
+  - alicloud_ops.network.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
     support: full
     details: A plan is made in check mode as well, so the files are written, which counts as no change.
   diff_mode:
-    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run reports no change.
     support: full
 """
 

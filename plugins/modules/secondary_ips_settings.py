@@ -32,15 +32,14 @@ options:
     description: The options of the role's argument spec.
     type: dict
     required: true
+extends_documentation_fragment:
+  - alicloud_ops.network.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
     support: full
   diff_mode:
-    description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run reports no change.
     support: full
 """
 
