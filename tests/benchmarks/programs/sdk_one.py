@@ -5,17 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from alibabacloud_ecs20140526 import models
-from alibabacloud_ecs20140526.client import Client
-from alibabacloud_tea_openapi.utils_models import Config
-
-REGION = os.environ["ALIBABA_CLOUD_REGION_ID"]
+from sdk_client import REGION, client
 
 
-def held(client: Client, eni_id: str) -> list[str]:
+def held(eni_id: str) -> list[str]:
     request = models.DescribeNetworkInterfacesRequest(region_id=REGION, network_interface_id=[eni_id])
     (interface,) = client.describe_network_interfaces(request).body.network_interface_sets.network_interface_set
     return [address.private_ip_address for address in interface.private_ip_sets.private_ip_set if not address.primary]
@@ -23,20 +19,11 @@ def held(client: Client, eni_id: str) -> list[str]:
 
 def main() -> None:
     eni_id, *addresses = sys.argv[1:]
-    client = Client(
-        Config(
-            access_key_id=os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"],
-            access_key_secret=os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
-            endpoint=os.environ["ALIBABA_CLOUD_ECS_ENDPOINT"].removeprefix("http://"),
-            protocol="http",
-            region_id=REGION,
-        )
-    )
-    there = [address for address in held(client, eni_id) if address in addresses]
+    there = [address for address in held(eni_id) if address in addresses]
     if there:
         request = models.UnassignPrivateIpAddressesRequest(region_id=REGION, network_interface_id=eni_id, private_ip_address=there)
         client.unassign_private_ip_addresses(request)
-    if set(held(client, eni_id)) & set(addresses):
+    if set(held(eni_id)) & set(addresses):
         sys.exit("not unassigned")
 
 

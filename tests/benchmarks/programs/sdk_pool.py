@@ -6,29 +6,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from alibabacloud_ecs20140526 import models
-from alibabacloud_ecs20140526.client import Client
-from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.runtime import RuntimeOptions
+from sdk_client import REGION, client
 
 THREADS = 8
 IDS_PER_READ = 100
-REGION = os.environ["ALIBABA_CLOUD_REGION_ID"]
-
-client = Client(
-    Config(
-        access_key_id=os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"],
-        access_key_secret=os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
-        endpoint=os.environ["ALIBABA_CLOUD_ECS_ENDPOINT"].removeprefix("http://"),
-        protocol="http",
-        region_id=REGION,
-    )
-)
 runtime = RuntimeOptions(max_idle_conns=40)
 
 
