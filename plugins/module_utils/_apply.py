@@ -99,7 +99,7 @@ class Outcome:
 
     def carried_out(self, lists: Lists) -> None:
         self.done, self.todo = union(self.done, lists), without(self.todo, lists)
-        self.unsure = self.unsure.difference(every(lists)) or frozenset()
+        self.unsure = self.unsure.difference(every(lists))
         self.wrote, self.verified = True, False
 
     def fail(self, lists: Lists, code: str, message: str, request_id: str | None = None) -> None:
@@ -201,8 +201,9 @@ class _Run:
                     if self._wants_look(outcome):
                         looks.append(_Look(outcome, self._ecs.stopwatch()))
             # Full batches, and the rest when no more will come.
-            if len(looks) >= IDS_PER_READ or not (waiting or writing):
-                looks = self._read_back(looks, least=IDS_PER_READ if waiting or writing else 1)
+            least = IDS_PER_READ if waiting or writing else 1
+            if len(looks) >= least:
+                looks = self._read_back(looks, least)
 
     # -- writing one ENI, in a thread of the pool
 
@@ -338,7 +339,7 @@ class _Run:
             outcome.expect(self._request.state)
         return self._request.wait and not outcome.verified and (bool(count(outcome.done)) or not outcome.doubtful)
 
-    def _read_back(self, looks: Sequence[_Look], *, least: int) -> list[_Look]:
+    def _read_back(self, looks: Sequence[_Look], least: int) -> list[_Look]:
         """One call for each batch whose first is due, of at least so many. Returns the looks still to be taken, the next one
         first."""
         looks = sorted(looks, key=lambda look: look.due)

@@ -67,6 +67,7 @@ ENVIRONMENTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
         "credentials_file": ("ALICLOUD_SHARED_CREDENTIALS_FILE",),
     },
 )
+PROFILE_VARIABLES = tuple(name for variables in ENVIRONMENTS for name in variables["profile"])
 
 # What a value must look like, and an example. Values of secrets are never looked at, nor repeated.
 FORMS = {
@@ -281,9 +282,7 @@ def profile_region(login: Login | None, environ: Mapping[str, str]) -> tuple[str
     """The region of the profile that logs in; where none does, of the current one of the aliyun command line."""
     profiles = login.profiles if login else ()
     if not profiles:
-        name = next(
-            (text for variables in ENVIRONMENTS for each in variables["profile"] if (text := text_or_none(environ.get(each)))), None
-        )
+        name = next((text for each in PROFILE_VARIABLES if (text := text_or_none(environ.get(each)))), None)
         files = _Files(environ)
         current = files.find(name, CLI_FILE) if CLI_FILE in files.names else None
         profiles = (current,) if current else ()

@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import Credential, Login, find_login, profile_region
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import (
+    PROFILE_VARIABLES,
+    Credential,
+    Login,
+    find_login,
+    profile_region,
+)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._profiles import ProfileError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import at_least, text_or_none
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, is_loopback
@@ -149,7 +155,7 @@ def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: 
             mistakes.append(f"region: none is given, and {error}")
         return None
     # A profile that could not be used might have told one.
-    if region is None and (login or not first_given(params, "profile", environ, "ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE")[1]):
+    if region is None and (login or not first_given(params, "profile", environ, *PROFILE_VARIABLES)[1]):
         mistakes.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has one")
     elif region is not None and not REGION.fullmatch(region):
         # It becomes part of a host name: anything else here could send a signed request elsewhere.

@@ -11,7 +11,7 @@ must not be touched, ``objections`` whether the whole may go on.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import NamedTuple
@@ -267,7 +267,7 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
     instance = instances.get(interface.instance_id or "") if interface.is_primary else None
     return replace(
         change,
-        todo=without(change.todo, dict.fromkeys(change.todo, tuple(note.address for note in refused))) if refused else change.todo,
+        todo=without(change.todo, dict.fromkeys(change.todo, tuple(note.address for note in refused))),
         refused=refused,
         read_at=min(interface.read_at, instance.read_at) if instance else interface.read_at,
     )
@@ -317,3 +317,8 @@ def shorten(items: Iterable[str], most: int = 5) -> str:
     listed = list(items)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
+
+
+def first_few(lines: Sequence[str], most: int) -> list[str]:
+    """For lists of messages: likewise, one a line."""
+    return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]

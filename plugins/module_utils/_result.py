@@ -18,7 +18,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Outcome
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import SDK_PACKAGE, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import shorten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import first_few, shorten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import matching
 
@@ -158,7 +158,6 @@ def _told(failed: Mapping[str, Any]) -> str:
 
 
 def _listed(lines: Sequence[str]) -> str:
-    more = [f"and {len(lines) - MOST_TOLD} more"] if len(lines) > MOST_TOLD else []
     if len(lines) == 1:
         return lines[0]
-    return "; ".join(f"({number}) {line}" for number, line in enumerate([*lines[:MOST_TOLD], *more], 1))
+    return "; ".join(f"({number}) {line}" for number, line in enumerate(first_few(lines, MOST_TOLD), 1))

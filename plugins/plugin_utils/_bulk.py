@@ -215,7 +215,11 @@ def in_lines(document: Mapping[str, Any]) -> list[str]:
 
 def addresses_by_eni(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """All addresses of each ENI of a document, of all kinds."""
-    return {entry["eni_id"]: every({kind.name: entry[kind.name] for kind in KINDS}) for entry in (document or {}).get("assignments") or ()}
+    return {entry["eni_id"]: every(entry) for entry in (document or {}).get("assignments") or ()}
+
+
+def count_addresses(assignments: Iterable[Mapping[str, Any]]) -> int:
+    return sum(len(every(entry)) for entry in assignments)
 
 
 def make_assignments(addresses: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
@@ -242,21 +246,17 @@ def cut_waves(plan: Mapping[str, Any], size: int | None = None) -> list[dict[str
     waves: list[list[Mapping[str, Any]]] = []
     room: float = 0
     for entry in plan["assignments"]:
-        addresses = _addresses_of([entry])
+        addresses = count_addresses([entry])
         if not waves or addresses > room:
             waves.append([])
             room = math.inf if size is None else size
         waves[-1].append(entry)
         room -= addresses
-    total, done = _addresses_of(plan["assignments"]), 0
+    total, done = count_addresses(plan["assignments"]), 0
     cut = []
     for number, entries in enumerate(waves, 1):
-        addresses = _addresses_of(entries)
+        addresses = count_addresses(entries)
         done += addresses
         label = f"wave {number}/{len(waves)} · {done} of {total} addresses"
         cut.append({"number": number, "label": label, "addresses": addresses, "assignments": entries})
     return cut
-
-
-def _addresses_of(entries: Iterable[Mapping[str, Any]]) -> int:
-    return sum(count({kind.name: entry[kind.name] for kind in KINDS}) for entry in entries)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, every, sort_key
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, NO_SUCH_ENI, shorten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, NO_SUCH_ENI, first_few, shorten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE, SETTLED
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import (
     MODULE_STATE,
@@ -28,6 +28,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import 
     addresses_by_eni,
     allowed_failures,
     compact,
+    count_addresses,
     cut_waves,
     in_lines,
     make_assignments,
@@ -200,7 +201,7 @@ def build_report(run: Run) -> dict[str, Any]:
                 "number": result["number"],
                 "label": result["label"],
                 "done": summary.get(run.done, 0),
-                "failed": summary["failed"] if summary else len(every_address(result["assignments"])),
+                "failed": summary["failed"] if summary else count_addresses(result["assignments"]),
                 "api_calls": summary.get("api_calls", 0),
                 "finished": result["finished"],
             }
@@ -362,10 +363,6 @@ def _held(info: Mapping[str, Any]) -> dict[str, set[str]]:
     }
 
 
-def every_address(assignments: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [address for addresses in addresses_by_eni({"assignments": assignments}).values() for address in addresses]
-
-
 # -- whether it may go on
 
 
@@ -394,12 +391,13 @@ def _compare(run: Run, plan: Mapping[str, Any], account_id: str | None) -> tuple
         )
     if run.operation != "unassign":
         return objections, difference
-    planned, most = len(every_address(plan["assignments"])), run.settings.get("max_addresses")
+    planned, most = count_addresses(plan["assignments"]), run.settings.get("max_addresses")
     if most is not None and planned > most:
         objections.append(f"{run.prefix}max_addresses: {planned} addresses would be unassigned, more than {most}")
     refused = [] if run.settings.get("on_refusal") != "fail" else _refused(run)
     if refused:
-        objections.append(f"{run.prefix}on_refusal: {_many(len(refused), 'address')} must not be touched: {_some(refused)}")
+        told = "; ".join(first_few(refused, MOST_TOLD))
+        objections.append(f"{run.prefix}on_refusal: {_many(len(refused), 'address')} must not be touched: {told}")
     digest = run.settings.get("approved_plan")
     if digest and run.saved and run.saved["digest"] != digest:
         objections.append(f"{run.prefix}approved_plan: {digest} was approved, but the saved plan has the digest {run.saved['digest']}")
@@ -447,7 +445,7 @@ def _difference(then: Mapping[str, Any], today: Mapping[str, Any]) -> dict[str, 
 def _too_many_failures(run: Run, plan: Mapping[str, Any], totals: Counter[str]) -> str:
     if run.check or not run.results or "max_failures" not in run.settings:
         return ""
-    failed, planned = totals[FAILED], len(every_address(plan["assignments"]))
+    failed, planned = totals[FAILED], count_addresses(plan["assignments"])
     if not totals[PENDING] or failed <= allowed_failures(run.settings["max_failures"], planned):
         return ""
     return (
@@ -563,7 +561,7 @@ def _failure(run: Run, report: Mapping[str, Any]) -> str:
         for line in row["addresses"]
         if line["state"] in _wrong(run)
     ]
-    told = [text for text in (report["stopped"], _some(lines)) if text]
+    told = [text for text in (report["stopped"], "; ".join(first_few(lines, MOST_TOLD))) if text]
     return ". ".join([report["headline"], *told]) if told else ""
 
 
@@ -582,15 +580,8 @@ def _text(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {name}: {_many(group['interfaces'], 'ENI')}, {counts}")
     lines.extend(f"  {entry['addresses']} {entry['reason']}" for entry in report["reasons"][:MOST_TOLD])
     for name, sign in (("added", "+"), ("removed", "-")):
-        told = report["difference"][name]
-        lines.extend(f"  {sign} {line}" for line in told[:MOST_TOLD])
-        lines.extend([f"  {sign} and {len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else [])
+        lines.extend(f"  {sign} {line}" for line in first_few(report["difference"][name], MOST_TOLD))
     return lines
-
-
-def _some(lines: list[str]) -> str:
-    more = [f"and {len(lines) - MOST_TOLD} more"] if len(lines) > MOST_TOLD else []
-    return "; ".join([*lines[:MOST_TOLD], *more])
 
 
 def _published(run: Run, report: Mapping[str, Any], plan: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -600,9 +591,9 @@ def _published(run: Run, report: Mapping[str, Any], plan: Mapping[str, Any], rec
     published: dict[str, Any] = {f"secondary_ips_{run.operation}": {name: report[name] for name in told}}
     if run.operation == "unassign" and run.check and not report["objections"]:
         published["unassign_secondary_ips_approved_plan"] = report["digest"]
-        if len(every_address(plan["assignments"])) <= MOST_PUBLISHED:
+        if count_addresses(plan["assignments"]) <= MOST_PUBLISHED:
             published["unassign_secondary_ips_plan"] = compact(run.saved or plan)
-    if run.results and not run.check and 0 < len(every_address(recipe["assignments"])) <= MOST_PUBLISHED:
+    if run.results and not run.check and 0 < count_addresses(recipe["assignments"]) <= MOST_PUBLISHED:
         published["restore_secondary_ips_recipe"] = compact(recipe)
     return published
 
