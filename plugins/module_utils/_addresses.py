@@ -44,6 +44,8 @@ class Kind:
 
     def parse(self, text: str) -> str:
         """The canonical spelling of ``text``; ValueError says what would be right."""
+        if self.version == 4 and not self.is_prefix and _is_canonical_ipv4(text):
+            return intern(text)
         try:
             # A scope id ('fe80::1%eth0') names something on a host, never something on an ENI.
             parsed = _parse_prefix(self, text) if self.is_prefix else _ADDRESS[self.version]("" if "%" in text else text)
@@ -69,6 +71,14 @@ _NETWORK = {4: ipaddress.IPv4Network, 6: ipaddress.IPv6Network}
 
 class _HostBits(ValueError):
     """A prefix that says more than its mask lets it."""
+
+
+def _is_canonical_ipv4(text: str) -> bool:
+    """By the system's own functions, which take a seventh of the time of ``ipaddress``: nearly all that is read is spelled so."""
+    try:
+        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text)) == text
+    except (OSError, ValueError):
+        return False
 
 
 def _parse_prefix(kind: Kind, text: str) -> Network:
@@ -147,12 +157,16 @@ def union(one: Lists, other: Lists) -> Lists:
 
 
 def without(one: Lists, other: Lists) -> Lists:
-    if other == NOTHING:
+    if NOTHING in (one, other):
         return one
+    if one == other:
+        return NOTHING
     return make_lists({name: set(one.get(name, ())).difference(other.get(name, ())) for name in KIND_BY_NAME})
 
 
 def common(one: Lists, other: Lists) -> Lists:
+    if NOTHING in (one, other):
+        return NOTHING
     return make_lists({name: set(one.get(name, ())).intersection(other.get(name, ())) for name in KIND_BY_NAME})
 
 

@@ -159,18 +159,22 @@ class _Run:
         self._request = request
         self._end: EcsError | None = None  # why nothing more is written
         self._blind: EcsError | None = None  # why nothing more is read back
-        self._written: SimpleQueue[Outcome] = SimpleQueue()  # from the writers to the reader
+        self._line = threading.Lock()  # for those waiting; taken before the pacer's lock, never after
+        self._waiting: deque[Outcome] = deque()
+        self._written: SimpleQueue[Outcome | None] = SimpleQueue()  # from the writers to the reader; None: one writer fewer
 
     def carry_out(self, outcomes: Sequence[Outcome]) -> None:
-        """Whatever happens, every outcome is complete afterwards: a ledger that is lost can't be restored from."""
+        """Whatever goes wrong, every outcome is complete afterwards: a ledger that is lost can't be restored from."""
+        self._waiting.extend(outcomes)
+        writers = min(self._ecs.writers, len(outcomes))
         with ThreadPoolExecutor(self._ecs.writers) as pool:
             try:
-                _start_threads(pool, min(self._ecs.writers, len(outcomes)))
-                self._write_and_read_back(pool, outcomes)
-            except EcsError as error:
-                self._end = self._blind = error
-            except Exception as error:  # a defect of ours
-                self._end = self._blind = EcsError("The module", UNEXPECTED, f"{type(error).__name__}; please report it")
+                self._start_writers(pool, writers)
+                self._read_back_what_is_written(writers)
+            except BaseException as error:  # nobody reads back any more, so nothing more may be written
+                self._end = self._blind = error if isinstance(error, EcsError) else _defect(error)
+                if not isinstance(error, Exception):
+                    raise  # the task is being interrupted
         for outcome in outcomes:
             self._give_up(outcome)
 
@@ -181,31 +185,66 @@ class _Run:
         if self._blind and self._request.wait and not outcome.verified:
             outcome.fail(outcome.done, NOT_VERIFIED, f"accepted, but not read back, because of: {self._blind}")
 
-    def _write_and_read_back(self, pool: ThreadPoolExecutor, outcomes: Sequence[Outcome]) -> None:
-        """Writers run in a pool; this thread feeds them, renews what aged before its turn, and reads back in batches."""
-        waiting, writing = deque(outcomes), 0
+    def _start_writers(self, pool: ThreadPoolExecutor, number: int) -> None:
+        """All of them before the first write: a machine that can't start one more must not find out in the middle."""
+        with self._line:  # the first one waits for the last
+            try:
+                for _number in range(number):
+                    pool.submit(self._write_those_waiting)
+            except RuntimeError:
+                self._end = EcsError("The module", NO_THREADS, f"this machine can't start {number} threads; lower max_concurrency")
+                raise self._end from None
+            except BaseException as error:
+                self._end = _defect(error)  # before they may go on
+                raise
+
+    def _read_back_what_is_written(self, writing: int) -> None:
+        """In this thread, and in batches. ``writing``: how many writers are still at work."""
         looks: list[_Look] = []
-        while waiting or writing or looks:
-            # Twice as many as can run, so that no writer idles while this thread reads.
-            while waiting and writing < 2 * self._ecs.writers:
-                self._renew_ahead(waiting)
-                pool.submit(self._write_all, waiting.popleft())
-                writing += 1
+        while writing or looks:
             next_look = max(looks[0].due - time.monotonic(), 0) if looks else 0
             if not writing:
                 time.sleep(next_look)
             else:
                 with suppress(Empty):
                     outcome = self._written.get(timeout=next_look if len(looks) >= IDS_PER_READ else None)
-                    writing -= 1
-                    if self._wants_look(outcome):
+                    if outcome is None:
+                        writing -= 1
+                    elif self._wants_look(outcome):
                         looks.append(_Look(outcome, self._ecs.stopwatch()))
             # Full batches, and the rest when no more will come.
-            least = IDS_PER_READ if waiting or writing else 1
+            least = IDS_PER_READ if writing else 1
             if len(looks) >= least:
                 looks = self._read_back(looks, least)
 
-    # -- writing one ENI, in a thread of the pool
+    # -- writing, in the threads of the pool
+
+    def _write_those_waiting(self) -> None:
+        """One ENI after the other, until none is left."""
+        try:
+            while outcome := self._next():
+                try:
+                    self._write_all(outcome)
+                finally:
+                    self._written.put(outcome)
+        except BaseException as error:  # nobody asks the pool for it; with the end set, it is told of all that is left
+            self._end = _defect(error)
+        finally:
+            self._written.put(None)
+
+    def _next(self) -> Outcome | None:
+        """The next one in line; by one writer at a time, as it may have to be read again with those behind it."""
+        with self._line:
+            if self._end or not self._waiting:
+                return None
+            self._renew_ahead()
+            return self._waiting.popleft()
+
+    def _renew_ahead(self) -> None:
+        """One read for all those next in line whose plan would be too old by the time they are written."""
+        oldest = time.monotonic() - RENEW_AFTER_SECONDS
+        if _is_aged(self._waiting[0], oldest):
+            self._renew([outcome for outcome in islice(self._waiting, IDS_PER_READ) if _is_aged(outcome, oldest)], patient=False)
 
     def _write_all(self, outcome: Outcome) -> None:
         try:
@@ -214,7 +253,6 @@ class _Run:
                 self._write_once(outcome, chunk, attempts)
         except Exception as error:  # a defect of ours must not take the ledger of all other ENIs with it
             outcome.fail(outcome.todo, UNEXPECTED, f"{type(error).__name__} in the module; please report it")
-        self._written.put(outcome)
 
     def _write_once(self, outcome: Outcome, chunk: Lists, attempts: _Attempts) -> None:
         """Send one call. Afterwards its addresses have left todo, or the ENI was read again."""
@@ -279,12 +317,6 @@ class _Run:
             outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)
 
     # -- reading again, before a write
-
-    def _renew_ahead(self, waiting: deque[Outcome]) -> None:
-        """One read for all those next in line whose plan would be too old by the time they are written."""
-        oldest = time.monotonic() - RENEW_AFTER_SECONDS
-        if self._end is None and waiting[0].read_at < oldest:
-            self._renew([outcome for outcome in islice(waiting, IDS_PER_READ) if outcome.read_at < oldest], patient=False)
 
     def _renew(self, outcomes: Sequence[Outcome], *, patient: bool, suspects: Collection[str] = ()) -> None:
         """Read and guard again. What no longer passes leaves todo, and so does what is no longer to be done.
@@ -437,21 +469,19 @@ class _Attempts:
         return self._tokens.setdefault(addresses, str(uuid.uuid4()))
 
 
-def _start_threads(pool: ThreadPoolExecutor, number: int) -> None:
-    """All of them before the first write: a machine that can't start one more must not find out in the middle."""
-    together = threading.Barrier(number + 1)
-    try:
-        for _number in range(number):
-            pool.submit(together.wait)
-    except RuntimeError:
-        together.abort()
-        raise EcsError("The module", NO_THREADS, f"this machine can't start {number} threads; lower max_concurrency") from None
-    together.wait()
+def _is_aged(outcome: Outcome, oldest: float) -> bool:
+    """Whether it has to be read again. What failed when it was, has nothing left to do."""
+    return outcome.read_at < oldest and bool(count(outcome.todo))
+
+
+def _defect(error: BaseException) -> EcsError:
+    return EcsError("The module", UNEXPECTED, f"{type(error).__name__}; please report it")
 
 
 def _next_call(todo: Lists) -> Lists | None:
     """What the next call takes: of one kind, no more than its limit."""
     for kind in KINDS:
         for addresses in kind.calls(todo[kind.name]):
-            return make_lists({kind.name: addresses})
+            # Of most ENIs one call takes all: then it is the same list.
+            return todo if addresses == every(todo) else make_lists({kind.name: addresses})
     return None

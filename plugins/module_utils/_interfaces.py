@@ -78,7 +78,7 @@ class Instance:
 
 def make_interface(record: Record, read_at: float, *, detailed: bool = False) -> Interface:
     """From a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
-    eni_id = _text(record, "NetworkInterfaceId", "a network interface")
+    eni_id = intern(_text(record, "NetworkInterfaceId", "a network interface"))
     where = f"network interface {eni_id}"
     rows = {kind: _rows(record, outer, inner, where) for kind, (outer, inner, _name) in _WRAPPERS.items()}
     status = _text(record, "Status", where)

@@ -202,11 +202,12 @@ def _plan_one(request: Request, seen: Seen, interface: Interface, claims: Iterab
                     kept.append(Note(address, KEPT))
                 else:
                     todo[kind.name].append(address)
+    planned = make_lists(todo)
     return Change(
         interface.eni_id,
         interface.instance_id,
         interface,
-        make_lists(todo),
+        interface.held if planned == interface.held else planned,  # of thousands that give up all they have, each list is kept once
         make_lists(settled),
         skipped=tuple(dict.fromkeys(kept)),
         errors=tuple(errors),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, TypeAlias
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
@@ -91,7 +92,7 @@ def parse_id(place: str, value: Any, pattern: re.Pattern[str], example: str, mis
     text = text_or_none(value)
     if text is not None and not pattern.fullmatch(text):
         mistakes.append(f"{place}: '{text}' is not an id such as {example}")
-    return text
+    return intern(text) if text else None  # of thousands of ENIs, each is kept once though it is read and read back
 
 
 def parse_each(place: str, values: list[Any] | None, parse: Callable[[str], str], mistakes: list[str]) -> tuple[str, ...] | None:

@@ -389,6 +389,7 @@ failure:
     request_id: 473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E
 """
 
+import gc
 import os
 from typing import Any
 
@@ -438,7 +439,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     result = run(module)
-    # All that was read and planned is let go by now: Ansible copies the result, which may be large, several times.
+    # All that was read and planned is let go by now: Ansible copies the result, which may be large, several times. The process
+    # ends with that; to look through the copies for garbage would take 3 % of the time of 10,000 ENIs.
+    gc.disable()
     (module.fail_json if result.get("failed") else module.exit_json)(**result)
 
 

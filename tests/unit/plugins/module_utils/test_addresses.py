@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _addresses
@@ -149,12 +149,34 @@ def test_lists_that_hold_nothing_are_one_and_the_same():
     assert _addresses.without(some, _addresses.NOTHING) is _addresses.union(_addresses.NOTHING, some) is some
 
 
-some_lists = st.fixed_dictionaries({IPV4: st.lists(st.sampled_from(["192.168.0.1", "192.168.0.2", "192.168.0.3"]))})
+@given(st.one_of(st.ip_addresses(v=4).map(str), st.text("0123456789.\0", max_size=16), st.text(max_size=8)))
+@example("1.2.3.4\0")
+@example("01.2.3.4")
+@example("\ud800")
+@example("\uff11.2.3.4")
+def test_the_short_way_to_an_address_takes_what_the_library_takes(text):
+    def tried(parse):
+        try:
+            return str(parse(text))
+        except ValueError:
+            return None
+
+    assert tried(KIND_BY_NAME[IPV4].parse) == tried(ipaddress.IPv4Address)
+
+
+some_lists = st.fixed_dictionaries(
+    {
+        IPV4: st.lists(st.sampled_from(["192.168.0.1", "192.168.0.2", "192.168.0.3"])),
+        PREFIX4: st.lists(st.sampled_from(["192.168.0.16/28", "192.168.0.32/28"])),
+        IPV6: st.lists(st.sampled_from(["2001:db8::1", "2001:db8::2"])),
+        PREFIX6: st.just([]),
+    }
+).map(_addresses.make_lists)
 
 
 @given(some_lists, some_lists)
 def test_sets_of_lists_behave_like_sets(one, other):
-    first, second = set(one[IPV4]), set(other[IPV4])
+    first, second = set(_addresses.every(one)), set(_addresses.every(other))
     for function, expected in (
         (_addresses.union, first | second),
         (_addresses.without, first - second),
@@ -162,5 +184,5 @@ def test_sets_of_lists_behave_like_sets(one, other):
     ):
         lists = function(one, other)
         assert list(lists) == list(KIND_BY_NAME)
-        assert set(lists[IPV4]) == expected
+        assert lists == _addresses.make_lists({kind: expected.intersection(one[kind] + other[kind]) for kind in KIND_BY_NAME})
         assert _addresses.count(lists) == len(expected) == len(_addresses.every(lists))

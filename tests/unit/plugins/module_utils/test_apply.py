@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -242,15 +245,94 @@ def test_a_defect_in_reading_back_does_not_lose_the_ledger(clock):
     assert "hunter2" not in str([outcome.failed for outcome in outcomes])
 
 
-def test_a_machine_that_can_start_no_thread_is_told_before_the_first_write(clock, monkeypatch):
-    def submit(pool, task, *arguments):
-        raise RuntimeError("can't start new thread")
+class Ended(BaseException):
+    """What is no Exception, as some extension modules and asyncio raise."""
 
-    monkeypatch.setattr(_apply.ThreadPoolExecutor, "submit", submit)
+
+def test_a_writer_that_ends_loses_nothing_of_the_ledger(clock):
+    def end(ecs, call):
+        raise Ended
+
+    ecs, targets = fleet(clock, 5)
+    ecs.script = [None, end]
+    outcomes = run(ecs, request("absent", *targets), concurrency=1)
+    assert [outcome.verified and not outcome.failed for outcome in outcomes] == [True, False, False, False, False]
+    assert {code for outcome in outcomes for code in failures(outcome).values()} == {"Unexpected"}
+    assert [outcome.wrote for outcome in outcomes] == [True, True, False, False, False]  # the second one may have been carried out
+
+
+def test_what_was_written_before_a_writer_ended_is_read_back(clock, monkeypatch):
+    def fail(*arguments):
+        raise MemoryError
+
+    addresses = [f"192.168.1.{last}" for last in range(1, 41)]
+    ecs = FakeEcs(clock, eni_record("eni-1", addresses), script=[None, ValueError()])
+    really_fail = _apply.Outcome.fail
+    answers = iter([fail])
+    monkeypatch.setattr(_apply.Outcome, "fail", lambda *arguments: next(answers, really_fail)(*arguments))
+    outcome = run_one(ecs, "absent", *addresses)
+    assert (count(outcome.done), len(failures(outcome)), ecs.reads) == (32, 8, [("eni-1",), ("eni-1",)])
+
+
+class SlowToGoOn:
+    """A lock after which others go on first."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *_error):
+        self._lock.release()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("started", [0, 1, 2])
+def test_a_machine_that_can_start_no_more_threads_is_told_before_the_first_write(clock, monkeypatch, started):
+    really_start = threading.Thread.start
+    answers = iter([really_start] * started)
+
+    def start(thread):
+        if (answer := next(answers, None)) is None:
+            raise RuntimeError("can't start new thread")
+        answer(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(_apply, "threading", SimpleNamespace(Lock=SlowToGoOn))
     ecs, targets = fleet(clock, 3)
     outcomes = run(ecs, request("absent", *targets))
     assert ecs.writes == []
     assert {code for outcome in outcomes for code in failures(outcome).values()} == {"NoThreads"}
+
+
+def test_interrupted_while_the_writers_start_nothing_is_written(clock, monkeypatch):
+    really_submit = _apply.ThreadPoolExecutor.submit
+    answers = iter([really_submit, really_submit])
+
+    def submit(pool, task):
+        if (answer := next(answers, None)) is None:
+            raise KeyboardInterrupt
+        return answer(pool, task)
+
+    monkeypatch.setattr(_apply.ThreadPoolExecutor, "submit", submit)
+    monkeypatch.setattr(_apply, "threading", SimpleNamespace(Lock=SlowToGoOn))
+    ecs, targets = fleet(clock, 3)
+    with pytest.raises(KeyboardInterrupt):
+        run(ecs, request("absent", *targets))
+    assert ecs.writes == []
+
+
+def test_interrupted_later_no_further_eni_is_begun(clock, monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_apply._Run, "_wants_look", interrupt)
+    ecs, targets = fleet(clock, 300)
+    ecs.delays = [lambda: time.sleep(0.001)] * 300  # lets the other thread go on
+    with pytest.raises(KeyboardInterrupt):
+        run(ecs, request("absent", *targets), concurrency=2)
+    assert 0 < len(ecs.writes) < 300
 
 
 def test_a_defect_in_reading_again_does_not_lose_the_ledger(clock):
@@ -258,8 +340,9 @@ def test_a_defect_in_reading_again_does_not_lose_the_ledger(clock):
     ecs.delays = [lambda: clock.sleep(50)]  # so that those behind it are read again before their turn
     ecs.read_failures = [None, ValueError()]
     outcomes = run(ecs, request("absent", *targets), concurrency=1)
-    assert outcomes[0].wrote
-    assert all(outcome.failed and not count(outcome.done) for outcome in outcomes)
+    # What was written before is read back all the same.
+    assert (outcomes[0].wrote, outcomes[0].verified, outcomes[0].failed) == (True, True, [])
+    assert all(outcome.failed and not outcome.wrote and not count(outcome.done) for outcome in outcomes[1:])
 
 
 def test_when_no_call_is_worth_trying_the_rest_is_failed_at_once(clock):
@@ -587,16 +670,35 @@ def test_a_renewal_that_fails_fails_its_enis(clock):
     assert (failures(outcome), outcome.wrote, ecs.writes) == ({A: "Forbidden.RAM"}, False, [])
 
 
-def test_a_long_line_is_renewed_by_the_hundred_before_its_turn(clock):
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_long_line_is_renewed_by_the_hundred_before_its_turn(clock, concurrency):
     """Each write takes a second, so that most of the plan is too old when its turn comes."""
     ecs, targets = fleet(clock, 300)
     ecs.delays = [lambda: clock.sleep(1)] * 300
-    outcomes = run(ecs, request("absent", *targets, wait=False), concurrency=1)
+    outcomes = run(ecs, request("absent", *targets, wait=False), concurrency=concurrency)
     assert all(count(outcome.done) == 1 for outcome in outcomes)
+    assert Counter(call.eni_id for call in ecs.writes) == Counter(wanted.eni_id for wanted in targets)
     renewals = [len(ids) for ids in ecs.reads[3:]]
     assert max(renewals) == 100
     assert sum(length == 1 for length in renewals) == 0
     assert len(renewals) <= 7
+
+
+@pytest.mark.parametrize("why", ["denied", "deleted"])
+def test_what_could_not_be_renewed_is_not_tried_again_for_each_eni(clock, why):
+    ecs, targets = fleet(clock, 300)
+
+    def happens():
+        clock.sleep(50)
+        if why == "denied":
+            ecs.read_failures = [refused("Forbidden.RAM")] * 300
+        else:
+            ecs.enis.clear()
+
+    ecs.delays = [happens]
+    outcomes = run(ecs, request("absent", *targets, wait=False), concurrency=1)
+    assert all(outcome.failed for outcome in outcomes[1:])
+    assert len(ecs.reads) <= 3 + 4
 
 
 # Reading back: rule 6
