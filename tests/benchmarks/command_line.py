@@ -21,9 +21,9 @@ from support.emulator import Emulator
 
 from benchmarks.measuring import Process, Sample, count, environment, run, take_sample
 from benchmarks.report import write_report
-from benchmarks.ways import FLOOR, LOOP, MODULE, PROGRAMS, ROOT, SCRIPTS, TASK, seed, write_assignments
+from benchmarks.ways import ANSIBLE, FLOOR, LOOP, MODULE, PROGRAMS, ROOT, SCRIPTS, TASK, seed, write_assignments
 
-IN_BULK = (FLOOR, MODULE, TASK)
+IN_BULK = (FLOOR, MODULE, TASK, ANSIBLE)
 LATENCIES = (0, 50)
 LIMIT = 400  # calls of one action in a "minute"
 
@@ -32,13 +32,19 @@ LIMIT = 400  # calls of one action in a "minute"
 class Extent:
     rounds: int
     sizes: tuple[int, ...]  # measured in every round
-    large: tuple[tuple[int, int], ...]  # (ENIs, latency), measured once
+    large: tuple[tuple[int, int, int], ...]  # (ENIs, latency, rounds), measured after them
     loops: tuple[int, ...]
     throttled: tuple[tuple[int, float], ...]  # (ENIs, seconds that a minute has)
 
 
-QUICK = Extent(rounds=3, sizes=(1, 100, 1000), large=((10000, 0),), loops=(1, 10), throttled=((2000, 6.0),))
-FULL = Extent(rounds=5, sizes=(1, 100, 1000), large=((10000, 0), (10000, 50)), loops=(1, 10, 100), throttled=((2000, 6.0), (1300, 60.0)))
+QUICK = Extent(rounds=3, sizes=(1, 100, 1000), large=((10000, 0, 1),), loops=(1, 10), throttled=((2000, 6.0),))
+FULL = Extent(
+    rounds=5,
+    sizes=(1, 100, 1000),
+    large=((10000, 0, 3), (10000, 50, 1)),
+    loops=(1, 10, 100),
+    throttled=((2000, 6.0), (1300, 60.0)),
+)
 
 
 def main() -> int:
@@ -53,7 +59,9 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Calls, time and memory of one task beside other ways.")
     parser.add_argument(
-        "--full", action="store_true", help="more rounds, longer loops, and a real minute: half an hour instead of some minutes"
+        "--full",
+        action="store_true",
+        help="more rounds, longer loops, and a real minute; takes over half an hour",
     )
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "benchmarks", metavar="FOLDER", help="default: build/benchmarks")
     return parser.parse_args()
@@ -70,8 +78,9 @@ def _measure(extent: Extent) -> dict[str, Any]:
             for _round in range(extent.rounds):
                 for size in extent.sizes:
                     samples += [_sample(emulator, way, size, latency, folder) for way in IN_BULK]
-        for size, latency in extent.large:
-            samples += [_sample(emulator, way, size, latency, folder) for way in IN_BULK]
+        for size, latency, rounds in extent.large:
+            for _round in range(rounds):
+                samples += [_sample(emulator, way, size, latency, folder) for way in IN_BULK]
         for size in extent.loops:
             samples += [_sample(emulator, way, size, latency, folder) for latency in LATENCIES for way in (LOOP, SCRIPTS)]
         measured["throttled"] = [_throttled(emulator, size, seconds, folder) for size, seconds in extent.throttled]

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.ways import FLOOR, LOOP, MODULE, ROOT, SCRIPTS, TASK, WAYS
+from benchmarks.ways import ANSIBLE, FLOOR, LOOP, MODULE, ROOT, SCRIPTS, TASK, WAYS
 
 COLOURS = {"floor": "#7f8c8d", "module": "#2e86c1", "task": "#1b4f72", "loop": "#c0392b", "scripts": "#e59866"}
 EXTRAPOLATED_TO = (100, 1000, 10000)
@@ -29,6 +29,8 @@ def write_report(measured: Mapping[str, Any], folder: Path) -> str:
             "- **one task**: the whole `ansible-playbook` command, with one task and `assignments`;",
             "- **the module alone**: the same module in a Python of its own, without Ansible around it;",
             "- **SDK script, thread pool**: the floor; the same reads, writes and reads back by eight threads, without any check;",
+            "- **Ansible's own share**: the whole `ansible-playbook` command, with a module that is handed the same assignments, does",
+            "  nothing, and gives the same answer. A module as fast as the floor would come to about 1 plus this share;",
             "- **loop of tasks**: `loop` over the same module, one ENI each;",
             "- **loop of SDK scripts**: `loop` over `ansible.builtin.command`, a script that reads, unassigns and reads back one ENI.",
             "",
@@ -108,10 +110,13 @@ class _Figures:
     def latencies(self) -> list[int]:
         return sorted({sample["latency_ms"] for sample in self.samples})
 
-    def ratio(self, way: str, floor: str, interfaces: int, latency: int) -> float:
-        """Within each round, so that what else the machine did touches both."""
-        pairs = zip(self.of(way, interfaces, latency), self.of(floor, interfaces, latency), strict=True)
+    def ratio(self, way: str, interfaces: int, latency: int) -> float:
+        """To the floor. Within each round, so that what else the machine did touches both."""
+        pairs = zip(self.of(way, interfaces, latency), self.of(FLOOR.name, interfaces, latency), strict=True)
         return median(one / other for one, other in pairs)
+
+    def peak_growth(self, way: str, latency: int) -> float:
+        return median(self.of(way, 10000, latency, "peak")) / median(self.of(way, 100, latency, "peak"))
 
     def line(self, way: str, latency: int) -> tuple[float, float]:
         """Start and seconds for each ENI, through the smallest and the largest that was measured."""
@@ -123,19 +128,19 @@ class _Figures:
     def in_bulk(self) -> Iterable[tuple[str, ...]]:
         for latency in self.latencies:
             for size in self.sizes(TASK.name, latency):
-                for way in (TASK, MODULE, FLOOR):
-                    calls = median(self.of(way.name, size, latency, "calls"))
+                for way in (TASK, ANSIBLE, MODULE, FLOOR):
+                    calls, fewest = median(self.of(way.name, size, latency, "calls")), way.fewest_calls(size)
                     yield (
                         f"{latency} ms",
                         f"{size:,}",
                         way.title,
                         f"{calls:,.0f}",
-                        f"{calls / way.fewest_calls(size):.3f}",
+                        f"{calls / fewest:.3f}" if fewest else "",
                         *(
                             f"{median(self.of(way.name, size, latency, what)):.{digits}f}"
                             for what, digits in (("wall", 2), ("cpu", 2), ("peak", 0))
                         ),
-                        f"{self.ratio(way.name, FLOOR.name, size, latency):.2f}",
+                        f"{self.ratio(way.name, size, latency):.2f}",
                         str(len(self.of(way.name, size, latency))),
                     )
 
@@ -175,8 +180,9 @@ class _Figures:
         for way in (MODULE, TASK):
             for latency in self.latencies:
                 for size in (size for size in self.sizes(way.name, latency) if size >= 1000):
-                    ratio = self.ratio(way.name, FLOOR.name, size, latency)
-                    yield _goal(f"wall ÷ floor, {way.title}, {size:,} ENIs, {latency} ms", f"{ratio:.2f}", "≤ 1.3", ratio <= 1.3)
+                    ratio, own = self.ratio(way.name, size, latency), self.ratio(ANSIBLE.name, size, latency)
+                    wanted = "≤ 1.3" + f"; {ANSIBLE.title} {own:.2f}" * (way is TASK)
+                    yield _goal(f"wall ÷ floor, {way.title}, {size:,} ENIs, {latency} ms", f"{ratio:.2f}", wanted, ratio <= 1.3)
         start, each = self.line(LOOP.name, 0)
         measured = self.of(LOOP.name, 100, 0)
         faster = (median(measured) if measured else start + 100 * each) / median(self.of(TASK.name, 100, 0))
@@ -202,8 +208,9 @@ class _Figures:
                     grows <= 1.2,
                 )
                 for way in (MODULE, TASK):
-                    peak = median(self.of(way.name, 10000, latency, "peak")) / median(self.of(way.name, 100, latency, "peak"))
-                    yield _goal(f"peak memory, 10,000 ÷ 100 ENIs, {way.title}, {latency} ms", f"{peak:.2f}", "< 2", peak < 2)
+                    peak, own = self.peak_growth(way.name, latency), self.peak_growth(ANSIBLE.name, latency)
+                    wanted = "< 2" + f"; {ANSIBLE.title} {own:.2f}" * (way is TASK)
+                    yield _goal(f"peak memory, 10,000 ÷ 100 ENIs, {way.title}, {latency} ms", f"{peak:.2f}", wanted, peak < 2)
 
     def _seconds_each(self, few: int, many: int, latency: int) -> float:
         return (median(self.of(TASK.name, many, latency)) - median(self.of(TASK.name, few, latency))) / (many - few)

@@ -25,7 +25,7 @@ Command = Callable[[Path], list[str]]
 
 @dataclass(frozen=True)
 class Way:
-    """``calls``: the fewest calls that can do it for so many ENIs in this way."""
+    """``fewest_calls``: with which it can be done for so many ENIs in this way; 0 where nothing is to be done."""
 
     name: str
     title: str
@@ -62,6 +62,10 @@ def _playbook(name: str) -> Command:
     return lambda assignments: [playbook, str(PROGRAMS / name), "--extra-vars", f"@{assignments}"]
 
 
+def _ansible_alone(assignments: Path) -> list[str]:
+    return [*_playbook("ansible_alone.yml")(assignments), "--extra-vars", f"answer={assignments.with_suffix('.answer')}"]
+
+
 def _program(name: str) -> Command:
     return lambda assignments: [sys.executable, str(PROGRAMS / name), str(assignments)]
 
@@ -75,9 +79,14 @@ def _one_by_one(interfaces: int) -> int:
     return 3 * interfaces
 
 
+def _none(_interfaces: int) -> int:
+    return 0
+
+
 FLOOR = Way("floor", "SDK script, thread pool", _program("sdk_pool.py"), _in_bulk)
 MODULE = Way("module", "the module alone", _program("module_alone.py"), _in_bulk)
 TASK = Way("task", "one task", _playbook("one_task.yml"), _in_bulk)
+ANSIBLE = Way("ansible", "Ansible's own share", _ansible_alone, _none)
 LOOP = Way("loop", "loop of tasks", _playbook("loop_of_tasks.yml"), _one_by_one)
 SCRIPTS = Way("scripts", "loop of SDK scripts", _playbook("loop_of_scripts.yml"), _one_by_one)
-WAYS: Mapping[str, Way] = {way.name: way for way in (FLOOR, MODULE, TASK, LOOP, SCRIPTS)}
+WAYS: Mapping[str, Way] = {way.name: way for way in (FLOOR, MODULE, TASK, ANSIBLE, LOOP, SCRIPTS)}

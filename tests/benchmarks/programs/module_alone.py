@@ -1,12 +1,14 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module in a Python of its own, as Ansible starts it, without Ansible around it. `module_alone.py ASSIGNMENTS.json`"""
+"""The module in a Python of its own, as Ansible starts it, without Ansible around it. `module_alone.py ASSIGNMENTS.json`
+
+Its answer is left in ASSIGNMENTS.answer, for `ansible_alone.yml`. A failure shows in how it ends.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 from unittest import mock
@@ -19,11 +21,10 @@ from ansible_collections.alicloud_ops.network.plugins.modules.eni_secondary_ip i
 # The arguments as text, which is how they come: a list of them would be one more in this process's memory.
 start = b'{"ANSIBLE_MODULE_ARGS": {"state": "absent", "calls_per_minute": 0, '
 arguments = start + Path(sys.argv[1]).read_bytes().removeprefix(b"{") + b"}"
-# What it prints is for Ansible, which is not here; a failure shows in how it ends.
 with (
     patch_module_args(),
     mock.patch.object(basic, "_ANSIBLE_ARGS", arguments),
-    open(os.devnull, "w", encoding="utf-8") as nowhere,
-    contextlib.redirect_stdout(nowhere),
+    Path(sys.argv[1]).with_suffix(".answer").open("w", encoding="utf-8") as answer,
+    contextlib.redirect_stdout(answer),
 ):
     main()
