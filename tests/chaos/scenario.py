@@ -176,15 +176,12 @@ def _to_unassign(chance: random.Random, world: World, interface: Mapping[str, An
 
 def _to_assign(chance: random.Random, world: World, interface: Mapping[str, Any], *, careless: bool) -> dict[str, Any]:
     subnet = world.subnets[interface["vswitch_id"]]
-    roomy = interface.get("status") == "Available" and not interface[PRIVATE_IPV4] and interface["id"] not in subnet.filled
-    most = 0 if interface["id"] in subnet.filled else 3
-    many = 36 if roomy and chance.random() < 0.2 else chance.randint(0, most)
-    if many > 3:
-        subnet.filled.add(interface["id"])
-    named = {PRIVATE_IPV4: subnet.take(PRIVATE_IPV4, many)}
+    roomy = interface.get("status") == "Available" and not interface[PRIVATE_IPV4]
+    many = 36 if roomy and chance.random() < 0.2 else chance.randint(0, 3)
+    named = {PRIVATE_IPV4: subnet.take_for(interface, PRIVATE_IPV4, many)}
     for kind in (IPV4_PREFIXES, IPV6, IPV6_PREFIXES):
         if chance.random() < 0.25:
-            named[kind] = subnet.take(kind, 1)
+            named[kind] = subnet.take_for(interface, kind, 1)
     for kind in KINDS:
         if interface.get(kind) and chance.random() < 0.3:
             named[kind] = [*named.get(kind, ()), chance.choice(interface[kind])]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,8 @@ PRIVATE_IPV4, IPV4_PREFIXES, IPV6, IPV6_PREFIXES = KINDS = (
     "ipv6_addresses",
     "ipv6_prefixes",
 )
+# So many addresses and prefixes together any ENI of these worlds may hold. That there is no room for more, only a write finds out.
+ROOM = (((PRIVATE_IPV4, IPV4_PREFIXES), 49), ((IPV6, IPV6_PREFIXES), 10))
 PASSING_ENI_STATES = ("Attaching", "Detaching")
 PASSING_INSTANCE_STATES = ("Starting", "Stopping", "Pending")
 
@@ -26,10 +29,18 @@ class Subnet:
     vswitch_id: str
     free: dict[str, list[str]]
     hidden: list[str] = field(default_factory=list)
-    filled: set[str] = field(default_factory=set)  # ENIs that are to get as much as they can hold
+    room: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
 
     def take(self, kind: str, number: int = 1) -> list[str]:
         taken, self.free[kind] = self.free[kind][:number], self.free[kind][number:]
+        return taken
+
+    def take_for(self, interface: Mapping[str, Any], kind: str, number: int) -> list[str]:
+        """So many, or as many as the ENI has room for beside what it holds and was given before."""
+        kinds, most = next(rule for rule in ROOM if kind in rule[0])
+        room = self.room.setdefault((interface["id"], kinds), most - sum(len(interface.get(held, ())) for held in kinds))
+        taken = self.take(kind, min(number, room))
+        self.room[interface["id"], kinds] = room - len(taken)
         return taken
 
 

@@ -15,6 +15,7 @@ from chaos.campaigns import CAMPAIGNS, run_with_faults
 from chaos.oracles import judge
 from chaos.running import Story, prepare, tell
 from chaos.scenario import Scenario, make_calm, make_faulty
+from chaos.worlds import KINDS, Subnet
 from support.emulator import Emulator
 
 ENI = "eni-one1"
@@ -55,6 +56,15 @@ def test_every_choice_of_every_switch_gets_its_turn() -> None:
     for name in ("batch", "eip", "unassigned_message", "addresses_per_call", "token_pages", "throttle_code"):
         assert len({chosen[name] for chosen in switches}) > 1
     assert {make_faulty(1, number, {"batch": "partial"}).settings["switches"]["batch"] for number in range(50)} == {"partial"}
+
+
+def test_no_more_is_asked_for_an_eni_than_it_has_room_for() -> None:
+    """That it would be too much, no read tells: check mode and run would differ, and neither would be wrong."""
+    subnet = Subnet("vsw-one", {kind: [f"{kind} {number}" for number in range(60)] for kind in KINDS})
+    interface = {"id": ENI, "private_ip_addresses": HELD}
+    given = [len(subnet.take_for(interface, kind, 30)) for kind in KINDS * 2]
+    assert given == [30, 16, 10, 0, 0, 0, 0, 0]  # 3 + 30 + 16 are 49
+    assert len(subnet.take_for({"id": "eni-two2"}, KINDS[1], 30)) == 30
 
 
 class TestTheOraclesNotice:
