@@ -173,14 +173,18 @@ class _Run:
                 self._read_back_what_is_written(writers)
             except BaseException as error:  # nobody reads back any more, so nothing more may be written
                 self._end = self._blind = error if isinstance(error, EcsError) else _defect(error)
-                if not isinstance(error, Exception):
-                    raise  # the task is being interrupted
+                if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    self._ecs.stop()  # and what waits for its turn may not be written either
+                    raise
         for outcome in outcomes:
             self._give_up(outcome)
 
     def _give_up(self, outcome: Outcome) -> None:
         """Where nothing more is tried: what was not written is failed, and so is what was not read back."""
         if self._end:
+            sent = _those_in(outcome.todo, outcome.unsure)
+            message = f"sent, and what became of it is not known; given up, because of: {self._end}"
+            outcome.fail(sent, self._end.code, message, self._end.request_id)
             outcome.fail(outcome.todo, self._end.code, f"not tried, because of: {self._end}", self._end.request_id)
         if self._blind and self._request.wait and not outcome.verified:
             outcome.fail(outcome.done, NOT_VERIFIED, f"accepted, but not read back, because of: {self._blind}")
@@ -313,7 +317,7 @@ class _Run:
         # Where a reply was lost, what the service says of the second sending is still about the first one.
         patience = self._request.wait_timeout if is_first and not error.uncertain else self._ecs.retry_timeout
         if final or self._end or not attempts.pause(patience):
-            taken = make_lists({name: named.intersection(addresses) for name, addresses in chunk.items()})
+            taken = _those_in(chunk, named)
             outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)
 
     # -- reading again, before a write
@@ -347,7 +351,7 @@ class _Run:
         if set(suspects) <= set(every(change.settled)):
             claimed |= set(suspects)  # the whole batch is as it was to be, so it may have been carried out
         outcome.maybe |= set(suspects)
-        ours = make_lists({name: claimed.intersection(addresses) for name, addresses in change.settled.items()})
+        ours = _those_in(change.settled, claimed)
         if count(ours):
             outcome.carried_out(ours)
         others = without(change.settled, ours)
@@ -355,10 +359,10 @@ class _Run:
         # What may have been written is never told as left alone.
         skipped = [note for note in change.refused if self._request.skip_refused and note.address not in outcome.unsure | outcome.maybe]
         outcome.skipped.extend(skipped)
-        outcome.todo = without(outcome.todo, dict.fromkeys(outcome.todo, tuple(note.address for note in skipped)))
+        outcome.todo = without(outcome.todo, _those_in(outcome.todo, [note.address for note in skipped]))
         for reason in dict.fromkeys(note.reason for note in change.refused):
-            of_reason = tuple(note.address for note in change.refused if note.reason == reason)
-            outcome.fail(common(outcome.todo, dict.fromkeys(outcome.todo, of_reason)), REFUSED, reason)
+            of_reason = [note.address for note in change.refused if note.reason == reason]
+            outcome.fail(_those_in(outcome.todo, of_reason), REFUSED, reason)
         # What the plan now calls a mistake: say, the address was made a part of a prefix.
         outcome.fail(
             without(outcome.todo, change.todo), REFUSED, "; ".join(change.errors) or "it is not what it was when the plan was made"
@@ -472,6 +476,10 @@ class _Attempts:
 def _is_aged(outcome: Outcome, oldest: float) -> bool:
     """Whether it has to be read again. What failed when it was, has nothing left to do."""
     return outcome.read_at < oldest and bool(count(outcome.todo))
+
+
+def _those_in(lists: Lists, addresses: Collection[str]) -> Lists:
+    return common(lists, dict.fromkeys(lists, tuple(addresses)))
 
 
 def _defect(error: BaseException) -> EcsError:

@@ -50,6 +50,7 @@ MOST_READERS = 4
 # Codes of our own, for when the service gave none.
 CONNECTION_FAILED = "ConnectionFailed"
 UNREADABLE_REPLY = "UnreadableReply"
+INTERRUPTED = "Interrupted"
 
 # Decided by code, never by HTTP status: throttling has been seen with 400, 403 and 429.
 THROTTLED = re.compile(r"Throttling|Rejected\.Throttling")
@@ -59,7 +60,8 @@ DENIED = re.compile(r"Forbidden\.RAM|Forbidden\.SubUser|NoPermission|Forbidden$"
 BAD_CREDENTIAL = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSecurityToken|SignatureDoesNotMatch|InvalidCredentials")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-# So a writer sends its call within 7.5 s: well inside the 15 s in which a plan is renewed before it has aged.
+# So a writer's turn comes within 7.5 s (15 s at the slowest pace that may be set), and mostly within the 15 s by which a plan is
+# renewed before it has aged. Where it does not, for reads go between, the call is not sent: PlanAged.
 CALLS_PER_MINUTE_FOR_A_WRITER = 8
 # An endpoint that has never answered is more likely mistyped than busy: then trying ends sooner than retry_timeout.
 FIRST_CONTACT_SECONDS = 8.0
@@ -143,6 +145,10 @@ class Ecs:
             read_timeout=1000 * transport.read_timeout,
             ca=transport.ca_bundle,
         )
+
+    def stop(self) -> None:
+        """Nothing is sent any more, not even what waits for its turn: it fails as Interrupted."""
+        self._pacer.stop()
 
     def stopwatch(self) -> Stopwatch:
         """Started now; stands still while pacing or throttling holds back this thread's calls."""
@@ -242,10 +248,14 @@ class Ecs:
             rows = wrapper.get(inner) if isinstance(wrapper, dict) else None
             if not isinstance(rows, list):
                 raise EcsError(action, UNREADABLE_REPLY, f"the reply has no {outer}.{inner}", reply.get("RequestId"))
+            if not all(isinstance(row, dict) for row in rows):
+                raise EcsError(action, UNREADABLE_REPLY, f"not all in its {outer}.{inner} are records", reply.get("RequestId"))
             yield from rows
             token = reply.get("NextToken")
-            if not token:
+            if token in (None, ""):
                 return
+            if not isinstance(token, str):
+                raise EcsError(action, UNREADABLE_REPLY, "its NextToken is no text", reply.get("RequestId"))
             if token in tokens:
                 raise EcsError(action, UNREADABLE_REPLY, "a NextToken came twice, so the list has no end", reply.get("RequestId"))
             tokens.add(token)
@@ -256,7 +266,8 @@ class Ecs:
         started: float | None = None
         pause = FIRST_PAUSE
         while True:
-            self._pacer.admit()
+            if not self._pacer.admit():
+                raise EcsError(action, INTERRUPTED, "not sent, because the task was interrupted", unsent=True)
             if not_after is not None and time.monotonic() > not_after:
                 self._pacer.abandoned()
                 raise PlanAged()

@@ -78,14 +78,14 @@ class Instance:
 
 def make_interface(record: Record, read_at: float, *, detailed: bool = False) -> Interface:
     """From a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
-    eni_id = intern(_text(record, "NetworkInterfaceId", "a network interface"))
+    eni_id = intern(read_text(record, "NetworkInterfaceId", "a network interface"))
     where = f"network interface {eni_id}"
     rows = {kind: _rows(record, outer, inner, where) for kind, (outer, inner, _name) in _WRAPPERS.items()}
-    status = _text(record, "Status", where)
+    status = read_text(record, "Status", where)
     if not rows[PRIVATE_IPV4] and status != "Deleting":
         raise _unreadable(f"{where} has no PrivateIpSet, though every ENI has a primary address")
     try:
-        own = KIND_BY_NAME[PRIVATE_IPV4].parse(_text(record, "PrivateIpAddress", where)) if record.get("PrivateIpAddress") else ""
+        own = KIND_BY_NAME[PRIVATE_IPV4].parse(read_text(record, "PrivateIpAddress", where)) if record.get("PrivateIpAddress") else ""
     except ValueError as error:
         raise _unreadable(f"the PrivateIpAddress of {where}: {error}") from None
     primary: set[str] = set()
@@ -105,7 +105,7 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
             held[kind.name].append(address)
             if written != address:
                 spelled[address] = written
-            public = row.get("AssociatedPublicIp") or {}
+            public = NONE if row.get("AssociatedPublicIp") is None else row["AssociatedPublicIp"]
             if not isinstance(public, dict):
                 raise _unreadable(f"{where} has an AssociatedPublicIp of {address} that is not a record")
             if public.get("PublicIpAddress") or public.get("AllocationId"):
@@ -115,15 +115,15 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
     return Interface(
         eni_id=eni_id,
         # What is the same for thousands of ENIs is kept once: intern, NONE.
-        type=intern(_text(record, "Type", where)),
+        type=intern(read_text(record, "Type", where)),
         status=intern(status),
-        instance_id=str(record.get("InstanceId") or "") or None,
+        instance_id=_text_if_any(record, "InstanceId", where) or None,
         private_ip_address=own or next((address for address in primary if ":" not in address), ""),
         primary=frozenset(primary),
         held=make_lists({name: set(addresses) - primary for name, addresses in held.items()}),
         eips=eips or NONE,
         security_group_ids=tuple(intern(str(group_id)) for group_id in _entries(record.get("SecurityGroupIds"), "SecurityGroupId", where)),
-        tags={_text(tag, "TagKey", where): str(tag.get("TagValue") or "") for tag in _rows(record, "Tags", "Tag", where)} or NONE,
+        tags=read_tags(record, where) or NONE,
         service_managed=bool(record.get("ServiceManaged")),
         owner_id=intern(str(record.get("OwnerId") or "")),
         vpc_id=intern(str(record.get("VpcId") or "")),
@@ -139,19 +139,19 @@ _DETAILS = ("NetworkInterfaceName", "Description", "MacAddress", "ZoneId", "Reso
 
 def make_instance(record: Record, read_at: float) -> Instance:
     """From a row of DescribeInstances (Instances.Instance)."""
-    instance_id = _text(record, "InstanceId", "an instance")
+    instance_id = read_text(record, "InstanceId", "an instance")
     where = f"instance {instance_id}"
     primary_eni_id = None
     others: dict[str, str] = {}
     for row in _rows(record, "NetworkInterfaces", "NetworkInterface", where):
-        eni_id = _text(row, "NetworkInterfaceId", where)
+        eni_id = read_text(row, "NetworkInterfaceId", where)
         if row.get("Type") == "Primary":
             primary_eni_id = eni_id
             continue
         for kind in KINDS:
             outer, inner, _name = _WRAPPERS[kind.name]
             others.update((_address(entry, kind, where)[1], eni_id) for entry in _rows(row, outer, inner, where))
-    return Instance(instance_id, _text(record, "Status", where), primary_eni_id, others, read_at)
+    return Instance(instance_id, read_text(record, "Status", where), primary_eni_id, others, read_at)
 
 
 def list_interfaces(ecs: Ecs, *, detailed: bool = False, broken: dict[str, EcsError] | None = None, **filters: Any) -> dict[str, Interface]:
@@ -164,9 +164,10 @@ def list_interfaces(ecs: Ecs, *, detailed: bool = False, broken: dict[str, EcsEr
         try:
             interface = make_interface(record, watch.started, detailed=detailed)
         except EcsError as error:
-            if broken is None:
-                raise
-            broken[str(record.get("NetworkInterfaceId")) if isinstance(record, dict) else ""] = error
+            eni_id = record.get("NetworkInterfaceId")
+            if broken is None or not isinstance(eni_id, str):
+                raise  # it may be any of those that were asked for
+            broken[eni_id] = error
         else:
             found[interface.eni_id] = interface
     return found
@@ -214,16 +215,29 @@ def _unreadable(what: str) -> EcsError:
     return EcsError("Describe", UNREADABLE_REPLY, f"the reply can't be read: {what}")
 
 
-def _text(record: Any, key: str, where: str) -> str:
-    value = record.get(key) if isinstance(record, dict) else None
+def read_text(record: Record, key: str, where: str) -> str:
+    """What every record of its kind has."""
+    value = record.get(key)
     if not isinstance(value, str) or not value:
         raise _unreadable(f"{where} has no {key}")
     return value
 
 
+def read_tags(record: Record, where: str) -> dict[str, str]:
+    """The tags of an ENI or a security group: key → value."""
+    return {read_text(tag, "TagKey", where): _text_if_any(tag, "TagValue", where) for tag in _rows(record, "Tags", "Tag", where)}
+
+
+def _text_if_any(record: Record, key: str, where: str) -> str:
+    value = record.get(key)
+    if value is not None and not isinstance(value, str):
+        raise _unreadable(f"{where} has a {key} that is no text")
+    return value or ""
+
+
 def _address(row: Mapping[str, Any], kind: Kind, where: str) -> tuple[str, str]:
     """As the service writes it, and canonical."""
-    written = _text(row, _WRAPPERS[kind.name][2], where)
+    written = read_text(row, _WRAPPERS[kind.name][2], where)
     try:
         return written, kind.parse(written)
     except ValueError as error:

@@ -52,6 +52,7 @@ class Pacer:
         self._resume_at: float | None = None  # set while held
         self._next_hold = FIRST_HOLD
         self._probe: int | None = None  # the thread whose call tries whether the service lets go
+        self._stopped = False
         self._waited = threading.local()
 
     @property
@@ -64,13 +65,15 @@ class Pacer:
     def waited(self, seconds: float) -> None:
         self._waited.seconds = seconds
 
-    def admit(self) -> None:
-        """Returns when this thread may send one call. ``throttled``, ``passed`` or ``abandoned`` must follow."""
+    def admit(self) -> bool:
+        """Returns when this thread may send one call: ``throttled``, ``passed`` or ``abandoned`` must follow. False: it never may."""
         started = time.monotonic()
         with self._turn:
             slot: float | None = None
             while True:
                 self._wait_out_the_hold()
+                if self._stopped:
+                    return False
                 if slot is None:
                     self._due = max(self._due, time.monotonic())
                     slot = self._due - self._tolerance
@@ -82,9 +85,16 @@ class Pacer:
             if self._resume_at is not None:
                 self._probe = threading.get_ident()
         self.waited += time.monotonic() - started
+        return True
+
+    def stop(self) -> None:
+        """No call may go any more, and who waits for its turn is told at once."""
+        with self._turn:
+            self._stopped = True
+            self._turn.notify_all()
 
     def _wait_out_the_hold(self) -> None:
-        while self._resume_at is not None and (self._probe is not None or time.monotonic() < self._resume_at):
+        while not self._stopped and self._resume_at is not None and (self._probe is not None or time.monotonic() < self._resume_at):
             self._turn.wait(None if self._probe is not None else max(self._resume_at - time.monotonic(), 0))
 
     def throttled(self, retry_after: float | None) -> None:

@@ -10,7 +10,7 @@ again on each ENI, and tags only here, because the service's tag filter ends sil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Lists, as_network, make_lists, overlaps
@@ -21,6 +21,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces i
     list_interfaces,
     read_instances,
     read_interfaces,
+    read_tags,
+    read_text,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection, has_tag
 
@@ -102,7 +104,7 @@ def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[di
 
 
 def _id(row: Record) -> str:
-    return str(row.get("SecurityGroupId"))
+    return read_text(row, "SecurityGroupId", "a security group")
 
 
 def _tag_texts(wanted: Selection) -> list[str]:
@@ -110,9 +112,7 @@ def _tag_texts(wanted: Selection) -> list[str]:
 
 
 def _is_tagged(row: Record, wanted: Selection) -> bool:
-    wrapper = row.get("Tags")
-    tags = wrapper.get("Tag") if isinstance(wrapper, Mapping) else None
-    held = {str(tag.get("TagKey")): str(tag.get("TagValue") or "") for tag in tags or () if isinstance(tag, Mapping)}
+    held = read_tags(row, f"security group {_id(row)}")
     return all(has_tag(held, key, values) for key, values in wanted.security_group_tags.items())
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeAlias
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, as_network, make_lists
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, EcsError, PlanAged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, INTERRUPTED, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, make_interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS, Request, Target
@@ -268,6 +268,7 @@ class FakeEcs:
         self.delays: list[Callable[[], None]] = []  # what happens while a write waits for its turn, one a write
         self.ending: set[str] = set()  # codes after which no call is worth trying
         self.most_at_once_on_one_eni = 0
+        self.stopped = threading.Event()
         self._lock = threading.RLock()
         self._under_way: list[str] = []
         self._stale: list[dict[str, Any]] = []
@@ -296,6 +297,9 @@ class FakeEcs:
 
     def assign(self, eni_id: str, kind: str, addresses: Sequence[str], *, client_token: str, not_after: float) -> None:
         self._write(Call("assign", eni_id, kind, tuple(addresses), client_token), not_after)
+
+    def stop(self) -> None:
+        self.stopped.set()
 
     @property
     def waited(self) -> float:
@@ -336,6 +340,8 @@ class FakeEcs:
             delay = self.delays.pop(0) if self.delays else None
         if delay:
             delay()
+        if self.stopped.is_set():
+            raise EcsError(call.verb, INTERRUPTED, "not sent, because the task was interrupted", unsent=True)
         if self.clock.monotonic() > not_after:
             raise PlanAged
         with self._lock:

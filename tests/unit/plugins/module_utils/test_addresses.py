@@ -38,6 +38,7 @@ def test_one_address_has_one_spelling(kind, text, canonical):
         (IPV4, "192.168.0.10/32"),
         (IPV4, "192.168.0.10 192.168.0.11"),
         (IPV4, "2001:db8::1"),
+        (IPV4, "192.168.0.10\0"),
         (IPV4, "3232235530"),  # an integer is an address to the ipaddress module
         (PREFIX4, "192.168.0.16"),
         (PREFIX4, "192.168.0.17/28"),

@@ -260,6 +260,9 @@ def test_a_writer_that_ends_loses_nothing_of_the_ledger(clock):
     assert [outcome.verified and not outcome.failed for outcome in outcomes] == [True, False, False, False, False]
     assert {code for outcome in outcomes for code in failures(outcome).values()} == {"Unexpected"}
     assert [outcome.wrote for outcome in outcomes] == [True, True, False, False, False]  # the second one may have been carried out
+    told = [outcome.failed[0].message for outcome in outcomes[1:]]
+    assert ["what became of it is not known" in message for message in told] == [True, False, False, False]
+    assert ["not tried" in message for message in told] == [False, True, True, True]
 
 
 def test_what_was_written_before_a_writer_ended_is_read_back(clock, monkeypatch):
@@ -278,7 +281,7 @@ def test_what_was_written_before_a_writer_ended_is_read_back(clock, monkeypatch)
 
 
 class SlowToGoOn:
-    """A lock after which others go on first."""
+    """A lock after which the thread of the test goes on last."""
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -288,7 +291,8 @@ class SlowToGoOn:
 
     def __exit__(self, *_error):
         self._lock.release()
-        time.sleep(0.05)
+        if threading.current_thread() is threading.main_thread():
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize("started", [0, 1, 2])
@@ -298,6 +302,7 @@ def test_a_machine_that_can_start_no_more_threads_is_told_before_the_first_write
 
     def start(thread):
         if (answer := next(answers, None)) is None:
+            time.sleep(0.1)  # those that were started would go on by now
             raise RuntimeError("can't start new thread")
         answer(thread)
 
@@ -315,6 +320,7 @@ def test_interrupted_while_the_writers_start_nothing_is_written(clock, monkeypat
 
     def submit(pool, task):
         if (answer := next(answers, None)) is None:
+            time.sleep(0.1)
             raise KeyboardInterrupt
         return answer(pool, task)
 
@@ -326,16 +332,49 @@ def test_interrupted_while_the_writers_start_nothing_is_written(clock, monkeypat
     assert ecs.writes == []
 
 
-def test_interrupted_later_no_further_eni_is_begun(clock, monkeypatch):
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_interrupted_later_nothing_more_is_written(clock, monkeypatch, concurrency):
+    """Neither another ENI, nor one whose call waits for its turn."""
+
     def interrupt(*_arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_apply._Run, "_wants_look", interrupt)
     ecs, targets = fleet(clock, 300)
-    ecs.delays = [lambda: time.sleep(0.001)] * 300  # lets the other thread go on
+    # After the first call no other one's turn comes before the interruption has come through.
+    ecs.delays = [lambda: None, *[lambda: ecs.stopped.wait(20)] * 300]
     with pytest.raises(KeyboardInterrupt):
-        run(ecs, request("absent", *targets), concurrency=2)
-    assert 0 < len(ecs.writes) < 300
+        run(ecs, request("absent", *targets), concurrency=concurrency)
+    assert len(ecs.writes) == 1
+
+
+def test_a_defect_of_the_reader_that_is_no_exception_does_not_lose_the_ledger(clock, monkeypatch):
+    def end(*_arguments):
+        raise Ended
+
+    monkeypatch.setattr(_apply._Run, "_wants_look", end)
+    ecs, targets = fleet(clock, 3)
+    outcomes = run(ecs, request("absent", *targets), concurrency=1)
+    assert {outcome.eni_id for outcome in outcomes if outcome.wrote} == {call.eni_id for call in ecs.writes} != set()
+    assert all(outcome.failed for outcome in outcomes)
+
+
+def test_a_defect_of_the_reader_is_no_failure_of_what_need_not_be_read_back(clock, monkeypatch):
+    def fail(*_arguments):
+        raise ValueError
+
+    monkeypatch.setattr(_apply.Outcome, "expect", fail)
+    ecs, targets = fleet(clock, 1)
+    outcomes = run(ecs, request("absent", *targets, wait=False), concurrency=1)
+    assert [(count(outcome.done), outcome.failed) for outcome in outcomes] == [(1, [])]
+
+
+def test_after_the_end_of_all_an_eni_with_several_calls_is_not_gone_on_with(clock):
+    addresses = [f"192.168.1.{last}" for last in range(1, 41)]
+    ecs = FakeEcs(clock, eni_record("eni-1", addresses), script=[refused("InvalidAccessKeyId.Inactive")])
+    ecs.ending = {"InvalidAccessKeyId.Inactive"}
+    outcome = run_one(ecs, "absent", *addresses)
+    assert (len(ecs.writes), len(failures(outcome)), outcome.wrote) == (1, 40, False)
 
 
 def test_a_defect_in_reading_again_does_not_lose_the_ledger(clock):
@@ -356,6 +395,7 @@ def test_when_no_call_is_worth_trying_the_rest_is_failed_at_once(clock):
     ecs.delays = [lambda: clock.sleep(50)]
     outcomes = run(ecs, request("absent", *targets), concurrency=1)
     assert all(list(failures(outcome).values()) == ["InvalidAccessKeyId.Inactive"] for outcome in outcomes)
+    assert {failed.request_id for outcome in outcomes for failed in outcome.failed} == {"R-1"}
     assert len(ecs.writes) == 1
     assert len(ecs.reads) <= 4  # the three of the plan, and one that may have been under way
 
@@ -675,9 +715,10 @@ def test_a_renewal_that_fails_fails_its_enis(clock):
 
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_a_long_line_is_renewed_by_the_hundred_before_its_turn(clock, concurrency):
-    """Each write takes a second, so that most of the plan is too old when its turn comes."""
+    """The writes take longer than a plan lives. Less for each where eight go side by side: between its turn and its call, the time of
+    all others' goes by."""
     ecs, targets = fleet(clock, 300)
-    ecs.delays = [lambda: clock.sleep(1)] * 300
+    ecs.delays = [lambda: clock.sleep(1 if concurrency == 1 else 0.25)] * 300
     outcomes = run(ecs, request("absent", *targets, wait=False), concurrency=concurrency)
     assert all(count(outcome.done) == 1 for outcome in outcomes)
     assert Counter(call.eni_id for call in ecs.writes) == Counter(wanted.eni_id for wanted in targets)
@@ -685,6 +726,18 @@ def test_a_long_line_is_renewed_by_the_hundred_before_its_turn(clock, concurrenc
     assert max(renewals) == 100
     assert sum(length == 1 for length in renewals) == 0
     assert len(renewals) <= 7
+
+
+def test_those_behind_do_not_wait_for_a_state_that_passes(clock):
+    def happens():
+        clock.sleep(50)
+        ecs.enis[targets[1].eni_id]["Status"] = "Attaching"
+
+    ecs, targets = fleet(clock, 3)
+    ecs.delays = [happens]
+    outcomes = run(ecs, request("absent", *targets, wait_timeout=60), concurrency=1)
+    assert [list(failures(outcome).values()) for outcome in outcomes] == [[], [REFUSED], []]
+    assert clock.monotonic() < 1000 + 50 + 60
 
 
 @pytest.mark.parametrize("why", ["denied", "deleted"])
@@ -713,6 +766,17 @@ def test_a_change_that_shows_late_is_waited_for(clock, state):
     ecs.lag = 4
     outcome = run_one(ecs, state, A)
     assert (done(outcome), outcome.verified, len(ecs.reads)) == ((A,), True, 6)
+
+
+@pytest.mark.parametrize("eni_id", [None, ["eni-1"]])
+def test_a_record_that_does_not_say_whose_it_is_is_no_eni_that_is_gone(clock, eni_id):
+    def spoil(ecs, call):
+        ecs.carry_out(call)
+        ecs.enis["eni-1"]["NetworkInterfaceId"] = eni_id
+
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[spoil])
+    outcome = run_one(ecs, "absent", A)
+    assert (failures(outcome), outcome.wrote, outcome.verified) == ({A: NOT_VERIFIED}, True, False)
 
 
 @pytest.mark.parametrize("state", ["absent", "present"])

@@ -168,8 +168,17 @@ def test_nothing_that_is_primary_is_ever_held(private_rows, own):
             ),
             id="eip is a text",
         ),
-        pytest.param(None, id="null"),
-        pytest.param("eni-1", id="text"),
+        pytest.param(
+            eni_record(
+                PrivateIpSets=private(
+                    {"PrivateIpAddress": "192.168.0.1", "Primary": True}, {"PrivateIpAddress": "192.168.0.10", "AssociatedPublicIp": []}
+                )
+            ),
+            id="eip is a list",
+        ),
+        pytest.param(eni_record(Tags={"Tag": [{"TagKey": "creator", "TagValue": ["terway"]}]}), id="tag value is a list"),
+        pytest.param(eni_record(InstanceId=["i-1"]), id="instance id is a list"),
+        pytest.param(eni_record(NetworkInterfaceId=None), id="id is null"),
     ],
 )
 def test_an_unreadable_interface_is_an_error(record):
@@ -212,7 +221,6 @@ def test_an_instance_that_shows_no_eni_has_no_primary_eni():
             },
             id="address missing",
         ),
-        pytest.param(None, id="null"),
     ],
 )
 def test_an_unreadable_instance_is_an_error(record):

@@ -280,3 +280,27 @@ def test_a_call_that_waits_for_its_turn_is_held_too():
     assert time.monotonic() >= held_until
     callers.answer(pacer.passed)
     callers.join()
+
+
+# The end of everything
+
+
+@pytest.mark.parametrize("why", ["spacing", "hold", "probe"])
+def test_once_stopped_nobody_is_let_through_not_even_who_waits(why):
+    pacer = Pacer(1 if why == "spacing" else 0, 1)
+    assert pacer.admit()
+    if why == "spacing":
+        pacer.passed()
+    else:
+        pacer.throttled(LONG if why == "hold" else 0.01)
+    if why == "probe":
+        assert pacer.admit()  # and what became of it is never told
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(pacer.admit()))
+    waiting.start()
+    time.sleep(SHORT)
+    assert answers == []
+    pacer.stop()
+    waiting.join(LONG)
+    assert answers == [False]
+    assert not pacer.admit()
