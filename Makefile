@@ -55,9 +55,10 @@ test: .venv .venv/node.stamp  ## unit and integration tests
 	$(BIN)/pytest -n 2 $(ARGS)
 
 .PHONY: lint
-lint: collection  ## ruff, yamllint, ansible-lint (production profile), antsibull-docs
+lint: collection  ## ruff, mypy, yamllint, ansible-lint (production profile), antsibull-docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline --strict
 	$(BIN)/antsibull-docs lint-collection-docs . --plugin-docs --validate-collection-refs=self

@@ -47,11 +47,11 @@ options:
       - Verification can't be turned off.
     type: path
   connect_timeout:
-    description: Seconds to wait for a connection, for calls and for fetching a credential.
+    description: Seconds to wait for a connection, for calls and for fetching a credential; 1 to 3600.
     type: int
     default: 5
   read_timeout:
-    description: Seconds to wait for the next part of a reply. It is no limit for the whole call, see O(retry_timeout).
+    description: Seconds to wait for the next part of a reply, 1 to 3600. It is no limit for the whole call, see O(retry_timeout).
     type: int
     default: 10
   account_id:
@@ -161,6 +161,8 @@ options:
     description:
       - Seconds after which a call is no longer sent again. What passes by itself is retried (throttling, conflicting operations,
         connections, server errors); everything else fails at once.
+      - Waiting for the first turn, because of O(calls_per_minute) or because the service throttles, comes on top.
+      - An endpoint that has not answered even once is given up after 8 seconds. It is more likely mistyped than busy.
       - A write whose reply was lost is never blindly sent again. The ENI is read, and only what remains is sent.
     type: int
     default: 120

@@ -65,8 +65,8 @@ class Kind:
                 yield tuple(same_mask[start : start + self.per_call])
 
 
-_ADDRESS = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
-_NETWORK = {4: ipaddress.IPv4Network, 6: ipaddress.IPv6Network}
+_ADDRESS: Mapping[int, type[ipaddress.IPv4Address | ipaddress.IPv6Address]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
+_NETWORK: Mapping[int, type[ipaddress.IPv4Network | ipaddress.IPv6Network]] = {4: ipaddress.IPv4Network, 6: ipaddress.IPv6Network}
 
 
 class _HostBits(ValueError):

@@ -397,8 +397,8 @@ class _Run:
         again = []
         for look in batch:
             outcome = look.outcome
-            if error := broken.get(outcome.eni_id):
-                outcome.fail(outcome.done, NOT_VERIFIED, f"accepted, but reading back failed: {error}", error.request_id)
+            if failure := broken.get(outcome.eni_id):
+                outcome.fail(outcome.done, NOT_VERIFIED, f"accepted, but reading back failed: {failure}", failure.request_id)
             elif self._has_settled(outcome, interfaces.get(outcome.eni_id), is_last=look.watch.seconds >= self._request.wait_timeout):
                 continue
             else:

@@ -26,10 +26,11 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials 
     profile_region,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._profiles import ProfileError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import at_least, text_or_none
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import judge_numbers, text_or_none
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, is_loopback
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
+LONGEST_TIMEOUT = 3600  # seconds; a socket takes far more, but not any number
 MOST_AT_ONCE = 64  # threads; one connection each
 LEAST_PACE = 4  # calls a minute: a plan lives a minute, and has to be read and written in it
 ACCOUNT_ID = re.compile(r"[0-9]{5,20}")
@@ -99,10 +100,14 @@ class Connection:
 def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> Connection | None:
     """The connection that options and environment come to; None where something was added to ``mistakes``."""
     before = len(mistakes)
-    least = {"retry_timeout": 0, "max_concurrency": 1, "calls_per_minute": 0, "connect_timeout": 1, "read_timeout": 1}
-    at_least(params, least, mistakes)
-    if params["max_concurrency"] > MOST_AT_ONCE:
-        mistakes.append(f"max_concurrency: {params['max_concurrency']} is too large, it must be {MOST_AT_ONCE} or less")
+    ranges = {
+        "retry_timeout": (0, None),
+        "max_concurrency": (1, MOST_AT_ONCE),
+        "calls_per_minute": (0, None),
+        "connect_timeout": (1, LONGEST_TIMEOUT),
+        "read_timeout": (1, LONGEST_TIMEOUT),
+    }
+    judge_numbers(params, ranges, mistakes)
     if 0 < params["calls_per_minute"] < LEAST_PACE:
         mistakes.append(
             f"calls_per_minute: {params['calls_per_minute']} is too slow, plans would age before their calls; 0, or {LEAST_PACE} or more"

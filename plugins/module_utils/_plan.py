@@ -219,9 +219,11 @@ def _mistaken(target: Target, interface: Interface, address: str, instances: Map
     """Why naming this address, which is no secondary one of the ENI, can't be meant."""
     if address in interface.primary:
         return f"{address} is the primary address of {interface.eni_id}, which is never assigned or unassigned"
-    around = overlaps(address, (*interface.held["ipv4_prefixes"], *interface.held["ipv6_prefixes"]))
-    if around:
-        return f"{address} lies in the prefix {around} of {interface.eni_id} and comes and goes with it; name the prefix"
+    prefix = overlaps(address, (*interface.held["ipv4_prefixes"], *interface.held["ipv6_prefixes"]))
+    if prefix:
+        # Of two blocks that overlap, one contains the other.
+        how = "contains" if as_network(address).prefixlen < as_network(prefix).prefixlen else "lies in"
+        return f"{address} {how} the prefix {prefix} of {interface.eni_id}, which comes and goes as a whole; name the prefix"
     instance = instances.get(target.instance_id or "")
     if instance and address in instance.on_other_enis:
         return (

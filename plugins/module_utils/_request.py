@@ -109,10 +109,14 @@ def parse_each(place: str, values: list[Any] | None, parse: Callable[[str], str]
     return ordered(parsed)
 
 
-def at_least(params: Mapping[str, Any], least: Mapping[str, int], mistakes: list[str]) -> None:
-    for name, number in least.items():
-        if params[name] is not None and params[name] < number:
-            mistakes.append(f"{name}: {params[name]} is too small, it must be {number} or more")
+def judge_numbers(params: Mapping[str, Any], ranges: Mapping[str, tuple[int, int | None]], mistakes: list[str]) -> None:
+    """``ranges``: option → the least and the most it may be; None sets no most."""
+    for name, (least, most) in ranges.items():
+        number = params[name]
+        if number is not None and number < least:
+            mistakes.append(f"{name}: {number} is too small, it must be {least} or more")
+        elif number is not None and most is not None and number > most:
+            mistakes.append(f"{name}: {number} is too large, it must be {most} or less")
 
 
 def parse_protected_tags(given: Mapping[Any, Any] | None, mistakes: list[str]) -> Tags:
@@ -152,7 +156,7 @@ def parse_request(params: Mapping[str, Any], mistakes: list[str]) -> Request:
     state = text_or_none(params["state"])
     if state is None:
         mistakes.append("state: is required; say 'absent' to unassign or 'present' to assign")
-    at_least(params, {"max_addresses": 0, "wait_timeout": 0}, mistakes)
+    judge_numbers(params, {"max_addresses": (0, None), "wait_timeout": (0, None)}, mistakes)
     return Request(
         state=state or "",
         targets=_parse_targets(params, state, mistakes),

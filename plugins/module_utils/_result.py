@@ -36,7 +36,7 @@ def build_result(state: str, outcomes: Sequence[Outcome], api_calls: int) -> dic
         f"{_name(interface)}: {shorten(failed['addresses'])}: {_told(failed)}" for interface in interfaces for failed in interface["failed"]
     ]
     done = sum(count(outcome.done) for outcome in outcomes)
-    result = {
+    result: dict[str, Any] = {
         "changed": any(outcome.wrote for outcome in outcomes),
         DONE[state]: [{"eni_id": outcome.eni_id, **outcome.done} for outcome in outcomes if count(outcome.done)],
         "interfaces": interfaces,

@@ -25,11 +25,7 @@ SECONDS_BETWEEN_LOOKS = 2.0
 def review(ecs: Ecs, request: Request, targets: Sequence[Target], *, patient: bool) -> Plan:
     """What is to be done now for these targets. ``patient``: wait, as the request says, for states that pass."""
     instances = read_instances(ecs, (target.instance_id for target in targets if target.instance_id))
-    eni_ids = [
-        target.eni_id or instances[target.instance_id].primary_eni_id
-        for target in targets
-        if target.eni_id or target.instance_id in instances
-    ]
+    eni_ids = [*(target.eni_id for target in targets), *(instance.primary_eni_id for instance in instances.values())]
     seen = Seen(ecs.region, read_interfaces(ecs, filter(None, eni_ids)), instances)
     plan, seen = _with_states(ecs, request, targets, seen)
     watch = ecs.stopwatch()

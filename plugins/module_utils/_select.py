@@ -40,8 +40,7 @@ def select(ecs: Ecs, wanted: Selection) -> Found:
         return Found([], [], {})
     missing: list[str] = []
     groups, group_sets = _look_up_groups(ecs, wanted, missing)
-    narrowed = {"vpc_id": wanted.vpc_id, "v_switch_id": wanted.vswitch_id, "status": wanted.status}
-    filters = {name: value for name, value in narrowed.items() if value}
+    filters: dict[str, Any] = {"vpc_id": wanted.vpc_id, "v_switch_id": wanted.vswitch_id, "status": wanted.status}
     if wanted.eni_ids is not None:
         found = read_interfaces(ecs, wanted.eni_ids, detailed=True)
         missing += [eni_id for eni_id in wanted.eni_ids if eni_id not in found]
@@ -56,7 +55,7 @@ def select(ecs: Ecs, wanted: Selection) -> Found:
         in_use = {group_id for interface in found.values() for group_id in interface.security_group_ids}
         missing += _unknown_groups(ecs, [group_id for group_id in wanted.security_group_ids or () if group_id not in in_use])
     else:
-        found = list_interfaces(ecs, detailed=True, **filters, **({"type": wanted.type} if wanted.type else {}))
+        found = list_interfaces(ecs, detailed=True, type=wanted.type, **filters)
     fitting = [interface for _eni_id, interface in sorted(found.items()) if _fits(interface, wanted, group_sets)]
     return Found(fitting, missing, groups)
 
@@ -76,7 +75,7 @@ def _matches(address: str, wanted: Selection) -> bool:
 
 def _lies_in(address: str, block: str) -> bool:
     inner, outer = as_network(address), as_network(block)
-    return inner.version == outer.version and inner.subnet_of(outer)
+    return inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.overlaps(outer)
 
 
 def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[dict[str, str], list[tuple[str, ...]]]:

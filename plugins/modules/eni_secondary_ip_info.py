@@ -270,6 +270,7 @@ summary:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -305,27 +306,33 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    result = run(module)
+    (module.fail_json if result.get("failed") else module.exit_json)(**result)
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """The module's result; with ``failed`` where it failed."""
     mistakes: list[str] = []
     wanted = parse_selection(module.params, mistakes)
     connection = parse_connection(module.params, os.environ, mistakes)
     if mistakes or connection is None:
-        module.fail_json(**build_refusal(mistakes, first=""))
+        return {"failed": True, **build_refusal(mistakes, first="")}
     connection.credential.tell_secrets_to(module.no_log_values.update)
     told = {"credential_source": connection.credential.source}
     try:
         ecs = Ecs(connection)
         found = select(ecs, wanted)
     except (SdkMissing, EcsError) as error:
-        module.fail_json(**build_failure(error, first=""), **told)
+        return {"failed": True, **build_failure(error, first=""), **told}
     strangers = of_other_accounts(found.interfaces, connection.account_id)
     if strangers:
-        module.fail_json(**build_refusal(strangers, first=""), **told)
-    module.exit_json(
+        return {"failed": True, **build_refusal(strangers, first=""), **told}
+    return {
         **build_info(found.interfaces, found.missing, wanted, ecs.api_calls),
-        region=connection.region,
-        security_groups=found.security_groups,
+        "region": connection.region,
+        "security_groups": found.security_groups,
         **told,
-    )
+    }
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4, parse_block
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
     SECURITY_GROUP_ID,
-    at_least,
+    judge_numbers,
     parse_each,
     parse_id,
     parse_tags,
@@ -156,7 +156,7 @@ def _judge_selecting_tags(place: str, value: Mapping[str, Any], mistakes: list[s
 
 
 def _judge_number(least: int, place: str, value: int, mistakes: list[str]) -> None:
-    at_least({place: value}, {place: least}, mistakes)
+    judge_numbers({place: value}, {place: (least, None)}, mistakes)
 
 
 def _judge_failures(place: str, value: str, mistakes: list[str]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from support.emulator import Emulator
+from support.numbers import whole_number
 
 from benchmarks.measuring import BenchmarkError, Process, Sample, count, environment, run, take_sample
 from benchmarks.report import write_report
@@ -51,7 +52,7 @@ def main() -> int:
     options = _options()
     results = options.output / "results.json"
     try:
-        if options.more:
+        if options.more is not None:
             measured = _measure_more(results, options.more)
         else:
             measured = {"arguments": "--full " * options.full, **_measure(FULL if options.full else QUICK)}
@@ -71,7 +72,10 @@ def _options() -> argparse.Namespace:
         help="more rounds, longer loops, and a real minute; takes over half an hour",
     )
     parser.add_argument(
-        "--more", type=int, metavar="ROUNDS", help="so many rounds more of 10,000 ENIs at 0 ms, beside what is in the folder already"
+        "--more",
+        type=whole_number(1),
+        metavar="ROUNDS",
+        help="so many rounds more of 10,000 ENIs at 0 ms, beside what is in the folder already",
     )
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "benchmarks", metavar="FOLDER", help="default: build/benchmarks")
     return parser.parse_args()

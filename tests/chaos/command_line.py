@@ -16,6 +16,7 @@ from typing import Any
 
 from ecs_emulator.switches import SWITCHES, mistakes_in
 from support.emulator import Emulator
+from support.numbers import whole_number
 
 from chaos.campaigns import CAMPAIGNS, Trial
 from chaos.shrinking import shrink
@@ -32,17 +33,19 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make chaos", description="Random scenarios for eni_secondary_ip on the local ECS endpoint.")
     parser.add_argument("--campaign", choices=list(CAMPAIGNS), help="default: both, one after the other")
-    parser.add_argument("--scenarios", type=int, default=200, metavar="N", help="how many of each (default: %(default)s)")
+    parser.add_argument("--scenarios", type=whole_number(1), default=200, metavar="N", help="how many of each (default: %(default)s)")
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="which ones; the same number makes the same scenarios (default: %(default)s)"
     )
-    parser.add_argument("--first", type=int, default=0, metavar="N", help="the number of the first scenario (default: %(default)s)")
-    parser.add_argument("--only", type=int, metavar="N", help="this scenario alone, told in full")
+    parser.add_argument(
+        "--first", type=whole_number(0), default=0, metavar="N", help="the number of the first scenario (default: %(default)s)"
+    )
+    parser.add_argument("--only", type=whole_number(0), metavar="N", help="this scenario alone, told in full")
     parser.add_argument(
         "--switches", type=_switches, default={}, metavar="NAME=CHOICE,…", help="these for all scenarios, instead of random ones"
     )
     parser.add_argument(
-        "--jobs", type=int, default=2, metavar="N", help="processes side by side, each with an endpoint (default: %(default)s)"
+        "--jobs", type=whole_number(1), default=2, metavar="N", help="processes side by side, each with an endpoint (default: %(default)s)"
     )
     parser.add_argument("--no-shrink", action="store_true", help="do not look for a smaller scenario that fails")
     return parser.parse_args()

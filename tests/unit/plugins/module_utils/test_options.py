@@ -215,6 +215,8 @@ def test_endpoints_by_type(given, environ, endpoint, sts):
         ({"ca_bundle": __file__}, {}, "holds no certificate"),
         ({"connect_timeout": 0}, {}, "connect_timeout: 0 is too small"),
         ({"read_timeout": -1}, {}, "read_timeout: -1 is too small"),
+        ({"connect_timeout": 10**10}, {}, "connect_timeout: 10000000000 is too large, it must be 3600 or less"),
+        ({"read_timeout": 3601}, {}, "read_timeout: 3601 is too large, it must be 3600 or less"),
     ],
 )
 def test_what_is_wrong_with_how_to_get_there(given, environ, told):

@@ -135,6 +135,13 @@ def test_what_lies_in_an_assigned_prefix_is_an_error_that_names_the_prefix(state
     assert f"{address} lies in the prefix {prefix}" in error
 
 
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_what_contains_an_assigned_prefix_is_an_error_that_says_so(state):
+    seen = see(eni_record("eni-1", prefixes=["192.168.0.16/28"]))
+    (error,) = plan_for(request(state, target("eni-1", "192.168.0.0/27")), seen).errors
+    assert "192.168.0.0/27 contains the prefix 192.168.0.16/28" in error
+
+
 @pytest.mark.parametrize("address", ["192.168.0.2", *ONE_OF_EACH])
 def test_what_is_on_a_secondary_eni_of_the_named_instance_is_an_error_that_names_that_eni(address):
     first = eni_record("eni-1", Type="Primary", InstanceId="i-1")
