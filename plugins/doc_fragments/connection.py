@@ -20,7 +20,7 @@ options:
       - Where it is not set, the environment variable E(ALIBABA_CLOUD_REGION_ID) counts, then E(ALICLOUD_REGION), then
         E(ALICLOUD_REGION_ID), then the region of the profile that the credential comes from, or where it comes from no
         profile, of the current one in C(~/.aliyun/config.json).
-      - Empty text counts as not set, here and for every other option that is a text or a list, and for every variable.
+      - Empty text counts as not set, here and for every other option that is a text or a list of texts, and for every variable.
     type: str
     aliases: [region_id, alicloud_region]
   endpoint:
@@ -162,7 +162,7 @@ options:
       - Seconds after which a call is no longer sent again. What passes by itself is retried (throttling, conflicting operations,
         connections, server errors); everything else fails at once.
       - Waiting for the first turn, because of O(calls_per_minute) or because the service throttles, comes on top.
-      - An endpoint that has not answered even once is given up after 8 seconds. It is more likely mistyped than busy.
+      - An endpoint that has not answered even once is not called again after 8 seconds. It is more likely mistyped than busy.
       - A write whose reply was lost is never blindly sent again. The ENI is read, and only what remains is sent.
     type: int
     default: 120

@@ -106,6 +106,8 @@ class Outcome:
         if count(lists):
             self.failed.append(Failure(every(lists), code, message, request_id))
             self.todo, self.done = without(self.todo, lists), without(self.done, lists)
+            if not self.maybe.isdisjoint(every(lists)):
+                self.verified = False  # so that it is read back
             if not self.unsure.isdisjoint(every(lists)):
                 # Sent, never answered, never cleared up: it may have taken effect, and ``latest`` need not show that.
                 self.wrote, self.doubtful, self.verified = True, True, False
@@ -182,7 +184,8 @@ class _Run:
     def _give_up(self, outcome: Outcome) -> None:
         """Where nothing more is tried: what was not written is failed, and so is what was not read back."""
         if self._end:
-            sent = _those_in(outcome.todo, outcome.unsure)
+            sent = _those_in(outcome.todo, outcome.unsure | outcome.maybe)
+            outcome.unsure |= outcome.maybe
             message = f"sent, and what became of it is not known; given up, because of: {self._end}"
             outcome.fail(sent, self._end.code, message, self._end.request_id)
             outcome.fail(outcome.todo, self._end.code, f"not tried, because of: {self._end}", self._end.request_id)
@@ -304,7 +307,6 @@ class _Run:
             # What was throttled or in conflict was surely not carried out, not even for some.
             if len(sent) > 1 and not error.may_be_sent_again(is_write=True):
                 outcome.maybe |= sent
-                outcome.verified = False  # so that it is read back
             outcome.fail(chunk, error.code, error.message, error.request_id)
             return
         named = named_in(error.message) if already_so else set()
@@ -334,7 +336,7 @@ class _Run:
             if self._ecs.ends_all(error):
                 self._end = error
             for outcome in outcomes:
-                outcome.unsure |= set(suspects)  # nothing tells what became of them
+                outcome.unsure |= outcome.maybe | set(suspects)  # nothing tells what became of them
                 outcome.fail(outcome.todo, error.code, error.message, error.request_id)
             return
         changes = {change.eni_id: change for change in plan.changes}
@@ -344,7 +346,7 @@ class _Run:
     def _absorb(self, outcome: Outcome, change: Change, suspects: Collection[str]) -> None:
         outcome.latest, outcome.read_at = change.interface, change.read_at
         if change.interface is None:
-            outcome.unsure |= set(suspects)
+            outcome.unsure |= outcome.maybe | set(suspects)
             outcome.fail(outcome.todo, ENI_GONE, "the ENI does not exist any more")
             return
         claimed = outcome.unsure | outcome.maybe

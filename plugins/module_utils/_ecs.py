@@ -175,7 +175,11 @@ class Ecs:
         found = [read(batch) for batch in batches[:1]]
         if len(batches) > 1:
             with ThreadPoolExecutor(min(self.writers, MOST_READERS, len(batches) - 1)) as pool:
-                timed = list(pool.map(lambda batch: (read(batch), self._pacer.waited), batches[1:]))
+                try:
+                    timed = list(pool.map(lambda batch: (read(batch), self._pacer.waited), batches[1:]))
+                except (KeyboardInterrupt, SystemExit):
+                    self.stop()  # the pool waits for its threads, and they would wait for their turns
+                    raise
             found += [one for one, _waited in timed]
             self._pacer.waited += max(waited for _one, waited in timed)
         return found
@@ -199,18 +203,12 @@ class Ecs:
             self._prove_instances_are_readable()
         return rows
 
-    def security_groups(self, **filters: Any) -> list[Record]:
+    def security_groups(self, *, security_group_ids: Sequence[str] | None = None, **filters: Any) -> list[Record]:
         """All rows of DescribeSecurityGroups; filters by the SDK's names."""
         request = self._sdk.models.DescribeSecurityGroupsRequest(region_id=self.region, max_results=GROUPS_PER_PAGE, **filters)
+        if security_group_ids is not None:
+            request.security_group_ids = json.dumps(list(security_group_ids))
         return list(self._rows("DescribeSecurityGroups", request, "SecurityGroups", "SecurityGroup"))
-
-    def security_group_ids(self, group_ids: Sequence[str]) -> set[str]:
-        """Those of these security groups that exist (100 ids a call)."""
-        existing: set[str] = set()
-        for start in range(0, len(group_ids), GROUPS_PER_PAGE):
-            asked = json.dumps(list(group_ids[start : start + GROUPS_PER_PAGE]))
-            existing.update(str(row.get("SecurityGroupId")) for row in self.security_groups(security_group_ids=asked))
-        return existing
 
     def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:
         """Take addresses of one kind off one ENI. ``not_after`` (``time.monotonic``): PlanAged instead of sending later."""

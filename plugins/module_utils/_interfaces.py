@@ -165,7 +165,7 @@ def list_interfaces(ecs: Ecs, *, detailed: bool = False, broken: dict[str, EcsEr
             interface = make_interface(record, watch.started, detailed=detailed)
         except EcsError as error:
             eni_id = record.get("NetworkInterfaceId")
-            if broken is None or not isinstance(eni_id, str):
+            if broken is None or not isinstance(eni_id, str) or not eni_id:
                 raise  # it may be any of those that were asked for
             broken[eni_id] = error
         else:
@@ -183,7 +183,7 @@ def read_interfaces(
         # An answer that was not asked for must never become a target.
         return {eni_id: interface for eni_id, interface in interfaces.items() if eni_id in asked}
 
-    return _in_batches(ecs, eni_ids, read)
+    return in_batches(ecs, eni_ids, read)
 
 
 def list_instances(ecs: Ecs, **filters: Any) -> dict[str, Instance]:
@@ -199,10 +199,11 @@ def read_instances(ecs: Ecs, instance_ids: Iterable[str]) -> dict[str, Instance]
     def read(asked: list[str]) -> dict[str, Instance]:
         return {instance_id: instance for instance_id, instance in list_instances(ecs, instance_ids=asked).items() if instance_id in asked}
 
-    return _in_batches(ecs, instance_ids, read)
+    return in_batches(ecs, instance_ids, read)
 
 
-def _in_batches(ecs: Ecs, ids: Iterable[str], read: Callable[[list[str]], dict[str, Any]]) -> dict[str, Any]:
+def in_batches(ecs: Ecs, ids: Iterable[str], read: Callable[[list[str]], dict[str, Any]]) -> dict[str, Any]:
+    """What ``read`` finds for these ids, of which it takes 100 at once."""
     wanted = list(dict.fromkeys(ids))
     batches = [wanted[start : start + IDS_PER_READ] for start in range(0, len(wanted), IDS_PER_READ)]
     found: dict[str, Any] = {}

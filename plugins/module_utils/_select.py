@@ -17,6 +17,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
     Interface,
+    in_batches,
     list_instances,
     list_interfaces,
     read_instances,
@@ -130,7 +131,7 @@ def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any
 
 def _unknown_groups(ecs: Ecs, group_ids: list[str]) -> list[str]:
     """Of groups in which no ENI was found: those that do not exist, so that a mistyped id is not taken for an empty group."""
-    existing = ecs.security_group_ids(group_ids)
+    existing = in_batches(ecs, group_ids, lambda asked: {_id(row): row for row in ecs.security_groups(security_group_ids=asked)})
     return [group_id for group_id in group_ids if group_id not in existing]
 
 

@@ -65,7 +65,7 @@ options:
       - Many ENIs in one task, which is far faster than a loop and kind to the account's quota. Stands instead of the options above.
       - The lists that this module returns as RV(unassigned) and RV(assigned) are of this shape.
       - The same ENI may be named more than once and by different names. Its addresses are joined.
-      - An empty list is nothing to do. Unlike with other options, empty text is an error, for it is no list of dictionaries.
+      - An empty list is nothing to do. Empty text is an error, for it is no list of dictionaries.
     type: list
     elements: dict
     suboptions:

@@ -8,6 +8,8 @@ and what they have found."""
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from chaos.running import Story, prepare, tell
 from chaos.scenario import Scenario, make_calm, make_faulty
 from chaos.worlds import KINDS, Subnet
 from support.emulator import Emulator
+from support.playbook import ROOT
 
 ENI = "eni-one1"
 HELD = ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
@@ -56,6 +59,24 @@ def test_every_choice_of_every_switch_gets_its_turn() -> None:
     for name in ("batch", "eip", "unassigned_message", "addresses_per_call", "token_pages", "throttle_code"):
         assert len({chosen[name] for chosen in switches}) > 1
     assert {make_faulty(1, number, {"batch": "partial"}).settings["switches"]["batch"] for number in range(50)} == {"partial"}
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "told"),
+    [
+        ("chaos", ["--first", "-5"], "-5 is too small, it must be 0 or more"),
+        ("chaos", ["--only", "-1"], "-1 is too small"),
+        ("chaos", ["--scenarios", "0"], "0 is too small, it must be 1 or more"),
+        ("chaos", ["--jobs", "0"], "0 is too small"),
+        ("chaos", ["--scenarios", "many"], "invalid whole number value: 'many'"),
+        ("benchmarks", ["--more", "0"], "0 is too small, it must be 1 or more"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_told_before_anything_runs(program: str, arguments: list[str], told: str) -> None:
+    ended = subprocess.run([sys.executable, "tests/" + program, *arguments], cwd=ROOT, capture_output=True, check=False, encoding="utf-8")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_no_more_is_asked_for_an_eni_than_it_has_room_for() -> None:

@@ -332,18 +332,19 @@ def test_interrupted_while_the_writers_start_nothing_is_written(clock, monkeypat
     assert ecs.writes == []
 
 
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_interrupted_later_nothing_more_is_written(clock, monkeypatch, concurrency):
+def test_interrupted_later_nothing_more_is_written(clock, monkeypatch, concurrency, interruption):
     """Neither another ENI, nor one whose call waits for its turn."""
 
     def interrupt(*_arguments):
-        raise KeyboardInterrupt
+        raise interruption
 
     monkeypatch.setattr(_apply._Run, "_wants_look", interrupt)
     ecs, targets = fleet(clock, 300)
     # After the first call no other one's turn comes before the interruption has come through.
     ecs.delays = [lambda: None, *[lambda: ecs.stopped.wait(20)] * 300]
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(interruption):
         run(ecs, request("absent", *targets), concurrency=concurrency)
     assert len(ecs.writes) == 1
 
@@ -477,6 +478,73 @@ def test_a_read_that_lags_behind_the_refusal_is_waited_for(clock):
     ecs.lag = 2
     outcome = run_one(ecs, "absent", A)
     assert (every(outcome.settled), outcome.wrote) == ((A,), False)
+
+
+@pytest.fixture
+def half_done(clock):
+    """Of A and B, somebody else took A. The service refuses the call, has carried it out for B, and one read does not show that yet."""
+    ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_somebody(A, names=[A], partly=True)])
+    ecs.lag = 1
+    ecs.ending = {"InvalidAccessKeyId.Inactive"}
+    yield ecs
+    assert B not in ecs.held_by("eni-1")
+
+
+def test_what_a_refused_batch_may_have_done_is_looked_for_when_the_next_call_fails_too(half_done):
+    half_done.script.append(refused("Forbidden.RAM"))
+    outcome = run_one(half_done, "absent", A, B)
+    assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: "Forbidden.RAM"}, True, True)
+    assert every(outcome.latest.held) == (C,)
+
+
+def test_nor_is_it_denied_when_the_eni_is_refused_meanwhile(half_done, clock):
+    def refuse():
+        half_done.lag = 0
+        half_done.enis["eni-1"]["Status"] = "Detaching"
+        half_done._stale = [{"eni-1": eni_record("eni-1", [A, B, C], Status="Detaching")}]
+        clock.sleep(61)  # so that it is read again
+
+    half_done.delays = [lambda: None, refuse]
+    outcome = run_one(half_done, "absent", A, B, wait_timeout=0)
+    assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: REFUSED}, True, True)
+
+
+@pytest.mark.parametrize("code", ["Forbidden.RAM", "InvalidAccessKeyId.Inactive"])
+def test_nor_when_it_can_not_be_read_again(half_done, code):
+    half_done.script.append(unassigned(B))
+    half_done.read_failures = [None, None, refused(code)]
+    outcome = run_one(half_done, "absent", A, B)
+    assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: code}, True, False)
+
+
+def test_nor_when_another_eni_meets_the_end_of_all(half_done, monkeypatch):
+    seen, ended = threading.Event(), threading.Event()
+    half_begun = half_done.script.pop()
+
+    def step(ecs, call):
+        if call.eni_id == "eni-1":
+            return half_begun(ecs, call)
+        assert seen.wait(20)
+        raise refused("InvalidAccessKeyId.Inactive")
+
+    def look_again(*arguments, **options):
+        plan = review(*arguments, **options)
+        seen.set()
+        assert ended.wait(20)
+        return plan
+
+    def fail(outcome, *what, told=_apply.Outcome.fail):
+        told(outcome, *what)
+        if outcome.eni_id == "eni-2":
+            ended.set()
+
+    monkeypatch.setattr(_apply, "review", look_again)
+    monkeypatch.setattr(_apply.Outcome, "fail", fail)
+    half_done.enis["eni-2"] = eni_record("eni-2", ["192.168.0.20"], primary="192.168.0.2")
+    half_done.script = [step, step]
+    outcome, _other = run(half_done, request("absent", target("eni-1", A, B), target("eni-2", "192.168.0.20")), concurrency=2)
+    assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: "InvalidAccessKeyId.Inactive"}, True, False)
+    assert "what became of it is not known" in outcome.failed[0].message
 
 
 # A reply that was lost: rule 13
@@ -768,7 +836,7 @@ def test_a_change_that_shows_late_is_waited_for(clock, state):
     assert (done(outcome), outcome.verified, len(ecs.reads)) == ((A,), True, 6)
 
 
-@pytest.mark.parametrize("eni_id", [None, ["eni-1"]])
+@pytest.mark.parametrize("eni_id", [None, "", ["eni-1"]])
 def test_a_record_that_does_not_say_whose_it_is_is_no_eni_that_is_gone(clock, eni_id):
     def spoil(ecs, call):
         ecs.carry_out(call)

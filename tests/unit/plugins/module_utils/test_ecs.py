@@ -14,7 +14,14 @@ from alibabacloud_ecs20140526.client import Client
 from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.runtime import RuntimeOptions
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, Ecs, EcsError, _with_raw_replies
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import (
+    INTERRUPTED,
+    UNREADABLE_REPLY,
+    Ecs,
+    EcsError,
+    _with_raw_replies,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
 
 
 def test_the_reply_is_kept_as_it_came_and_no_model_is_made_of_it(monkeypatch):
@@ -42,3 +49,14 @@ def test_rows_that_are_no_records_and_a_token_that_is_no_text_are_an_error(reply
     with pytest.raises(EcsError) as caught:
         list(ecs._rows("DescribeRows", SimpleNamespace(), "Rows", "Row"))
     assert (caught.value.code, caught.value.request_id) == (UNREADABLE_REPLY, "R-1")
+
+
+@pytest.mark.parametrize("not_after", [None, float("inf")], ids=["read", "write"])
+def test_once_stopped_no_call_is_sent(not_after):
+    ecs = Ecs.__new__(Ecs)
+    ecs._pacer = Pacer(0, 8)
+    ecs._send_once = pytest.fail
+    ecs.stop()
+    with pytest.raises(EcsError) as caught:
+        ecs._send("DescribeRows", SimpleNamespace(), not_after)
+    assert (caught.value.code, caught.value.unsent, caught.value.uncertain) == (INTERRUPTED, True, False)

@@ -217,6 +217,7 @@ def test_endpoints_by_type(given, environ, endpoint, sts):
         ({"read_timeout": -1}, {}, "read_timeout: -1 is too small"),
         ({"connect_timeout": 10**10}, {}, "connect_timeout: 10000000000 is too large, it must be 3600 or less"),
         ({"read_timeout": 3601}, {}, "read_timeout: 3601 is too large, it must be 3600 or less"),
+        ({"max_concurrency": 65}, {}, "max_concurrency: 65 is too large, it must be 64 or less"),
     ],
 )
 def test_what_is_wrong_with_how_to_get_there(given, environ, told):
@@ -284,6 +285,11 @@ def test_every_mistake_is_reported():
         "region",
         "retry_timeout",
     ]
+
+
+def test_the_least_and_the_most_are_allowed():
+    for connect, read, concurrency in ((1, 3600, 64), (3600, 1, 1)):
+        assert parse(connect_timeout=connect, read_timeout=read, max_concurrency=concurrency)[1] == []
 
 
 def test_zero_means_no_retry_and_no_pace_of_our_own():

@@ -296,7 +296,7 @@ def test_once_stopped_nobody_is_let_through_not_even_who_waits(why):
     if why == "probe":
         assert pacer.admit()  # and what became of it is never told
     answers = []
-    waiting = threading.Thread(target=lambda: answers.append(pacer.admit()))
+    waiting = threading.Thread(target=lambda: answers.append(pacer.admit()), daemon=True)
     waiting.start()
     time.sleep(SHORT)
     assert answers == []

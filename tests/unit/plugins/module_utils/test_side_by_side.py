@@ -17,7 +17,8 @@ PATIENCE = 20  # seconds until a thread that waits for another one in vain gives
 
 @pytest.fixture
 def ecs():
-    return SimpleNamespace(writers=8, _pacer=Pacer(0, 8))
+    pacer = Pacer(0, 8)
+    return SimpleNamespace(writers=8, _pacer=pacer, stop=pacer.stop)
 
 
 def test_the_first_read_goes_alone_and_then_as_many_as_may(ecs):
@@ -56,6 +57,23 @@ def test_a_read_that_fails_ends_them_all(ecs):
 
     with pytest.raises(EcsError, match=r"Forbidden\.RAM"):
         Ecs.side_by_side(ecs, read, range(5))
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_interrupted_no_read_waits_for_its_turn(ecs, interruption):
+    sent = []
+    ecs._pacer.throttled(PATIENCE)
+
+    def read(batch):
+        if batch == 1:
+            raise interruption
+        if batch and ecs._pacer.admit():
+            sent.append(batch)
+        return batch
+
+    with pytest.raises(interruption):
+        Ecs.side_by_side(ecs, read, range(MOST_READERS))
+    assert sent == []
 
 
 def test_what_the_slowest_was_held_back_is_held_back_here_too(ecs):
