@@ -487,7 +487,7 @@ def half_done(clock):
     ecs.lag = 1
     ecs.ending = {"InvalidAccessKeyId.Inactive"}
     yield ecs
-    assert B not in ecs.held_by("eni-1")
+    assert "eni-1" not in ecs.enis or B not in ecs.held_by("eni-1")
 
 
 def test_what_a_refused_batch_may_have_done_is_looked_for_when_the_next_call_fails_too(half_done):
@@ -515,6 +515,16 @@ def test_nor_when_it_can_not_be_read_again(half_done, code):
     half_done.read_failures = [None, None, refused(code)]
     outcome = run_one(half_done, "absent", A, B)
     assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: code}, True, False)
+
+
+def test_nor_when_the_eni_is_deleted_meanwhile(half_done):
+    def delete(ecs, _call):
+        del ecs.enis["eni-1"]
+        raise unassigned(B)
+
+    half_done.script.append(delete)
+    outcome = run_one(half_done, "absent", A, B)
+    assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: ENI_GONE}, True, False)
 
 
 def test_nor_when_another_eni_meets_the_end_of_all(half_done, monkeypatch):
