@@ -256,6 +256,8 @@ unassigned:
   description:
     - With O(state=absent), what was unassigned, by ENI, or in check mode what would be.
     - Given back as O(assignments) with O(state=present), it is assigned again.
+    - What was sent, but was not seen to be gone, is in RV(interfaces[].failed) and not here. C(changed) is true nevertheless, where the
+      service accepted it or its reply was lost for good.
   returned: O(state=absent)
   type: list
   elements: dict
