@@ -264,8 +264,9 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
     interface = change.interface
     if interface is None or not count(change.todo):
         return change
-    whole = _owner_refusal(interface, request) or _state_refusal(interface, instances)
-    reasons = {address: whole or _address_refusal(interface, request, address, holders) for address in every(change.todo)}
+    owner, state = _owner_refusal(interface, request), _state_refusal(interface, instances)
+    # The state last: it is the one that may be another one a moment later, and then the reason would be, too.
+    reasons = {address: owner or _address_refusal(interface, request, address, holders) or state for address in every(change.todo)}
     refused = tuple(Note(address, reason) for address, reason in reasons.items() if reason)
     instance = instances.get(interface.instance_id or "") if interface.is_primary else None
     return replace(

@@ -271,6 +271,13 @@ def test_an_eip_holds_back_its_own_address_only_and_all_secondary_too():
     )
 
 
+@pytest.mark.parametrize("status", ["Starting", "Running"])
+def test_a_reason_that_lasts_is_told_before_a_state_that_passes(status):
+    """The check mode of one moment and the run of the next one tell the same."""
+    record = standard(Type="Primary", Status="InUse", InstanceId="i-1", eips={"192.168.0.10": EIP})
+    assert EIP in guarded(record, instance_status=status)["192.168.0.10"]
+
+
 def test_what_is_kept_is_not_refused_for_its_eip():
     seen = see(eni_record("eni-1", ["192.168.0.10"], eips={"192.168.0.10": EIP}))
     change = only_change(request("absent", target("eni-1", all_secondary=True), keep=("192.168.0.10/32",)), seen)
