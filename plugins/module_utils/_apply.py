@@ -88,7 +88,8 @@ class Outcome:
     done: Lists = field(default_factory=lambda: NOTHING)
     failed: list[Failure] = field(default_factory=list)
     unsure: frozenset[str] = frozenset()  # sent, and no reply told whether it was carried out
-    maybe: frozenset[str] = frozenset()  # sent in a batch that was refused, perhaps for another address
+    maybe: frozenset[str] = frozenset()  # sent in a batch that was refused for one address, and perhaps carried out for the others
+    rejected: frozenset[str] = frozenset()  # sent in a batch that was refused as a whole
     wrote: bool = False  # a write was accepted, or may have been
     doubtful: bool = False  # what became of a write was never cleared up
     verified: bool = True  # ``latest`` shows what came of the last write
@@ -106,7 +107,7 @@ class Outcome:
         if count(lists):
             self.failed.append(Failure(every(lists), code, message, request_id))
             self.todo, self.done = without(self.todo, lists), without(self.done, lists)
-            if not self.maybe.isdisjoint(every(lists)):
+            if not (self.maybe | self.rejected).isdisjoint(every(lists)):
                 self.verified = False  # so that it is read back
             if not self.unsure.isdisjoint(every(lists)):
                 # Sent, never answered, never cleared up: it may have taken effect, and ``latest`` need not show that.
@@ -306,7 +307,7 @@ class _Run:
         if not error.uncertain and not already_so and not STATE_CHANGED.match(error.code):
             # What was throttled or in conflict was surely not carried out, not even for some.
             if len(sent) > 1 and not error.may_be_sent_again(is_write=True):
-                outcome.maybe |= sent
+                outcome.rejected |= sent
             outcome.fail(chunk, error.code, error.message, error.request_id)
             return
         named = named_in(error.message) if already_so else set()
@@ -317,10 +318,14 @@ class _Run:
         # An address that is held by something which the API does not show stays so: no need to wait for it.
         final = already_so and is_first and self._request.state == "present"
         # Where a reply was lost, what the service says of the second sending is still about the first one.
-        patience = self._request.wait_timeout if is_first and not error.uncertain else self._ecs.retry_timeout
-        if final or self._end or not attempts.pause(patience):
-            taken = _those_in(chunk, named)
-            outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)
+        is_plain = is_first and not error.uncertain
+        if not final and not self._end:
+            if attempts.pause(self._request.wait_timeout if is_plain else self._ecs.retry_timeout):
+                return
+            if is_plain:  # it has been waited for, and need not be again
+                outcome.maybe, outcome.rejected = outcome.maybe - sent, outcome.rejected | (outcome.maybe & sent)
+        taken = _those_in(chunk, named)
+        outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)
 
     # -- reading again, before a write
 
@@ -420,10 +425,12 @@ class _Run:
         is_absent = self._request.state == "absent"
         held = set(every(latest.held))
         failed = {address for failure in outcome.failed for address in failure.addresses}
+        as_before = {address for address in failed if (address in held) == is_absent}
         # Something of a batch that was refused has happened all the same.
-        outcome.wrote = outcome.wrote or any((address not in held) == is_absent for address in failed & outcome.maybe)
+        outcome.wrote = outcome.wrote or not (outcome.maybe | outcome.rejected).isdisjoint(failed - as_before)
         not_yet = (common if is_absent else without)(outcome.done, latest.held)
-        if not count(not_yet):
+        # What may have been carried out is waited for, too. If it never shows, it was not, and has failed already.
+        if not count(not_yet) and (is_last or outcome.maybe.isdisjoint(as_before)):
             outcome.verified = not outcome.doubtful
             return True
         if is_last:

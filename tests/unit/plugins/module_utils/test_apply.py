@@ -490,11 +490,21 @@ def half_done(clock):
     assert "eni-1" not in ecs.enis or B not in ecs.held_by("eni-1")
 
 
-def test_what_a_refused_batch_may_have_done_is_looked_for_when_the_next_call_fails_too(half_done):
+@pytest.mark.parametrize("lag", [1, 2, 5])
+def test_what_a_refused_batch_may_have_done_is_looked_for_when_the_next_call_fails_too(half_done, lag):
+    half_done.lag = lag
     half_done.script.append(refused("Forbidden.RAM"))
     outcome = run_one(half_done, "absent", A, B)
     assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: "Forbidden.RAM"}, True, True)
     assert every(outcome.latest.held) == (C,)
+
+
+def test_where_it_never_shows_it_was_not_done(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_somebody(A, names=[A]), refused("Forbidden.RAM")])
+    before = clock.monotonic()
+    outcome = run_one(ecs, "absent", A, B, C, wait_timeout=30)
+    assert (failures(outcome), outcome.wrote, outcome.verified) == (dict.fromkeys((B, C), "Forbidden.RAM"), False, True)
+    assert 30 <= clock.monotonic() - before < 40
 
 
 def test_nor_is_it_denied_when_the_eni_is_refused_meanwhile(half_done, clock):
