@@ -113,6 +113,9 @@ class Outcome:
                 # Sent, never answered, never cleared up: it may have taken effect, and ``latest`` need not show that.
                 self.wrote, self.doubtful, self.verified = True, True, False
 
+    def addresses_failed(self) -> set[str]:
+        return {address for failure in self.failed for address in failure.addresses}
+
     def expect(self, state: str) -> None:
         """The view that the done writes should lead to."""
         if self.latest:
@@ -186,12 +189,13 @@ class _Run:
         """Where nothing more is tried: what was not written is failed, and so is what was not read back."""
         if self._end:
             sent = _those_in(outcome.todo, outcome.unsure | outcome.maybe)
-            outcome.unsure |= outcome.maybe
             message = f"sent, and what became of it is not known; given up, because of: {self._end}"
             outcome.fail(sent, self._end.code, message, self._end.request_id)
             outcome.fail(outcome.todo, self._end.code, f"not tried, because of: {self._end}", self._end.request_id)
         if self._blind and self._request.wait and not outcome.verified:
             outcome.fail(outcome.done, NOT_VERIFIED, f"accepted, but not read back, because of: {self._blind}")
+        if not outcome.verified and not outcome.maybe.isdisjoint(outcome.addresses_failed()):
+            outcome.wrote = True  # nothing tells that it was not
 
     def _start_writers(self, pool: ThreadPoolExecutor, number: int) -> None:
         """All of them before the first write: a machine that can't start one more must not find out in the middle."""
@@ -312,18 +316,20 @@ class _Run:
             return
         named = named_in(error.message) if already_so else set()
         todo = outcome.todo
-        self._renew([outcome], patient=True, suspects=sent - named if already_so and len(sent) > 1 else set())
+        suspects = sent - named if already_so and len(sent) > 1 else set()
+        has_waited = suspects <= outcome.maybe
+        self._renew([outcome], patient=True, suspects=suspects)
         if outcome.todo != todo:
             return
-        # An address that is held by something which the API does not show stays so: no need to wait for it.
+        # An address that is held by something which the API does not show stays so: no need to send it again.
         final = already_so and is_first and self._request.state == "present"
         # Where a reply was lost, what the service says of the second sending is still about the first one.
-        is_plain = is_first and not error.uncertain
+        patience = self._request.wait_timeout if is_first and not error.uncertain else self._ecs.retry_timeout
         if not final and not self._end:
-            if attempts.pause(self._request.wait_timeout if is_plain else self._ecs.retry_timeout):
+            if attempts.pause(patience):
                 return
-            if is_plain:  # it has been waited for, and need not be again
-                outcome.maybe, outcome.rejected = outcome.maybe - sent, outcome.rejected | (outcome.maybe & sent)
+            if has_waited:  # and need not be waited for again
+                outcome.maybe, outcome.rejected = outcome.maybe - suspects, outcome.rejected | suspects
         taken = _those_in(chunk, named)
         outcome.fail(taken if final and count(taken) else chunk, error.code, error.message, error.request_id)
 
@@ -341,7 +347,7 @@ class _Run:
             if self._ecs.ends_all(error):
                 self._end = error
             for outcome in outcomes:
-                outcome.unsure |= outcome.maybe | set(suspects)  # nothing tells what became of them
+                outcome.maybe |= set(suspects)
                 outcome.fail(outcome.todo, error.code, error.message, error.request_id)
             return
         changes = {change.eni_id: change for change in plan.changes}
@@ -351,7 +357,7 @@ class _Run:
     def _absorb(self, outcome: Outcome, change: Change, suspects: Collection[str]) -> None:
         outcome.latest, outcome.read_at = change.interface, change.read_at
         if change.interface is None:
-            outcome.unsure |= outcome.maybe | set(suspects)
+            outcome.maybe |= set(suspects)
             outcome.fail(outcome.todo, ENI_GONE, "the ENI does not exist any more")
             return
         claimed = outcome.unsure | outcome.maybe
@@ -424,13 +430,13 @@ class _Run:
             return True
         is_absent = self._request.state == "absent"
         held = set(every(latest.held))
-        failed = {address for failure in outcome.failed for address in failure.addresses}
+        failed = outcome.addresses_failed()
         as_before = {address for address in failed if (address in held) == is_absent}
         # Something of a batch that was refused has happened all the same.
         outcome.wrote = outcome.wrote or not (outcome.maybe | outcome.rejected).isdisjoint(failed - as_before)
         not_yet = (common if is_absent else without)(outcome.done, latest.held)
         # What may have been carried out is waited for, too. If it never shows, it was not, and has failed already.
-        if not count(not_yet) and (is_last or outcome.maybe.isdisjoint(as_before)):
+        if not count(not_yet) and (is_last or outcome.doubtful or outcome.maybe.isdisjoint(as_before)):
             outcome.verified = not outcome.doubtful
             return True
         if is_last:

@@ -149,6 +149,8 @@ options:
     description:
       - Seconds for each ENI, counted from its last accepted write. Time that calls are held back by pacing or throttling is not counted.
       - What does not show in this time is reported as failed with the code C(NotVerified).
+      - When a call was refused because one of its addresses is already as asked for, or is held by something else, what it may have
+        done for the others is waited for as well.
     type: int
     default: 60
 extends_documentation_fragment:

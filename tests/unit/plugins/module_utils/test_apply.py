@@ -520,21 +520,98 @@ def test_nor_is_it_denied_when_the_eni_is_refused_meanwhile(half_done, clock):
 
 
 @pytest.mark.parametrize("code", ["Forbidden.RAM", "InvalidAccessKeyId.Inactive"])
-def test_nor_when_it_can_not_be_read_again(half_done, code):
+@pytest.mark.parametrize("reads", [1, 2])
+def test_nor_when_it_can_not_be_read_again(half_done, reads, code):
+    """Neither after the refusal, or the one after that, nor when all is read back."""
     half_done.script.append(unassigned(B))
-    half_done.read_failures = [None, None, refused(code)]
+    half_done.read_failures = [*[None] * reads, *[refused(code)] * 2]
     outcome = run_one(half_done, "absent", A, B)
+    assert failures(outcome) == dict.fromkeys((A, B) if reads == 1 else (B,), code)
+    assert (outcome.wrote, outcome.verified) == (True, False)
+
+
+@pytest.mark.parametrize("why", ["read-back fails", "credential ends", "credential ends at the write", "deleted", "wait=false"])
+def test_nor_when_it_can_not_be_read_back(half_done, why):
+    code = "InvalidAccessKeyId.Inactive" if why == "credential ends at the write" else "Forbidden.RAM"
+
+    def refuse(ecs, _call):
+        if why == "deleted":
+            del ecs.enis["eni-1"]
+        raise refused(code)
+
+    half_done.script.append(refuse)
+    fails_with = {
+        "read-back fails": "Forbidden.RAM",
+        "credential ends": "InvalidAccessKeyId.Inactive",
+        "credential ends at the write": code,
+    }
+    half_done.read_failures = [None, None, refused(fails_with[why]) if why in fails_with else None]
+    outcome = run_one(half_done, "absent", A, B, wait=why != "wait=false")
     assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: code}, True, False)
 
 
-def test_nor_when_the_eni_is_deleted_meanwhile(half_done):
-    def delete(ecs, _call):
-        del ecs.enis["eni-1"]
-        raise unassigned(B)
+def test_what_shows_when_all_has_been_waited_for_is_a_change(clock):
+    """A refusal that names no address, again and again; the last one has done something, which only the read-back shows."""
 
-    half_done.script.append(delete)
+    def step(ecs, call):
+        if clock.monotonic() >= 1030:
+            ecs.lag = 1
+            ecs.carry_out(Call("unassign", "eni-1", call.kind, (B,)))
+        raise unassigned()
+
+    ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[step] * 1000)
+    outcome = run_one(ecs, "absent", A, B, wait_timeout=30)
+    assert B not in ecs.held_by("eni-1")
+    assert (outcome.wrote, outcome.verified) == (True, True)
+
+
+def test_a_second_call_is_waited_for_although_the_first_one_took_all_the_time(clock):
+    many = [f"192.168.1.{last}" for last in range(1, 33)]
+
+    def step(ecs, call):
+        if call.kind == "ipv6_addresses":
+            ecs.lag = 4
+            ecs.carry_out(Call("unassign", "eni-1", call.kind, call.addresses[:1]))
+        raise unassigned()
+
+    ecs = FakeEcs(clock, eni_record("eni-1", many, ipv6=["2001:db8::1", "2001:db8::2"]), script=[step] * 1000)
+    wish = request("absent", target("eni-1", *many, "2001:db8::1", "2001:db8::2"))
+    (outcome,) = run(ecs, wish)
+    assert "2001:db8::1" not in ecs.held_by("eni-1")
+    assert (outcome.wrote, outcome.verified) == (True, True)
+
+
+def test_what_can_not_be_verified_any_more_is_not_waited_for(clock):
+    ecs = FakeEcs(
+        clock,
+        eni_record("eni-1", [A, B], ipv6=["2001:db8::1"]),
+        script=[unassigned(), lost_reply(carried_out=False), refused("Forbidden.RAM")],
+    )
+    before = clock.monotonic()
+    (outcome,) = run(ecs, request("absent", target("eni-1", A, B, "2001:db8::1")))
+    assert (failures(outcome), outcome.wrote, outcome.verified) == (dict.fromkeys((A, B), "Forbidden.RAM"), True, False)
+    assert clock.monotonic() - before < 30
+
+
+def test_what_was_surely_not_carried_out_is_not_read_again(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[refused("Operation.Conflict")])
+    outcome = run_one(ecs, "absent", A, B)
+    assert (failures(outcome), outcome.wrote, outcome.verified) == (dict.fromkeys((A, B), "Operation.Conflict"), False, True)
+    assert len(ecs.reads) == 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_nor_when_the_eni_is_deleted_meanwhile(half_done, first):
+    def delete(ecs, call):
+        ecs.carry_out(call)
+        ecs.lag, ecs._stale = 0, []
+        del ecs.enis["eni-1"]
+        raise unassigned(A if first else B)
+
+    half_done.script = [delete] if first else [*half_done.script, delete]
     outcome = run_one(half_done, "absent", A, B)
-    assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: ENI_GONE}, True, False)
+    assert failures(outcome) == dict.fromkeys((A, B) if first else (B,), ENI_GONE)
+    assert (outcome.wrote, outcome.verified) == (True, False)
 
 
 def test_nor_when_another_eni_meets_the_end_of_all(half_done, monkeypatch):
