@@ -127,6 +127,12 @@ def overlaps(text: str, blocks: Iterable[str]) -> str | None:
     return None
 
 
+def lies_in(text: str, block: str) -> bool:
+    """Whether all of ``text`` is in the block, or is the block."""
+    inner, outer = as_network(text), as_network(block)
+    return inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.overlaps(outer)
+
+
 def sort_key(text: str) -> tuple[int, bytes, int]:
     """Of a canonical address or prefix. Packed by the system's own function: this is done for each address many times."""
     address, _slash, mask = text.partition("/")

@@ -186,7 +186,8 @@ class _Run:
             self._give_up(outcome)
 
     def _give_up(self, outcome: Outcome) -> None:
-        """Where nothing more is tried: what was not written is failed, and so is what was not read back."""
+        """Where nothing more is tried: what was not written is failed, and so is what was not read back. Of what a refused batch
+        may have done, that nothing tells is no denial."""
         if self._end:
             sent = _those_in(outcome.todo, outcome.unsure | outcome.maybe)
             message = f"sent, and what became of it is not known; given up, because of: {self._end}"
@@ -356,14 +357,13 @@ class _Run:
 
     def _absorb(self, outcome: Outcome, change: Change, suspects: Collection[str]) -> None:
         outcome.latest, outcome.read_at = change.interface, change.read_at
+        claimed = outcome.unsure | outcome.maybe
+        outcome.maybe |= set(suspects)
         if change.interface is None:
-            outcome.maybe |= set(suspects)
             outcome.fail(outcome.todo, ENI_GONE, "the ENI does not exist any more")
             return
-        claimed = outcome.unsure | outcome.maybe
         if set(suspects) <= set(every(change.settled)):
             claimed |= set(suspects)  # the whole batch is as it was to be, so it may have been carried out
-        outcome.maybe |= set(suspects)
         ours = _those_in(change.settled, claimed)
         if count(ours):
             outcome.carried_out(ours)

@@ -24,6 +24,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     as_network,
     count,
     every,
+    lies_in,
     make_lists,
     overlaps,
     union,
@@ -221,8 +222,7 @@ def _mistaken(target: Target, interface: Interface, address: str, instances: Map
         return f"{address} is the primary address of {interface.eni_id}, which is never assigned or unassigned"
     prefix = overlaps(address, (*interface.held["ipv4_prefixes"], *interface.held["ipv6_prefixes"]))
     if prefix:
-        # Of two blocks that overlap, one contains the other.
-        how = "contains" if as_network(address).prefixlen < as_network(prefix).prefixlen else "lies in"
+        how = "lies in" if lies_in(address, prefix) else "contains"  # of two blocks that overlap, one contains the other
         return f"{address} {how} the prefix {prefix} of {interface.eni_id}, which comes and goes as a whole; name the prefix"
     instance = instances.get(target.instance_id or "")
     if instance and address in instance.on_other_enis:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Lists, as_network, make_lists, overlaps
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Lists, lies_in, make_lists, overlaps
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
     Interface,
@@ -71,12 +71,7 @@ def _matches(address: str, wanted: Selection) -> bool:
         return False
     if overlaps(address, wanted.excluding):
         return False
-    return wanted.within is None or any(_lies_in(address, block) for block in wanted.within)
-
-
-def _lies_in(address: str, block: str) -> bool:
-    inner, outer = as_network(address), as_network(block)
-    return inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.overlaps(outer)
+    return wanted.within is None or any(lies_in(address, block) for block in wanted.within)
 
 
 def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[dict[str, str], list[tuple[str, ...]]]:

@@ -18,7 +18,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, INTERRUPTED, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, make_interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS, Request, Target
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS, SELECTORS, Request, Target
 
 REGION = "cn-hangzhou"
 VSWITCH = "vsw-1"
@@ -97,6 +97,12 @@ def kind_of(address: str) -> str:
 
 def request(state: str, *targets: Target, **options: Any) -> Request:
     return Request(state=state, targets=targets, **{"protected_tags": CONTAINER_NETWORK_TAGS, **options})
+
+
+def selection_params(**given: Any) -> dict[str, Any]:
+    """As ``params``, for what the info module selects by."""
+    nothing = dict.fromkeys([*SELECTORS, "within", "excluding", "private_ip_addresses"])
+    return {**nothing, "kinds": ["private_ip_addresses"], "whole_region": False, **given}
 
 
 def params(**given: Any) -> dict[str, Any]:

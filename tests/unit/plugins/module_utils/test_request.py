@@ -9,12 +9,11 @@ import pytest
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
     CONTAINER_NETWORK_TAGS,
-    SELECTORS,
     parse_protected_tags,
     parse_request,
     parse_selection,
 )
-from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import entry, params
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import entry, params, selection_params
 
 KIND_NAMES = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
 
@@ -241,8 +240,7 @@ LISTS = ("eni_ids", "instance_ids", "security_group_ids", "security_group_names"
 
 def selection(**given):
     mistakes = []
-    nothing = dict.fromkeys([*SELECTORS, "within", "excluding", "private_ip_addresses"])
-    parsed = parse_selection({**nothing, "kinds": ["private_ip_addresses"], "whole_region": False, **given}, mistakes)
+    parsed = parse_selection(selection_params(**given), mistakes)
     return parsed, mistakes
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import SELECTORS, parse_selection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_selection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import select
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import selection_params
 
 TAGS = {"Tag": [{"TagKey": "stage", "TagValue": "test"}]}
 BY = {
@@ -36,9 +37,8 @@ def look_up(rows, **given):
         instances=nothing,
         security_groups=lambda **_filters: rows,
     )
-    params = {**dict.fromkeys([*SELECTORS, "within", "excluding", "private_ip_addresses"]), "kinds": [], "whole_region": False}
     mistakes = []
-    wanted = parse_selection({**params, **given}, mistakes)
+    wanted = parse_selection(selection_params(**given), mistakes)
     assert mistakes == []
     return select(ecs, wanted)
 
