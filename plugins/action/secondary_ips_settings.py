@@ -31,16 +31,16 @@ class ActionModule(ActionBase):
             }
         )
         hosts = plain((task_vars or {}).get("ansible_play_hosts_all") or [])
-        mistakes = []
+        errors = []
         if len(hosts) > 1:
             # Each host would be a run of its own, and what they publish and write would be that of one of them.
-            mistakes.append(f"hosts: {', '.join(hosts)}; this role talks to the cloud and not to hosts, give one, such as localhost")
+            errors.append(f"hosts: {', '.join(hosts)}; this role talks to the cloud and not to hosts, give one, such as localhost")
         role, options = str(arguments["role"]), plain(arguments["options"])
         try:
             settings, saved = read_settings(arguments["variables"], options, role, partial(read_text, self._loader))
         except ValueError as error:
-            mistakes.append(str(error))
-        if mistakes:
-            return {**result, "failed": True, "msg": "; ".join(mistakes)}
+            errors.append(str(error))
+        if errors:
+            return {**result, "failed": True, "msg": "; ".join(errors)}
         # Not ansible_check_mode, which tells of the play: a task, block or role may be in another mode.
         return {**result, "changed": False, **make_start(role, settings, saved, check=bool(self._task.check_mode))}

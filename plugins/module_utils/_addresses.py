@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: the four kinds of secondary address of an ENI: parse, sort, compare, cut into calls.
+"""Pure: the one table of address kinds (option, API record, API call, limits), and sets of addresses of one ENI.
 
-Private to this collection. Everywhere else an address is a canonical string, as ``ipaddress`` prints it, and a
-set of addresses of one ENI is a ``Lists``: kind name → sorted tuple of such strings.
+Private to this collection. Everywhere else an address is a canonical string, as ``ipaddress`` prints it, and the
+addresses of one ENI are an ``AddressSet``: kind name → sorted tuple of such strings.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from sys import intern
 from typing import TypeAlias
 
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
-Lists = Mapping[str, tuple[str, ...]]  # of all four kinds; never changed, so that one may stand in many places
+AddressSet = Mapping[str, tuple[str, ...]]  # of all four kinds; never changed, so that one may stand in many places
 
 # The most of one kind that one call takes. UnassignPrivateIpAddresses documents 32 addresses and 10 prefixes,
 # UnassignIpv6Addresses 10 and 10 (ECS API reference 2024-12). The SDK's newest text no longer names the 32.
@@ -29,14 +28,19 @@ PREFIXES_PER_CALL = 10
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of secondary address: its option and result name, and how it is written."""
+class AddressKind:
+    """One kind of secondary address. Names of records, actions and parameters: ECS API 2014-05-26 (facts: DescribeNetworkInterfaces,
+    UnassignPrivateIpAddresses, UnassignIpv6Addresses)."""
 
-    name: str
+    name: str  # of the option, and in every result
     version: int
     is_prefix: bool
-    per_call: int
+    per_call: int  # how many of this kind one call takes
     example: str
+    record_path: tuple[str, str, str]  # where an ENI record keeps this kind: two wrappers, then the address of a row
+    api_noun: str  # Assign… and Unassign… make the actions
+    parameter: str  # of these actions, as the SDK names it; one kind a call, as the service wants it
+    filter: str | None  # of DescribeNetworkInterfaces, as the SDK names it; None: the service has no such filter
 
     @property
     def noun(self) -> str:
@@ -45,11 +49,11 @@ class Kind:
     def parse(self, text: str) -> str:
         """The canonical spelling of ``text``; ValueError says what would be right."""
         if self.version == 4 and not self.is_prefix and _is_canonical_ipv4(text):
-            return intern(text)
+            return text
         try:
             # A scope id ('fe80::1%eth0') names something on a host, never something on an ENI.
             parsed = _parse_prefix(self, text) if self.is_prefix else _ADDRESS[self.version]("" if "%" in text else text)
-            return intern(str(parsed))  # asked for, read, and read back: of thousands, each is kept once
+            return str(parsed)
         except _HostBits:
             raise
         except ValueError:
@@ -81,7 +85,7 @@ def _is_canonical_ipv4(text: str) -> bool:
         return False
 
 
-def _parse_prefix(kind: Kind, text: str) -> Network:
+def _parse_prefix(kind: AddressKind, text: str) -> Network:
     address, _slash, mask = text.partition("/")
     if "%" in address or not mask.isascii() or not mask.isdigit():
         raise ValueError
@@ -92,12 +96,36 @@ def _parse_prefix(kind: Kind, text: str) -> Network:
 
 
 KINDS = (
-    Kind("private_ip_addresses", 4, False, IPV4_ADDRESSES_PER_CALL, "192.168.0.10"),
-    Kind("ipv4_prefixes", 4, True, PREFIXES_PER_CALL, "192.168.0.16/28"),
-    Kind("ipv6_addresses", 6, False, IPV6_ADDRESSES_PER_CALL, "2001:db8::10"),
-    Kind("ipv6_prefixes", 6, True, PREFIXES_PER_CALL, "2001:db8:0:0:10::/80"),
+    AddressKind(
+        *("private_ip_addresses", 4, False, IPV4_ADDRESSES_PER_CALL, "192.168.0.10"),
+        record_path=("PrivateIpSets", "PrivateIpSet", "PrivateIpAddress"),
+        api_noun="PrivateIpAddresses",
+        parameter="private_ip_address",
+        filter="private_ip_address",
+    ),
+    AddressKind(
+        *("ipv4_prefixes", 4, True, PREFIXES_PER_CALL, "192.168.0.16/28"),
+        record_path=("Ipv4PrefixSets", "Ipv4PrefixSet", "Ipv4Prefix"),
+        api_noun="PrivateIpAddresses",
+        parameter="ipv_4prefix",
+        filter=None,
+    ),
+    AddressKind(
+        *("ipv6_addresses", 6, False, IPV6_ADDRESSES_PER_CALL, "2001:db8::10"),
+        record_path=("Ipv6Sets", "Ipv6Set", "Ipv6Address"),
+        api_noun="Ipv6Addresses",
+        parameter="ipv_6address",
+        filter="ipv_6address",
+    ),
+    AddressKind(
+        *("ipv6_prefixes", 6, True, PREFIXES_PER_CALL, "2001:db8:0:0:10::/80"),
+        record_path=("Ipv6PrefixSets", "Ipv6PrefixSet", "Ipv6Prefix"),
+        api_noun="Ipv6Addresses",
+        parameter="ipv_6prefix",
+        filter=None,
+    ),
 )
-KIND_BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
+KIND_BY_NAME: Mapping[str, AddressKind] = {kind.name: kind for kind in KINDS}
 PRIVATE_IPV4 = "private_ip_addresses"
 
 
@@ -146,40 +174,40 @@ def ordered(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(addresses), key=sort_key))
 
 
-def make_lists(lists: Mapping[str, Iterable[str]] | None = None) -> Lists:
+def make_address_set(lists: Mapping[str, Iterable[str]] | None = None) -> AddressSet:
     """All four kinds, each ordered; a kind that is not given is empty."""
     made = {kind.name: ordered((lists or {}).get(kind.name, ())) for kind in KINDS}
-    return made if any(made.values()) else NOTHING
+    return made if any(made.values()) else EMPTY
 
 
 # One for all: of ten thousand ENIs most lists hold nothing. What does not change a list gives the same one back.
-NOTHING: Lists = {kind.name: () for kind in KINDS}
+EMPTY: AddressSet = {kind.name: () for kind in KINDS}
 
 
-def union(one: Lists, other: Lists) -> Lists:
-    if NOTHING in (one, other):
-        return one if other == NOTHING else other
-    return make_lists({name: (*one.get(name, ()), *other.get(name, ())) for name in KIND_BY_NAME})
+def union(one: AddressSet, other: AddressSet) -> AddressSet:
+    if EMPTY in (one, other):
+        return one if other == EMPTY else other
+    return make_address_set({name: (*one.get(name, ()), *other.get(name, ())) for name in KIND_BY_NAME})
 
 
-def without(one: Lists, other: Lists) -> Lists:
-    if NOTHING in (one, other):
+def difference(one: AddressSet, other: AddressSet) -> AddressSet:
+    if EMPTY in (one, other):
         return one
     if one == other:
-        return NOTHING
-    return make_lists({name: set(one.get(name, ())).difference(other.get(name, ())) for name in KIND_BY_NAME})
+        return EMPTY
+    return make_address_set({name: set(one.get(name, ())).difference(other.get(name, ())) for name in KIND_BY_NAME})
 
 
-def common(one: Lists, other: Lists) -> Lists:
-    if NOTHING in (one, other):
-        return NOTHING
-    return make_lists({name: set(one.get(name, ())).intersection(other.get(name, ())) for name in KIND_BY_NAME})
+def intersection(one: AddressSet, other: AddressSet) -> AddressSet:
+    if EMPTY in (one, other):
+        return EMPTY
+    return make_address_set({name: set(one.get(name, ())).intersection(other.get(name, ())) for name in KIND_BY_NAME})
 
 
 def count(lists: Mapping[str, Collection[str]]) -> int:
     return sum(map(len, lists.values()))
 
 
-def every(lists: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+def flatten(lists: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     """All entries of all kinds, in the order of the kinds."""
     return tuple(entry for kind in KINDS for entry in lists.get(kind.name, ()))

@@ -23,15 +23,15 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
+    EMPTY,
     KINDS,
-    NOTHING,
-    Lists,
-    common,
+    AddressSet,
     count,
-    every,
-    make_lists,
+    difference,
+    flatten,
+    intersection,
+    make_address_set,
     union,
-    without,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import IDS_PER_READ, Interface, read_interfaces
@@ -80,12 +80,12 @@ class Outcome:
     """What happened to one ENI. At the end every address of the plan is in exactly one of done, settled, skipped, failed."""
 
     change: Change
-    todo: Lists
-    settled: Lists
+    todo: AddressSet
+    settled: AddressSet
     skipped: list[Note]
     latest: Interface | None  # the newest view of the ENI; None where there is none (any more)
     read_at: float = 0.0  # of the oldest read that todo was guarded by
-    done: Lists = field(default_factory=lambda: NOTHING)
+    done: AddressSet = field(default_factory=lambda: EMPTY)
     failed: list[Failure] = field(default_factory=list)
     unsure: frozenset[str] = frozenset()  # sent, and no reply told whether it was carried out
     maybe: frozenset[str] = frozenset()  # sent in a batch that was refused for one address, and perhaps carried out for the others
@@ -98,18 +98,18 @@ class Outcome:
     def eni_id(self) -> str:
         return self.change.eni_id or ""
 
-    def carried_out(self, lists: Lists) -> None:
-        self.done, self.todo = union(self.done, lists), without(self.todo, lists)
-        self.unsure = self.unsure.difference(every(lists))
+    def carried_out(self, lists: AddressSet) -> None:
+        self.done, self.todo = union(self.done, lists), difference(self.todo, lists)
+        self.unsure = self.unsure.difference(flatten(lists))
         self.wrote, self.verified = True, False
 
-    def fail(self, lists: Lists, code: str, message: str, request_id: str | None = None) -> None:
+    def fail(self, lists: AddressSet, code: str, message: str, request_id: str | None = None) -> None:
         if count(lists):
-            self.failed.append(Failure(every(lists), code, message, request_id))
-            self.todo, self.done = without(self.todo, lists), without(self.done, lists)
-            if not (self.maybe | self.rejected).isdisjoint(every(lists)):
+            self.failed.append(Failure(flatten(lists), code, message, request_id))
+            self.todo, self.done = difference(self.todo, lists), difference(self.done, lists)
+            if not (self.maybe | self.rejected).isdisjoint(flatten(lists)):
                 self.verified = False  # so that it is read back
-            if not self.unsure.isdisjoint(every(lists)):
+            if not self.unsure.isdisjoint(flatten(lists)):
                 # Sent, never answered, never cleared up: it may have taken effect, and ``latest`` need not show that.
                 self.wrote, self.doubtful, self.verified = True, True, False
 
@@ -119,7 +119,7 @@ class Outcome:
     def expect(self, state: str) -> None:
         """The view that the done writes should lead to."""
         if self.latest:
-            held = without(self.latest.held, self.done) if state == "absent" else union(self.latest.held, self.done)
+            held = difference(self.latest.held, self.done) if state == "absent" else union(self.latest.held, self.done)
             self.latest = replace(self.latest, held=held)
 
 
@@ -267,11 +267,11 @@ class _Run:
         except Exception as error:  # a defect of ours must not take the ledger of all other ENIs with it
             outcome.fail(outcome.todo, UNEXPECTED, f"{type(error).__name__} in the module; please report it")
 
-    def _write_once(self, outcome: Outcome, chunk: Lists, attempts: _Attempts) -> None:
+    def _write_once(self, outcome: Outcome, chunk: AddressSet, attempts: _Attempts) -> None:
         """Send one call. Afterwards its addresses have left todo, or the ENI was read again."""
         before = outcome.unsure
         # Noted before it is sent: whatever goes wrong from here on, it may have been carried out.
-        outcome.unsure |= set(every(chunk))
+        outcome.unsure |= set(flatten(chunk))
         try:
             self._send(outcome, chunk, attempts)
         except PlanAged:
@@ -284,12 +284,12 @@ class _Run:
         except EcsError as error:
             if not error.uncertain:
                 outcome.unsure = before
-            self._clear_up(outcome, chunk, error, attempts, is_first=before.isdisjoint(every(chunk)))
+            self._clear_up(outcome, chunk, error, attempts, is_first=before.isdisjoint(flatten(chunk)))
         else:
             attempts.succeeded()
             outcome.carried_out(chunk)
 
-    def _send(self, outcome: Outcome, chunk: Lists, attempts: _Attempts) -> None:
+    def _send(self, outcome: Outcome, chunk: AddressSet, attempts: _Attempts) -> None:
         kind = next(name for name, addresses in chunk.items() if addresses)
         not_after = outcome.read_at + PLAN_LIVES_SECONDS
         if self._request.state == "absent":
@@ -299,7 +299,7 @@ class _Run:
         else:
             self._ecs.assign(outcome.eni_id, kind, chunk[kind], client_token=attempts.token(chunk[kind]), not_after=not_after)
 
-    def _clear_up(self, outcome: Outcome, chunk: Lists, error: EcsError, attempts: _Attempts, *, is_first: bool) -> None:
+    def _clear_up(self, outcome: Outcome, chunk: AddressSet, error: EcsError, attempts: _Attempts, *, is_first: bool) -> None:
         """After a reply that does not tell what was done: read again, and book as ours what left and may be our doing.
 
         A batch refused for one address may have been carried out for the others: the API does not say that it is
@@ -307,7 +307,7 @@ class _Run:
         """
         if self._ecs.ends_all(error):
             self._end = error
-        sent = set(every(chunk))
+        sent = set(flatten(chunk))
         already_so = ALREADY_SO[self._request.state].match(error.code)
         if not error.uncertain and not already_so and not STATE_CHANGED.match(error.code):
             # What was throttled or in conflict was surely not carried out, not even for some.
@@ -362,23 +362,23 @@ class _Run:
         if change.interface is None:
             outcome.fail(outcome.todo, ENI_GONE, "the ENI does not exist any more")
             return
-        if set(suspects) <= set(every(change.settled)):
+        if set(suspects) <= set(flatten(change.settled)):
             claimed |= set(suspects)  # the whole batch is as it was to be, so it may have been carried out
         ours = _those_in(change.settled, claimed)
         if count(ours):
             outcome.carried_out(ours)
-        others = without(change.settled, ours)
-        outcome.settled, outcome.todo = union(outcome.settled, others), without(outcome.todo, others)
+        others = difference(change.settled, ours)
+        outcome.settled, outcome.todo = union(outcome.settled, others), difference(outcome.todo, others)
         # What may have been written is never told as left alone.
         skipped = [note for note in change.refused if self._request.skip_refused and note.address not in outcome.unsure | outcome.maybe]
         outcome.skipped.extend(skipped)
-        outcome.todo = without(outcome.todo, _those_in(outcome.todo, [note.address for note in skipped]))
+        outcome.todo = difference(outcome.todo, _those_in(outcome.todo, [note.address for note in skipped]))
         for reason in dict.fromkeys(note.reason for note in change.refused):
             of_reason = [note.address for note in change.refused if note.reason == reason]
             outcome.fail(_those_in(outcome.todo, of_reason), REFUSED, reason)
         # What the plan now calls a mistake: say, the address was made a part of a prefix.
         outcome.fail(
-            without(outcome.todo, change.todo), REFUSED, "; ".join(change.errors) or "it is not what it was when the plan was made"
+            difference(outcome.todo, change.todo), REFUSED, "; ".join(change.errors) or "it is not what it was when the plan was made"
         )
 
     # -- reading back
@@ -429,12 +429,12 @@ class _Run:
             outcome.fail(outcome.done, ENI_GONE, "accepted, but the ENI does not exist any more")
             return True
         is_absent = self._request.state == "absent"
-        held = set(every(latest.held))
+        held = set(flatten(latest.held))
         failed = outcome.addresses_failed()
         as_before = {address for address in failed if (address in held) == is_absent}
         # Something of a batch that was refused has happened all the same.
         outcome.wrote = outcome.wrote or not (outcome.maybe | outcome.rejected).isdisjoint(failed - as_before)
-        not_yet = (common if is_absent else without)(outcome.done, latest.held)
+        not_yet = (intersection if is_absent else difference)(outcome.done, latest.held)
         # What may have been carried out is waited for, too. If it never shows, it was not, and has failed already.
         if not count(not_yet) and (is_last or outcome.doubtful or outcome.maybe.isdisjoint(as_before)):
             outcome.verified = not outcome.doubtful
@@ -493,18 +493,18 @@ def _is_aged(outcome: Outcome, oldest: float) -> bool:
     return outcome.read_at < oldest and bool(count(outcome.todo))
 
 
-def _those_in(lists: Lists, addresses: Collection[str]) -> Lists:
-    return common(lists, dict.fromkeys(lists, tuple(addresses)))
+def _those_in(lists: AddressSet, addresses: Collection[str]) -> AddressSet:
+    return intersection(lists, dict.fromkeys(lists, tuple(addresses)))
 
 
 def _defect(error: BaseException) -> EcsError:
     return EcsError("The module", UNEXPECTED, f"{type(error).__name__}; please report it")
 
 
-def _next_call(todo: Lists) -> Lists | None:
+def _next_call(todo: AddressSet) -> AddressSet | None:
     """What the next call takes: of one kind, no more than its limit."""
     for kind in KINDS:
         for addresses in kind.calls(todo[kind.name]):
             # Of most ENIs one call takes all: then it is the same list.
-            return todo if addresses == every(todo) else make_lists({kind.name: addresses})
+            return todo if addresses == flatten(todo) else make_address_set({kind.name: addresses})
     return None

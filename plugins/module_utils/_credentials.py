@@ -30,7 +30,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._logins impor
     Kind,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._profiles import CLI_FILE, INI_FILE, Profile, ProfileError, read_profile
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import text_or_none
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, cause_of, is_loopback
 
 # The kinds that can be named, in the order of the SDK's default chain; then the settings that name a profile.
@@ -132,9 +132,9 @@ class Login:
         return f"{name} from {self.source}" + (f", with {self.base}" if self.base and self.base.source != self.source else "")
 
 
-def find_login(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> Login | None:
+def find_login(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> Login | None:
     """The login that is named, by options first; where nothing is named, the default chain. Half a one is a mistake."""
-    before = len(mistakes)
+    before = len(errors)
     files = _Files(environ)
     role: Place | None = None
     login: Login | None = None
@@ -146,18 +146,18 @@ def find_login(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: 
             role = place
         if len(ways) > 1 and place.source == "options":
             each = (place.called(name for name in _named_by(way) if name in place.settings) for way in ways)
-            mistakes.append(f"{' / '.join(each)}: these are different ways to log in; name one of them")
+            errors.append(f"{' / '.join(each)}: these are different ways to log in; name one of them")
         elif ways:
-            login = _complete(named[0], place, mistakes) if named else _named_profile(places[number:], files, mistakes)
+            login = _complete(named[0], place, errors) if named else _named_profile(places[number:], files, errors)
         if ways:
             break
     else:
-        login = _default_chain(environ, files, mistakes)
+        login = _default_chain(environ, files, errors)
     if role:
-        login = _complete(RAM_ROLE_ARN, role, mistakes, base=login)
+        login = _complete(RAM_ROLE_ARN, role, errors, base=login)
     if login and _is_off(environ) and (asking := [each for each in login.chain if each.kind is ECS_RAM_ROLE]):
-        mistakes.append(f"{METADATA_IS_OFF}: is true, but {asking[0]} would ask the metadata service; unset one of them")
-    return login if len(mistakes) == before else None
+        errors.append(f"{METADATA_IS_OFF}: is true, but {asking[0]} would ask the metadata service; unset one of them")
+    return login if len(errors) == before else None
 
 
 def _named_by(way: Any) -> tuple[str, ...]:
@@ -185,7 +185,7 @@ def _place(source: str, what: str, spellings: Mapping[str, Sequence[str]], given
 def _complete(
     kind: Kind,
     place: Place,
-    mistakes: list[str],
+    errors: list[str],
     *,
     base: Login | None = None,
     profile: Profile | None = None,
@@ -194,11 +194,11 @@ def _complete(
     """The login of this kind, from this place alone. ``also``: settings that this one can't do without."""
     needs = (*kind.needs, *also)
     absent = [name for name in needs if name not in place.settings]
-    before = len(mistakes)
+    before = len(errors)
     if absent:
         present = [name for name in dict.fromkeys((*kind.named_by, *needs)) if name in place.settings]
         but = f", but {place.called(present)} {'are' if present[1:] else 'is'}" if present else ""
-        mistakes.append(
+        errors.append(
             f"{place.names[absent[0]]}: this {place.what} is not set{but}; set {place.called(absent)} too"
             + (", or none of them" if place.what != "entry" else f" ({kind.name})")
         )
@@ -206,40 +206,40 @@ def _complete(
     settings = {name: place.settings[name] for name in (*needs, *kind.may_have) if name in place.settings}
     for name, text in settings.items():
         if name in place.disputed:
-            mistakes.append(f"{place.disputed[name]}: these mean the same and are set to different values; set one of them")
+            errors.append(f"{place.disputed[name]}: these mean the same and are set to different values; set one of them")
         form, example = FORMS.get(name, (None, ""))
         if form and not form.fullmatch(text):
-            mistakes.append(f"{place.names[name]}: '{text}' is not of the form {example}")
+            errors.append(f"{place.names[name]}: '{text}' is not of the form {example}")
     if kind is OIDC_ROLE_ARN and "external_id" in place.settings:
-        mistakes.append(f"{place.names['external_id']}: does not go with {place.names['oidc_token_file']}; leave it out")
+        errors.append(f"{place.names['external_id']}: does not go with {place.names['oidc_token_file']}; leave it out")
     if kind is ACCESS_KEY and settings["access_key_id"].startswith("STS.") and "security_token" not in settings:
         but = f"{place.names['access_key_id']} is that of a temporary key, which takes one"
-        mistakes.append(f"{place.names['security_token']}: this {place.what} is not set, but {but}")
+        errors.append(f"{place.names['security_token']}: this {place.what} is not set, but {but}")
     if "oidc_token_file" in settings and not _read(settings["oidc_token_file"]):
         # What is no path may be the token itself, which must not be repeated.
         file = settings["oidc_token_file"] if settings["oidc_token_file"].startswith(("/", "~", ".")) else "…"
-        mistakes.append(f"{place.names['oidc_token_file']}: '{file}' can't be read, or is empty; give the path of a file with the token")
+        errors.append(f"{place.names['oidc_token_file']}: '{file}' can't be read, or is empty; give the path of a file with the token")
     if "role_policy" in settings:
-        settings["role_policy"] = _parse_policy(place.names["role_policy"], settings["role_policy"], mistakes)
+        settings["role_policy"] = _parse_policy(place.names["role_policy"], settings["role_policy"], errors)
     if "credentials_uri" in settings:
-        _check_uri(place.names["credentials_uri"], settings["credentials_uri"], mistakes)
+        _check_uri(place.names["credentials_uri"], settings["credentials_uri"], errors)
     if "cloud_sso_sign_in_url" in settings:
-        _check_uri(place.names["cloud_sso_sign_in_url"], settings["cloud_sso_sign_in_url"], mistakes, may_be_loopback=False)
-    return Login(kind, place.source, settings, profile, base) if len(mistakes) == before else None
+        _check_uri(place.names["cloud_sso_sign_in_url"], settings["cloud_sso_sign_in_url"], errors, may_be_loopback=False)
+    return Login(kind, place.source, settings, profile, base) if len(errors) == before else None
 
 
-def _parse_policy(place: str, text: str, mistakes: list[str]) -> str:
+def _parse_policy(place: str, text: str, errors: list[str]) -> str:
     """Without a single space: the library signs them otherwise than STS does."""
     try:
         policy = json.loads(text)
     except ValueError:
         policy = None
     if not isinstance(policy, dict):
-        mistakes.append(f"{place}: is not a policy, which is a JSON object with Version and Statement")
+        errors.append(f"{place}: is not a policy, which is a JSON object with Version and Statement")
     return json.dumps(policy, separators=(",", ":")).replace(" ", "\\u0020")
 
 
-def _check_uri(place: str, text: str, mistakes: list[str], *, may_be_loopback: bool = True) -> None:
+def _check_uri(place: str, text: str, errors: list[str], *, may_be_loopback: bool = True) -> None:
     """It is not repeated in a message: it may hold a token."""
     uri: SplitResult | None = None
     port = -1
@@ -248,18 +248,18 @@ def _check_uri(place: str, text: str, mistakes: list[str], *, may_be_loopback: b
         port = uri.port or 0
     if uri is None or port < 0 or uri.scheme not in ("http", "https") or not uri.hostname:
         loopback = " or http://127.0.0.1:8080/network" if may_be_loopback else ""
-        mistakes.append(f"{place}: is not a URI such as https://keys.example.com/network{loopback}")
+        errors.append(f"{place}: is not a URI such as https://keys.example.com/network{loopback}")
     elif "@" in uri.netloc:
-        mistakes.append(f"{place}: must not hold a user or a password, which would not be sent")
+        errors.append(f"{place}: must not hold a user or a password, which would not be sent")
     elif ":" in uri.hostname:
-        mistakes.append(f"{place}: an IPv6 address is more than the SDK can ask; give a host name or an IPv4 address")
+        errors.append(f"{place}: an IPv6 address is more than the SDK can ask; give a host name or an IPv4 address")
     elif uri.scheme == "http" and not (may_be_loopback and is_loopback(uri.hostname)):
         loopback = "http:// is for loopback only, " if may_be_loopback else ""
-        mistakes.append(f"{place}: would fetch a key in the clear from {uri.hostname}; {loopback}use https://")
+        errors.append(f"{place}: would fetch a key in the clear from {uri.hostname}; {loopback}use https://")
     else:
         pairs = parse_qsl(uri.query, keep_blank_values=True)
         if not all(value for _name, value in pairs) or len(dict(pairs)) < len(pairs):
-            mistakes.append(f"{place}: has a query in which a parameter is blank or comes twice, of which the SDK would send one or none")
+            errors.append(f"{place}: has a query in which a parameter is blank or comes twice, of which the SDK would send one or none")
 
 
 class _Files:
@@ -289,7 +289,7 @@ def profile_region(login: Login | None, environ: Mapping[str, str]) -> tuple[str
     return next(((f"region_id of {profile}", profile.region) for profile in profiles if profile.region), ("region", None))
 
 
-def _named_profile(places: Sequence[Place], files: _Files, mistakes: list[str]) -> Login | None:
+def _named_profile(places: Sequence[Place], files: _Files, errors: list[str]) -> Login | None:
     """Its name and its file may stand in different places: the file says where to look, and not who logs in."""
     found = {setting: place for setting in PROFILE for place in reversed(places) if setting in place.settings}
     name, file = (found[setting].settings[setting] if setting in found else None for setting in PROFILE)
@@ -297,16 +297,16 @@ def _named_profile(places: Sequence[Place], files: _Files, mistakes: list[str]) 
     try:
         profile = files.find(name, file)
     except ProfileError as error:
-        mistakes.append(f"{called}: {error}")
+        errors.append(f"{called}: {error}")
         return None
     if profile is None:
         which = f"profile {name}" if name else "default profile"
-        mistakes.append(f"{called}: there is no {which} in {file or ' or '.join(files.names)}")
+        errors.append(f"{called}: there is no {which} in {file or ' or '.join(files.names)}")
         return None
-    return _from_profile(profile, files, mistakes)
+    return _from_profile(profile, files, errors)
 
 
-def _from_profile(profile: Profile, files: _Files, mistakes: list[str], seen: tuple[str, ...] = ()) -> Login | None:
+def _from_profile(profile: Profile, files: _Files, errors: list[str], seen: tuple[str, ...] = ()) -> Login | None:
     """The login of a profile: one kind done with another, or with the login of its source_profile."""
     label = str(profile)
     names = {
@@ -317,44 +317,44 @@ def _from_profile(profile: Profile, files: _Files, mistakes: list[str], seen: tu
     place = Place(label, "entry", names, settings)
     login: Login | None = None
     if not profile.kinds:
-        mistakes.append(f"{label}: it has no {profile.lacking}")
+        errors.append(f"{label}: it has no {profile.lacking}")
         return None
     if profile.ends_at is not None and profile.ends_at <= time.time():
-        mistakes.append(f"{label}: its {profile.mode} login has ended; log in anew with 'aliyun configure --profile {profile.name}'")
+        errors.append(f"{label}: its {profile.mode} login has ended; log in anew with 'aliyun configure --profile {profile.name}'")
         return None
     if profile.mode == "ChainableRamRoleArn":
         try:
             source = files.find(profile.source_profile, profile.file) if profile.source_profile else None
         except ProfileError as error:
-            mistakes.append(str(error))
+            errors.append(str(error))
             return None
         if source is None or source.name in (*seen, profile.name):
-            mistakes.append(f"source_profile of {label}: is not the name of another profile there")
+            errors.append(f"source_profile of {label}: is not the name of another profile there")
             return None
-        login = _from_profile(source, files, mistakes, (*seen, profile.name))
+        login = _from_profile(source, files, errors, (*seen, profile.name))
         if login is None:
             return None
     for kind in profile.kinds:
         also = ("security_token",) if profile.needs_token and kind is ACCESS_KEY else ()
-        login = _complete(kind, place, mistakes, base=login, profile=profile, also=also)
+        login = _complete(kind, place, errors, base=login, profile=profile, also=also)
         if login is None:
             return None
     return login
 
 
-def _default_chain(environ: Mapping[str, str], files: _Files, mistakes: list[str]) -> Login | None:
+def _default_chain(environ: Mapping[str, str], files: _Files, errors: list[str]) -> Login | None:
     """Nothing is named: the current profile, then the role of this ECS instance, if it is one."""
     try:
         profile = files.find(None)
     except ProfileError as error:
-        mistakes.append(str(error))
+        errors.append(str(error))
         return None
     if profile:
-        return _from_profile(profile, files, mistakes)
+        return _from_profile(profile, files, errors)
     is_off = _is_off(environ)
     if not is_off and _read(str(PRODUCT_NAME)) == ECS_PRODUCT:
         return Login(ECS_RAM_ROLE, "default chain", {})
-    mistakes.append(
+    errors.append(
         "access_key_id: no credential is given. Set access_key_id and access_key_secret, or the environment variables "
         "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or one of profile, role_arn with oidc_token_file, "
         f"ecs_role_name and credentials_uri. There is no current profile in {' or '.join(files.names)}, and "

@@ -24,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME
 from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import MISMATCH, CredentialError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
@@ -212,13 +213,13 @@ class Ecs:
 
     def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:
         """Take addresses of one kind off one ENI. ``not_after`` (``time.monotonic``): PlanAged instead of sending later."""
-        objects, parameter = _CALLED[kind]
-        self._write(f"Unassign{objects}", eni_id, {parameter: list(addresses)}, not_after)
+        called = KIND_BY_NAME[kind]
+        self._write(f"Unassign{called.api_noun}", eni_id, {called.parameter: list(addresses)}, not_after)
 
     def assign(self, eni_id: str, kind: str, addresses: Sequence[str], *, client_token: str, not_after: float) -> None:
         """Give addresses of one kind to one ENI. The same ``client_token`` makes a second sending harmless."""
-        objects, parameter = _CALLED[kind]
-        self._write(f"Assign{objects}", eni_id, {parameter: list(addresses), "client_token": client_token}, not_after)
+        called = KIND_BY_NAME[kind]
+        self._write(f"Assign{called.api_noun}", eni_id, {called.parameter: list(addresses), "client_token": client_token}, not_after)
 
     def _write(self, action: str, eni_id: str, parameters: Mapping[str, Any], not_after: float) -> None:
         request_class = getattr(self._sdk.models, f"{action}Request")
@@ -294,7 +295,7 @@ class Ecs:
             reply = self._replies.body
             if not isinstance(reply, dict) or not reply.get("RequestId"):
                 error = EcsError(action, UNREADABLE_REPLY, "the reply is not of the shape that the API documents", uncertain=True)
-        except Exception as failure:  # the SDK wraps whatever happens, its own mistakes included
+        except Exception as failure:  # the SDK wraps whatever happens, its own errors included
             try:
                 error = self._explain(action, failure)
             except Exception:  # a reply of a kind that nobody thought of; told without it, for what it may hold
@@ -346,15 +347,6 @@ class Ecs:
     def _place(self) -> str:
         endpoint = self._client._endpoint
         return self._connection.transport.place(endpoint) if self._connection.protocol == "https" else endpoint
-
-
-# What each kind is called by: the last part of its actions, and its parameter. One kind a call, as the service wants it.
-_CALLED = {
-    "private_ip_addresses": ("PrivateIpAddresses", "private_ip_address"),
-    "ipv4_prefixes": ("PrivateIpAddresses", "ipv_4prefix"),
-    "ipv6_addresses": ("Ipv6Addresses", "ipv_6address"),
-    "ipv6_prefixes": ("Ipv6Addresses", "ipv_6prefix"),
-}
 
 
 def _import_sdk() -> SimpleNamespace:

@@ -19,23 +19,14 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     KIND_BY_NAME,
     KINDS,
     PRIVATE_IPV4,
-    Kind,
-    Lists,
-    make_lists,
+    AddressKind,
+    AddressSet,
+    make_address_set,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, Ecs, EcsError, Record
 
 NONE: Mapping[str, Any] = {}  # one for all that have none
 IDS_PER_READ = 100  # NetworkInterfaceId.N and InstanceIds both take at most 100
-
-
-# Where the API keeps each kind: the two wrappers around the rows, and the address in a row.
-_WRAPPERS = {
-    PRIVATE_IPV4: ("PrivateIpSets", "PrivateIpSet", "PrivateIpAddress"),
-    "ipv4_prefixes": ("Ipv4PrefixSets", "Ipv4PrefixSet", "Ipv4Prefix"),
-    "ipv6_addresses": ("Ipv6Sets", "Ipv6Set", "Ipv6Address"),
-    "ipv6_prefixes": ("Ipv6PrefixSets", "Ipv6PrefixSet", "Ipv6Prefix"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +39,7 @@ class Interface:
     instance_id: str | None
     private_ip_address: str
     primary: frozenset[str]  # what the service marks Primary, of both families, and private_ip_address
-    held: Lists  # secondary addresses only
+    held: AddressSet  # secondary addresses only
     eips: Mapping[str, str]  # secondary private IPv4 address → its EIP
     security_group_ids: tuple[str, ...]
     tags: Mapping[str, str]
@@ -80,7 +71,7 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
     """From a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
     eni_id = intern(read_text(record, "NetworkInterfaceId", "a network interface"))
     where = f"network interface {eni_id}"
-    rows = {kind: _rows(record, outer, inner, where) for kind, (outer, inner, _name) in _WRAPPERS.items()}
+    rows = {kind.name: _rows(record, *kind.record_path[:2], where) for kind in KINDS}
     status = read_text(record, "Status", where)
     if not rows[PRIVATE_IPV4] and status != "Deleting":
         raise _unreadable(f"{where} has no PrivateIpSet, though every ENI has a primary address")
@@ -120,7 +111,7 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
         instance_id=_text_if_any(record, "InstanceId", where) or None,
         private_ip_address=own or next((address for address in primary if ":" not in address), ""),
         primary=frozenset(primary),
-        held=make_lists({name: set(addresses) - primary for name, addresses in held.items()}),
+        held=make_address_set({name: set(addresses) - primary for name, addresses in held.items()}),
         eips=eips or NONE,
         security_group_ids=tuple(intern(str(group_id)) for group_id in _entries(record.get("SecurityGroupIds"), "SecurityGroupId", where)),
         tags=read_tags(record, where) or NONE,
@@ -149,8 +140,7 @@ def make_instance(record: Record, read_at: float) -> Instance:
             primary_eni_id = eni_id
             continue
         for kind in KINDS:
-            outer, inner, _name = _WRAPPERS[kind.name]
-            others.update((_address(entry, kind, where)[1], eni_id) for entry in _rows(row, outer, inner, where))
+            others.update((_address(entry, kind, where)[1], eni_id) for entry in _rows(row, *kind.record_path[:2], where))
     return Instance(instance_id, read_text(record, "Status", where), primary_eni_id, others, read_at)
 
 
@@ -236,9 +226,9 @@ def _text_if_any(record: Record, key: str, where: str) -> str:
     return value or ""
 
 
-def _address(row: Mapping[str, Any], kind: Kind, where: str) -> tuple[str, str]:
+def _address(row: Mapping[str, Any], kind: AddressKind, where: str) -> tuple[str, str]:
     """As the service writes it, and canonical."""
-    written = read_text(row, _WRAPPERS[kind.name][2], where)
+    written = read_text(row, kind.record_path[2], where)
     try:
         return written, kind.parse(written)
     except ValueError as error:

@@ -26,7 +26,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials 
     profile_region,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._profiles import ProfileError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import judge_numbers, text_or_none
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none, validate_numbers
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, is_loopback
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
@@ -97,9 +97,9 @@ class Connection:
     calls_per_minute: int = 300
 
 
-def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> Connection | None:
-    """The connection that options and environment come to; None where something was added to ``mistakes``."""
-    before = len(mistakes)
+def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> Connection | None:
+    """The connection that options and environment come to; None where something was added to ``errors``."""
+    before = len(errors)
     ranges = {
         "retry_timeout": (0, None),
         "max_concurrency": (1, MOST_AT_ONCE),
@@ -107,31 +107,31 @@ def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], mist
         "connect_timeout": (1, LONGEST_TIMEOUT),
         "read_timeout": (1, LONGEST_TIMEOUT),
     }
-    judge_numbers(params, ranges, mistakes)
+    validate_numbers(params, ranges, errors)
     if 0 < params["calls_per_minute"] < LEAST_PACE:
-        mistakes.append(
+        errors.append(
             f"calls_per_minute: {params['calls_per_minute']} is too slow, plans would age before their calls; 0, or {LEAST_PACE} or more"
         )
-    login = find_login(params, environ, mistakes)
-    is_vpc = _parse_endpoint_type(params, environ, mistakes)
-    region = _parse_region(params, environ, login, mistakes)
-    protocol, endpoint = _parse_endpoint(params, environ, mistakes)
+    login = find_login(params, environ, errors)
+    is_vpc = _parse_endpoint_type(params, environ, errors)
+    region = _parse_region(params, environ, login, errors)
+    protocol, endpoint = _parse_endpoint(params, environ, errors)
     if endpoint is None and is_vpc:
         # Not left to the SDK, whose table of dedicated regions knows public endpoints only and comes before the rule.
         endpoint = f"ecs-vpc.{region}.aliyuncs.com"
     transport = Transport(
-        sts_endpoint=_parse_sts_endpoint(params, environ, region, is_vpc, mistakes),
+        sts_endpoint=_parse_sts_endpoint(params, environ, region, is_vpc, errors),
         connect_timeout=params["connect_timeout"],
         read_timeout=params["read_timeout"],
-        ca_bundle=_parse_ca_bundle(params, mistakes),
+        ca_bundle=_parse_ca_bundle(params, errors),
         imds_v1=not _is_true(params["disable_imds_v1"], environ, "ALIBABA_CLOUD_IMDSV1_DISABLED"),
         proxy=first_given({}, "", environ, *PROXY)[1],
         no_proxy=first_given({}, "", environ, *NO_PROXY)[1] or "",
     )
     if protocol == "https" and transport.proxy_for(endpoint or f"ecs.{region}.aliyuncs.com"):
-        _check_proxy(environ, mistakes)
-    account_id = _parse_account_id(params, environ, mistakes)
-    if len(mistakes) > before or not region or not login:
+        _check_proxy(environ, errors)
+    account_id = _parse_account_id(params, environ, errors)
+    if len(errors) > before or not region or not login:
         return None
     pacing = {name: params[name] for name in ("retry_timeout", "max_concurrency", "calls_per_minute")}
     return Connection(region, endpoint, protocol, Credential(login, transport), transport, account_id, **pacing)
@@ -150,87 +150,85 @@ def _is_true(option: bool | None, environ: Mapping[str, str], variable: str) -> 
     return option if option is not None else environ.get(variable, "").strip().lower() == "true"
 
 
-def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: Login | None, mistakes: list[str]) -> str | None:
+def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: Login | None, errors: list[str]) -> str | None:
     place, region = first_given(params, "region", environ, "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION", "ALICLOUD_REGION_ID")
     try:
         if region is None:
             place, region = profile_region(login, environ)
     except ProfileError as error:
-        if not any(str(error) in mistake for mistake in mistakes):
-            mistakes.append(f"region: none is given, and {error}")
+        if not any(str(error) in mistake for mistake in errors):
+            errors.append(f"region: none is given, and {error}")
         return None
     # A profile that could not be used might have told one.
     if region is None and (login or not first_given(params, "profile", environ, *PROFILE_VARIABLES)[1]):
-        mistakes.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has one")
+        errors.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has one")
     elif region is not None and not REGION.fullmatch(region):
         # It becomes part of a host name: anything else here could send a signed request elsewhere.
-        mistakes.append(f"{place}: '{region}' is not a region id such as cn-hangzhou")
+        errors.append(f"{place}: '{region}' is not a region id such as cn-hangzhou")
     return region
 
 
-def _parse_endpoint_type(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> bool:
+def _parse_endpoint_type(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> bool:
     place, text = first_given(params, "endpoint_type", environ, "ALIBABA_CLOUD_ENDPOINT_TYPE")
     kind = (text or "public").lower()
     if kind not in ("public", "vpc"):
-        mistakes.append(f"{place}: '{text}' is not a type of endpoint; give public or vpc")
+        errors.append(f"{place}: '{text}' is not a type of endpoint; give public or vpc")
     return kind == "vpc"
 
 
-def _parse_sts_endpoint(
-    params: Mapping[str, Any], environ: Mapping[str, str], region: str | None, is_vpc: bool, mistakes: list[str]
-) -> str:
+def _parse_sts_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], region: str | None, is_vpc: bool, errors: list[str]) -> str:
     """Always https. The one of all regions, unless told otherwise."""
     place, text = first_given(params, "sts_endpoint", environ, "ALIBABA_CLOUD_STS_ENDPOINT", "ALICLOUD_STS_ENDPOINT")
     if text is not None:
-        protocol, endpoint = _parse_host(place, text, "sts.cn-hangzhou.aliyuncs.com", mistakes)
+        protocol, endpoint = _parse_host(place, text, "sts.cn-hangzhou.aliyuncs.com", errors)
         if protocol == "http":
-            mistakes.append(f"{place}: '{text}' would ask for a key in the clear; use https://")
+            errors.append(f"{place}: '{text}' would ask for a key in the clear; use https://")
         return endpoint or ""
     place, sts_region = first_given({}, "", environ, "ALIBABA_CLOUD_STS_REGION")
     if sts_region and not REGION.fullmatch(sts_region):
-        mistakes.append(f"{place}: '{sts_region}' is not a region id such as cn-hangzhou")
+        errors.append(f"{place}: '{sts_region}' is not a region id such as cn-hangzhou")
     is_vpc = is_vpc or _is_true(None, environ, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")
     if is_vpc or sts_region:
         return f"{'sts-vpc' if is_vpc else 'sts'}.{sts_region or region}.aliyuncs.com"
     return "sts.aliyuncs.com"
 
 
-def _check_proxy(environ: Mapping[str, str], mistakes: list[str]) -> None:
+def _check_proxy(environ: Mapping[str, str], errors: list[str]) -> None:
     place, text = first_given({}, "", environ, *PROXY)
     scheme, separator, _host = (text or "").partition("://")
     if separator and scheme.lower() not in ("http", "https"):
         # The rest is not repeated: it may hold a password.
-        mistakes.append(f"{place}: a proxy of the kind {scheme}:// is not supported; give one of the form http://host:port")
+        errors.append(f"{place}: a proxy of the kind {scheme}:// is not supported; give one of the form http://host:port")
 
 
-def _parse_ca_bundle(params: Mapping[str, Any], mistakes: list[str]) -> str | None:
+def _parse_ca_bundle(params: Mapping[str, Any], errors: list[str]) -> str | None:
     text = text_or_none(params["ca_bundle"])
     if text is not None:
         try:
             ssl.create_default_context(cafile=text)
         except (OSError, ValueError):
-            mistakes.append(f"ca_bundle: '{text}' can't be read, or holds no certificate in PEM form")
+            errors.append(f"ca_bundle: '{text}' can't be read, or holds no certificate in PEM form")
     return text
 
 
-def _parse_account_id(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> str | None:
+def _parse_account_id(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> str | None:
     place, text = first_given(params, "account_id", environ, "ALIBABA_CLOUD_ACCOUNT_ID", "ALICLOUD_ACCOUNT_ID")
     if text is not None and not ACCOUNT_ID.fullmatch(text):
-        mistakes.append(f"{place}: '{text}' is not the number of an account such as 1000000000000001")
+        errors.append(f"{place}: '{text}' is not the number of an account such as 1000000000000001")
     return text
 
 
-def _parse_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], mistakes: list[str]) -> tuple[str, str | None]:
+def _parse_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> tuple[str, str | None]:
     place, text = first_given(params, "endpoint", environ, "ALIBABA_CLOUD_ECS_ENDPOINT", "ALICLOUD_ECS_ENDPOINT")
     if text is None:
         return "https", None
-    protocol, endpoint = _parse_host(place, text, "ecs.cn-hangzhou.aliyuncs.com", mistakes)
+    protocol, endpoint = _parse_host(place, text, "ecs.cn-hangzhou.aliyuncs.com", errors)
     if protocol == "http" and not is_loopback(urlsplit(f"//{endpoint}").hostname or ""):
-        mistakes.append(f"{place}: '{text}' would send signed calls in the clear; http:// is for loopback only, use https://")
+        errors.append(f"{place}: '{text}' would send signed calls in the clear; http:// is for loopback only, use https://")
     return protocol, endpoint
 
 
-def _parse_host(place: str, text: str, example: str, mistakes: list[str]) -> tuple[str, str | None]:
+def _parse_host(place: str, text: str, example: str, errors: list[str]) -> tuple[str, str | None]:
     """Protocol and host or host:port."""
     example = f"give a host, host:port or URL such as https://{example}"
     url: SplitResult | None = None
@@ -240,7 +238,7 @@ def _parse_host(place: str, text: str, example: str, mistakes: list[str]) -> tup
         port = url.port
     if "@" in text:
         # Not repeated: what stands before the @ may be a password.
-        mistakes.append(f"{place}: must not hold a user or a password; {example}")
+        errors.append(f"{place}: must not hold a user or a password; {example}")
     elif (
         url is None
         or url.scheme not in ("http", "https")
@@ -249,7 +247,7 @@ def _parse_host(place: str, text: str, example: str, mistakes: list[str]) -> tup
         or url.query
         or url.fragment
     ):
-        mistakes.append(f"{place}: '{text}' is not an endpoint; {example}")
+        errors.append(f"{place}: '{text}' is not an endpoint; {example}")
     else:
         return url.scheme, url.netloc
     return "https", None

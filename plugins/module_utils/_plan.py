@@ -11,27 +11,28 @@ must not be touched, ``objections`` whether the whole may go on.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import NamedTuple
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
+    EMPTY,
     KINDS,
-    NOTHING,
     PRIVATE_IPV4,
-    Lists,
+    AddressSet,
     as_network,
     count,
-    every,
+    difference,
+    flatten,
     lies_in,
-    make_lists,
+    make_address_set,
     overlaps,
     union,
-    without,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Instance, Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target, has_tag
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
 
 # The service's own preconditions (console guide "Unassign secondary private IP addresses").
 ENI_STATES = ("Available", "InUse")
@@ -67,8 +68,8 @@ class Change:
     eni_id: str | None
     instance_id: str | None
     interface: Interface | None
-    todo: Lists  # to be written
-    settled: Lists  # already so: with state absent not on the ENI, with state present on it
+    todo: AddressSet  # to be written
+    settled: AddressSet  # already so: with state absent not on the ENI, with state present on it
     skipped: tuple[Note, ...] = ()
     refused: tuple[Note, ...] = ()
     errors: tuple[str, ...] = ()  # of this ENI; also among those of the plan
@@ -77,7 +78,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """``errors`` are mistakes that only a read could show; no option lets them pass."""
+    """``errors`` are errors that only a read could show; no option lets them pass."""
 
     changes: tuple[Change, ...]
     missing: tuple[str, ...] = ()
@@ -118,7 +119,7 @@ def is_passing(change: Change, request: Request, instances: Mapping[str, Instanc
     if change.interface is None or not count(change.todo) or _owner_refusal(change.interface, request):
         return False
     interface = change.interface
-    if all(_address_refusal(interface, request, address, {}) for address in every(change.todo)):
+    if all(_address_refusal(interface, request, address, {}) for address in flatten(change.todo)):
         return False
     instance = instances.get(interface.instance_id or "")
     instance_passes = interface.is_primary and instance is not None and instance.status in PASSING_INSTANCE_STATES
@@ -150,7 +151,7 @@ class Holders:
     """Who holds what in one vSwitch, where no two ranges overlap: answers for an address and for a prefix."""
 
     def __init__(self, interfaces: Iterable[Interface]) -> None:
-        held = ((address, interface.eni_id) for interface in interfaces for address in (*interface.primary, *every(interface.held)))
+        held = ((address, interface.eni_id) for interface in interfaces for address in (*interface.primary, *flatten(interface.held)))
         self._ranges = sorted((*_span(address), eni_id) for address, eni_id in held)
 
     def of(self, address: str, asking: str = "") -> str | None:
@@ -203,13 +204,13 @@ def _plan_one(request: Request, seen: Seen, interface: Interface, claims: Iterab
                     kept.append(Note(address, KEPT))
                 else:
                     todo[kind.name].append(address)
-    planned = make_lists(todo)
+    planned = make_address_set(todo)
     return Change(
         interface.eni_id,
         interface.instance_id,
         interface,
         interface.held if planned == interface.held else planned,  # of thousands that give up all they have, each list is kept once
-        make_lists(settled),
+        make_address_set(settled),
         skipped=tuple(dict.fromkeys(kept)),
         errors=tuple(errors),
         read_at=interface.read_at,
@@ -237,9 +238,9 @@ def _nothing_there(request: Request, targets: list[Target]) -> Change:
     """With missing=ignore: nothing is on what does not exist, and nothing can be assigned to it."""
     named = reduce(union, (target.named for target in targets))
     if request.state == "absent":
-        return Change(targets[0].eni_id, targets[0].instance_id, None, NOTHING, named)
-    notes = tuple(Note(address, NO_SUCH_ENI) for address in every(named))
-    return Change(targets[0].eni_id, targets[0].instance_id, None, NOTHING, NOTHING, notes)
+        return Change(targets[0].eni_id, targets[0].instance_id, None, EMPTY, named)
+    notes = tuple(Note(address, NO_SUCH_ENI) for address in flatten(named))
+    return Change(targets[0].eni_id, targets[0].instance_id, None, EMPTY, EMPTY, notes)
 
 
 def _asked_twice(changes: Iterable[Change]) -> list[str]:
@@ -248,7 +249,7 @@ def _asked_twice(changes: Iterable[Change]) -> list[str]:
         (change.interface.vswitch_id, *_span(address), change.interface.eni_id, address)
         for change in changes
         if change.interface
-        for address in every(change.todo)
+        for address in flatten(change.todo)
     )
     errors = []
     widest: tuple[str, tuple[int, int], str, str] | None = None
@@ -266,12 +267,12 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
         return change
     owner, state = _owner_refusal(interface, request), _state_refusal(interface, instances)
     # The state last: it is the one that may be another one a moment later, and then the reason would be, too.
-    reasons = {address: owner or _address_refusal(interface, request, address, holders) or state for address in every(change.todo)}
+    reasons = {address: owner or _address_refusal(interface, request, address, holders) or state for address in flatten(change.todo)}
     refused = tuple(Note(address, reason) for address, reason in reasons.items() if reason)
     instance = instances.get(interface.instance_id or "") if interface.is_primary else None
     return replace(
         change,
-        todo=without(change.todo, dict.fromkeys(change.todo, tuple(note.address for note in refused))),
+        todo=difference(change.todo, dict.fromkeys(change.todo, tuple(note.address for note in refused))),
         refused=refused,
         read_at=min(interface.read_at, instance.read_at) if instance else interface.read_at,
     )
@@ -314,15 +315,3 @@ def _told_by_reason(change: Change) -> list[str]:
     for note in change.refused:
         by_reason.setdefault(note.reason, []).append(note.address)
     return [f"{change.eni_id}: {shorten(addresses)}: {reason}" for reason, addresses in by_reason.items()]
-
-
-def shorten(items: Iterable[str], most: int = 5) -> str:
-    """For messages: the first few, and how many more."""
-    listed = list(items)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
-
-
-def first_few(lines: Sequence[str], most: int) -> list[str]:
-    """For lists of messages: likewise, one a line."""
-    return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]

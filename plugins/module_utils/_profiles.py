@@ -28,7 +28,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._logins impor
     RAM_ROLE_ARN,
     Kind,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import text_or_none
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none
 
 CLI_FILE = "~/.aliyun/config.json"
 INI_FILE = "~/.alibabacloud/credentials.ini"

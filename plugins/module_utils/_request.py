@@ -20,11 +20,12 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     KIND_BY_NAME,
     KINDS,
     PRIVATE_IPV4,
-    Lists,
-    make_lists,
+    AddressSet,
+    make_address_set,
     ordered,
     parse_block,
 )
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none, texts_or_none, validate_numbers
 
 # Ids of the service are a type and letters or digits. Groups made before VPC have 'G' and digits.
 ENI_ID = re.compile(r"eni-[A-Za-z0-9]+")
@@ -50,7 +51,7 @@ class Target:
     place: str
     eni_id: str | None
     instance_id: str | None
-    named: Lists
+    named: AddressSet
     all_secondary: bool = False
 
     @property
@@ -74,28 +75,14 @@ class Request:
     wait_timeout: float = 60
 
 
-def text_or_none(value: Any) -> str | None:
-    """Stripped text; what is null or blank counts as not given."""
-    stripped = str(value).strip() if value is not None else ""
-    return stripped or None
-
-
-def texts_or_none(values: list[Any] | None) -> list[str] | None:
-    """Stripped texts. ``[]`` is given and empty; null and lists of blanks count as not given."""
-    if values is None:
-        return None
-    texts = [text for text in map(text_or_none, values) if text]
-    return texts if texts or not values else None
-
-
-def parse_id(place: str, value: Any, pattern: re.Pattern[str], example: str, mistakes: list[str]) -> str | None:
+def parse_id(place: str, value: Any, pattern: re.Pattern[str], example: str, errors: list[str]) -> str | None:
     text = text_or_none(value)
     if text is not None and not pattern.fullmatch(text):
-        mistakes.append(f"{place}: '{text}' is not an id such as {example}")
+        errors.append(f"{place}: '{text}' is not an id such as {example}")
     return intern(text) if text else None  # of thousands of ENIs, each is kept once though it is read and read back
 
 
-def parse_each(place: str, values: list[Any] | None, parse: Callable[[str], str], mistakes: list[str]) -> tuple[str, ...] | None:
+def parse_each(place: str, values: list[Any] | None, parse: Callable[[str], str], errors: list[str]) -> tuple[str, ...] | None:
     """Every value through ``parse``, whose ValueError becomes a mistake with its place."""
     texts = texts_or_none(values)
     if texts is None:
@@ -105,26 +92,16 @@ def parse_each(place: str, values: list[Any] | None, parse: Callable[[str], str]
         try:
             parsed.append(parse(text))
         except ValueError as error:
-            mistakes.append(f"{place}: {error}")
+            errors.append(f"{place}: {error}")
     return ordered(parsed)
 
 
-def judge_numbers(params: Mapping[str, Any], ranges: Mapping[str, tuple[int, int | None]], mistakes: list[str]) -> None:
-    """``ranges``: option → the least and the most it may be; None sets no most."""
-    for name, (least, most) in ranges.items():
-        number = params[name]
-        if number is not None and number < least:
-            mistakes.append(f"{name}: {number} is too small, it must be {least} or more")
-        elif number is not None and most is not None and number > most:
-            mistakes.append(f"{name}: {number} is too large, it must be {most} or less")
-
-
-def parse_protected_tags(given: Mapping[Any, Any] | None, mistakes: list[str]) -> Tags:
+def parse_protected_tags(given: Mapping[Any, Any] | None, errors: list[str]) -> Tags:
     """The built-in tags and the given ones; only an explicit ``{}`` turns all off."""
     if given == {}:
         return {}
     protected: Tags = dict(CONTAINER_NETWORK_TAGS)
-    for key, values in parse_tags("protected_tags", given, mistakes).items():
+    for key, values in parse_tags("protected_tags", given, errors).items():
         others = protected.get(key, ())
         protected[key] = None if values is None or others is None else (*others, *values)
     return protected
@@ -134,7 +111,7 @@ def has_tag(tags: Mapping[str, str], key: str, values: tuple[str, ...] | None) -
     return key in tags and (values is None or tags[key] in values)
 
 
-def parse_tags(place: str, given: Mapping[Any, Any] | None, mistakes: list[str]) -> Tags:
+def parse_tags(place: str, given: Mapping[Any, Any] | None, errors: list[str]) -> Tags:
     """Tag key → the values that count, None for any."""
     tags: Tags = {}
     for key, value in (given or {}).items():
@@ -144,25 +121,23 @@ def parse_tags(place: str, given: Mapping[Any, Any] | None, mistakes: list[str])
         elif values and all(isinstance(one, str) for one in values):
             tags[str(key)] = tuple(values)
         else:
-            mistakes.append(
-                f"{place}: the value of '{key}' is {value!r}; give a string (numbers quoted), a list of strings, or null for any"
-            )
+            errors.append(f"{place}: the value of '{key}' is {value!r}; give a string (numbers quoted), a list of strings, or null for any")
     return tags
 
 
-def parse_request(params: Mapping[str, Any], mistakes: list[str]) -> Request:
-    """The request in ``params`` (module parameters, aliases resolved). What is wrong is added to ``mistakes``;
+def parse_request(params: Mapping[str, Any], errors: list[str]) -> Request:
+    """The request in ``params`` (module parameters, aliases resolved). What is wrong is added to ``errors``;
     the request is meaningful only when nothing was added."""
     state = text_or_none(params["state"])
     if state is None:
-        mistakes.append("state: is required; say 'absent' to unassign or 'present' to assign")
-    judge_numbers(params, {"max_addresses": (0, None), "wait_timeout": (0, None)}, mistakes)
+        errors.append("state: is required; say 'absent' to unassign or 'present' to assign")
+    validate_numbers(params, {"max_addresses": (0, None), "wait_timeout": (0, None)}, errors)
     return Request(
         state=state or "",
-        targets=_parse_targets(params, state, mistakes),
-        keep=parse_each("keep", params["keep"], parse_block, mistakes) or (),
+        targets=_parse_targets(params, state, errors),
+        keep=parse_each("keep", params["keep"], parse_block, errors) or (),
         allow_eip=params["allow_eip"],
-        protected_tags=parse_protected_tags(params["protected_tags"], mistakes),
+        protected_tags=parse_protected_tags(params["protected_tags"], errors),
         ignore_missing=params["missing"] == "ignore",
         max_addresses=params["max_addresses"],
         skip_refused=params["on_refusal"] == "skip",
@@ -171,41 +146,41 @@ def parse_request(params: Mapping[str, Any], mistakes: list[str]) -> Request:
     )
 
 
-def _parse_targets(params: Mapping[str, Any], state: str | None, mistakes: list[str]) -> tuple[Target, ...]:
+def _parse_targets(params: Mapping[str, Any], state: str | None, errors: list[str]) -> tuple[Target, ...]:
     if params["assignments"] is None:
-        return (_parse_target("", params, state, mistakes),)
+        return (_parse_target("", params, state, errors),)
     single = ("eni_id", "instance_id", *(kind.name for kind in KINDS))
     given = [name for name in single if _is_given(params[name])] + ["all_secondary"] * params["all_secondary"]
     if given:
-        mistakes.append(f"assignments: stands alone; put {', '.join(given)} into its entries")
-    return tuple(_parse_target(f"assignments[{index}].", entry, state, mistakes) for index, entry in enumerate(params["assignments"]))
+        errors.append(f"assignments: stands alone; put {', '.join(given)} into its entries")
+    return tuple(_parse_target(f"assignments[{index}].", entry, state, errors) for index, entry in enumerate(params["assignments"]))
 
 
 def _is_given(value: Any) -> bool:
     return (texts_or_none(value) if isinstance(value, list) else text_or_none(value)) is not None
 
 
-def _parse_target(place: str, entry: Mapping[str, Any], state: str | None, mistakes: list[str]) -> Target:
-    eni_id = parse_id(f"{place}eni_id", entry["eni_id"], ENI_ID, "eni-bp1example", mistakes)
-    instance_id = parse_id(f"{place}instance_id", entry["instance_id"], INSTANCE_ID, "i-bp1example", mistakes)
+def _parse_target(place: str, entry: Mapping[str, Any], state: str | None, errors: list[str]) -> Target:
+    eni_id = parse_id(f"{place}eni_id", entry["eni_id"], ENI_ID, "eni-bp1example", errors)
+    instance_id = parse_id(f"{place}instance_id", entry["instance_id"], INSTANCE_ID, "i-bp1example", errors)
     whole = place.rstrip(".") + ": " if place else ""
     alternatives = "eni_id or instance_id" if place else "eni_id, instance_id or assignments"
     if eni_id and instance_id:
-        mistakes.append(f"{whole}eni_id ({eni_id}) and instance_id ({instance_id}) are both given; name one target only")
+        errors.append(f"{whole}eni_id ({eni_id}) and instance_id ({instance_id}) are both given; name one target only")
     elif not eni_id and not instance_id:
-        mistakes.append(f"{whole}no target is named; give {alternatives}")
+        errors.append(f"{whole}no target is named; give {alternatives}")
 
-    lists = {kind.name: parse_each(f"{place}{kind.name}", entry[kind.name], kind.parse, mistakes) for kind in KINDS}
+    lists = {kind.name: parse_each(f"{place}{kind.name}", entry[kind.name], kind.parse, errors) for kind in KINDS}
     given = [name for name, entries in lists.items() if entries is not None]
     all_secondary = bool(entry["all_secondary"])
     if all_secondary and state == "present":
-        mistakes.append(f"{place}all_secondary: goes with state=absent only; with state=present name what is to be assigned")
+        errors.append(f"{place}all_secondary: goes with state=absent only; with state=present name what is to be assigned")
     if all_secondary and given:
-        mistakes.append(f"{place}all_secondary: names every secondary IPv4 address by itself; leave out {', '.join(given)}")
+        errors.append(f"{place}all_secondary: names every secondary IPv4 address by itself; leave out {', '.join(given)}")
     if not all_secondary and not given:
         also = " or all_secondary" if state != "present" else ""
-        mistakes.append(f"{whole}no address is named; give one of {', '.join(lists)}{also} (an empty list is nothing to do)")
-    return Target(place, eni_id, instance_id, make_lists({name: entries or () for name, entries in lists.items()}), all_secondary)
+        errors.append(f"{whole}no address is named; give one of {', '.join(lists)}{also} (an empty list is nothing to do)")
+    return Target(place, eni_id, instance_id, make_address_set({name: entries or () for name, entries in lists.items()}), all_secondary)
 
 
 @dataclass(frozen=True)
@@ -242,7 +217,7 @@ SELECTORS = (
 )
 
 
-def parse_selection(params: Mapping[str, Any], mistakes: list[str]) -> Selection:
+def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
     """As ``parse_request``, for the info module."""
 
     def ids(option: str, pattern: re.Pattern[str], example: str) -> tuple[str, ...] | None:
@@ -250,35 +225,33 @@ def parse_selection(params: Mapping[str, Any], mistakes: list[str]) -> Selection
         return (
             texts
             if texts is None
-            else tuple(filter(None, (parse_id(option, text, pattern, example, mistakes) for text in dict.fromkeys(texts))))
+            else tuple(filter(None, (parse_id(option, text, pattern, example, errors) for text in dict.fromkeys(texts))))
         )
 
     names = texts_or_none(params["security_group_names"])
     for option in ("security_group_tags", "tags"):
         if params[option] == {}:
             # Not "any tag" and not "no tag": whatever was meant, it must not widen what the other selectors say.
-            mistakes.append(f"{option}: {{}} names no tag; leave it out, or name one")
+            errors.append(f"{option}: {{}} names no tag; leave it out, or name one")
     selection = Selection(
         eni_ids=ids("eni_ids", ENI_ID, "eni-bp1example"),
         instance_ids=ids("instance_ids", INSTANCE_ID, "i-bp1example"),
         security_group_ids=ids("security_group_ids", SECURITY_GROUP_ID, "sg-bp1example"),
         security_group_names=names if names is None else tuple(dict.fromkeys(names)),
-        security_group_tags=parse_tags("security_group_tags", params["security_group_tags"], mistakes),
-        vpc_id=parse_id("vpc_id", params["vpc_id"], VPC_ID, "vpc-bp1example", mistakes),
-        vswitch_id=parse_id("vswitch_id", params["vswitch_id"], VSWITCH_ID, "vsw-bp1example", mistakes),
-        tags=parse_tags("tags", params["tags"], mistakes),
+        security_group_tags=parse_tags("security_group_tags", params["security_group_tags"], errors),
+        vpc_id=parse_id("vpc_id", params["vpc_id"], VPC_ID, "vpc-bp1example", errors),
+        vswitch_id=parse_id("vswitch_id", params["vswitch_id"], VSWITCH_ID, "vsw-bp1example", errors),
+        tags=parse_tags("tags", params["tags"], errors),
         status=params["status"],
         type=params["type"],
-        within=parse_each("within", params["within"], parse_block, mistakes),
-        excluding=parse_each("excluding", params["excluding"], parse_block, mistakes) or (),
-        private_ip_addresses=parse_each("private_ip_addresses", params["private_ip_addresses"], KIND_BY_NAME[PRIVATE_IPV4].parse, mistakes),
+        within=parse_each("within", params["within"], parse_block, errors),
+        excluding=parse_each("excluding", params["excluding"], parse_block, errors) or (),
+        private_ip_addresses=parse_each("private_ip_addresses", params["private_ip_addresses"], KIND_BY_NAME[PRIVATE_IPV4].parse, errors),
         kinds=tuple(params["kinds"]),
     )
     given = [name for name in SELECTORS if getattr(selection, name) not in (None, {})]
     if not given and not params["whole_region"]:
-        mistakes.append(
-            f"nothing is selected; give one or more of {', '.join(SELECTORS)}, or whole_region=true for every ENI of the region"
-        )
+        errors.append(f"nothing is selected; give one or more of {', '.join(SELECTORS)}, or whole_region=true for every ENI of the region")
     if given and params["whole_region"]:
-        mistakes.append(f"whole_region: selects every ENI of the region; leave out {', '.join(given)}")
+        errors.append(f"whole_region: selects every ENI of the region; leave out {', '.join(given)}")
     return selection

@@ -14,13 +14,13 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import NOTHING, PRIVATE_IPV4, count, every
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, PRIVATE_IPV4, count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Outcome
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import SDK_PACKAGE, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import first_few, shorten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import matching
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few, shorten
 
 # What was changed, and what was already so, are called by the state that was asked for.
 DONE = {"absent": "unassigned", "present": "assigned"}
@@ -65,9 +65,9 @@ def build_result(state: str, outcomes: Sequence[Outcome], api_calls: int) -> dic
 UNCHANGED = "Nothing was changed. "
 
 
-def build_refusal(mistakes: Sequence[str], first: str = UNCHANGED) -> dict[str, Any]:
+def build_refusal(errors: Sequence[str], first: str = UNCHANGED) -> dict[str, Any]:
     """For what stops before any write: all of it in one message, and as a list."""
-    return {"changed": False, "msg": f"{first}{_listed(mistakes)}", "errors": list(mistakes)}
+    return {"changed": False, "msg": f"{first}{_listed(errors)}", "errors": list(errors)}
 
 
 def build_failure(error: EcsError | SdkMissing, first: str = UNCHANGED) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def _tell(state: str, outcome: Outcome) -> dict[str, Any]:
         "instance_id": outcome.change.instance_id,
         "type": planned.type if planned else None,
         "status": latest.status if latest else None,
-        "before": planned.held if planned else NOTHING,
-        "after": latest.held if latest else NOTHING,
+        "before": planned.held if planned else EMPTY,
+        "after": latest.held if latest else EMPTY,
         "verified": outcome.verified,
         DONE[state]: outcome.done,
         SETTLED[state]: outcome.settled,
@@ -149,7 +149,7 @@ def _count_failed(outcome: Outcome) -> int:
 
 
 def _addresses_of(outcome: Outcome) -> int:
-    return len(every(outcome.done)) + len(every(outcome.settled)) + len(outcome.skipped) + _count_failed(outcome)
+    return len(flatten(outcome.done)) + len(flatten(outcome.settled)) + len(outcome.skipped) + _count_failed(outcome)
 
 
 def _told(failed: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Lists, lies_in, make_lists, overlaps
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, lies_in, make_address_set, overlaps
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
     Interface,
@@ -61,9 +61,9 @@ def select(ecs: Ecs, wanted: Selection) -> Found:
     return Found(fitting, missing, groups)
 
 
-def matching(interface: Interface, wanted: Selection) -> Lists:
+def matching(interface: Interface, wanted: Selection) -> AddressSet:
     """The secondary addresses of an ENI that the filters let through."""
-    return make_lists({kind: [address for address in interface.held[kind] if _matches(address, wanted)] for kind in wanted.kinds})
+    return make_address_set({kind: [address for address in interface.held[kind] if _matches(address, wanted)] for kind in wanted.kinds})
 
 
 def _matches(address: str, wanted: Selection) -> bool:

@@ -452,16 +452,16 @@ def main() -> None:
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """The module's result; with ``failed`` where it failed."""
-    mistakes: list[str] = []
-    request = parse_request(module.params, mistakes)
-    connection = parse_connection(module.params, os.environ, mistakes)
+    errors: list[str] = []
+    request = parse_request(module.params, errors)
+    connection = parse_connection(module.params, os.environ, errors)
     entries = module.params["assignments"] or []
     if len(entries) > MOST_REPEATED:
         # Ansible keeps the arguments and repeats them in the result, where the ledger tells all of it and more.
         module.params["assignments"] = f"{len(entries)} entries, which are not repeated here"
         entries.clear()
-    if mistakes or connection is None:
-        return {"failed": True, **build_refusal(mistakes)}
+    if errors or connection is None:
+        return {"failed": True, **build_refusal(errors)}
     connection.credential.tell_secrets_to(module.no_log_values.update)
     told = {"credential_source": connection.credential.source}
     try:

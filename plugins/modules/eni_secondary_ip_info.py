@@ -312,11 +312,11 @@ def main() -> None:
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """The module's result; with ``failed`` where it failed."""
-    mistakes: list[str] = []
-    wanted = parse_selection(module.params, mistakes)
-    connection = parse_connection(module.params, os.environ, mistakes)
-    if mistakes or connection is None:
-        return {"failed": True, **build_refusal(mistakes, first="")}
+    errors: list[str] = []
+    wanted = parse_selection(module.params, errors)
+    connection = parse_connection(module.params, os.environ, errors)
+    if errors or connection is None:
+        return {"failed": True, **build_refusal(errors, first="")}
     connection.credential.tell_secrets_to(module.no_log_values.update)
     told = {"credential_source": connection.credential.source}
     try:

@@ -17,7 +17,7 @@ description:
   - A list may be text with commas or line breaks, a mapping text such as V(team=web,stage), a boolean text such as V(true).
   - A variable that the role does not have is a mistake, so that a misspelled limit is not taken for none.
   - A saved plan or recipe is read, from a file of the controller too, and its digest is checked.
-  - All mistakes in the variables are told at once. Those of the connection, which may come from the environment, the modules tell.
+  - All errors in the variables are told at once. Those of the connection, which may come from the environment, the modules tell.
   - Is done by an action plugin. There is no module that runs elsewhere.
 options:
   role:

@@ -20,12 +20,12 @@ from typing import Any
 import yaml
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
+    EMPTY,
     KINDS,
-    NOTHING,
-    Lists,
+    AddressSet,
     count,
-    every,
-    make_lists,
+    flatten,
+    make_address_set,
     union,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID
@@ -72,10 +72,10 @@ class DocumentError(ValueError):
 
 def make_document(assignments: Iterable[Mapping[str, Any]], region: str | None, account_id: str | None) -> dict[str, Any]:
     """The document of these assignments: each ENI once, by id, its addresses in order."""
-    by_eni: dict[str, Lists] = {}
+    by_eni: dict[str, AddressSet] = {}
     for entry in assignments:
-        lists = make_lists({kind.name: entry.get(kind.name) or () for kind in KINDS})
-        by_eni[entry["eni_id"]] = union(by_eni.get(entry["eni_id"], NOTHING), lists)
+        lists = make_address_set({kind.name: entry.get(kind.name) or () for kind in KINDS})
+        by_eni[entry["eni_id"]] = union(by_eni.get(entry["eni_id"], EMPTY), lists)
     ordered = [
         {"eni_id": eni_id, **{name: list(addresses) for name, addresses in lists.items()}}
         for eni_id, lists in sorted(by_eni.items())
@@ -155,10 +155,10 @@ def _check_document(document: Any) -> dict[str, Any]:
         raise DocumentError(NO_DOCUMENT)
     if document.get("version") != VERSION:
         raise DocumentError(f"its version is {document.get('version')!r}, this collection reads {VERSION}")
-    mistakes: list[str] = []
-    assignments = [_check_entry(f"assignments[{index}]", entry, mistakes) for index, entry in enumerate(document["assignments"])]
-    if mistakes:
-        raise DocumentError("; ".join(mistakes))
+    errors: list[str] = []
+    assignments = [_check_entry(f"assignments[{index}]", entry, errors) for index, entry in enumerate(document["assignments"])]
+    if errors:
+        raise DocumentError("; ".join(errors))
     # In YAML the number of an account may have lost its quotes.
     account_id = document.get("account_id")
     checked = make_document(assignments, document.get("region"), None if account_id is None else str(account_id))
@@ -169,9 +169,9 @@ def _check_document(document: Any) -> dict[str, Any]:
     return checked
 
 
-def _check_entry(place: str, entry: Any, mistakes: list[str]) -> dict[str, Any]:
+def _check_entry(place: str, entry: Any, errors: list[str]) -> dict[str, Any]:
     if not isinstance(entry, Mapping) or not ENI_ID.fullmatch(str(entry.get("eni_id", ""))):
-        mistakes.append(f"{place}: has no eni_id")
+        errors.append(f"{place}: has no eni_id")
         return {"eni_id": ""}
     checked: dict[str, Any] = {"eni_id": entry["eni_id"]}
     kinds = {kind.name: kind for kind in KINDS}
@@ -179,12 +179,12 @@ def _check_entry(place: str, entry: Any, mistakes: list[str]) -> dict[str, Any]:
         if name == "eni_id":
             continue
         if name not in kinds or not isinstance(addresses, list):
-            mistakes.append(f"{place}.{name}: is not a list of one of the kinds {', '.join(kinds)}")
+            errors.append(f"{place}.{name}: is not a list of one of the kinds {', '.join(kinds)}")
             continue
         try:
             checked[name] = [kinds[name].parse(str(address)) for address in addresses]
         except ValueError as error:
-            mistakes.append(f"{place}.{name}: {error}")
+            errors.append(f"{place}.{name}: {error}")
     return checked
 
 
@@ -215,11 +215,11 @@ def in_lines(document: Mapping[str, Any]) -> list[str]:
 
 def addresses_by_eni(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """All addresses of each ENI of a document, of all kinds."""
-    return {entry["eni_id"]: every(entry) for entry in (document or {}).get("assignments") or ()}
+    return {entry["eni_id"]: flatten(entry) for entry in (document or {}).get("assignments") or ()}
 
 
 def count_addresses(assignments: Iterable[Mapping[str, Any]]) -> int:
-    return sum(len(every(entry)) for entry in assignments)
+    return sum(len(flatten(entry)) for entry in assignments)
 
 
 def make_assignments(addresses: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
@@ -227,7 +227,7 @@ def make_assignments(addresses: Mapping[str, Iterable[str]]) -> list[dict[str, A
     return [
         {
             "eni_id": eni_id,
-            **make_lists(
+            **make_address_set(
                 {
                     kind.name: [one for one in entries if (":" in one) == (kind.version == 6) and ("/" in one) == kind.is_prefix]
                     for kind in KINDS

@@ -19,9 +19,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, every, sort_key
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, NO_SUCH_ENI, first_few, shorten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, flatten, sort_key
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, NO_SUCH_ENI
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE, SETTLED
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few, shorten
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import (
     MODULE_STATE,
     VERSION,
@@ -357,7 +358,7 @@ def _held(info: Mapping[str, Any]) -> dict[str, set[str]]:
     return {
         interface["eni_id"]: {
             *(entry["address"] for entry in interface[PRIVATE_IPV4]),
-            *every({kind.name: interface[kind.name] for kind in KINDS if kind.name != PRIVATE_IPV4}),
+            *flatten({kind.name: interface[kind.name] for kind in KINDS if kind.name != PRIVATE_IPV4}),
         }
         for interface in info.get("interfaces") or ()
     }

@@ -24,11 +24,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4, parse_block
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
     SECURITY_GROUP_ID,
-    judge_numbers,
     parse_each,
     parse_id,
     parse_tags,
 )
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import validate_numbers
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import (
     DIGEST,
     MODULE_STATE,
@@ -54,10 +54,10 @@ def read_settings(
 
     ``options`` is the role's own argument spec, the one place where types, choices and defaults stand. What is empty text
     was not given: a survey of AWX defines every optional text that way. Whatever else is given and says nothing is a
-    mistake, so that no limit and no selector vanishes. Lists and mappings may be text too.
+    mistake, so that no limit and no selector vanishes. AddressSet and mappings may be text too.
     """
     prefix = f"{role}_"
-    mistakes: list[str] = []
+    errors: list[str] = []
     named: list[str] = []
     given: dict[str, Any] = {}
     for full_name, value in plain(variables).items():
@@ -66,32 +66,32 @@ def read_settings(
             continue
         if full_name not in options:
             close = difflib.get_close_matches(full_name, options, n=1)
-            mistakes.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
+            errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
             continue
         try:
             found = _from_text(value, options[full_name]["type"])
         except ValueError as error:
-            mistakes.append(f"{full_name}: {error}")
+            errors.append(f"{full_name}: {error}")
             named.append(name)
             continue
         if found is not None:
             named.append(name)
             # One by one, so that a wrong type hides nothing of what else is wrong.
             validated = ArgumentSpecValidator({full_name: options[full_name]}).validate({full_name: found})
-            mistakes.extend(validated.error_messages)
+            errors.extend(validated.error_messages)
             given |= {} if validated.error_messages else {name: validated.validated_parameters[full_name]}
     if "approved_plan" in given:
         given["approved_plan"] = given["approved_plan"].lower()
     for name, value in given.items():
         if options[prefix + name]["type"] == "path" and not Path(value).is_absolute():
             # Ansible would take it from the folder of the playbook, which may be this collection.
-            mistakes.append(f"{prefix}{name}: '{value}' is not an absolute path")
-        elif name in _JUDGES:
-            _JUDGES[name](prefix + name, value, mistakes)
-    mistakes.extend(_source_mistakes(named, options, prefix))
-    saved = _read_saved(given, prefix, read, mistakes)
-    if mistakes:
-        raise ValueError("; ".join(mistakes))
+            errors.append(f"{prefix}{name}: '{value}' is not an absolute path")
+        elif name in _VALIDATORS:
+            _VALIDATORS[name](prefix + name, value, errors)
+    errors.extend(_source_errors(named, options, prefix))
+    saved = _read_saved(given, prefix, read, errors)
+    if errors:
+        raise ValueError("; ".join(errors))
     defaults = {name.removeprefix(prefix): option["default"] for name, option in options.items() if "default" in option}
     return {**defaults, **given}, saved
 
@@ -140,76 +140,76 @@ def _tags_from_text(entries: Iterable[Any]) -> dict[str, Any]:
 # -- rules: those of the modules, and the few of the roles
 
 
-def _judge_blocks(place: str, value: list[Any], mistakes: list[str]) -> None:
-    parse_each(place, value, parse_block, mistakes)
+def _validate_blocks(place: str, value: list[Any], errors: list[str]) -> None:
+    parse_each(place, value, parse_block, errors)
 
 
-def _judge_groups(place: str, value: list[Any], mistakes: list[str]) -> None:
+def _validate_groups(place: str, value: list[Any], errors: list[str]) -> None:
     for one in value:
-        parse_id(place, one, SECURITY_GROUP_ID, "sg-bp1example", mistakes)
+        parse_id(place, one, SECURITY_GROUP_ID, "sg-bp1example", errors)
 
 
-def _judge_selecting_tags(place: str, value: Mapping[str, Any], mistakes: list[str]) -> None:
+def _validate_selecting_tags(place: str, value: Mapping[str, Any], errors: list[str]) -> None:
     if not value:
-        mistakes.append(f"{place}: {{}} names no tag; leave it out, or name one")
-    parse_tags(place, value, mistakes)
+        errors.append(f"{place}: {{}} names no tag; leave it out, or name one")
+    parse_tags(place, value, errors)
 
 
-def _judge_number(least: int, place: str, value: int, mistakes: list[str]) -> None:
-    judge_numbers({place: value}, {place: (least, None)}, mistakes)
+def _validate_number(least: int, place: str, value: int, errors: list[str]) -> None:
+    validate_numbers({place: value}, {place: (least, None)}, errors)
 
 
-def _judge_failures(place: str, value: str, mistakes: list[str]) -> None:
+def _validate_failures(place: str, value: str, errors: list[str]) -> None:
     try:
         allowed_failures(value, 0)
     except ValueError as error:
-        mistakes.append(f"{place}: {error}")
+        errors.append(f"{place}: {error}")
 
 
-def _judge_digest(place: str, value: str, mistakes: list[str]) -> None:
+def _validate_digest(place: str, value: str, errors: list[str]) -> None:
     if not DIGEST.fullmatch(value):
-        mistakes.append(f"{place}: '{value}' is not the digest of a plan, which has 64 digits from 0 to 9 and a to f")
+        errors.append(f"{place}: '{value}' is not the digest of a plan, which has 64 digits from 0 to 9 and a to f")
 
 
-_JUDGES: Mapping[str, Callable[[str, Any, list[str]], object]] = {
-    "security_group_ids": _judge_groups,
-    "security_group_tags": _judge_selecting_tags,
-    "eni_tags": _judge_selecting_tags,
+_VALIDATORS: Mapping[str, Callable[[str, Any, list[str]], object]] = {
+    "security_group_ids": _validate_groups,
+    "security_group_tags": _validate_selecting_tags,
+    "eni_tags": _validate_selecting_tags,
     "protected_tags": parse_tags,
-    "within": _judge_blocks,
-    "excluding": _judge_blocks,
-    "keep": _judge_blocks,
-    "private_ip_addresses": lambda place, value, mistakes: parse_each(place, value, KIND_BY_NAME[PRIVATE_IPV4].parse, mistakes),
-    "max_addresses": partial(_judge_number, 0),
-    "wave_size": partial(_judge_number, 1),
-    "wave_pause": partial(_judge_number, 0),
-    "max_failures": _judge_failures,
-    "approved_plan": _judge_digest,
+    "within": _validate_blocks,
+    "excluding": _validate_blocks,
+    "keep": _validate_blocks,
+    "private_ip_addresses": lambda place, value, errors: parse_each(place, value, KIND_BY_NAME[PRIVATE_IPV4].parse, errors),
+    "max_addresses": partial(_validate_number, 0),
+    "wave_size": partial(_validate_number, 1),
+    "wave_pause": partial(_validate_number, 0),
+    "max_failures": _validate_failures,
+    "approved_plan": _validate_digest,
 }
 
 
-def _source_mistakes(named: Iterable[str], options: Mapping[str, Any], prefix: str) -> list[str]:
+def _source_errors(named: Iterable[str], options: Mapping[str, Any], prefix: str) -> list[str]:
     sources = [name for name in (*GROUPS, *SAVED) if prefix + name in options]
     given = [name for name in sources if name in named]
     if not given:
         return [f"nothing is named; give {' or '.join(prefix + name for name in sources)}"]
-    mistakes = []
+    errors = []
     saved = [name for name in given if name in SAVED]
     if len(saved) > 1:
-        mistakes.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both given; give one of them")
+        errors.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both given; give one of them")
     if saved == given:
-        mistakes.extend(
+        errors.extend(
             f"{prefix}{name}: narrows the selecting of security groups, but a saved plan is applied exactly; leave it out"
             for name in NARROWING
             if name in named
         )
-    return mistakes
+    return errors
 
 
 # -- the saved plan or recipe
 
 
-def _read_saved(given: Mapping[str, Any], prefix: str, read: Callable[[str], str], mistakes: list[str]) -> dict[str, Any]:
+def _read_saved(given: Mapping[str, Any], prefix: str, read: Callable[[str], str], errors: list[str]) -> dict[str, Any]:
     saved: dict[str, Any] = {}
     for name in SAVED:
         if name not in given:
@@ -219,11 +219,11 @@ def _read_saved(given: Mapping[str, Any], prefix: str, read: Callable[[str], str
         try:
             saved = read_document(read(given[name]) if name.endswith("_file") else given[name], published_as=variable.removesuffix("_file"))
         except (DocumentError, OSError) as error:
-            mistakes.append(f"{place}: {error}")
+            errors.append(f"{place}: {error}")
             continue
         account_id = given.get("account_id", saved["account_id"])
         if saved["account_id"] and account_id != saved["account_id"]:
-            mistakes.append(f"{prefix}account_id: {account_id} is given, but {place} is of account {saved['account_id']}")
+            errors.append(f"{prefix}account_id: {account_id} is given, but {place} is of account {saved['account_id']}")
     return saved
 
 

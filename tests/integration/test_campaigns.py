@@ -64,12 +64,12 @@ def test_every_choice_of_every_switch_gets_its_turn() -> None:
 @pytest.mark.parametrize(
     ("program", "arguments", "told"),
     [
-        ("chaos", ["--first", "-5"], "-5 is too small, it must be 0 or more"),
+        ("chaos", ["--first", "-5"], "-5 is too small; it must be 0 or more"),
         ("chaos", ["--only", "-1"], "-1 is too small"),
-        ("chaos", ["--scenarios", "0"], "0 is too small, it must be 1 or more"),
+        ("chaos", ["--scenarios", "0"], "0 is too small; it must be 1 or more"),
         ("chaos", ["--jobs", "0"], "0 is too small"),
         ("chaos", ["--scenarios", "many"], "invalid whole number value: 'many'"),
-        ("benchmarks", ["--more", "0"], "0 is too small, it must be 1 or more"),
+        ("benchmarks", ["--more", "0"], "0 is too small; it must be 1 or more"),
     ],
 )
 def test_a_number_that_makes_no_sense_is_told_before_anything_runs(program: str, arguments: list[str], told: str) -> None:

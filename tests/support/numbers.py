@@ -13,7 +13,7 @@ def whole_number(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = int(text)
         if number < least:
-            raise argparse.ArgumentTypeError(f"{number} is too small, it must be {least} or more")
+            raise argparse.ArgumentTypeError(f"{number} is too small; it must be {least} or more")
         return number
 
     parse.__name__ = "whole number"  # so argparse calls what is no number at all

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from hypothesis import strategies as st
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, as_network, make_lists
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, as_network, make_address_set
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, INTERRUPTED, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, make_interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
@@ -85,7 +85,7 @@ def eni(*args: Any, read_at: float = 0.0, **more: Any) -> Interface:
 
 def target(name: str = "eni-1", *addresses: str, place: str = "", all_secondary: bool = False) -> Target:
     """A target of the ENI or instance of this name; each address is put into the list of its kind."""
-    named = make_lists({kind.name: [kind.parse(address) for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
+    named = make_address_set({kind.name: [kind.parse(address) for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
     eni_id, instance_id = (name, None) if name.startswith("eni-") else (None, name)
     return Target(place, eni_id, instance_id, named, all_secondary)
 

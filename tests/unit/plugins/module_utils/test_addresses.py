@@ -145,9 +145,14 @@ def test_the_order_is_that_of_the_networks(texts):
 
 
 def test_lists_that_hold_nothing_are_one_and_the_same():
-    some = _addresses.make_lists({IPV4: ["192.168.0.1"]})
-    assert _addresses.make_lists() is _addresses.without(some, some) is _addresses.common(some, _addresses.NOTHING) is _addresses.NOTHING
-    assert _addresses.without(some, _addresses.NOTHING) is _addresses.union(_addresses.NOTHING, some) is some
+    some = _addresses.make_address_set({IPV4: ["192.168.0.1"]})
+    assert (
+        _addresses.make_address_set()
+        is _addresses.difference(some, some)
+        is _addresses.intersection(some, _addresses.EMPTY)
+        is _addresses.EMPTY
+    )
+    assert _addresses.difference(some, _addresses.EMPTY) is _addresses.union(_addresses.EMPTY, some) is some
 
 
 @given(st.one_of(st.ip_addresses(v=4).map(str), st.text("0123456789.\0", max_size=16), st.text(max_size=8)))
@@ -172,18 +177,18 @@ some_lists = st.fixed_dictionaries(
         IPV6: st.lists(st.sampled_from(["2001:db8::1", "2001:db8::2"])),
         PREFIX6: st.just([]),
     }
-).map(_addresses.make_lists)
+).map(_addresses.make_address_set)
 
 
 @given(some_lists, some_lists)
 def test_sets_of_lists_behave_like_sets(one, other):
-    first, second = set(_addresses.every(one)), set(_addresses.every(other))
+    first, second = set(_addresses.flatten(one)), set(_addresses.every(other))
     for function, expected in (
         (_addresses.union, first | second),
-        (_addresses.without, first - second),
-        (_addresses.common, first & second),
+        (_addresses.difference, first - second),
+        (_addresses.intersection, first & second),
     ):
         lists = function(one, other)
         assert list(lists) == list(KIND_BY_NAME)
-        assert lists == _addresses.make_lists({kind: expected.intersection(one[kind] + other[kind]) for kind in KIND_BY_NAME})
-        assert _addresses.count(lists) == len(expected) == len(_addresses.every(lists))
+        assert lists == _addresses.make_address_set({kind: expected.intersection(one[kind] + other[kind]) for kind in KIND_BY_NAME})
+        assert _addresses.count(lists) == len(expected) == len(_addresses.flatten(lists))

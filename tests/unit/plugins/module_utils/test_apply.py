@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply, _pacing, _review
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, every
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import ENI_GONE, NOT_VERIFIED, PLAN_AGED, REFUSED, apply, foresee
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import objections
@@ -53,10 +53,10 @@ def check(ecs, plan, wish, outcomes):
     assert [outcome.change for outcome in outcomes] == list(plan.changes)
     for outcome in outcomes:
         change = outcome.change
-        todo = set(every(change.todo))
+        todo = set(flatten(change.todo))
         sent = {address for call in ecs.writes if call.eni_id == change.eni_id for address in call.addresses}
         assert {make_canonical(change, address) for address in sent} <= todo
-        named = Counter([*every(change.todo), *every(change.settled), *(note.address for note in (*change.skipped, *change.refused))])
+        named = Counter([*flatten(change.todo), *flatten(change.settled), *(note.address for note in (*change.skipped, *change.refused))])
         assert ledger(outcome) == named, "every address is in exactly one place"
         assert count(outcome.todo) == 0
         assert set(done(outcome)) <= todo
@@ -73,11 +73,11 @@ def make_canonical(change, address):
 def ledger(outcome):
     """How often each address is in the ledger."""
     failed = [address for failure in outcome.failed for address in failure.addresses]
-    return Counter([*done(outcome), *every(outcome.settled), *(note.address for note in outcome.skipped), *failed])
+    return Counter([*done(outcome), *flatten(outcome.settled), *(note.address for note in outcome.skipped), *failed])
 
 
 def done(outcome):
-    return every(outcome.done)
+    return flatten(outcome.done)
 
 
 def failures(outcome):
@@ -103,13 +103,13 @@ def test_one_write_and_one_look(clock):
     assert sent(ecs) == [(A, B)]
     assert ecs.reads == [("eni-1",), ("eni-1",)]
     assert ecs.held_by("eni-1") == {C}
-    assert every(outcome.latest.held) == (C,)
+    assert flatten(outcome.latest.held) == (C,)
 
 
 def test_assigning_goes_the_same_way(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))
     outcome = run_one(ecs, "present", A, B)
-    assert (done(outcome), every(outcome.settled), outcome.verified) == ((B,), (A,), True)
+    assert (done(outcome), flatten(outcome.settled), outcome.verified) == ((B,), (A,), True)
     assert ecs.held_by("eni-1") == {A, B}
 
 
@@ -201,7 +201,7 @@ def test_what_happened_of_a_refused_batch_all_the_same_is_a_change(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[step])
     outcome = run_one(ecs, "absent", A, B)
     assert outcome.wrote
-    assert every(outcome.latest.held) == (B,)
+    assert flatten(outcome.latest.held) == (B,)
 
 
 def test_an_eni_that_is_deleted_before_its_write_has_failed(clock):
@@ -424,7 +424,7 @@ def taken_by_somebody(*addresses, names=(), partly=False):
 def test_what_somebody_else_took_is_absent_and_the_rest_goes_on(clock, partly):
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_somebody(A, names=[A], partly=partly)])
     outcome = run_one(ecs, "absent", A, B, C)
-    assert (done(outcome), every(outcome.settled), outcome.failed) == ((B, C), (A,), [])
+    assert (done(outcome), flatten(outcome.settled), outcome.failed) == ((B, C), (A,), [])
     assert sent(ecs) == [(A, B, C)] + [(B, C)] * (not partly)
 
 
@@ -432,7 +432,7 @@ def test_a_prefix_that_somebody_else_took_is_absent(clock):
     prefixes = [PREFIX, "192.168.0.32/28"]
     ecs = FakeEcs(clock, eni_record("eni-1", prefixes=prefixes), script=[taken_by_somebody(PREFIX, names=[PREFIX])])
     outcome = run_one(ecs, "absent", *prefixes)
-    assert (done(outcome), every(outcome.settled)) == (("192.168.0.32/28",), (PREFIX,))
+    assert (done(outcome), flatten(outcome.settled)) == (("192.168.0.32/28",), (PREFIX,))
 
 
 def test_an_address_is_recognised_in_the_spelling_of_the_service(clock):
@@ -445,7 +445,7 @@ def test_an_address_is_recognised_in_the_spelling_of_the_service(clock):
 
     ecs.script = [step]
     outcome = run_one(ecs, "absent", ours, "2001:db8::11")
-    assert (done(outcome), every(outcome.settled)) == (("2001:db8::11",), (ours,))
+    assert (done(outcome), flatten(outcome.settled)) == (("2001:db8::11",), (ours,))
 
 
 def test_without_a_name_in_the_refusal_nothing_is_lost_from_what_can_be_restored(clock):
@@ -459,7 +459,7 @@ def test_without_a_name_in_the_refusal_nothing_is_lost_from_what_can_be_restored
 def test_a_single_address_that_somebody_else_took_is_no_change(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[taken_by_somebody(A)])
     outcome = run_one(ecs, "absent", A)
-    assert (done(outcome), every(outcome.settled), outcome.wrote, outcome.verified) == ((), (A,), False, True)
+    assert (done(outcome), flatten(outcome.settled), outcome.wrote, outcome.verified) == ((), (A,), False, True)
 
 
 @pytest.mark.parametrize("addresses", [(A,), (A, B)], ids=["one", "two"])
@@ -477,7 +477,7 @@ def test_a_read_that_lags_behind_the_refusal_is_waited_for(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[taken_by_somebody(A), unassigned(A), unassigned(A)])
     ecs.lag = 2
     outcome = run_one(ecs, "absent", A)
-    assert (every(outcome.settled), outcome.wrote) == ((A,), False)
+    assert (flatten(outcome.settled), outcome.wrote) == ((A,), False)
 
 
 @pytest.fixture
@@ -496,7 +496,7 @@ def test_what_a_refused_batch_may_have_done_is_looked_for_when_the_next_call_fai
     half_done.script.append(refused("Forbidden.RAM"))
     outcome = run_one(half_done, "absent", A, B)
     assert (failures(outcome), outcome.wrote, outcome.verified) == ({B: "Forbidden.RAM"}, True, True)
-    assert every(outcome.latest.held) == (C,)
+    assert flatten(outcome.latest.held) == (C,)
 
 
 def test_where_it_never_shows_it_was_not_done(clock):
@@ -746,7 +746,7 @@ def test_an_address_that_somebody_else_gave_to_the_eni_is_present(clock):
 
     ecs = FakeEcs(clock, eni_record("eni-1"), script=[step])
     outcome = run_one(ecs, "present", A)
-    assert (every(outcome.settled), outcome.wrote) == ((A,), False)
+    assert (flatten(outcome.settled), outcome.wrote) == ((A,), False)
 
 
 @pytest.mark.parametrize("code", ["InvalidIp.IpAssigned", "InvalidPrivateIpAddress.Duplicated"])
@@ -853,7 +853,7 @@ def test_what_has_become_a_mistake_fails_whatever_on_refusal_says(clock, happens
 def test_what_is_gone_by_now_is_absent(clock):
     ecs = aged(FakeEcs(clock, eni_record("eni-1", [A, B])), lambda record: record["PrivateIpSets"]["PrivateIpSet"].pop(1))
     outcome = run_one(ecs, "absent", A, B)
-    assert (done(outcome), every(outcome.settled), sent(ecs)) == ((B,), (A,), [(B,)])
+    assert (done(outcome), flatten(outcome.settled), sent(ecs)) == ((B,), (A,), [(B,)])
 
 
 @pytest.mark.parametrize("ignore_missing", [False, True])
@@ -994,7 +994,7 @@ def test_without_waiting_nothing_is_read_back_and_nothing_is_verified(clock):
     ecs.lag = 1000
     (outcome,) = apply(ecs, *planned(ecs, request("absent", target("eni-1", A), wait=False)))
     assert (done(outcome), outcome.wrote, outcome.verified, len(ecs.reads)) == ((A,), True, False, 1)
-    assert every(outcome.latest.held) == (B,)
+    assert flatten(outcome.latest.held) == (B,)
 
 
 def test_when_reading_back_fails_what_was_accepted_is_not_verified(clock):
@@ -1118,7 +1118,7 @@ def test_whatever_goes_wrong_the_ledger_is_whole_and_denies_no_change(world, wis
             if outcome.change.interface is None:
                 continue
             now = ecs.held_by(outcome.eni_id)
-            assert before[outcome.eni_id] ^ now <= set(every(outcome.change.todo))
+            assert before[outcome.eni_id] ^ now <= set(flatten(outcome.change.todo))
             ours = (before[outcome.eni_id] ^ now) - ecs.by_somebody
             assert outcome.wrote or not ours
             assert ours.isdisjoint(note.address for note in outcome.skipped)

@@ -46,13 +46,13 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def find(home):
     def find(options=None, environ=None):
-        mistakes = []
+        errors = []
         given = {name: str(value).replace("TOKEN", str(home / "token")) for name, value in (options or {}).items()}
         known = {name: value.replace("TOKEN", str(home / "token")) for name, value in (environ or {}).items()}
-        login = find_login(given, {"HOME": str(home), **known}, mistakes)
-        assert (login is None) == bool(mistakes)
-        assert "not-shown" not in f"{login!r}{login}{mistakes}"
-        return login, mistakes
+        login = find_login(given, {"HOME": str(home), **known}, errors)
+        assert (login is None) == bool(errors)
+        assert "not-shown" not in f"{login!r}{login}{errors}"
+        return login, errors
 
     return find
 
@@ -87,7 +87,7 @@ class TestWhatIsNamedWins:
     )
     def test_access_keys(self, find, home, options, environ, told, key_id):
         cli_file(home, AK)
-        login, _mistakes = find(options, environ)
+        login, _errors = find(options, environ)
         assert (str(login), login.settings["access_key_id"]) == (told, key_id)
 
     @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ class TestWhatIsNamedWins:
 
         monkeypatch.delenv("HOME", raising=False)
         monkeypatch.setattr(pwd, "getpwuid", no_such_user)
-        mistakes = []
-        assert find_login({}, {}, mistakes) is None
-        assert "no credential is given" in mistakes[0]
+        errors = []
+        assert find_login({}, {}, errors) is None
+        assert "no credential is given" in errors[0]
 
 
 class TestProfiles:
@@ -196,7 +196,7 @@ class TestProfiles:
     def test_a_role_by_a_source_profile(self, find, home):
         chained = {"name": "chained", "mode": "ChainableRamRoleArn", "source_profile": "default", "ram_role_arn": ROLE}
         cli_file(home, AK, chained)
-        login, _mistakes = find({"profile": "chained"})
+        login, _errors = find({"profile": "chained"})
         assert (
             str(login)
             == "ram_role_arn from profile chained of ~/.aliyun/config.json, with access_key from profile default of ~/.aliyun/config.json"
@@ -242,7 +242,7 @@ class TestProfiles:
         ours = json.dumps({"current": "default", "profiles": [{**AK, "name": "ours", "access_key_id": "id-5"}, {**AK, "name": "default"}]})
         (home / "keys.txt").write_text(ours if text == "JSON" else text)
         told = [{name: value.replace("FILE", str(home / "keys.txt")) for name, value in given.items()} for given in (options, environ)]
-        login, _mistakes = find(*told)
+        login, _errors = find(*told)
         assert (str(login), login.settings["access_key_id"]) == (f"access_key from profile ours of {home}/keys.txt", "id-5")
 
     def test_a_profile_that_the_file_has_not_is_told_with_both(self, find, home):

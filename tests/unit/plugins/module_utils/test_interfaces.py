@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _pacing
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import every
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
     make_instance,
@@ -26,7 +26,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.bu
 )
 
 
-def without(record, *keys):
+def difference(record, *keys):
     return {key: value for key, value in record.items() if key not in keys}
 
 
@@ -68,9 +68,9 @@ def test_every_kind_is_read_and_the_primary_ones_are_apart():
 def test_what_the_service_leaves_out_is_empty():
     record = eni_record(InstanceId="")
     interface = make_interface(
-        without(record, "Ipv4PrefixSets", "Ipv6Sets", "Ipv6PrefixSets", "Tags", "SecurityGroupIds", "ServiceManaged"), 0
+        difference(record, "Ipv4PrefixSets", "Ipv6Sets", "Ipv6PrefixSets", "Tags", "SecurityGroupIds", "ServiceManaged"), 0
     )
-    assert every(interface.held) == ()
+    assert flatten(interface.held) == ()
     assert (interface.instance_id, interface.tags, interface.security_group_ids, interface.service_managed) == (None, {}, (), False)
 
 
@@ -93,7 +93,7 @@ def test_an_eip_that_shows_only_its_allocation_is_an_eip():
     "record",
     [
         pytest.param(eni_record(addresses=["192.168.0.10"]), id="marked and told"),
-        pytest.param(without(eni_record(addresses=["192.168.0.10"]), "PrivateIpAddress"), id="marked only"),
+        pytest.param(difference(eni_record(addresses=["192.168.0.10"]), "PrivateIpAddress"), id="marked only"),
         pytest.param(
             eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1"}, {"PrivateIpAddress": "192.168.0.10"})), id="told only"
         ),
@@ -124,7 +124,7 @@ def test_nothing_that_is_primary_is_ever_held(private_rows, own):
     except EcsError:
         return  # it can't be read, so nothing is planned from it
     assert marked | ({own} if own else set()) <= interface.primary
-    assert interface.primary.isdisjoint(every(interface.held))
+    assert interface.primary.isdisjoint(flatten(interface.held))
 
 
 # Rule 10: a shape that can't be read is an error, not an empty list
@@ -133,11 +133,11 @@ def test_nothing_that_is_primary_is_ever_held(private_rows, own):
 @pytest.mark.parametrize(
     "record",
     [
-        pytest.param(without(eni_record(), "NetworkInterfaceId"), id="no id"),
+        pytest.param(difference(eni_record(), "NetworkInterfaceId"), id="no id"),
         pytest.param(eni_record(NetworkInterfaceId=7), id="id is a number"),
-        pytest.param(without(eni_record(), "Type"), id="no type"),
-        pytest.param(without(eni_record(), "Status"), id="no status"),
-        pytest.param(without(eni_record(), "PrivateIpSets"), id="no addresses"),
+        pytest.param(difference(eni_record(), "Type"), id="no type"),
+        pytest.param(difference(eni_record(), "Status"), id="no status"),
+        pytest.param(difference(eni_record(), "PrivateIpSets"), id="no addresses"),
         pytest.param(eni_record(PrivateIpSets={}), id="addresses without list"),
         pytest.param(eni_record(PrivateIpSets=private()), id="addresses empty"),
         pytest.param(eni_record(PrivateIpSets=[{"PrivateIpAddress": "192.168.0.1"}]), id="addresses not wrapped"),

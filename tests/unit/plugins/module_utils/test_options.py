@@ -16,10 +16,10 @@ NO_HOME = {"HOME": "/nonexistent"}
 
 def parse(environ=None, **given):
     options = {name: option.get("default") for name, option in connection_spec().items()}
-    mistakes = []
-    connection = parse_connection({**options, "region": "cn-hangzhou", **KEYS, **given}, NO_HOME if environ is None else environ, mistakes)
-    assert (connection is None) == bool(mistakes)
-    return connection, mistakes
+    errors = []
+    connection = parse_connection({**options, "region": "cn-hangzhou", **KEYS, **given}, NO_HOME if environ is None else environ, errors)
+    assert (connection is None) == bool(errors)
+    return connection, errors
 
 
 def profile_home(path, config):
@@ -29,7 +29,7 @@ def profile_home(path, config):
 
 
 def test_the_plain_case():
-    connection, _mistakes = parse()
+    connection, _errors = parse()
     assert (connection.region, connection.protocol, connection.endpoint) == ("cn-hangzhou", "https", None)
     assert (connection.retry_timeout, connection.max_concurrency, connection.calls_per_minute) == (120, 8, 300)
 
@@ -198,7 +198,7 @@ def test_a_password_in_the_endpoint_is_not_repeated(text):
     ],
 )
 def test_endpoints_by_type(given, environ, endpoint, sts):
-    connection, _mistakes = parse(environ={**NO_HOME, **environ}, **given)
+    connection, _errors = parse(environ={**NO_HOME, **environ}, **given)
     assert (connection.endpoint, connection.transport.sts_endpoint) == (endpoint, sts)
 
 
@@ -215,9 +215,9 @@ def test_endpoints_by_type(given, environ, endpoint, sts):
         ({"ca_bundle": __file__}, {}, "holds no certificate"),
         ({"connect_timeout": 0}, {}, "connect_timeout: 0 is too small"),
         ({"read_timeout": -1}, {}, "read_timeout: -1 is too small"),
-        ({"connect_timeout": 10**10}, {}, "connect_timeout: 10000000000 is too large, it must be 3600 or less"),
-        ({"read_timeout": 3601}, {}, "read_timeout: 3601 is too large, it must be 3600 or less"),
-        ({"max_concurrency": 65}, {}, "max_concurrency: 65 is too large, it must be 64 or less"),
+        ({"connect_timeout": 10**10}, {}, "connect_timeout: 10000000000 is too large; it must be 3600 or less"),
+        ({"read_timeout": 3601}, {}, "read_timeout: 3601 is too large; it must be 3600 or less"),
+        ({"max_concurrency": 65}, {}, "max_concurrency: 65 is too large; it must be 64 or less"),
     ],
 )
 def test_what_is_wrong_with_how_to_get_there(given, environ, told):
@@ -266,7 +266,7 @@ def test_whom_a_call_did_not_reach_is_told_with_its_proxy():
     ("option", "variable", "allowed"), [(None, "", True), (None, "TRUE", False), (True, "", False), (False, "true", True)]
 )
 def test_the_older_metadata_service_can_be_turned_off(option, variable, allowed):
-    connection, _mistakes = parse(environ={**NO_HOME, "ALIBABA_CLOUD_IMDSV1_DISABLED": variable}, disable_imds_v1=option)
+    connection, _errors = parse(environ={**NO_HOME, "ALIBABA_CLOUD_IMDSV1_DISABLED": variable}, disable_imds_v1=option)
     assert connection.transport.imds_v1 is allowed
 
 
@@ -274,10 +274,8 @@ def test_the_older_metadata_service_can_be_turned_off(option, variable, allowed)
 
 
 def test_every_mistake_is_reported():
-    _connection, mistakes = parse(
-        region="?", endpoint="ftp://h", access_key_id="", retry_timeout=-1, max_concurrency=0, calls_per_minute=-1
-    )
-    assert sorted(mistake.partition(":")[0] for mistake in mistakes) == [
+    _connection, errors = parse(region="?", endpoint="ftp://h", access_key_id="", retry_timeout=-1, max_concurrency=0, calls_per_minute=-1)
+    assert sorted(mistake.partition(":")[0] for mistake in errors) == [
         "access_key_id",
         "calls_per_minute",
         "endpoint",
@@ -293,5 +291,5 @@ def test_the_least_and_the_most_are_allowed():
 
 
 def test_zero_means_no_retry_and_no_pace_of_our_own():
-    connection, _mistakes = parse(retry_timeout=0, calls_per_minute=0)
+    connection, _errors = parse(retry_timeout=0, calls_per_minute=0)
     assert (connection.retry_timeout, connection.calls_per_minute) == (0, 0)

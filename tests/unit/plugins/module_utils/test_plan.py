@@ -14,11 +14,11 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     PRIVATE_IPV4,
     as_network,
     count,
-    every,
-    make_lists,
+    difference,
+    flatten,
+    make_address_set,
     overlaps,
     union,
-    without,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import make_instance, make_interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Holders, Seen, guard, is_passing, make_plan, objections
@@ -71,15 +71,15 @@ def refusals(change):
 def test_with_state_absent_what_is_held_goes_and_what_is_not_is_settled():
     seen = see(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"], ipv6=["2001:db8::10"]))
     change = only_change(request("absent", target("eni-1", "192.168.0.10", "192.168.0.11", "2001:db8::10", "2001:db8::11")), seen)
-    assert every(change.todo) == ("192.168.0.10", "2001:db8::10")
-    assert every(change.settled) == ("192.168.0.11", "2001:db8::11")
+    assert flatten(change.todo) == ("192.168.0.10", "2001:db8::10")
+    assert flatten(change.settled) == ("192.168.0.11", "2001:db8::11")
 
 
 def test_with_state_present_it_is_the_other_way_round():
     seen = see(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"]))
     change = only_change(request("present", target("eni-1", "192.168.0.10", "192.168.0.11")), seen)
-    assert every(change.todo) == ("192.168.0.11",)
-    assert every(change.settled) == ("192.168.0.10",)
+    assert flatten(change.todo) == ("192.168.0.11",)
+    assert flatten(change.settled) == ("192.168.0.10",)
 
 
 def test_all_secondary_is_every_secondary_ipv4_address_and_no_other_kind():
@@ -87,7 +87,7 @@ def test_all_secondary_is_every_secondary_ipv4_address_and_no_other_kind():
         "eni-1", ["192.168.0.10", "192.168.0.11"], prefixes=["192.168.0.16/28"], ipv6=["2001:db8::1"], ipv6_prefixes=["2001:db8:1::/80"]
     )
     change = only_change(request("absent", target("eni-1", all_secondary=True)), see(record))
-    assert every(change.todo) == ("192.168.0.10", "192.168.0.11")
+    assert flatten(change.todo) == ("192.168.0.10", "192.168.0.11")
 
 
 def test_an_empty_target_is_nothing_to_do():
@@ -113,12 +113,12 @@ def test_naming_a_primary_address_is_an_error_whatever_is_allowed(state, address
     assert error.startswith("assignments[1].")
     assert f"{address} is the primary address of eni-1" in error
     assert error in objections(plan, wish)
-    assert all(address not in every(change.todo) for change in plan.changes)
+    assert all(address not in flatten(change.todo) for change in plan.changes)
 
 
 def test_all_secondary_and_its_keep_never_touch_the_primary_address():
     change = only_change(request("absent", target("eni-1", all_secondary=True)), see(eni_record("eni-1", ["192.168.0.10"])))
-    assert every(change.todo) == ("192.168.0.10",)
+    assert flatten(change.todo) == ("192.168.0.10",)
 
 
 # Rule 4
@@ -185,14 +185,14 @@ def test_keep_counts_by_overlap_for_every_kind_and_is_no_refusal(held, keep):
     kept = {note.address for note in change.skipped}
     assert held in kept
     assert kept == {address for address in ONE_OF_EACH if overlaps(address, [keep])}
-    assert set(every(change.todo)) == set(ONE_OF_EACH) - kept
+    assert set(flatten(change.todo)) == set(ONE_OF_EACH) - kept
     assert objections(plan_for(wish, see(record)), wish) == []
 
 
 def test_keep_holds_back_all_secondary_too_and_says_so():
     wish = request("absent", target("eni-1", all_secondary=True), keep=("192.168.0.8/31",))
     change = only_change(wish, see(eni_record("eni-1", ["192.168.0.8", "192.168.0.9", "192.168.0.10"])))
-    assert every(change.todo) == ("192.168.0.10",)
+    assert flatten(change.todo) == ("192.168.0.10",)
     assert [note.address for note in change.skipped] == ["192.168.0.8", "192.168.0.9"]
     assert "keep" in change.skipped[0].reason
 
@@ -263,9 +263,9 @@ def test_enis_of_container_networks_are_protected_by_default(tags):
 def test_an_eip_holds_back_its_own_address_only_and_all_secondary_too():
     seen = see(eni_record("eni-1", ["192.168.0.10", "192.168.0.11"], eips={"192.168.0.10": EIP}))
     change = only_change(request("absent", target("eni-1", all_secondary=True)), seen)
-    assert every(change.todo) == ("192.168.0.11",)
+    assert flatten(change.todo) == ("192.168.0.11",)
     assert EIP in refusals(change)["192.168.0.10"]
-    assert every(only_change(request("absent", target("eni-1", all_secondary=True), allow_eip=True), seen).todo) == (
+    assert flatten(only_change(request("absent", target("eni-1", all_secondary=True), allow_eip=True), seen).todo) == (
         "192.168.0.10",
         "192.168.0.11",
     )
@@ -365,7 +365,7 @@ def test_what_does_not_exist_may_be_ignored_and_is_reported(name):
     absent = request("absent", *twice, ignore_missing=True)
     plan = plan_for(absent, see())
     assert (plan.missing, plan.errors) == ((name,), ())
-    assert every(plan.changes[0].settled) == ("192.168.0.20", "192.168.0.21", "192.168.0.16/28")
+    assert flatten(plan.changes[0].settled) == ("192.168.0.20", "192.168.0.21", "192.168.0.16/28")
     present = request("present", *twice, ignore_missing=True)
     (change,) = plan_for(present, see()).changes
     assert [note.address for note in change.skipped] == ["192.168.0.20", "192.168.0.21", "192.168.0.16/28"]
@@ -400,8 +400,8 @@ def test_one_change_for_one_eni_however_often_and_by_whatever_name():
         ),
         seen,
     )
-    assert every(change.todo) == ("192.168.0.10", "192.168.0.11", "192.168.0.12")
-    assert every(change.settled) == ("192.168.0.20",)
+    assert flatten(change.todo) == ("192.168.0.10", "192.168.0.11", "192.168.0.12")
+    assert flatten(change.settled) == ("192.168.0.20",)
 
 
 def test_a_kept_address_that_is_named_twice_is_skipped_once():
@@ -430,13 +430,13 @@ def test_an_address_that_another_eni_holds_is_refused_with_its_holder(address):
     seen = see(eni_record("eni-1", primary="192.168.0.200"), second_eni())
     change = only_change(request("present", target("eni-1", address)), seen)
     assert "eni-2" in refusals(change)[address]
-    assert every(change.todo) == ()
+    assert flatten(change.todo) == ()
 
 
 def test_in_another_vswitch_the_same_address_is_free():
     seen = see(eni_record("eni-1"), second_eni(VSwitchId="vsw-2"))
     change = only_change(request("present", target("eni-1", "192.168.0.20")), seen)
-    assert every(change.todo) == ("192.168.0.20",)
+    assert flatten(change.todo) == ("192.168.0.20",)
 
 
 @pytest.mark.parametrize(
@@ -502,7 +502,7 @@ def asked_for(wish, seen, eni_id):
     for one in wish.targets:
         interface = meant(one, seen)
         if interface and interface.eni_id == eni_id:
-            named |= set(every(one.named)) | set(interface.held[PRIVATE_IPV4] if one.all_secondary else ())
+            named |= set(flatten(one.named)) | set(interface.held[PRIVATE_IPV4] if one.all_secondary else ())
     return named
 
 
@@ -511,7 +511,7 @@ def written(plan, seen, state):
     interfaces = dict(seen.interfaces)
     for change in plan.changes:
         if change.interface:
-            change_held = without if state == "absent" else union
+            change_held = difference if state == "absent" else union
             interfaces[change.eni_id] = replace(change.interface, held=change_held(change.interface.held, change.todo))
     return replace(seen, interfaces=interfaces)
 
@@ -519,11 +519,11 @@ def written(plan, seen, state):
 @given(seen_worlds, wishes())
 def test_only_what_is_named_is_ever_written_and_never_a_primary_address(seen, wish):
     for change in plan_for(wish, seen).changes:
-        todo = set(every(change.todo))
+        todo = set(flatten(change.todo))
         assert all(todo.isdisjoint(interface.primary) for interface in seen.interfaces.values())
         assert todo <= asked_for(wish, seen, change.eni_id)
         if todo:
-            held = set(every(change.interface.held))
+            held = set(flatten(change.interface.held))
             assert todo <= held if wish.state == "absent" else todo.isdisjoint(held)
 
 
@@ -534,17 +534,17 @@ def test_every_named_address_ends_in_exactly_one_place(seen, wish):
     assert len(changes) == len({meant(one, seen).eni_id for one in wish.targets if meant(one, seen)})
     for one in wish.targets:
         interface = meant(one, seen)
-        for address in every(one.named):
+        for address in flatten(one.named):
             error = [text for text in plan.errors if text.startswith(one.place) and f": {address} " in text]
             if interface is None:
                 gone = next(change for change in plan.changes if one.name in (change.eni_id, change.instance_id))
-                settled, skipped = every(gone.settled), [note.address for note in gone.skipped]
+                settled, skipped = flatten(gone.settled), [note.address for note in gone.skipped]
                 assert (address in settled, address in skipped) == ((True, False) if wish.state == "absent" else (False, True))
                 continue
             change = changes[interface.eni_id]
             places = [
-                every(change.todo),
-                every(change.settled),
+                flatten(change.todo),
+                flatten(change.settled),
                 [note.address for note in change.skipped],
                 [note.address for note in change.refused],
             ]
@@ -557,7 +557,7 @@ def test_every_named_address_ends_in_exactly_one_place(seen, wish):
 @given(seen_worlds, wishes())
 def test_naming_a_primary_address_always_stops_everything(seen, wish):
     plan = plan_for(wish, seen)
-    named = any(meant(one, seen) and meant(one, seen).primary & set(every(one.named)) for one in wish.targets)
+    named = any(meant(one, seen) and meant(one, seen).primary & set(flatten(one.named)) for one in wish.targets)
     if named:
         assert any("is the primary address of" in line for line in objections(plan, wish))
 
@@ -574,13 +574,13 @@ def test_what_is_written_has_passed_every_guard(seen, wish):
         assert interface.tags.get("creator") != "terway"
         if interface.is_primary:
             assert seen.instances[interface.instance_id].status in ("Running", "Stopped")
-        for address in every(change.todo):
+        for address in flatten(change.todo):
             if wish.state == "absent":
                 assert not overlaps(address, wish.keep)
                 assert wish.allow_eip or address not in interface.eips
             else:
                 for other in seen.interfaces.values():
-                    assert not overlaps(address, [*every(other.held), *other.primary])
+                    assert not overlaps(address, [*flatten(other.held), *other.primary])
 
 
 @given(seen_worlds, wishes())
@@ -605,7 +605,7 @@ def test_the_other_state_restores_exactly_what_was_taken(seen, wish):
     if plan.errors:
         return
     taken = [change for change in plan.changes if count(change.todo)]
-    restore = request("present", *(target(change.eni_id, *every(change.todo)) for change in taken))
+    restore = request("present", *(target(change.eni_id, *flatten(change.todo)) for change in taken))
     gone = written(plan, seen, "absent")
     back = plan_for(restore, gone)
     assert objections(back, restore) == []
@@ -624,8 +624,8 @@ def test_splitting_and_shuffling_the_request_changes_nothing(seen, wish, random)
 
     pieces = []
     for one in wish.targets:
-        pieces += [replace(one, named=make_lists())]
-        pieces += [replace(target(one.name, address, place=one.place)) for address in every(one.named)]
+        pieces += [replace(one, named=make_address_set())]
+        pieces += [replace(target(one.name, address, place=one.place)) for address in flatten(one.named)]
     random.shuffle(pieces)
     whole, split = plan_for(wish, seen), plan_for(replace(wish, targets=tuple(pieces)), seen)
     assert by_eni(split) == by_eni(whole)

@@ -19,20 +19,20 @@ KIND_NAMES = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_p
 
 
 def parse(**given):
-    mistakes = []
-    request = parse_request(params(**given), mistakes)
-    return request, mistakes
+    errors = []
+    request = parse_request(params(**given), errors)
+    return request, errors
 
 
-def only_mistake(**given):
-    mistakes = parse(**given)[1]
-    assert len(mistakes) == 1, mistakes
-    return mistakes[0]
+def only_error(**given):
+    errors = parse(**given)[1]
+    assert len(errors) == 1, errors
+    return errors[0]
 
 
 def test_the_plain_case():
-    request, mistakes = parse(eni_id=" eni-1 ", private_ip_addresses=[" 192.168.0.11", "192.168.0.10", "192.168.0.11"])
-    assert mistakes == []
+    request, errors = parse(eni_id=" eni-1 ", private_ip_addresses=[" 192.168.0.11", "192.168.0.10", "192.168.0.11"])
+    assert errors == []
     (target,) = request.targets
     assert (target.eni_id, target.instance_id, target.all_secondary) == ("eni-1", None, False)
     assert target.named["private_ip_addresses"] == ("192.168.0.10", "192.168.0.11")
@@ -45,21 +45,21 @@ def test_the_plain_case():
 @pytest.mark.parametrize("nothing", [None, [""], ["  ", ""], [None]], ids=repr)
 @pytest.mark.parametrize("kind", KIND_NAMES)
 def test_blank_lists_count_as_not_given_and_naming_nothing_is_a_mistake(kind, nothing):
-    assert "no address is named" in only_mistake(eni_id="eni-1", **{kind: nothing})
+    assert "no address is named" in only_error(eni_id="eni-1", **{kind: nothing})
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
 @pytest.mark.parametrize("state", ["absent", "present"])
 def test_an_empty_list_is_nothing_to_do(kind, state):
-    request, mistakes = parse(state=state, eni_id="eni-1", **{kind: []})
-    assert mistakes == []
+    request, errors = parse(state=state, eni_id="eni-1", **{kind: []})
+    assert errors == []
     assert count(request.targets[0].named) == 0
     assert not request.targets[0].all_secondary
 
 
 def test_no_assignments_is_nothing_to_do():
-    request, mistakes = parse(assignments=[])
-    assert mistakes == []
+    request, errors = parse(assignments=[])
+    assert errors == []
     assert request.targets == ()
 
 
@@ -67,12 +67,12 @@ def test_all_secondary_stands_for_the_addresses_and_beside_none():
     assert parse(eni_id="eni-1", all_secondary=True)[1] == []
     assert parse(eni_id="eni-1", all_secondary=True, private_ip_addresses=[""])[1] == []
     for kind in KIND_NAMES:
-        assert f"leave out {kind}" in only_mistake(eni_id="eni-1", all_secondary=True, **{kind: []})
+        assert f"leave out {kind}" in only_error(eni_id="eni-1", all_secondary=True, **{kind: []})
 
 
 def test_all_secondary_is_for_absent_only():
-    assert only_mistake(state="present", eni_id="eni-1", all_secondary=True).startswith("all_secondary: ")
-    assert "all_secondary" not in only_mistake(state="present", eni_id="eni-1")
+    assert only_error(state="present", eni_id="eni-1", all_secondary=True).startswith("all_secondary: ")
+    assert "all_secondary" not in only_error(state="present", eni_id="eni-1")
 
 
 # Targets
@@ -80,12 +80,12 @@ def test_all_secondary_is_for_absent_only():
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
 def test_a_blank_target_is_no_target(blank):
-    assert "no target is named" in only_mistake(eni_id=blank, instance_id=blank, private_ip_addresses=["192.168.0.10"])
+    assert "no target is named" in only_error(eni_id=blank, instance_id=blank, private_ip_addresses=["192.168.0.10"])
     assert parse(eni_id=blank, instance_id="i-1", private_ip_addresses=["192.168.0.10"])[1] == []
 
 
 def test_two_targets_are_one_too_many():
-    mistake = only_mistake(eni_id="eni-1", instance_id="i-1", private_ip_addresses=["192.168.0.10"])
+    mistake = only_error(eni_id="eni-1", instance_id="i-1", private_ip_addresses=["192.168.0.10"])
     assert "eni-1" in mistake
     assert "i-1" in mistake
 
@@ -104,7 +104,7 @@ def test_two_targets_are_one_too_many():
     ],
 )
 def test_a_malformed_id_is_a_mistake_that_repeats_it(option, value):
-    mistake = only_mistake(**{option: value}, private_ip_addresses=["192.168.0.10"])
+    mistake = only_error(**{option: value}, private_ip_addresses=["192.168.0.10"])
     assert mistake.startswith(f"{option}: '{value}'")
 
 
@@ -112,13 +112,13 @@ def test_a_malformed_id_is_a_mistake_that_repeats_it(option, value):
 
 
 def test_assignments_keep_their_order_and_place():
-    request, mistakes = parse(
+    request, errors = parse(
         assignments=[
             entry(eni_id="eni-1", private_ip_addresses=["192.168.0.10"], ipv4_prefixes=[], ipv6_addresses=["2001:DB8::1"]),
             entry(instance_id="i-1", all_secondary=True),
         ]
     )
-    assert mistakes == []
+    assert errors == []
     assert [(target.place, target.name, count(target.named), target.all_secondary) for target in request.targets] == [
         ("assignments[0].", "eni-1", 2, False),
         ("assignments[1].", "i-1", 0, True),
@@ -137,7 +137,7 @@ def test_assignments_keep_their_order_and_place():
     ],
 )
 def test_assignments_stand_alone(option, value):
-    mistake = only_mistake(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], **{option: value})
+    mistake = only_error(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], **{option: value})
     assert mistake.startswith("assignments: ")
     assert option in mistake
 
@@ -147,11 +147,11 @@ def test_blank_options_beside_assignments_count_as_not_given():
     assert parse(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], eni_id="", instance_id=" ", **blanks)[1] == []
 
 
-# Rule 3: all mistakes at once, each with its place
+# Rule 3: all errors at once, each with its place
 
 
 def test_every_mistake_is_reported_with_its_place():
-    _parsed, mistakes = parse(
+    _parsed, errors = parse(
         state="",
         assignments=[
             entry(eni_id="eni 1", private_ip_addresses=["192.168.0.300", "192.168.0.10", "nonsense"]),
@@ -163,7 +163,7 @@ def test_every_mistake_is_reported_with_its_place():
         max_addresses=-1,
         wait_timeout=-1,
     )
-    places = sorted(mistake.partition(": ")[0] for mistake in mistakes)
+    places = sorted(mistake.partition(": ")[0] for mistake in errors)
     assert places == sorted(
         [
             "state",
@@ -184,19 +184,19 @@ def test_every_mistake_is_reported_with_its_place():
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
 def test_a_malformed_address_of_any_kind_is_a_mistake(kind):
-    assert only_mistake(eni_id="eni-1", **{kind: ["nonsense"]}).startswith(f"{kind}: 'nonsense'")
+    assert only_error(eni_id="eni-1", **{kind: ["nonsense"]}).startswith(f"{kind}: 'nonsense'")
 
 
 def test_zero_addresses_may_be_the_most():
-    request, mistakes = parse(eni_id="eni-1", private_ip_addresses=[], max_addresses=0)
-    assert mistakes == []
+    request, errors = parse(eni_id="eni-1", private_ip_addresses=[], max_addresses=0)
+    assert errors == []
     assert request.max_addresses == 0
 
 
 @pytest.mark.parametrize("nothing", [None, [""], []], ids=repr)
 def test_keep_may_be_blank(nothing):
-    request, mistakes = parse(eni_id="eni-1", private_ip_addresses=[], keep=nothing)
-    assert mistakes == []
+    request, errors = parse(eni_id="eni-1", private_ip_addresses=[], keep=nothing)
+    assert errors == []
     assert request.keep == ()
 
 
@@ -215,9 +215,9 @@ def test_only_an_explicit_empty_dict_turns_the_protection_off():
 
 
 def test_protected_values_are_added_and_never_taken_back():
-    mistakes = []
-    tags = parse_protected_tags({"creator": "me", "ack.aliyun.com": "c-1", "owner": ["a", "b"], "frozen": None}, mistakes)
-    assert mistakes == []
+    errors = []
+    tags = parse_protected_tags({"creator": "me", "ack.aliyun.com": "c-1", "owner": ["a", "b"], "frozen": None}, errors)
+    assert errors == []
     assert set(tags["creator"]) == {"terway", "alibabacloud-erdma-controller", "me"}
     assert tags["ack.aliyun.com"] is None
     assert tags["owner"] == ("a", "b")
@@ -227,10 +227,10 @@ def test_protected_values_are_added_and_never_taken_back():
 
 @pytest.mark.parametrize("value", [7, True, [], ["a", 7], {"a": "b"}], ids=repr)
 def test_a_tag_value_that_can_never_match_is_a_mistake(value):
-    mistakes = []
-    parse_protected_tags({"owner": value}, mistakes)
-    assert len(mistakes) == 1
-    assert "'owner'" in mistakes[0]
+    errors = []
+    parse_protected_tags({"owner": value}, errors)
+    assert len(errors) == 1
+    assert "'owner'" in errors[0]
 
 
 # What the info module is asked for
@@ -239,9 +239,9 @@ LISTS = ("eni_ids", "instance_ids", "security_group_ids", "security_group_names"
 
 
 def selection(**given):
-    mistakes = []
-    parsed = parse_selection(selection_params(**given), mistakes)
-    return parsed, mistakes
+    errors = []
+    parsed = parse_selection(selection_params(**given), errors)
+    return parsed, errors
 
 
 @pytest.mark.parametrize("nothing", [None, [""], [" ", None]], ids=repr)
@@ -252,8 +252,8 @@ def test_a_blank_selector_selects_nothing_by_being_no_selector(nothing):
 
 @pytest.mark.parametrize("option", LISTS)
 def test_an_empty_selector_is_given_and_empty(option):
-    parsed, mistakes = selection(**{option: []})
-    assert mistakes == []
+    parsed, errors = selection(**{option: []})
+    assert errors == []
     assert getattr(parsed, option) == ()
     assert "whole_region" in selection(**{option: []}, whole_region=True)[1][0]
 
@@ -263,8 +263,8 @@ def test_the_whole_region_must_be_asked_for():
     assert len(selection()[1]) == 1
 
 
-def test_a_selection_tells_all_its_mistakes():
-    _parsed, mistakes = selection(
+def test_a_selection_tells_all_its_errors():
+    _parsed, errors = selection(
         eni_ids=["eni-1", "i-1"],
         instance_ids=["eni-1"],
         security_group_ids=["group"],
@@ -275,7 +275,7 @@ def test_a_selection_tells_all_its_mistakes():
         excluding=["nonsense"],
         private_ip_addresses=["192.168.0.300"],
     )
-    assert sorted(mistake.partition(":")[0] for mistake in mistakes) == sorted(
+    assert sorted(mistake.partition(":")[0] for mistake in errors) == sorted(
         [
             "eni_ids",
             "instance_ids",
@@ -292,8 +292,8 @@ def test_a_selection_tells_all_its_mistakes():
 
 @pytest.mark.parametrize("group", ["sg-bp1example", "G1234567890"])
 def test_groups_of_both_kinds_of_id(group):
-    parsed, mistakes = selection(security_group_ids=[group, group])
-    assert (parsed.security_group_ids, mistakes) == ((group,), [])
+    parsed, errors = selection(security_group_ids=[group, group])
+    assert (parsed.security_group_ids, errors) == ((group,), [])
 
 
 @pytest.mark.parametrize("option", ["security_group_tags", "tags"])

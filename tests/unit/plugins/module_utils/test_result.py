@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _result
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, every, make_lists
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, flatten, make_address_set
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Failure, Outcome
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Note
@@ -30,7 +30,7 @@ def build_result(*arguments):
 
 
 def lists(*addresses):
-    return make_lists({kind.name: [address for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
+    return make_address_set({kind.name: [address for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
 
 
 def outcome(eni_id="eni-1", before=(), after=(), *, done=(), settled=(), skipped=(), failed=(), **more):
@@ -101,10 +101,10 @@ def test_words_follow_the_state(state, done, settled):
 def test_what_was_unassigned_given_back_is_a_valid_request_for_just_that():
     result = build_result("absent", [mixed, outcome("eni-2", settled=[A])], 1)
     assert result["unassigned"] == [{"eni_id": "eni-1", **EMPTY, "private_ip_addresses": [A, B], "ipv4_prefixes": [PREFIX]}]
-    mistakes = []
-    request = parse_request(params(state="present", assignments=[entry(**one) for one in result["unassigned"]]), mistakes)
-    assert mistakes == []
-    assert [(one.eni_id, every(one.named)) for one in request.targets] == [("eni-1", (A, B, PREFIX))]
+    errors = []
+    request = parse_request(params(state="present", assignments=[entry(**one) for one in result["unassigned"]]), errors)
+    assert errors == []
+    assert [(one.eni_id, flatten(one.named)) for one in request.targets] == [("eni-1", (A, B, PREFIX))]
 
 
 def test_the_diff_has_a_line_for_each_address_of_the_enis_that_change():

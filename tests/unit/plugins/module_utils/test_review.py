@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _pacing, _review
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, every
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import objections
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import (
@@ -68,7 +68,7 @@ def primary_record(**more):
 
 def test_one_secondary_eni_takes_one_read(clock):
     ecs = Passing(clock, eni_record("eni-1", [A]))
-    assert every(only(look(ecs, request("absent", target("eni-1", A)))).todo) == (A,)
+    assert flatten(only(look(ecs, request("absent", target("eni-1", A)))).todo) == (A,)
     assert (len(ecs.reads), ecs.instance_reads, ecs.vswitch_reads) == (1, [], [])
 
 
@@ -76,7 +76,7 @@ def test_one_secondary_eni_takes_one_read(clock):
 def test_a_primary_eni_takes_one_read_more_for_its_instance(clock, name):
     record = primary_record()
     ecs = Passing(clock, record, instances=[instance_record("i-1", enis=[record])])
-    assert every(only(look(ecs, request("absent", target(name, A)))).todo) == (A,)
+    assert flatten(only(look(ecs, request("absent", target(name, A)))).todo) == (A,)
     assert (len(ecs.reads), ecs.instance_reads) == (1, [["i-1"]])
 
 
@@ -102,7 +102,7 @@ def test_a_passing_state_is_waited_for(clock, eni_status, instance_status):
     record = primary_record(Status=eni_status)
     ecs = Passing(clock, record, instances=[instance_record("i-1", instance_status, [record])])
     change = only(look(ecs, request("absent", target("i-1", A))))
-    assert (every(change.todo), change.refused) == ((A,), ())
+    assert (flatten(change.todo), change.refused) == ((A,), ())
     assert len(ecs.reads) == 3
 
 
@@ -155,7 +155,7 @@ def test_time_held_back_by_throttling_does_not_count(clock):
         return answer(**asked)
 
     ecs.network_interfaces = throttled
-    assert every(only(look(ecs, request("absent", target("eni-1", A), wait_timeout=10))).todo) == (A,)
+    assert flatten(only(look(ecs, request("absent", target("eni-1", A), wait_timeout=10))).todo) == (A,)
 
 
 @given(worlds(), wishes())

@@ -37,9 +37,9 @@ def look_up(rows, **given):
         instances=nothing,
         security_groups=lambda **_filters: rows,
     )
-    mistakes = []
-    wanted = parse_selection(selection_params(**given), mistakes)
-    assert mistakes == []
+    errors = []
+    wanted = parse_selection(selection_params(**given), errors)
+    assert errors == []
     return select(ecs, wanted)
 
 

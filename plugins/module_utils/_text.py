@@ -1,0 +1,77 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: blank values, ranges of numbers, and short lists for messages.
+
+Private to this collection. An ``errors`` list collects every error of a request, each with its option path, so that the
+user gets all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def text_or_none(value: Any) -> str | None:
+    """The stripped text. None stands for null and for a blank text: both count as not given."""
+    stripped = str(value).strip() if value is not None else ""
+    return stripped or None
+
+
+def texts_or_none(values: list[Any] | None) -> list[str] | None:
+    """The stripped texts. ``[]`` is given and empty. None stands for null and for a list of blanks: both count as not given."""
+    if values is None:
+        return None
+    texts = [text for text in map(text_or_none, values) if text]
+    return texts if texts or not values else None
+
+
+def is_blank(value: Any) -> bool:
+    """Whether something was given that says nothing: ``''`` or a list of blanks. Null and ``[]`` are not blank."""
+    if isinstance(value, list):
+        return bool(value) and texts_or_none(value) is None
+    return isinstance(value, str) and not value.strip()
+
+
+def validate_guards(params: Mapping[str, Any], guards: Iterable[str], errors: list[str]) -> None:
+    """A guard that is given and blank is an error: a guard must never vanish because a variable was empty."""
+    errors.extend(
+        f"{guard}: is given but blank, so it would guard nothing; name a value, or leave the option out"
+        for guard in guards
+        if is_blank(params[guard])
+    )
+
+
+def parse_number(option_path: str, value: Any, errors: list[str]) -> int | None:
+    """A whole number, as a number or as text; None where it is null, or wrong and now among ``errors``."""
+    if value is None:
+        return None
+    text = str(value).strip()
+    if isinstance(value, bool) or not text.removeprefix("-").isdecimal() or not text.isascii():
+        errors.append(f"{option_path}: '{value}' is not a whole number such as 10")
+        return None
+    return int(text)
+
+
+def validate_numbers(params: Mapping[str, Any], ranges: Mapping[str, tuple[int, int | None]], errors: list[str]) -> None:
+    """``ranges``: option path → the least and the most it may be; None sets no upper limit."""
+    for name, (least, most) in ranges.items():
+        number = params[name]
+        if number is not None and number < least:
+            errors.append(f"{name}: {number} is too small; it must be {least} or more")
+        elif number is not None and most is not None and number > most:
+            errors.append(f"{name}: {number} is too large; it must be {most} or less")
+
+
+def shorten(items: Iterable[str], most: int = 5) -> str:
+    """The first few items, and how many more there are, in one line."""
+    listed = list(items)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def first_few(lines: Sequence[str], most: int) -> list[str]:
+    """The first few lines, and a last one that says how many more there are."""
+    return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]
