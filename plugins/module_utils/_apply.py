@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 import uuid
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -22,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from queue import Empty, SimpleQueue
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     EMPTY,
     KINDS,
@@ -33,7 +33,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     make_address_set,
     union,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, EcsError, PlanAged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import IDS_PER_READ, Interface, read_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Note, Plan
@@ -215,9 +216,9 @@ class _Run:
         """In this thread, and in batches. ``writing``: how many writers are still at work."""
         looks: list[_Look] = []
         while writing or looks:
-            next_look = max(looks[0].due - time.monotonic(), 0) if looks else 0
+            next_look = max(looks[0].due - _clock.now(), 0) if looks else 0
             if not writing:
-                time.sleep(next_look)
+                _clock.sleep(next_look)
             else:
                 with suppress(Empty):
                     outcome = self._written.get(timeout=next_look if len(looks) >= IDS_PER_READ else None)
@@ -255,7 +256,7 @@ class _Run:
 
     def _renew_ahead(self) -> None:
         """One read for all those next in line whose plan would be too old by the time they are written."""
-        oldest = time.monotonic() - RENEW_AFTER_SECONDS
+        oldest = _clock.now() - RENEW_AFTER_SECONDS
         if _is_aged(self._waiting[0], oldest):
             self._renew([outcome for outcome in islice(self._waiting, IDS_PER_READ) if _is_aged(outcome, oldest)], patient=False)
 
@@ -282,7 +283,7 @@ class _Run:
             else:
                 self._renew([outcome], patient=True)
         except EcsError as error:
-            if not error.uncertain:
+            if not error.may_have_been_carried_out:
                 outcome.unsure = before
             self._clear_up(outcome, chunk, error, attempts, is_first=before.isdisjoint(flatten(chunk)))
         else:
@@ -305,13 +306,13 @@ class _Run:
         A batch refused for one address may have been carried out for the others: the API does not say that it is
         atomic. Taking too much for ours can at worst restore too much; taking too little would lose it.
         """
-        if self._ecs.ends_all(error):
+        if self._ecs.is_fatal(error):
             self._end = error
         sent = set(flatten(chunk))
         already_so = ALREADY_SO[self._request.state].match(error.code)
-        if not error.uncertain and not already_so and not STATE_CHANGED.match(error.code):
+        if not error.may_have_been_carried_out and not already_so and not STATE_CHANGED.match(error.code):
             # What was throttled or in conflict was surely not carried out, not even for some.
-            if len(sent) > 1 and not error.may_be_sent_again(is_write=True):
+            if len(sent) > 1 and not error.is_transient:
                 outcome.rejected |= sent
             outcome.fail(chunk, error.code, error.message, error.request_id)
             return
@@ -325,7 +326,7 @@ class _Run:
         # An address that is held by something which the API does not show stays so: no need to send it again.
         final = already_so and is_first and self._request.state == "present"
         # Where a reply was lost, what the service says of the second sending is still about the first one.
-        patience = self._request.wait_timeout if is_first and not error.uncertain else self._ecs.retry_timeout
+        patience = self._request.wait_timeout if is_first and not error.may_have_been_carried_out else self._ecs.retry_timeout
         if not final and not self._end:
             if attempts.pause(patience):
                 return
@@ -345,7 +346,7 @@ class _Run:
         try:
             plan = review(self._ecs, self._request, targets, patient=patient)
         except EcsError as error:
-            if self._ecs.ends_all(error):
+            if self._ecs.is_fatal(error):
                 self._end = error
             for outcome in outcomes:
                 outcome.maybe |= set(suspects)
@@ -392,7 +393,7 @@ class _Run:
         """One call for each batch whose first is due, of at least so many. Returns the looks still to be taken, the next one
         first."""
         looks = sorted(looks, key=lambda look: look.due)
-        while self._blind is None and len(looks) >= least and looks[0].due <= time.monotonic():
+        while self._blind is None and len(looks) >= least and looks[0].due <= _clock.now():
             batch, looks = looks[:IDS_PER_READ], looks[IDS_PER_READ:]
             looks = sorted([*looks, *self._look(batch)], key=lambda look: look.due)
         return looks if self._blind is None else []
@@ -403,7 +404,7 @@ class _Run:
         try:
             interfaces = read_interfaces(self._ecs, (look.outcome.eni_id for look in batch), broken=broken)
         except EcsError as error:
-            if self._ecs.ends_all(error):
+            if self._ecs.is_fatal(error):
                 self._blind = error
             broken = {look.outcome.eni_id: error for look in batch}
             interfaces = {}
@@ -418,7 +419,7 @@ class _Run:
                 again.append(look)
         # Together, so that they stay one batch.
         pause = min(max((look.pause for look in again), default=0) * LOOKS_GROW, LONGEST_BETWEEN_LOOKS)
-        due = time.monotonic() + max((look.pause for look in again), default=0)
+        due = _clock.now() + max((look.pause for look in again), default=0)
         for look in again:
             look.due, look.pause = due, pause
         return again
@@ -479,7 +480,7 @@ class _Attempts:
         left = patience - self._stuck.seconds
         if left <= 0:
             return False
-        time.sleep(min(self._pause, left))
+        _clock.sleep(min(self._pause, left))
         self._pause = min(self._pause * LOOKS_GROW, LONGEST_BETWEEN_LOOKS)
         return True
 

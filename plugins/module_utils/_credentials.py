@@ -31,7 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._logins impor
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._profiles import CLI_FILE, INI_FILE, Profile, ProfileError, read_profile
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none
-from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, cause_of, is_loopback
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Cause, Transport, is_loopback, last_failure
 
 # The kinds that can be named, in the order of the SDK's default chain; then the settings that name a profile.
 KINDS = (ACCESS_KEY, OIDC_ROLE_ARN, ECS_RAM_ROLE, CREDENTIALS_URI)
@@ -458,7 +458,7 @@ class Credential:
         text = str(getattr(failure, "message", failure))
         whom = self._asked()
         if type(failure).__name__ == "RetryError":
-            return f"{self.source}: {whom}: {cause_of(text)}"
+            return f"{self.source}: {whom}: {(last_failure() or Cause.OTHER).text}"
         status, code, request_id = (found.group(1) if (found := pattern.search(text)) else None for pattern in _TOLD)
         if status and status != "200":
             refused = f"{code} (HTTP status {status})" if code else f"HTTP status {status}"

@@ -23,7 +23,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     AddressSet,
     make_address_set,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, Ecs, EcsError, Record
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import UNREADABLE_REPLY, EcsError
 
 NONE: Mapping[str, Any] = {}  # one for all that have none
 IDS_PER_READ = 100  # NetworkInterfaceId.N and InstanceIds both take at most 100
@@ -31,7 +32,7 @@ IDS_PER_READ = 100  # NetworkInterfaceId.N and InstanceIds both take at most 100
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One ENI as one read showed it. ``read_at`` is ``time.monotonic`` just before that read was sent."""
+    """One ENI as one read showed it. ``read_at`` is ``_clock.now`` just before that read was sent."""
 
     eni_id: str
     type: str
@@ -197,7 +198,7 @@ def in_batches(ecs: Ecs, ids: Iterable[str], read: Callable[[list[str]], dict[st
     wanted = list(dict.fromkeys(ids))
     batches = [wanted[start : start + IDS_PER_READ] for start in range(0, len(wanted), IDS_PER_READ)]
     found: dict[str, Any] = {}
-    for more in ecs.side_by_side(read, batches):
+    for more in ecs.read_concurrently(read, batches):
         found |= more
     return found
 

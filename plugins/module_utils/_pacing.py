@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
+
 MINUTE = 60.0
 FIRST_HOLD = 1.0
 # Behind the turn of the minute, so that a clock that is a little fast does not probe in the old one.
@@ -27,16 +29,16 @@ class Stopwatch:
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
-        self._started = time.monotonic()
+        self._started = _clock.now()
         self._waited_before = pacer.waited
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return _clock.now() - self.started
 
     @property
     def started(self) -> float:
-        """``time.monotonic`` of the start, later by what was held back since: when a call that followed was really sent."""
+        """``_clock.now`` of the start, later by what was held back since: when a call that followed was really sent."""
         return self._started + self._pacer.waited - self._waited_before
 
 
@@ -46,7 +48,7 @@ class Pacer:
     def __init__(self, calls_per_minute: int, burst: int, wall_clock: Callable[[], float] = time.time) -> None:
         self._interval = MINUTE / calls_per_minute if calls_per_minute else 0.0
         self._tolerance = self._interval * max(burst - 1, 0)
-        self._due = time.monotonic()
+        self._due = _clock.now()
         self._wall_clock = wall_clock
         self._turn = threading.Condition()
         self._resume_at: float | None = None  # set while held
@@ -67,7 +69,7 @@ class Pacer:
 
     def admit(self) -> bool:
         """Returns when this thread may send one call: ``throttled``, ``passed`` or ``abandoned`` must follow. False: it never may."""
-        started = time.monotonic()
+        started = _clock.now()
         with self._turn:
             slot: float | None = None
             while True:
@@ -75,16 +77,16 @@ class Pacer:
                 if self._stopped:
                     return False
                 if slot is None:
-                    self._due = max(self._due, time.monotonic())
+                    self._due = max(self._due, _clock.now())
                     slot = self._due - self._tolerance
                     self._due += self._interval
-                left = slot - time.monotonic()
+                left = slot - _clock.now()
                 if left <= 0:
                     break
                 self._turn.wait(left)  # and not sleep: a hold may begin meanwhile
             if self._resume_at is not None:
                 self._probe = threading.get_ident()
-        self.waited += time.monotonic() - started
+        self.waited += _clock.now() - started
         return True
 
     def stop(self) -> None:
@@ -94,8 +96,8 @@ class Pacer:
             self._turn.notify_all()
 
     def _wait_out_the_hold(self) -> None:
-        while not self._stopped and self._resume_at is not None and (self._probe is not None or time.monotonic() < self._resume_at):
-            self._turn.wait(None if self._probe is not None else max(self._resume_at - time.monotonic(), 0))
+        while not self._stopped and self._resume_at is not None and (self._probe is not None or _clock.now() < self._resume_at):
+            self._turn.wait(None if self._probe is not None else max(self._resume_at - _clock.now(), 0))
 
     def throttled(self, retry_after: float | None) -> None:
         """A call was refused for its rate: hold all, for ``retry_after`` seconds where the service told them."""
@@ -104,7 +106,7 @@ class Pacer:
                 return  # one of those that were under way when the hold began
             self._probe = None
             # The quota is new with the next minute: a longer wait would only be somebody's mistake.
-            self._resume_at = time.monotonic() + min(retry_after or self._own_hold(), MINUTE + PAST_THE_TURN[1])
+            self._resume_at = _clock.now() + min(retry_after or self._own_hold(), MINUTE + PAST_THE_TURN[1])
             self._turn.notify_all()
 
     def passed(self) -> None:

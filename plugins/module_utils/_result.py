@@ -16,7 +16,7 @@ from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, PRIVATE_IPV4, count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Outcome
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import SDK_PACKAGE, EcsError, SdkMissing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SDK_PACKAGE, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import matching

@@ -9,10 +9,10 @@ Private to this collection. Writes nothing: check mode goes through here and no 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import list_interfaces, read_instances, read_interfaces
@@ -34,7 +34,7 @@ def review(ecs: Ecs, request: Request, targets: Sequence[Target], *, patient: bo
         left = request.wait_timeout - watch.seconds
         if not passing or left <= 0:
             break
-        time.sleep(min(SECONDS_BETWEEN_LOOKS, left))
+        _clock.sleep(min(SECONDS_BETWEEN_LOOKS, left))
         plan, seen = _with_states(ecs, request, targets, _look_again(ecs, seen, passing))
     return guard(plan, request, seen.instances, _holders(ecs, request, plan))
 

@@ -9,31 +9,178 @@ Private to this collection. Pure: it decides, and its users do.
 
 from __future__ import annotations
 
+import enum
+import errno
+import http.client
 import ipaddress
-import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
-# The text of a failed connection comes from deep within and may hold a URL, so only what it means is passed on.
-REDIRECTED = "the call was redirected, which is not followed"
-CAUSES = (
-    (re.compile(r"redirect", re.I), REDIRECTED),
-    (re.compile(r"refused", re.I), "connection refused"),
-    (re.compile(r"resolve|getaddrinfo|name or service|nodename", re.I), "the host name is not known"),
-    (re.compile(r"certificate|ssl|tls", re.I), "TLS failed: the certificate or protocol was not accepted"),
-    (re.compile(r"proxy|socks", re.I), "the proxy did not connect"),
-    (re.compile(r"timed? ?out", re.I), "no answer in time"),
-    (re.compile(r"reset|aborted|closed|broken pipe|incomplete", re.I), "the connection was closed before the reply was whole"),
-)
+ENDS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 
 
-# Causes after which nothing can have reached the host.
-NOT_EVEN_CONNECTED = ("connection refused", "the host name is not known")
+class Cause(enum.Enum):
+    """Why there was no reply. ``unsent``: no part of the request can have reached the host.
+
+    Only failures to connect are unsent for certain. A connection that broke, a TLS error or a timeout may come after the
+    request was sent, and nothing in the exception shows when it came.
+    """
+
+    REDIRECTED = ("the call was redirected, which is not followed", False)
+    REFUSED = ("connection refused", True)
+    UNKNOWN_HOST = ("the host name could not be resolved", True)
+    NETWORK_UNREACHABLE = ("the network or the host is not reachable", True)
+    NOT_CONNECTED = ("no connection could be made", True)
+    CERTIFICATE = ("TLS failed: the certificate was not accepted", True)  # checked before anything is sent
+    TLS = ("TLS failed: the protocol was not accepted, or the reply was damaged", False)
+    PROXY = ("the proxy did not connect", True)
+    CONNECT_TIMEOUT = ("no connection in time", True)
+    READ_TIMEOUT = ("no answer in time", False)  # also if the TLS handshake took too long
+    CLOSED = ("the connection was closed before the reply was complete", False)
+    OTHER = ("the connection failed", False)
+
+    def __init__(self, text: str, unsent: bool) -> None:
+        self.text = text
+        self.unsent = unsent
 
 
-def cause_of(text: object) -> str:
-    """What the text of a failed connection means, without the text."""
-    return next((meaning for pattern, meaning in CAUSES if pattern.search(str(text))), "the connection failed")
+def cause_of(exception: BaseException) -> Cause:
+    """The cause of a failed request of ``requests``, decided by the types of this exception and of those that it wraps."""
+    import requests
+    import urllib3.exceptions as urllib3
+
+    chain = list(_chain(exception))
+
+    def has(*types: type[BaseException]) -> bool:
+        return any(isinstance(each, types) for each in chain)
+
+    if has(requests.exceptions.TooManyRedirects):
+        return Cause.REDIRECTED
+    if has(ssl.SSLCertVerificationError):
+        return Cause.CERTIFICATE
+    if has(urllib3.ProtocolError, requests.exceptions.ChunkedEncodingError, http.client.HTTPException, *ENDS):
+        return Cause.CLOSED
+    if has(ssl.SSLError, urllib3.SSLError, requests.exceptions.SSLError):
+        return Cause.TLS
+    is_connecting = has(urllib3.NewConnectionError, urllib3.ConnectTimeoutError)
+    numbers = {each.errno for each in chain if isinstance(each, OSError)} - {None}
+    if has(urllib3.ProxyError, requests.exceptions.ProxyError):
+        # urllib3 before 2.0 calls whatever happens on the way through a proxy an error of the proxy.
+        return Cause.PROXY if is_connecting or not numbers else Cause.CLOSED
+    if has(socket.gaierror):
+        return Cause.UNKNOWN_HOST
+    if has(ConnectionRefusedError):
+        return Cause.REFUSED
+    if not numbers.isdisjoint(NO_ROUTE):
+        return Cause.NETWORK_UNREACHABLE
+    if has(urllib3.NewConnectionError):
+        return Cause.NOT_CONNECTED
+    if is_connecting:
+        return Cause.CONNECT_TIMEOUT
+    if has(requests.exceptions.ReadTimeout, urllib3.ReadTimeoutError, TimeoutError):
+        return Cause.READ_TIMEOUT
+    return Cause.OTHER
+
+
+def _chain(exception: BaseException) -> Iterator[BaseException]:
+    """The exception and all that it wraps, each once."""
+    waiting: list[Any] = [exception]
+    known: set[int] = set()
+    while waiting:
+        each = waiting.pop(0)
+        if not isinstance(each, BaseException) or id(each) in known:
+            continue
+        known.add(id(each))
+        yield each
+        waiting += [each.__cause__, None if each.__suppress_context__ else each.__context__, *each.args]
+        waiting += [getattr(each, "reason", None), getattr(each, "original_error", None)]
+
+
+class _Thread(threading.local):
+    """What the guarded sessions know of one thread: its last request, and what to do before the next one."""
+
+    failure: Cause | None = None
+    status: int | None = None
+    hook: Callable[[], None] | None = None
+    host: str = ""
+    aborted_by: BaseException | None = None
+
+
+_THREAD = _Thread()
+
+
+def last_failure() -> Cause | None:
+    """Why the last request of this thread got no reply; None if it got one, or none was sent since ``forget_last``."""
+    return _THREAD.failure
+
+
+def last_status() -> int | None:
+    """The HTTP status that the last request of this thread was answered with; None if there was no reply."""
+    return _THREAD.status
+
+
+def forget_last() -> None:
+    _THREAD.failure = _THREAD.status = _THREAD.aborted_by = None
+
+
+def aborted_by() -> BaseException | None:
+    """What the hook of ``sending`` raised in this thread, so that the request was not sent."""
+    return _THREAD.aborted_by
+
+
+@contextmanager
+def sending(hook: Callable[[], None] | None, host: str) -> Iterator[None]:
+    """Meanwhile ``hook`` is called right before each request of this thread to ``host`` (as in the URL: host or host:port).
+
+    A request to any other host, such as one for a credential, does not call it. If it raises, the request is not sent.
+    """
+    earlier = _THREAD.hook, _THREAD.host
+    _THREAD.hook, _THREAD.host = hook, host
+    try:
+        yield
+    finally:
+        _THREAD.hook, _THREAD.host = earlier
+
+
+def make_session_class(transport: Transport) -> Any:
+    """The ``requests.Session`` that all requests of the SDK and of its credential library go through.
+
+    By themselves these follow a redirect with token and signature, also into the clear, and believe what is answered
+    there; and they ignore NO_PROXY. Plain HTTP is for loopback and for the metadata service only, so it never goes through
+    a proxy. They also lose the exception of a failed request, so the session keeps its cause: see ``last_failure``.
+    """
+    import requests
+
+    class Session(requests.Session):
+        def send(self, request: Any, **how: Any) -> Any:
+            self.max_redirects = 0
+            url = urlsplit(request.url)
+            proxy = transport.proxy_for(url.netloc) if url.scheme == "https" else None
+            how["proxies"] = {"https": proxy} if proxy else {}
+            forget_last()
+            if _THREAD.hook and url.netloc == _THREAD.host:
+                try:
+                    _THREAD.hook()
+                except BaseException as error:
+                    _THREAD.aborted_by = error
+                    raise
+            try:
+                response = super().send(request, **how)
+            except Exception as error:
+                _THREAD.failure = cause_of(error)
+                _THREAD.status = getattr(getattr(error, "response", None), "status_code", None)
+                raise
+            _THREAD.status = response.status_code
+            return response
+
+    return Session
 
 
 def is_loopback(host: str) -> bool:

@@ -401,7 +401,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import apply, foresee
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, EcsError, SdkMissing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import objections
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_request

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import socket
 import sys
 import threading
 import time
@@ -382,7 +383,7 @@ class TestWhatFails:
 
     def test_an_authority_that_is_not_trusted(self, run: Runner, sts: Sts) -> None:
         message = refused(run({**self.ROLE_OPTIONS, "sts_endpoint": sts.endpoint, "ca_bundle": ""}))
-        assert "TLS failed: the certificate or protocol was not accepted" in message
+        assert "TLS failed: the certificate was not accepted" in message
         assert sts.asked == []
 
     def test_nobody_there(self, run: Runner, sts: Sts) -> None:
@@ -618,12 +619,12 @@ class TestOnTheWay:
 
         def nobody(host: Any, *more: Any, **named: Any) -> Any:
             looked_up.append(host)
-            raise OSError("Name or service not known")
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
         monkeypatch.setattr("socket.getaddrinfo", nobody)
         for endpoint_type in ("public", "vpc"):
             result = run({**AK, "endpoint_type": endpoint_type, "region": region}, {"ALIBABA_CLOUD_ECS_ENDPOINT": ""})
-            assert "the host name is not known" in result["msg"]
+            assert "the host name could not be resolved" in result["msg"]
         public = {"cn-beijing": "ecs.cn-beijing.aliyuncs.com"}.get(region, "ecs-cn-hangzhou.aliyuncs.com")
         assert list(dict.fromkeys(looked_up)) == [public, f"ecs-vpc.{region}.aliyuncs.com"]
 
@@ -698,7 +699,7 @@ def test_an_sdk_that_is_too_old_is_told_as_that(run: Runner, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "alibabacloud_credentials.provider.external", None)
     message = run(AK)["msg"]
     assert "Failed to import the required Python library" in message
-    assert "requirements.txt of this collection says what is needed" in message
+    assert "requirements.txt of this collection lists what is needed" in message
 
 
 def test_no_logger_of_the_sdk_speaks(run: Runner) -> None:

@@ -12,10 +12,12 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
+import pytest
 from hypothesis import strategies as st
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, as_network, make_address_set
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, INTERRUPTED, EcsError, PlanAged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import CONNECTION_FAILED, INTERRUPTED, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, make_interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS, SELECTORS, Request, Target
@@ -204,7 +206,7 @@ def wishes(draw, calm=False):
 
 
 class Clock:
-    """Stands in for the ``time`` module: nothing really waits, and a minute is over at once."""
+    """Stands in for ``_clock``: nothing really waits, and a minute is over at once."""
 
     def __init__(self) -> None:
         self._now = 1000.0
@@ -217,6 +219,11 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         with self._lock:
             self._now += max(seconds, 0)
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Replace the time of everything in this collection that reads, waits or writes."""
+        patch.setattr(_clock, "now", self.monotonic)
+        patch.setattr(_clock, "sleep", self.sleep)
 
 
 @dataclass(frozen=True)
@@ -241,13 +248,13 @@ def lost_reply(carried_out: bool = True) -> Step:
     def step(fake: FakeEcs, call: Call) -> None:
         if carried_out:
             fake.carry_out(call)
-        raise EcsError(call.verb, CONNECTION_FAILED, "the connection was closed before the reply was whole", uncertain=True)
+        raise EcsError(call.verb, CONNECTION_FAILED, "the connection was closed before the reply was whole")
 
     return step
 
 
 def refused(code: str, message: str = "") -> EcsError:
-    return EcsError("Write", code, message, "R-1")
+    return EcsError("Write", code, message, "R-1", status=403)
 
 
 def _throw(error: Exception) -> NoReturn:
@@ -281,7 +288,7 @@ class FakeEcs:
 
     # -- what Ecs has
 
-    def side_by_side(self, read: Callable[[Any], Any], batches: Iterable[Any]) -> list[Any]:
+    def read_concurrently(self, read: Callable[[Any], Any], batches: Iterable[Any]) -> list[Any]:
         return [read(batch) for batch in batches]
 
     def network_interfaces(self, network_interface_id: Sequence[str] | None = None, v_switch_id: str | None = None) -> list[dict[str, Any]]:
@@ -314,7 +321,7 @@ class FakeEcs:
     def stopwatch(self) -> Stopwatch:
         return Stopwatch(self)
 
-    def ends_all(self, error: EcsError) -> bool:
+    def is_fatal(self, error: EcsError) -> bool:
         return error.code in self.ending
 
     # -- what a test does behind the module's back

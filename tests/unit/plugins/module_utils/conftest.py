@@ -7,7 +7,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply, _pacing, _review
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Clock
 
 # The same examples everywhere and every time, however slow the machine.
@@ -19,6 +18,5 @@ settings.load_profile("unit")
 def clock(monkeypatch):
     """Time for everything that reads, waits or writes: it moves only when somebody sleeps."""
     clock = Clock()
-    for module in (_apply, _pacing, _review):
-        monkeypatch.setattr(module, "time", clock)
+    clock.install(monkeypatch)
     return clock

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply, _pacing, _review
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import ENI_GONE, NOT_VERIFIED, PLAN_AGED, REFUSED, apply, foresee
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import CONNECTION_FAILED, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import CONNECTION_FAILED, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import objections
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_result
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
@@ -676,7 +676,7 @@ def test_a_write_that_never_gets_a_reply_fails_in_time_and_may_be_a_change(clock
 
 def test_a_lost_reply_that_can_not_be_cleared_up_is_not_called_verified(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[lost_reply()])
-    ecs.read_failures = [None, EcsError("DescribeNetworkInterfaces", CONNECTION_FAILED, "gone", uncertain=True)]
+    ecs.read_failures = [None, EcsError("DescribeNetworkInterfaces", CONNECTION_FAILED, "gone")]
     (outcome,) = apply(ecs, *planned(ecs, request("absent", target("eni-1", A))))
     assert outcome.wrote
     assert A in done(outcome) or not outcome.verified
@@ -695,7 +695,7 @@ def test_what_may_have_been_written_is_not_told_as_left_alone(clock):
 
     def lagging(ecs, call):
         ecs.enis["eni-1"]["Status"] = "Detaching"
-        raise EcsError("Unassign", CONNECTION_FAILED, "reset", uncertain=True)
+        raise EcsError("Unassign", CONNECTION_FAILED, "reset")
 
     for script in ([step], [lagging]):
         ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=script)
@@ -730,7 +730,7 @@ def test_a_token_is_not_used_for_other_addresses(clock):
     def partly(ecs, call):
         rows = ecs.enis["eni-1"]["PrivateIpSets"]["PrivateIpSet"]
         rows.append({"PrivateIpAddress": A, "Primary": False})
-        raise EcsError("Assign", CONNECTION_FAILED, "reset", uncertain=True)
+        raise EcsError("Assign", CONNECTION_FAILED, "reset")
 
     ecs = FakeEcs(clock, eni_record("eni-1"), script=[partly])
     outcome = run_one(ecs, "present", A, B)
@@ -1030,8 +1030,7 @@ def both_ways(world, wish):
     for check_mode in (True, False):
         clock = Clock()
         with pytest.MonkeyPatch.context() as patch:
-            for module in (_apply, _pacing, _review):
-                patch.setattr(module, "time", clock)
+            clock.install(patch)
             ecs = FakeEcs(clock, *world[0], instances=world[1])
             plan = review(ecs, wish, wish.targets, patient=True)
             told = objections(plan, wish)
@@ -1070,9 +1069,9 @@ def gone_wrong(kind):
             if kind.endswith("rest done"):
                 ecs.carry_out(rest)
         if kind.startswith("lost"):
-            raise EcsError(call.verb, CONNECTION_FAILED, "reset", uncertain=True)
+            raise EcsError(call.verb, CONNECTION_FAILED, "reset")
         if kind.startswith("error"):
-            raise EcsError(call.verb, "InternalError", "sorry", uncertain=True)
+            raise EcsError(call.verb, "InternalError", "sorry", status=500)
         if kind == "refused":
             raise refused("InvalidOperation.InvalidEniType")
         named = "" if kind == "somebody, no name" else first.addresses[0]
@@ -1101,8 +1100,7 @@ delays = st.lists(st.sampled_from([0, 0, 30, 61]), max_size=4)
 def test_whatever_goes_wrong_the_ledger_is_whole_and_denies_no_change(world, wish, script, lag, waits):
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (_apply, _pacing, _review):
-            patch.setattr(module, "time", clock)
+        clock.install(patch)
         ecs = FakeEcs(clock, *world[0], instances=world[1], script=script)
         ecs.by_somebody = set()
         wish = replace(wish, skip_refused=True, ignore_missing=True)

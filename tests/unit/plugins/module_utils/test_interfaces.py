@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _pacing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import UNREADABLE_REPLY, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
     make_instance,
     make_interface,
@@ -266,7 +265,7 @@ def test_nothing_is_read_for_nobody():
 def test_a_view_is_as_old_as_the_moment_its_read_was_sent(monkeypatch):
     """Waiting for a turn does not age it; waiting for the reply does."""
     clock = Clock()
-    monkeypatch.setattr(_pacing, "time", clock)
+    clock.install(monkeypatch)
     ecs = FakeEcs(clock, eni_record())
     answer = ecs.network_interfaces
 

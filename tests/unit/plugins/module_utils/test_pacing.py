@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _pacing
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Clock
 
@@ -39,7 +39,7 @@ class Alone(Clock):
 @pytest.fixture
 def clock(monkeypatch):
     clock = Alone()
-    monkeypatch.setattr(_pacing, "time", clock)
+    clock.install(monkeypatch)
     return clock
 
 
@@ -93,7 +93,7 @@ def test_the_time_held_back_is_told(clock):
 def test_no_stretch_of_time_gets_more_than_its_share(per_minute, burst, idle):
     clock = Alone()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_pacing, "time", clock)
+        clock.install(patch)
         pacer = make_pacer(clock, per_minute, burst)
         times = []
         for seconds in idle:
@@ -274,10 +274,10 @@ def test_a_call_that_waits_for_its_turn_is_held_too():
     pacer.admit()
     callers = Callers(pacer, 1)
     time.sleep(0.05)  # so that it has its moment; without, the test proves less but never fails wrongly
-    held_until = time.monotonic() + 1.0
+    held_until = _clock.now() + 1.0
     pacer.throttled(1.0)
     callers.wait_for(1)
-    assert time.monotonic() >= held_until
+    assert _clock.now() >= held_until
     callers.answer(pacer.passed)
     callers.join()
 

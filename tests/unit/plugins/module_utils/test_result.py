@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _result
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, flatten, make_address_set
 from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Failure, Outcome
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import EcsError, SdkMissing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Note
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_request
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal

@@ -7,7 +7,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _pacing, _review
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import objections
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
@@ -162,8 +161,7 @@ def test_time_held_back_by_throttling_does_not_count(clock):
 def test_a_review_writes_nothing(world, wish):
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (_pacing, _review):
-            patch.setattr(module, "time", clock)
+        clock.install(patch)
         ecs = FakeEcs(clock, *world[0], instances=world[1])
         before = str(ecs.enis)
         look(ecs, wish)

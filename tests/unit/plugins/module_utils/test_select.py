@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import UNREADABLE_REPLY, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import UNREADABLE_REPLY, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_selection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import select
@@ -32,7 +32,7 @@ def look_up(rows, **given):
 
     ecs = SimpleNamespace(
         stopwatch=lambda: Stopwatch(Pacer(0, 1)),
-        side_by_side=read_alone,
+        read_concurrently=read_alone,
         network_interfaces=nothing,
         instances=nothing,
         security_groups=lambda **_filters: rows,

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import MOST_READERS, Ecs, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import MOST_READERS, Ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
 
 PATIENCE = 20  # seconds until a thread that waits for another one in vain gives up
@@ -33,20 +34,20 @@ def test_the_first_read_goes_alone_and_then_as_many_as_may(ecs):
         return batch * 10
 
     batches = range(1 + 2 * MOST_READERS)
-    assert Ecs.side_by_side(ecs, read, batches) == [batch * 10 for batch in batches]
+    assert Ecs.read_concurrently(ecs, read, batches) == [batch * 10 for batch in batches]
     assert most[0] == 1
     assert max(most) <= MOST_READERS
 
 
 def test_a_slow_pace_reads_one_after_the_other(ecs):
     ecs.writers = 1
-    here, *threads = Ecs.side_by_side(ecs, lambda batch: threading.get_ident(), range(4))
+    here, *threads = Ecs.read_concurrently(ecs, lambda batch: threading.get_ident(), range(4))
     assert here == threading.get_ident()
     assert len(set(threads)) == 1
 
 
 def test_nothing_to_read_is_no_read(ecs):
-    assert Ecs.side_by_side(ecs, pytest.fail, []) == []
+    assert Ecs.read_concurrently(ecs, pytest.fail, []) == []
 
 
 def test_a_read_that_fails_ends_them_all(ecs):
@@ -56,7 +57,7 @@ def test_a_read_that_fails_ends_them_all(ecs):
         return batch
 
     with pytest.raises(EcsError, match=r"Forbidden\.RAM"):
-        Ecs.side_by_side(ecs, read, range(5))
+        Ecs.read_concurrently(ecs, read, range(5))
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
@@ -72,7 +73,7 @@ def test_interrupted_no_read_waits_for_its_turn(ecs, interruption):
         return batch
 
     with pytest.raises(interruption):
-        Ecs.side_by_side(ecs, read, range(MOST_READERS))
+        Ecs.read_concurrently(ecs, read, range(MOST_READERS))
     assert sent == []
 
 
@@ -86,5 +87,5 @@ def test_what_the_slowest_was_held_back_is_held_back_here_too(ecs):
         return batch
 
     ecs.writers = 1
-    Ecs.side_by_side(ecs, read, range(3))
+    Ecs.read_concurrently(ecs, read, range(3))
     assert watch.started - began == pytest.approx(20.0)

@@ -1,0 +1,108 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a failed call means: the codes, which of them are transient, and which calls were certainly not carried out.
+
+Private to this collection. Everything is decided by code and HTTP status, never by the text of a message.
+"""
+
+from __future__ import annotations
+
+import re
+
+SDK_PACKAGE = "alibabacloud-ecs20140526"  # the Python package that SdkMissing is about
+
+# Codes of this collection, for failures to which the service gave no code.
+CONNECTION_FAILED = "ConnectionFailed"  # there was no reply
+REDIRECTED = "Redirected"  # the reply was a redirect, which is never followed
+UNREADABLE_REPLY = "UnreadableReply"  # the reply was not what the API documents
+NO_ERROR_CODE = "NoErrorCode"  # the reply was a readable error without a code
+INVALID_CREDENTIALS = "InvalidCredentials"  # no credential could be obtained
+INTERRUPTED = "Interrupted"  # the task ended before the call was sent
+OWN_CODES = frozenset({CONNECTION_FAILED, REDIRECTED, UNREADABLE_REPLY, NO_ERROR_CODE, INVALID_CREDENTIALS, INTERRUPTED})
+
+# Codes of the service. Throttling was seen with HTTP status 400, 403 and 429, so the code decides.
+THROTTLED = re.compile(r"Throttling|Rejected\.Throttling")
+CONFLICT = re.compile(r"Operation\.?Conflict|InvalidOperation\.Conflict")
+IN_PROGRESS = re.compile(r"IdempotentProcessing")
+# A request with this nonce or this client token arrived before, and may have been carried out.
+ARRIVED_EARLIER = re.compile(r"SignatureNonceUsed|Idempotent")
+DENIED = re.compile(r"Forbidden\.RAM|Forbidden\.SubUser|NoPermission|Forbidden$")
+BAD_CREDENTIAL = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSecurityToken|SignatureDoesNotMatch|InvalidCredentials")
+
+TRANSIENT_STATUS = (408, 429)  # and every 5xx
+
+
+class SdkMissing(Exception):
+    """The SDK cannot be imported into the Python that runs the module."""
+
+
+class PlanAged(Exception):
+    """The call was not sent, because the plan that it belongs to became too old while the call waited."""
+
+
+class EcsError(Exception):
+    """A call that failed.
+
+    ``status`` is the HTTP status, None if there was no reply. ``unsent``: no part of the request can have reached the host.
+    ``retry_after``: the seconds that the service asks to wait.
+    """
+
+    def __init__(
+        self,
+        action: str,
+        code: str,
+        message: str,
+        request_id: str | None = None,
+        *,
+        status: int | None = None,
+        unsent: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(action, code, message, request_id)
+        self.action = action
+        self.code = code
+        self.message = f"{message} (the RAM action that it requires is ecs:{action})" if DENIED.match(code) else message
+        self.request_id = request_id
+        self.status = status
+        self.unsent = unsent
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        request_id = f" [request id {self.request_id}]" if self.request_id else ""
+        return f"{self.action} failed with {self.code}: {self.message}{request_id}"
+
+    @property
+    def is_throttled(self) -> bool:
+        return bool(THROTTLED.match(self.code))
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether nothing that looks like the ECS API answered."""
+        return self.request_id is None and self.code in (CONNECTION_FAILED, REDIRECTED, UNREADABLE_REPLY, NO_ERROR_CODE)
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same call may succeed a little later. Whether it may be sent again is another question."""
+        if self.is_throttled or CONFLICT.match(self.code) or IN_PROGRESS.match(self.code):
+            return True
+        if self.code in (CONNECTION_FAILED, UNREADABLE_REPLY) or _is_server_error(self.status):
+            return True
+        return self.code == NO_ERROR_CODE and self.status in TRANSIENT_STATUS
+
+    @property
+    def certainly_not_carried_out(self) -> bool:
+        """Whether the call changed nothing: it was not sent, or the service itself refused it by a code."""
+        if self.unsent:
+            return True
+        is_refused = self.status is not None and 400 <= self.status < 500 and self.code not in OWN_CODES
+        return is_refused and not ARRIVED_EARLIER.match(self.code)
+
+    @property
+    def may_have_been_carried_out(self) -> bool:
+        return not self.certainly_not_carried_out
+
+
+def _is_server_error(status: int | None) -> bool:
+    return status is not None and status >= 500

@@ -1,0 +1,205 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One call through the SDK: what it sends, the reply as it came, and every failure as one ``EcsError``.
+
+Private to this collection. ``_sdk.py`` and ``_ecs.py`` are the only files that know the ECS SDK; its credential library is used
+in ``_auth/``. The SDK's exceptions never leave this file: they carry signed headers, URLs and tokens.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import MISMATCH, CredentialError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
+    BAD_CREDENTIAL,
+    CONNECTION_FAILED,
+    INVALID_CREDENTIALS,
+    NO_ERROR_CODE,
+    REDIRECTED,
+    UNREADABLE_REPLY,
+    EcsError,
+    SdkMissing,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import (
+    Cause,
+    Transport,
+    aborted_by,
+    forget_last,
+    last_failure,
+    last_status,
+    make_session_class,
+    sending,
+)
+
+NOT_THE_API = "did not answer as the ECS API does"
+
+
+class Sdk:
+    """The typed client of one endpoint. Safe to share between threads once the first call has returned."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._library = _import_library()
+        self._connection = connection
+        _mute_library()
+        _guard_sessions(self._library.cores, connection.transport)
+        self._replies = threading.local()
+        self._client = _with_raw_replies(self._library.Client, self._replies)(
+            self._library.Config(
+                credential=connection.credential,
+                region_id=connection.region,
+                endpoint=connection.endpoint,
+                protocol=connection.protocol,
+                user_agent="alicloud_ops.network",
+            )
+        )
+        # One runtime for all calls: the SDK keeps its connection pool by this number.
+        transport = connection.transport
+        self._runtime = self._library.RuntimeOptions(
+            max_idle_conns=max(40, connection.max_concurrency),
+            connect_timeout=1000 * transport.connect_timeout,
+            read_timeout=1000 * transport.read_timeout,
+            ca=transport.ca_bundle,
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """The host or host:port that is called."""
+        return str(self._client._endpoint)
+
+    def call(self, action: str, parameters: Mapping[str, Any], before_send: Callable[[], None] | None = None) -> dict[str, Any]:
+        """The reply, with the API's own names. ``parameters`` have the SDK's names.
+
+        ``before_send`` is called when the credential is there and the request is signed, right before it is sent. If it
+        raises, the request is not sent, and what it raised is raised here.
+        """
+        request = getattr(self._library.models, f"{action}Request")(**parameters)
+        send = getattr(self._client, f"{_snake(action)}_with_options")
+        failure: BaseException
+        forget_last()
+        try:
+            with sending(before_send, self.endpoint):
+                send(request, self._runtime)
+                reply = self._replies.body
+        except Exception as error:  # the SDK wraps whatever happens, its own errors included
+            failure = aborted_by() or self._explain_safely(action, error)
+        else:
+            if isinstance(reply, dict) and reply.get("RequestId"):
+                return reply
+            failure = EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API}", status=last_status())
+        raise failure  # outside of the except clause, so that it does not carry the SDK's exception
+
+    def _explain_safely(self, action: str, failure: Exception) -> EcsError:
+        try:
+            return self._explain(action, failure)
+        except Exception:  # a reply of an unknown kind; it is not repeated, because it may hold a secret
+            return EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API}", status=last_status())
+
+    def _explain(self, action: str, failure: Exception) -> EcsError:
+        """What the SDK raised, without the request that it carries."""
+        if isinstance(failure, self._library.AlibabaCloudException):
+            return self._explain_refusal(action, failure)
+        inner = getattr(failure, "inner_exception", failure)
+        if isinstance(inner, CredentialError):
+            return EcsError(action, INVALID_CREDENTIALS, str(inner), unsent=True)
+        cause = last_failure()
+        if isinstance(inner, self._library.RetryError) and cause:
+            code = REDIRECTED if cause is Cause.REDIRECTED else CONNECTION_FAILED
+            return EcsError(action, code, f"{self._host_label()}: {cause.text}", status=last_status(), unsent=cause.unsent)
+        return EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API} ({type(inner).__name__})", status=last_status())
+
+    def _explain_refusal(self, action: str, failure: Any) -> EcsError:
+        data = failure.data if isinstance(failure.data, Mapping) else {}
+        code = str(data.get("Code") or data.get("code") or "")
+        status = last_status()
+        if not code and failure.code == INVALID_CREDENTIALS:
+            return EcsError(action, INVALID_CREDENTIALS, "the SDK was given no credential", unsent=True)
+        if not code:
+            message = f"{self._host_label()} answered with HTTP status {status} and no error code"
+            return EcsError(action, NO_ERROR_CODE, message, status=status)
+        message = _without_string_to_sign(str(data.get("Message") or data.get("message") or ""))
+        if BAD_CREDENTIAL.match(code):
+            hint = f": {MISMATCH}" if code.startswith("SignatureDoesNotMatch") else ""
+            message += f" ({self._connection.credential.source}{hint})"
+        retry_after = getattr(failure, "retry_after", None)
+        return EcsError(
+            action, code, message, data.get("RequestId"), status=status, retry_after=retry_after / 1000 if retry_after else None
+        )
+
+    def _host_label(self) -> str:
+        return self._connection.transport.place(self.endpoint) if self._connection.protocol == "https" else self.endpoint
+
+
+def _import_library() -> SimpleNamespace:
+    """Late, because it takes most of a second: errors of the options are reported before it."""
+    try:
+        import darabonba.core
+        import Tea.core
+        from alibabacloud_ecs20140526 import models
+        from alibabacloud_ecs20140526.client import Client
+        from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
+        from alibabacloud_tea_openapi.utils_models import Config
+        from darabonba.exceptions import RetryError
+        from darabonba.runtime import RuntimeOptions
+
+        # Older versions lack these: profiles that run a command, and sessions that _guard_sessions can guard.
+        import_module("alibabacloud_credentials.provider.external")
+        cores = ((darabonba.core, darabonba.core.DaraCore._sessions), (Tea.core, Tea.core.TeaCore._sessions))
+    except (ImportError, AttributeError) as error:
+        raise SdkMissing(f"{error}; requirements.txt of this collection lists what is needed") from None
+    return SimpleNamespace(
+        AlibabaCloudException=AlibabaCloudException,
+        Client=Client,
+        Config=Config,
+        RetryError=RetryError,
+        RuntimeOptions=RuntimeOptions,
+        cores=cores,
+        models=models,
+    )
+
+
+def _with_raw_replies(client: type, replies: threading.local) -> type:
+    """The typed client, keeping the reply as it came and making no models of it. Models silently drop what does not fit
+    them, and take an object for an empty list: an ENI would look as if it held nothing and had no tags."""
+
+    class Client(client):
+        def call_api(self, *arguments: Any) -> dict[str, Any]:
+            replies.body = None
+            reply = super().call_api(*arguments)
+            replies.body = reply.pop("body", None)
+            return reply
+
+    return Client
+
+
+def _mute_library() -> None:
+    """It logs a failed login with traceback and signed URL, and with DEBUG=sdk every request with its Authorization."""
+    for name in ("darabonba-core", "alibabacloud-tea", "credentials"):
+        logging.getLogger(name).disabled = True
+
+
+def _guard_sessions(cores: Any, transport: Transport) -> None:
+    """Everything that the SDK and its credential library send goes through sessions of these two cores."""
+    session_class = make_session_class(transport)
+    for core, sessions in cores:
+        core.Session = session_class
+        sessions.clear()
+
+
+def _snake(action: str) -> str:
+    """DescribeNetworkInterfaces → describe_network_interfaces; the SDK writes Ipv6 as ipv_6."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", action).lower()
+
+
+def _without_string_to_sign(message: str) -> str:
+    """SignatureDoesNotMatch repeats what was to be signed, in the older scheme with the security token in it."""
+    return re.split(r"\s*(?:server )?string to sign is", message, maxsplit=1, flags=re.I)[0]
