@@ -11,10 +11,12 @@ addresses of one ENI are an ``AddressSet``: kind name → sorted tuple of such s
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeAlias
 
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
@@ -57,7 +59,17 @@ class AddressKind:
         except _HostBits:
             raise
         except ValueError:
+            other = next((kind for kind in KINDS if kind is not self and kind.accepts(text)), None)
+            if other:
+                raise ValueError(f"'{text}' is an {other.noun}, not an {self.noun}; use {other.name} for it") from None
             raise ValueError(f"'{text}' is not an {self.noun} such as {self.example}") from None
+
+    def accepts(self, text: str) -> bool:
+        try:
+            (_NETWORK if self.is_prefix else _ADDRESS)[self.version](text)
+        except ValueError:
+            return False
+        return ("/" in text) == self.is_prefix
 
     def calls(self, addresses: Iterable[str]) -> Iterator[tuple[str, ...]]:
         """Cut into what one call takes. The service wants prefixes of one call to have the same mask."""
@@ -91,7 +103,7 @@ def _parse_prefix(kind: AddressKind, text: str) -> Network:
         raise ValueError
     network = _NETWORK[kind.version](text, strict=False)
     if _ADDRESS[kind.version](address) != network.network_address:
-        raise _HostBits(f"'{text}' has bits set behind its mask; the {kind.noun} around it is {network}")
+        raise _HostBits(f"'{text}' has host bits set; did you mean {network}?")
     return network
 
 
@@ -129,12 +141,6 @@ KIND_BY_NAME: Mapping[str, AddressKind] = {kind.name: kind for kind in KINDS}
 PRIVATE_IPV4 = "private_ip_addresses"
 
 
-@lru_cache(4096)  # enough for the blocks of an option, which each address is held against; few enough to forget the addresses
-def as_network(text: str) -> Network:
-    """An address as its /32 or /128, a block as itself."""
-    return ipaddress.ip_network(text)
-
-
 def parse_block(text: str) -> str:
     """An address or a CIDR block of either family, canonical; ValueError says what would be right."""
     try:
@@ -142,23 +148,54 @@ def parse_block(text: str) -> str:
     except ValueError as error:
         if "has host bits set" in str(error):
             around = ipaddress.ip_network(text, strict=False)
-            raise ValueError(f"'{text}' has bits set behind its mask; the block around it is {around}") from None
+            raise ValueError(f"'{text}' has host bits set; did you mean {around}?") from None
         raise ValueError(f"'{text}' is not an address or a CIDR block such as 192.168.0.0/24") from None
 
 
-def overlaps(text: str, blocks: Iterable[str]) -> str | None:
-    """The first of the blocks that shares an address with ``text``."""
-    for block in blocks:
-        one, other = as_network(text), as_network(block)
-        if one.version == other.version and one.overlaps(other):
-            return block
-    return None
+def span(text: str) -> tuple[int, int, int]:
+    """IP version, first and last address as numbers. Of a canonical address, prefix or block; much faster than ``ipaddress``."""
+    version, packed, length = sort_key(text)
+    first = int.from_bytes(packed, "big")
+    return version, first, first | ((1 << (8 * len(packed) - length)) - 1)
+
+
+class Blocks:
+    """Addresses and CIDR blocks of an option, to look addresses up in. Thousands of blocks cost no more than a few."""
+
+    def __init__(self, blocks: Iterable[str] = ()) -> None:
+        self._blocks = tuple(blocks)
+        # Of two CIDR blocks that overlap, one contains the other: without the inner ones, the outer ones are disjoint.
+        self._outer: list[tuple[int, int, int, str]] = []
+        for version, first, last, block in sorted(
+            ((*span(block), block) for block in self._blocks), key=lambda found: (found[0], found[1], -found[2])
+        ):
+            if not self._outer or self._outer[-1][0] != version or self._outer[-1][2] < first:
+                self._outer.append((version, first, last, block))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._blocks)
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+    def overlapping(self, text: str) -> str | None:
+        """The widest block that shares an address with ``text``; the highest one where there are several."""
+        version, first, last = span(text)
+        at = bisect_right(self._outer, (version, last), key=lambda block: block[:2]) - 1
+        found = self._outer[at] if at >= 0 else None
+        return found[3] if found and found[0] == version and found[2] >= first else None
+
+    def containing(self, text: str) -> str | None:
+        """The widest block that contains all of ``text``, or is ``text``."""
+        block = self.overlapping(text)
+        return block if block and lies_in(text, block) else None
 
 
 def lies_in(text: str, block: str) -> bool:
     """Whether all of ``text`` is in the block, or is the block."""
-    inner, outer = as_network(text), as_network(block)
-    return inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.overlaps(outer)
+    version, first, last = span(text)
+    outer = span(block)
+    return outer[0] == version and outer[1] <= first and last <= outer[2]
 
 
 def sort_key(text: str) -> tuple[int, bytes, int]:
@@ -202,6 +239,31 @@ def intersection(one: AddressSet, other: AddressSet) -> AddressSet:
     if EMPTY in (one, other):
         return EMPTY
     return make_address_set({name: set(one.get(name, ())).intersection(other.get(name, ())) for name in KIND_BY_NAME})
+
+
+def group(addresses: Iterable[str]) -> AddressSet:
+    """An address set of these addresses. The form of an address says of which kind it is."""
+    by_kind: dict[str, list[str]] = {}
+    for address in addresses:
+        by_kind.setdefault(kind_of(address).name, []).append(address)
+    return make_address_set(by_kind)
+
+
+def kind_of(address: str) -> AddressKind:
+    return KINDS[2 * (":" in address) + ("/" in address)]
+
+
+_ADDRESS_IN_TEXT = re.compile(r"[0-9A-Fa-f:.]*[0-9A-Fa-f:](?:/\d+)?")
+
+
+def find_addresses(text: str) -> frozenset[str]:
+    """The addresses and prefixes in a message of the service, canonical."""
+    found = set()
+    for candidate in _ADDRESS_IN_TEXT.findall(text):
+        for kind in KINDS:
+            with suppress(ValueError):
+                found.add(kind.parse(candidate.lstrip(":") if kind.version == 4 else candidate))
+    return frozenset(found)
 
 
 def count(lists: Mapping[str, Collection[str]]) -> int:

@@ -20,6 +20,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
     BAD_CREDENTIAL,
+    CALLER_GONE,
     INTERRUPTED,
     UNREADABLE_REPLY,
     EcsError,
@@ -42,6 +43,7 @@ MOST_PAGES = 10_000
 # Readers at once. A reply of a hundred ENIs takes more memory while it is read than all that is kept of it.
 MOST_READERS = 4
 
+WRITES_AHEAD = 100
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 # So a writer's turn comes within 7.5 s (15 s at the slowest pace that may be set), and mostly within the 15 s by which a plan is
 # renewed before it has aged. If reads come in between and it does not, the call is not sent: PlanAged.
@@ -53,8 +55,10 @@ FIRST_CONTACT_SECONDS = 8.0
 class Ecs:
     """The ECS API of one region, safe to share between threads once the first call has returned."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, is_caller_waiting: Callable[[], bool] = lambda: True) -> None:
+        """``is_caller_waiting`` is asked right before each call is sent; once it says no, nothing more is sent."""
         self._connection = connection
+        self._is_caller_waiting = is_caller_waiting
         self._pacer = Pacer(connection.calls_per_minute, connection.max_concurrency)
         self._count = threading.Lock()
         self.api_calls = 0
@@ -78,7 +82,7 @@ class Ecs:
         """Whether no later call is likely to succeed: the credential is not valid, or nothing has answered for a while."""
         silent = _clock.now() - (self._answered_at or 0)
         is_silent = error.is_unanswered and error.is_transient and silent >= self.retry_timeout
-        return bool(BAD_CREDENTIAL.match(error.code)) or is_silent
+        return error.code == CALLER_GONE or bool(BAD_CREDENTIAL.match(error.code)) or is_silent
 
     @property
     def writers(self) -> int:
@@ -99,6 +103,12 @@ class Ecs:
             found += [one for one, _waited in timed]
             self._pacer.waited += max(waited for _one, waited in timed)
         return found
+
+    @property
+    def writes_ahead(self) -> int:
+        """How many ENIs may wait for a writer: no more than can be written in about 15 s, so that their plans stay fresh."""
+        pace = self._connection.calls_per_minute
+        return max(min(WRITES_AHEAD, pace // 4), 1) if pace else WRITES_AHEAD
 
     @property
     def region(self) -> str:
@@ -126,42 +136,18 @@ class Ecs:
             parameters["security_group_ids"] = json.dumps(list(security_group_ids))
         return list(self._rows("DescribeSecurityGroups", parameters, "SecurityGroups", "SecurityGroup"))
 
-    def unassign(
-        self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float, before_send: Callable[[], None] | None = None
-    ) -> None:
-        """Unassign addresses of one kind from one ENI.
-
-        ``not_after`` (``_clock.now``): the call raises PlanAged instead of being sent later. ``before_send`` is called right
-        before each time that the request is sent; if it raises, the request is not sent and the exception leaves here.
-        """
+    def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:
+        """Unassign addresses of one kind from one ENI. ``not_after`` (``_clock.now``): PlanAged instead of being sent later."""
         called = KIND_BY_NAME[kind]
-        self._write(f"Unassign{called.api_noun}", eni_id, {called.parameter: list(addresses)}, not_after, before_send)
+        self._write(f"Unassign{called.api_noun}", eni_id, {called.parameter: list(addresses)}, not_after)
 
-    def assign(
-        self,
-        eni_id: str,
-        kind: str,
-        addresses: Sequence[str],
-        *,
-        client_token: str,
-        not_after: float,
-        before_send: Callable[[], None] | None = None,
-    ) -> None:
+    def assign(self, eni_id: str, kind: str, addresses: Sequence[str], *, client_token: str, not_after: float) -> None:
         """As ``unassign``. The same ``client_token`` makes it harmless to send the request twice."""
         called = KIND_BY_NAME[kind]
-        parameters = {called.parameter: list(addresses), "client_token": client_token}
-        self._write(f"Assign{called.api_noun}", eni_id, parameters, not_after, before_send)
+        self._write(f"Assign{called.api_noun}", eni_id, {called.parameter: list(addresses), "client_token": client_token}, not_after)
 
-    def _write(
-        self, action: str, eni_id: str, parameters: Mapping[str, Any], not_after: float, before_send: Callable[[], None] | None
-    ) -> None:
-        def check() -> None:
-            if _clock.now() > not_after:
-                raise PlanAged()
-            if before_send:
-                before_send()
-
-        self._send(action, {"network_interface_id": eni_id, **parameters}, check)
+    def _write(self, action: str, eni_id: str, parameters: Mapping[str, Any], not_after: float) -> None:
+        self._send(action, {"network_interface_id": eni_id, **parameters}, not_after)
 
     def _prove_instances_are_readable(self) -> None:
         if self._may_read_instances:
@@ -202,11 +188,17 @@ class Ecs:
                 raise EcsError(action, UNREADABLE_REPLY, f"the list has more than {MOST_PAGES} pages, so it has no end", request_id)
             asked["next_token"] = token
 
-    def _send(self, action: str, parameters: Mapping[str, Any], check: Callable[[], None] | None = None) -> dict[str, Any]:
-        """One call, until it is answered or has failed for good. Returns the reply with the API's own names.
+    def _send(self, action: str, parameters: Mapping[str, Any], not_after: float | None = None) -> dict[str, Any]:
+        """One call, until it is answered or has failed for good. Returns the reply with the API's own names. ``not_after`` is given
+        for a write. Age and caller are checked when the turn has come, and again right before the request is sent, because it may
+        take a while to fetch a credential."""
 
-        ``check`` is given for a write. It is called before each try is sent, and what it raises ends the call.
-        """
+        def check() -> None:
+            if not self._is_caller_waiting():
+                raise EcsError(action, CALLER_GONE, "not sent, because nobody waits for the result any more", unsent=True)
+            if not_after is not None and _clock.now() > not_after:
+                raise PlanAged()
+
         started: float | None = None
         pause = FIRST_PAUSE
         while True:
@@ -220,7 +212,7 @@ class Ecs:
             if self._answered_at is None:
                 patience = min(patience, FIRST_CONTACT_SECONDS)
             left = started + patience - _clock.now()
-            is_repeatable = error.is_transient and (check is None or error.certainly_not_carried_out)
+            is_repeatable = error.is_transient and (not_after is None or error.certainly_not_carried_out)
             if left <= 0 or not is_repeatable:
                 raise error
             if not error.is_throttled:  # a throttled call waits with all others, in admit()
@@ -228,22 +220,24 @@ class Ecs:
                 _clock.sleep(min(pause * jitter, left))
                 pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _admit(self, action: str, check: Callable[[], None] | None) -> None:
-        """Wait for the turn of this call. What can be checked already is checked before a credential is fetched for it."""
+    def _admit(self, action: str, check: Callable[[], None]) -> None:
+        """Wait for the turn of this call."""
         if not self._pacer.admit():
             raise EcsError(action, INTERRUPTED, "not sent, because the task was interrupted", unsent=True)
-        if check:
-            try:
-                check()
-            except BaseException:
-                self._pacer.abandoned()
-                raise
+        try:
+            check()
+        except BaseException:
+            self._pacer.abandoned()
+            raise
 
-    def _send_once(self, action: str, parameters: Mapping[str, Any], check: Callable[[], None] | None) -> dict[str, Any]:
+    def _send_once(self, action: str, parameters: Mapping[str, Any], check: Callable[[], None]) -> dict[str, Any]:
         try:
             reply = self._sdk.call(action, {"region_id": self.region, **parameters}, check)
         except EcsError as error:
-            self._note(error)
+            if error.code == CALLER_GONE:
+                self._pacer.abandoned()
+            else:
+                self._note(error)
             raise
         except BaseException:  # the check stopped it
             self._pacer.abandoned()

@@ -20,7 +20,17 @@ UNREADABLE_REPLY = "UnreadableReply"  # the reply was not what the API documents
 NO_ERROR_CODE = "NoErrorCode"  # the reply was a readable error without a code
 INVALID_CREDENTIALS = "InvalidCredentials"  # no credential could be obtained
 INTERRUPTED = "Interrupted"  # the task ended before the call was sent
-OWN_CODES = frozenset({CONNECTION_FAILED, REDIRECTED, UNREADABLE_REPLY, NO_ERROR_CODE, INVALID_CREDENTIALS, INTERRUPTED})
+CALLER_GONE = "CallerGone"  # nobody waits for the result any more, so the call was not sent
+OWN_CODES = frozenset({CONNECTION_FAILED, REDIRECTED, UNREADABLE_REPLY, NO_ERROR_CODE, INVALID_CREDENTIALS, INTERRUPTED, CALLER_GONE})
+
+# Codes of this collection, for what a read showed, or did not show.
+NOT_VERIFIED = "NotVerified"  # sent, and no read has shown the outcome
+ENI_NOT_RETURNED = "EniNotReturned"  # this run has seen the ENI, and the service no longer lists it
+INSTANCE_WITHOUT_ENI = "InstanceWithoutEni"  # the record of the instance shows no primary ENI
+REFUSED = "Refused"  # read again right before the write, it no longer passed
+PLAN_AGED = "PlanAged"  # pacing or throttling let no call through while the plan was fresh
+NO_THREADS = "NoThreads"  # the machine cannot start the writer threads
+UNEXPECTED = "Unexpected"  # a defect of this collection
 
 # Codes of the service. Throttling was seen with HTTP status 400, 403 and 429, so the code decides.
 THROTTLED = re.compile(r"Throttling|Rejected\.Throttling")
@@ -28,6 +38,17 @@ CONFLICT = re.compile(r"Operation\.?Conflict|InvalidOperation\.Conflict")
 IN_PROGRESS = re.compile(r"IdempotentProcessing")
 # A request with this nonce or this client token arrived before, and may have been carried out.
 ARRIVED_EARLIER = re.compile(r"SignatureNonceUsed|Idempotent")
+IDEMPOTENT_FAILED = re.compile(r"IdempotentFailed")
+# The state of the ENI or the instance is not what the plan was made with.
+STATE_CHANGED = re.compile(r"InvalidOperation\.InvalidE(ni|cs)State")
+ENI_NOT_FOUND = "InvalidEniId.NotFound"
+# The call was refused because of one or more of its addresses. InvalidParameter is in the tables for too many of them.
+ADDRESS_REFUSED = re.compile(r"InvalidIp\.|InvalidPrivateIpAddress\.|InvalidVSwitchId\.IpInvalid|InvalidParameter($|\.Conflict)")
+# The service says that it is already as requested. A read decides.
+ALREADY_SO = {
+    "absent": re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)"),
+    "present": re.compile(r"InvalidIp\.IpAssigned|InvalidPrivateIpAddress\.Duplicated"),
+}
 DENIED = re.compile(r"Forbidden\.RAM|Forbidden\.SubUser|NoPermission|Forbidden$")
 BAD_CREDENTIAL = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSecurityToken|SignatureDoesNotMatch|InvalidCredentials")
 
@@ -106,3 +127,8 @@ class EcsError(Exception):
 
 def _is_server_error(status: int | None) -> bool:
     return status is not None and status >= 500
+
+
+def as_defect(error: BaseException) -> EcsError:
+    """Any exception as the reason why a run ended; what is not ours is a defect, shown by its type only."""
+    return error if isinstance(error, EcsError) else EcsError("The module", UNEXPECTED, f"{type(error).__name__}; please report it")

@@ -10,10 +10,9 @@ ENI that looks as if it held nothing would make a wrong plan look right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from sys import intern
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     KIND_BY_NAME,
@@ -24,7 +23,12 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     make_address_set,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import UNREADABLE_REPLY, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
+    ENI_NOT_RETURNED,
+    INSTANCE_WITHOUT_ENI,
+    UNREADABLE_REPLY,
+    EcsError,
+)
 
 NONE: Mapping[str, Any] = {}  # one for all that have none
 IDS_PER_READ = 100  # NetworkInterfaceId.N and InstanceIds both take at most 100
@@ -64,13 +68,14 @@ class Instance:
     instance_id: str
     status: str
     primary_eni_id: str | None
-    on_other_enis: Mapping[str, str]
+    secondary_eni_ids: tuple[str, ...]
+    on_other_enis: Mapping[str, str]  # address → secondary ENI
     read_at: float
 
 
 def make_interface(record: Record, read_at: float, *, detailed: bool = False) -> Interface:
     """From a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
-    eni_id = intern(read_text(record, "NetworkInterfaceId", "a network interface"))
+    eni_id = read_text(record, "NetworkInterfaceId", "a network interface")
     where = f"network interface {eni_id}"
     rows = {kind.name: _rows(record, *kind.record_path[:2], where) for kind in KINDS}
     status = read_text(record, "Status", where)
@@ -106,20 +111,19 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
         raise _unreadable(f"{where} has no primary private IP address among its PrivateIpSet")
     return Interface(
         eni_id=eni_id,
-        # What is the same for thousands of ENIs is kept once: intern, NONE.
-        type=intern(read_text(record, "Type", where)),
-        status=intern(status),
+        type=read_text(record, "Type", where),
+        status=status,
         instance_id=_text_if_any(record, "InstanceId", where) or None,
         private_ip_address=own or next((address for address in primary if ":" not in address), ""),
         primary=frozenset(primary),
         held=make_address_set({name: set(addresses) - primary for name, addresses in held.items()}),
         eips=eips or NONE,
-        security_group_ids=tuple(intern(str(group_id)) for group_id in _entries(record.get("SecurityGroupIds"), "SecurityGroupId", where)),
+        security_group_ids=tuple(str(group_id) for group_id in _entries(record.get("SecurityGroupIds"), "SecurityGroupId", where)),
         tags=read_tags(record, where) or NONE,
         service_managed=bool(record.get("ServiceManaged")),
-        owner_id=intern(str(record.get("OwnerId") or "")),
-        vpc_id=intern(str(record.get("VpcId") or "")),
-        vswitch_id=intern(str(record.get("VSwitchId") or "")),
+        owner_id=str(record.get("OwnerId") or ""),
+        vpc_id=str(record.get("VpcId") or ""),
+        vswitch_id=str(record.get("VSwitchId") or ""),
         read_at=read_at,
         spelled=spelled or NONE,
         details={key: record.get(key) for key in _DETAILS} if detailed else NONE,
@@ -134,63 +138,97 @@ def make_instance(record: Record, read_at: float) -> Instance:
     instance_id = read_text(record, "InstanceId", "an instance")
     where = f"instance {instance_id}"
     primary_eni_id = None
+    secondary_eni_ids = []
     others: dict[str, str] = {}
     for row in _rows(record, "NetworkInterfaces", "NetworkInterface", where):
         eni_id = read_text(row, "NetworkInterfaceId", where)
         if row.get("Type") == "Primary":
             primary_eni_id = eni_id
             continue
+        secondary_eni_ids.append(eni_id)
         for kind in KINDS:
             others.update((_address(entry, kind, where)[1], eni_id) for entry in _rows(row, *kind.record_path[:2], where))
-    return Instance(instance_id, read_text(record, "Status", where), primary_eni_id, others, read_at)
+    return Instance(instance_id, read_text(record, "Status", where), primary_eni_id, tuple(secondary_eni_ids), others, read_at)
 
 
-def list_interfaces(ecs: Ecs, *, detailed: bool = False, broken: dict[str, EcsError] | None = None, **filters: Any) -> dict[str, Interface]:
-    """All ENIs that the service's own filters let through (by the SDK's names), by id. A record that can't be read is an
-    error, or goes into ``broken`` where one is given."""
+Unreadable: TypeAlias = "dict[str, EcsError]"  # by id: what exists, but whose record is missing or cannot be read
+
+
+def list_interfaces(ecs: Ecs, unreadable: Unreadable, *, detailed: bool = False, **filters: Any) -> dict[str, Interface]:
+    """All ENIs that the service's own filters let through (by the SDK's names), by id. A record that cannot be read is put into
+    ``unreadable``; one that does not even show its id is an error of the whole list."""
     watch = ecs.stopwatch()
-    records = ecs.network_interfaces(**filters)
     found: dict[str, Interface] = {}
-    for record in records:
+    for record in ecs.network_interfaces(**filters):
         try:
             interface = make_interface(record, watch.started, detailed=detailed)
         except EcsError as error:
-            eni_id = record.get("NetworkInterfaceId")
-            if broken is None or not isinstance(eni_id, str) or not eni_id:
-                raise  # it may be any of those that were asked for
-            broken[eni_id] = error
+            unreadable[_id_of(record, "NetworkInterfaceId", error)] = error
         else:
             found[interface.eni_id] = interface
     return found
 
 
-def read_interfaces(
-    ecs: Ecs, eni_ids: Iterable[str], *, detailed: bool = False, broken: dict[str, EcsError] | None = None
-) -> dict[str, Interface]:
-    """The ENIs of these ids that exist, by id; 100 ids a call."""
+def read_interfaces(ecs: Ecs, eni_ids: Iterable[str], unreadable: Unreadable, *, detailed: bool = False) -> dict[str, Interface]:
+    """The ENIs of these ids that one read shows, by id; 100 ids a call."""
 
     def read(asked: list[str]) -> dict[str, Interface]:
-        interfaces = list_interfaces(ecs, detailed=detailed, broken=broken, network_interface_id=asked)
+        interfaces = list_interfaces(ecs, unreadable, detailed=detailed, network_interface_id=asked)
         # An answer that was not asked for must never become a target.
         return {eni_id: interface for eni_id, interface in interfaces.items() if eni_id in asked}
 
     return in_batches(ecs, eni_ids, read)
 
 
-def list_instances(ecs: Ecs, **filters: Any) -> dict[str, Instance]:
-    """As ``list_interfaces``, for instances."""
+def read_seen_interfaces(
+    ecs: Ecs, eni_ids: Iterable[str], seen: Collection[str], unreadable: Unreadable, *, detailed: bool = False
+) -> dict[str, Interface]:
+    """As ``read_interfaces``, for ENIs some of which this run has ``seen``. One read that lacks a record proves nothing: it is read
+    again, and what was seen is then ``unreadable``. It never becomes "does not exist"."""
+    wanted = list(dict.fromkeys(eni_ids))
+    found = read_interfaces(ecs, wanted, unreadable, detailed=detailed)
+    lacking = [eni_id for eni_id in wanted if eni_id not in found and eni_id not in unreadable]
+    found |= read_interfaces(ecs, lacking, unreadable, detailed=detailed)
+    for eni_id in lacking:
+        if eni_id in seen and eni_id not in found and eni_id not in unreadable:
+            text = f"this run has seen the ENI {eni_id}, but the service did not return it twice"
+            unreadable[eni_id] = EcsError("DescribeNetworkInterfaces", ENI_NOT_RETURNED, text)
+    return found
+
+
+def list_instances(ecs: Ecs, unreadable: Unreadable, **filters: Any) -> dict[str, Instance]:
+    """As ``list_interfaces``, for instances. An instance whose record shows no primary ENI is ``unreadable`` too."""
     watch = ecs.stopwatch()
-    records = ecs.instances(**filters)
-    return {instance.instance_id: instance for instance in (make_instance(record, watch.started) for record in records)}
+    found: dict[str, Instance] = {}
+    for record in ecs.instances(**filters):
+        try:
+            instance = make_instance(record, watch.started)
+        except EcsError as error:
+            unreadable[_id_of(record, "InstanceId", error)] = error
+            continue
+        found[instance.instance_id] = instance
+        if instance.primary_eni_id is None:
+            text = f"the record of the instance {instance.instance_id} shows no primary ENI, though every instance has one"
+            unreadable[instance.instance_id] = EcsError("DescribeInstances", INSTANCE_WITHOUT_ENI, text)
+    return found
 
 
-def read_instances(ecs: Ecs, instance_ids: Iterable[str]) -> dict[str, Instance]:
+def read_instances(ecs: Ecs, instance_ids: Iterable[str], unreadable: Unreadable) -> dict[str, Instance]:
     """The instances of these ids that exist, by id; 100 ids a call."""
 
     def read(asked: list[str]) -> dict[str, Instance]:
-        return {instance_id: instance for instance_id, instance in list_instances(ecs, instance_ids=asked).items() if instance_id in asked}
+        found = list_instances(ecs, unreadable, instance_ids=asked)
+        return {instance_id: instance for instance_id, instance in found.items() if instance_id in asked}
 
     return in_batches(ecs, instance_ids, read)
+
+
+def _id_of(record: Record, key: str, error: EcsError) -> str:
+    """The id of a record that cannot be read otherwise. Without it the record may be any of those that were asked for."""
+    found = record.get(key)
+    if not isinstance(found, str) or not found:
+        raise error
+    return found
 
 
 def in_batches(ecs: Ecs, ids: Iterable[str], read: Callable[[list[str]], dict[str, Any]]) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: what the user asked for, stripped and validated. Every mistake is collected, with its place.
+"""Pure: what the user asked for, stripped and validated. Every error is collected, with its option path.
 
 Private to this collection. The argument spec holds types and choices only; what is exclusive, required or malformed
-is decided here, because Ansible would report the first mistake alone and take an empty string for a value.
+is decided here, because Ansible would report the first error alone and take an empty string for a value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from sys import intern
 from typing import Any, TypeAlias
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
@@ -21,11 +20,19 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     KINDS,
     PRIVATE_IPV4,
     AddressSet,
+    Blocks,
     make_address_set,
     ordered,
     parse_block,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none, texts_or_none, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import (
+    is_blank,
+    parse_number,
+    text_or_none,
+    texts_or_none,
+    validate_guards,
+    validate_numbers,
+)
 
 # Ids of the service are a type and letters or digits. Groups made before VPC have 'G' and digits.
 ENI_ID = re.compile(r"eni-[A-Za-z0-9]+")
@@ -33,12 +40,23 @@ INSTANCE_ID = re.compile(r"i-[A-Za-z0-9]+")
 SECURITY_GROUP_ID = re.compile(r"sg-[A-Za-z0-9]+|G[0-9]+")
 VPC_ID = re.compile(r"vpc-[A-Za-z0-9]+")
 VSWITCH_ID = re.compile(r"vsw-[A-Za-z0-9]+")
+ID_OPTIONS = {
+    "eni_id": ENI_ID,
+    "instance_id": INSTANCE_ID,
+    "security_group_ids": SECURITY_GROUP_ID,
+    "vpc_id": VPC_ID,
+    "vswitch_id": VSWITCH_ID,
+}
+# Options that keep addresses from being written. Given and blank, they would silently protect nothing.
+GUARDS = ("keep", "max_addresses")
+ADDRESS_FILTERS = ("within", "excluding", "private_ip_addresses")
 
-# ENIs with these tags belong to a container network: an address there is a pod's. None: any value. Source: the
-# tags that the terway and eRDMA controllers set (terway, types/aliyun.go and pkg/aliyun/client/eni_filter.go).
+# ENIs with these tags belong to a container network: an address there is a pod's. None: any value. Source: the tags that the
+# controllers set (terway, types/aliyun.go and pkg/aliyun/client/eni_filter.go; cilium, pkg/alibabacloud/utils).
 CONTAINER_NETWORK_TAGS: Mapping[str, tuple[str, ...] | None] = {
     "creator": ("terway", "alibabacloud-erdma-controller"),
     "ack.aliyun.com": None,
+    "cilium-eni-index": None,
 }
 
 Tags: TypeAlias = "dict[str, tuple[str, ...] | None]"  # tag key → the values that count, None for any
@@ -48,7 +66,7 @@ Tags: TypeAlias = "dict[str, tuple[str, ...] | None]"  # tag key → the values 
 class Target:
     """One ENI, or the primary ENI of one instance, and what of it is meant."""
 
-    place: str
+    option_path: str
     eni_id: str | None
     instance_id: str | None
     named: AddressSet
@@ -65,7 +83,7 @@ class Request:
 
     state: str
     targets: tuple[Target, ...]
-    keep: tuple[str, ...] = ()
+    keep: Blocks = field(default_factory=Blocks)
     allow_eip: bool = False
     protected_tags: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     ignore_missing: bool = False
@@ -75,15 +93,17 @@ class Request:
     wait_timeout: float = 60
 
 
-def parse_id(place: str, value: Any, pattern: re.Pattern[str], example: str, errors: list[str]) -> str | None:
+def parse_id(option_path: str, value: Any, pattern: re.Pattern[str], example: str, errors: list[str]) -> str | None:
     text = text_or_none(value)
     if text is not None and not pattern.fullmatch(text):
-        errors.append(f"{place}: '{text}' is not an id such as {example}")
-    return intern(text) if text else None  # of thousands of ENIs, each is kept once though it is read and read back
+        other = next((name for name, form in ID_OPTIONS.items() if form.fullmatch(text) and form is not pattern), None)
+        hint = f"is the id of something else; use {other} for it" if other else f"is not an id such as {example}"
+        errors.append(f"{option_path}: '{text}' {hint}")
+    return text
 
 
-def parse_each(place: str, values: list[Any] | None, parse: Callable[[str], str], errors: list[str]) -> tuple[str, ...] | None:
-    """Every value through ``parse``, whose ValueError becomes a mistake with its place."""
+def parse_each(option_path: str, values: list[Any] | None, parse: Callable[[str], str], errors: list[str]) -> tuple[str, ...] | None:
+    """Every value through ``parse``, whose ValueError becomes an error with its option path."""
     texts = texts_or_none(values)
     if texts is None:
         return None
@@ -92,7 +112,7 @@ def parse_each(place: str, values: list[Any] | None, parse: Callable[[str], str]
         try:
             parsed.append(parse(text))
         except ValueError as error:
-            errors.append(f"{place}: {error}")
+            errors.append(f"{option_path}: {error}")
     return ordered(parsed)
 
 
@@ -111,7 +131,7 @@ def has_tag(tags: Mapping[str, str], key: str, values: tuple[str, ...] | None) -
     return key in tags and (values is None or tags[key] in values)
 
 
-def parse_tags(place: str, given: Mapping[Any, Any] | None, errors: list[str]) -> Tags:
+def parse_tags(option_path: str, given: Mapping[Any, Any] | None, errors: list[str]) -> Tags:
     """Tag key → the values that count, None for any."""
     tags: Tags = {}
     for key, value in (given or {}).items():
@@ -121,7 +141,9 @@ def parse_tags(place: str, given: Mapping[Any, Any] | None, errors: list[str]) -
         elif values and all(isinstance(one, str) for one in values):
             tags[str(key)] = tuple(values)
         else:
-            errors.append(f"{place}: the value of '{key}' is {value!r}; give a string (numbers quoted), a list of strings, or null for any")
+            errors.append(
+                f"{option_path}: the value of '{key}' is {value!r}; give a string (numbers quoted), a list of strings, or null for any"
+            )
     return tags
 
 
@@ -131,15 +153,18 @@ def parse_request(params: Mapping[str, Any], errors: list[str]) -> Request:
     state = text_or_none(params["state"])
     if state is None:
         errors.append("state: is required; say 'absent' to unassign or 'present' to assign")
-    validate_numbers(params, {"max_addresses": (0, None), "wait_timeout": (0, None)}, errors)
+    validate_guards(params, GUARDS, errors)
+    max_addresses = None if is_blank(params["max_addresses"]) else parse_number("max_addresses", params["max_addresses"], errors)
+    numbers = {"max_addresses": max_addresses, "wait_timeout": params["wait_timeout"]}
+    validate_numbers(numbers, dict.fromkeys(numbers, (0, None)), errors)
     return Request(
         state=state or "",
         targets=_parse_targets(params, state, errors),
-        keep=parse_each("keep", params["keep"], parse_block, errors) or (),
+        keep=Blocks(parse_each("keep", params["keep"], parse_block, errors) or ()),
         allow_eip=params["allow_eip"],
         protected_tags=parse_protected_tags(params["protected_tags"], errors),
         ignore_missing=params["missing"] == "ignore",
-        max_addresses=params["max_addresses"],
+        max_addresses=max_addresses,
         skip_refused=params["on_refusal"] == "skip",
         wait=params["wait"],
         wait_timeout=params["wait_timeout"],
@@ -160,27 +185,29 @@ def _is_given(value: Any) -> bool:
     return (texts_or_none(value) if isinstance(value, list) else text_or_none(value)) is not None
 
 
-def _parse_target(place: str, entry: Mapping[str, Any], state: str | None, errors: list[str]) -> Target:
-    eni_id = parse_id(f"{place}eni_id", entry["eni_id"], ENI_ID, "eni-bp1example", errors)
-    instance_id = parse_id(f"{place}instance_id", entry["instance_id"], INSTANCE_ID, "i-bp1example", errors)
-    whole = place.rstrip(".") + ": " if place else ""
-    alternatives = "eni_id or instance_id" if place else "eni_id, instance_id or assignments"
+def _parse_target(option_path: str, entry: Mapping[str, Any], state: str | None, errors: list[str]) -> Target:
+    eni_id = parse_id(f"{option_path}eni_id", entry["eni_id"], ENI_ID, "eni-bp1example", errors)
+    instance_id = parse_id(f"{option_path}instance_id", entry["instance_id"], INSTANCE_ID, "i-bp1example", errors)
+    whole = option_path.rstrip(".") + ": " if option_path else ""
+    alternatives = "eni_id or instance_id" if option_path else "eni_id, instance_id or assignments"
     if eni_id and instance_id:
         errors.append(f"{whole}eni_id ({eni_id}) and instance_id ({instance_id}) are both given; name one target only")
     elif not eni_id and not instance_id:
         errors.append(f"{whole}no target is named; give {alternatives}")
 
-    lists = {kind.name: parse_each(f"{place}{kind.name}", entry[kind.name], kind.parse, errors) for kind in KINDS}
+    lists = {kind.name: parse_each(f"{option_path}{kind.name}", entry[kind.name], kind.parse, errors) for kind in KINDS}
     given = [name for name, entries in lists.items() if entries is not None]
     all_secondary = bool(entry["all_secondary"])
     if all_secondary and state == "present":
-        errors.append(f"{place}all_secondary: goes with state=absent only; with state=present name what is to be assigned")
+        errors.append(f"{option_path}all_secondary: goes with state=absent only; with state=present name what is to be assigned")
     if all_secondary and given:
-        errors.append(f"{place}all_secondary: names every secondary IPv4 address by itself; leave out {', '.join(given)}")
+        errors.append(f"{option_path}all_secondary: names every secondary IPv4 address by itself; leave out {', '.join(given)}")
     if not all_secondary and not given:
         also = " or all_secondary" if state != "present" else ""
         errors.append(f"{whole}no address is named; give one of {', '.join(lists)}{also} (an empty list is nothing to do)")
-    return Target(place, eni_id, instance_id, make_address_set({name: entries or () for name, entries in lists.items()}), all_secondary)
+    return Target(
+        option_path, eni_id, instance_id, make_address_set({name: entries or () for name, entries in lists.items()}), all_secondary
+    )
 
 
 @dataclass(frozen=True)
@@ -197,10 +224,11 @@ class Selection:
     tags: Tags
     status: str | None
     type: str | None
-    within: tuple[str, ...] | None
-    excluding: tuple[str, ...]
+    within: Blocks | None
+    excluding: Blocks
     private_ip_addresses: tuple[str, ...] | None
     kinds: tuple[str, ...]
+    all_enis_of_instances: bool = False
 
 
 SELECTORS = (
@@ -228,6 +256,10 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
             else tuple(filter(None, (parse_id(option, text, pattern, example, errors) for text in dict.fromkeys(texts))))
         )
 
+    def blocks(option: str) -> Blocks | None:
+        parsed = parse_each(option, params[option], parse_block, errors)
+        return None if parsed is None else Blocks(parsed)
+
     names = texts_or_none(params["security_group_names"])
     for option in ("security_group_tags", "tags"):
         if params[option] == {}:
@@ -244,11 +276,13 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
         tags=parse_tags("tags", params["tags"], errors),
         status=params["status"],
         type=params["type"],
-        within=parse_each("within", params["within"], parse_block, errors),
-        excluding=parse_each("excluding", params["excluding"], parse_block, errors) or (),
+        within=blocks("within"),
+        excluding=blocks("excluding") or Blocks(),
         private_ip_addresses=parse_each("private_ip_addresses", params["private_ip_addresses"], KIND_BY_NAME[PRIVATE_IPV4].parse, errors),
         kinds=tuple(params["kinds"]),
+        all_enis_of_instances=params["instance_enis"] == "all",
     )
+    validate_guards(params, ADDRESS_FILTERS, errors)
     given = [name for name in SELECTORS if getattr(selection, name) not in (None, {})]
     if not given and not params["whole_region"]:
         errors.append(f"nothing is selected; give one or more of {', '.join(SELECTORS)}, or whole_region=true for every ENI of the region")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ledger → what the modules return. One builder makes before, after, diff and the lists, for check mode and for a run.
+"""Ledger → what the modules return. One builder makes before, after, diff and the assignments, for check mode and for a run.
 
 Private to this collection.
 """
@@ -14,51 +14,57 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, PRIVATE_IPV4, count, flatten
-from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import Outcome
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, PRIVATE_IPV4, count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SDK_PACKAGE, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, total
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection
-from ansible_collections.alicloud_ops.network.plugins.module_utils._select import matching
+from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few, shorten
 
-# What was changed, and what was already so, are called by the state that was asked for.
-DONE = {"absent": "unassigned", "present": "assigned"}
-SETTLED = {"absent": "absent", "present": "present"}
-MOST_TOLD = 20
+# What was changed, and what was already as requested, are named after the requested state.
+DONE_KEY = {"absent": "unassigned", "present": "assigned"}
+UNCHANGED_KEY = {"absent": "already_absent", "present": "already_present"}
+MOST_LINES = 20
 
 
-def build_result(state: str, outcomes: Sequence[Outcome], api_calls: int) -> dict[str, Any]:
-    """The module's result; with ``failed`` and ``msg`` where anything failed."""
-    interfaces = [_tell(state, outcome) for outcome in outcomes]
-    changed = [interface for interface in interfaces if interface["before"] != interface["after"]]
-    failures = [
-        f"{_name(interface)}: {shorten(failed['addresses'])}: {_told(failed)}" for interface in interfaces for failed in interface["failed"]
-    ]
-    done = sum(count(outcome.done) for outcome in outcomes)
+def build_result(state: str, ledger: Sequence[EniLedger], api_calls: int) -> dict[str, Any]:
+    """The module's result; with ``failed`` and ``msg`` if anything failed."""
+    interfaces = [_eni_as_dict(state, eni) for eni in ledger]
+    changed = sorted((one for one in interfaces if one["before"] != one["after"]), key=lambda one: one["eni_id"])
+    done, failed = total(ledger, AddressState.DONE), total(ledger, AddressState.FAILED, AddressState.IN_FLIGHT)
+    addresses = sum(len(eni.states) for eni in ledger)
     result: dict[str, Any] = {
-        "changed": any(outcome.wrote for outcome in outcomes),
-        DONE[state]: [{"eni_id": outcome.eni_id, **outcome.done} for outcome in outcomes if count(outcome.done)],
+        "changed": any(eni.changed for eni in ledger),
+        DONE_KEY[state]: [{"eni_id": one["eni_id"], **one[DONE_KEY[state]]} for one in interfaces if count(one[DONE_KEY[state]])],
         "interfaces": interfaces,
-        "missing": [_name(interface) for interface in interfaces if interface["type"] is None],
+        "missing": [format_name(eni) for eni in ledger if eni.change.interface is None and eni.change.failure is None],
         "summary": {
             "interfaces": len(interfaces),
-            "addresses": sum(_addresses_of(outcome) for outcome in outcomes),
-            DONE[state]: done,
-            SETTLED[state]: sum(count(outcome.settled) for outcome in outcomes),
-            "skipped": sum(len(outcome.skipped) for outcome in outcomes),
-            "failed": sum(_count_failed(outcome) for outcome in outcomes),
+            "addresses": addresses,
+            DONE_KEY[state]: done,
+            UNCHANGED_KEY[state]: total(ledger, AddressState.UNCHANGED),
+            "skipped": total(ledger, AddressState.SKIPPED),
+            "failed": failed,
             "api_calls": api_calls,
         },
-        "diff": {side: "".join(_lines(interface, side) for interface in changed) for side in ("before", "after")},
+        "diff": {side: "".join(_diff_lines(one, side) for one in changed) for side in ("before", "after")},
     }
-    if failures:
+    lines = [format_failure(eni, reason, of_reason) for eni in ledger for reason, of_reason in eni.failures()]
+    if lines:
         result["failed"] = True
-        result["msg"] = (
-            f"{result['summary']['failed']} of {result['summary']['addresses']} addresses failed, {done} were {DONE[state]}. "
-            + _listed(failures)
-        )
+        result["msg"] = f"{failed} of {addresses} addresses failed, {done} were {DONE_KEY[state]}. {_format_list(lines)}"
     return result
+
+
+def format_name(eni: EniLedger) -> str:
+    return eni.change.eni_id or eni.change.instance_id or ""
+
+
+def format_failure(eni: EniLedger, reason: Reason, addresses: Sequence[str]) -> str:
+    request_id = f" [request id {reason.request_id}]" if reason.request_id else ""
+    return f"{format_name(eni)}: {shorten(addresses) + ': ' if addresses else ''}{reason.code}: {reason.text}{request_id}"
 
 
 # What a module that writes says first when it stops before. One that only reads has nothing to say of changes.
@@ -67,26 +73,28 @@ UNCHANGED = "Nothing was changed. "
 
 def build_refusal(errors: Sequence[str], first: str = UNCHANGED) -> dict[str, Any]:
     """For what stops before any write: all of it in one message, and as a list."""
-    return {"changed": False, "msg": f"{first}{_listed(errors)}", "errors": list(errors)}
+    return {"changed": False, "msg": f"{first}{_format_list(errors)}", "errors": list(errors)}
 
 
 def build_failure(error: EcsError | SdkMissing, first: str = UNCHANGED) -> dict[str, Any]:
     """For a call that failed, or could not even be tried, before any write."""
     if isinstance(error, SdkMissing):
         return {"changed": False, "msg": f"{missing_required_lib(SDK_PACKAGE)} ({error})"}
-    failure = {"action": error.action, "code": error.code, "message": error.message, "request_id": error.request_id}
-    return {"changed": False, "msg": f"{first}{error}", "failure": failure}
+    details = {"action": error.action, "code": error.code, "message": error.message, "request_id": error.request_id}
+    return {"changed": False, "msg": f"{first}{error}", "error": details}
 
 
-def build_info(interfaces: Sequence[Interface], missing: Sequence[str], wanted: Selection, api_calls: int) -> dict[str, Any]:
+def build_info(found: Found, wanted: Selection, api_calls: int) -> dict[str, Any]:
     """What the info module returns."""
-    matches = {interface.eni_id: matching(interface, wanted) for interface in interfaces}
+    matches = {interface.eni_id: matching(interface, wanted) for interface in found.interfaces}
     return {
         "changed": False,
-        "interfaces": [_describe(interface) for interface in interfaces],
+        "interfaces": [_describe(interface) for interface in found.interfaces],
         "assignments": [{"eni_id": eni_id, **lists} for eni_id, lists in matches.items() if count(lists)],
-        "missing": list(missing),
-        "summary": {"interfaces": len(interfaces), "addresses": sum(map(count, matches.values())), "api_calls": api_calls},
+        "missing": found.missing,
+        "unreadable": [{"id": name, "reason": str(error)} for name, error in sorted(found.unreadable.items())],
+        "security_groups": found.security_groups,
+        "summary": {"interfaces": len(found.interfaces), "addresses": sum(map(count, matches.values())), "api_calls": api_calls},
     }
 
 
@@ -115,49 +123,35 @@ def _describe(interface: Interface) -> dict[str, Any]:
     }
 
 
-def _tell(state: str, outcome: Outcome) -> dict[str, Any]:
-    planned, latest = outcome.change.interface, outcome.latest
+def _eni_as_dict(state: str, eni: EniLedger) -> dict[str, Any]:
+    planned, latest = eni.change.interface, eni.latest
     return {
-        "eni_id": outcome.change.eni_id,
-        "instance_id": outcome.change.instance_id,
+        "eni_id": eni.change.eni_id,
+        "instance_id": eni.change.instance_id,
         "type": planned.type if planned else None,
         "status": latest.status if latest else None,
         "before": planned.held if planned else EMPTY,
         "after": latest.held if latest else EMPTY,
-        "verified": outcome.verified,
-        DONE[state]: outcome.done,
-        SETTLED[state]: outcome.settled,
-        "skipped": tuple({"address": note.address, "reason": note.reason} for note in outcome.skipped),
-        "failed": tuple(
-            {"addresses": failure.addresses, "code": failure.code, "message": failure.message, "request_id": failure.request_id}
-            for failure in outcome.failed
+        "verified": eni.verified,
+        DONE_KEY[state]: eni.as_set(AddressState.DONE),
+        UNCHANGED_KEY[state]: eni.as_set(AddressState.UNCHANGED),
+        "skipped": tuple(
+            {"address": address, "code": eni.reasons[address].code, "reason": eni.reasons[address].text}
+            for address in eni.having(AddressState.SKIPPED)
+        ),
+        "failures": tuple(
+            {"addresses": addresses, "code": reason.code, "message": reason.text, "request_id": reason.request_id}
+            for reason, addresses in eni.failures()
         ),
     }
 
 
-def _lines(interface: Mapping[str, Any], side: str) -> str:
-    """One line an address, each with its ENI, so that a diff of many reads well."""
-    return "".join(f"{_name(interface)} {address}\n" for addresses in interface[side].values() for address in addresses)
+def _diff_lines(interface: Mapping[str, Any], side: str) -> str:
+    """One line an address, each with its ENI, so that a diff of many ENIs reads well."""
+    return "".join(f"{interface['eni_id']} {address}\n" for addresses in interface[side].values() for address in addresses)
 
 
-def _name(interface: Mapping[str, Any]) -> str:
-    return interface["eni_id"] or interface["instance_id"]
-
-
-def _count_failed(outcome: Outcome) -> int:
-    return sum(len(failure.addresses) for failure in outcome.failed)
-
-
-def _addresses_of(outcome: Outcome) -> int:
-    return len(flatten(outcome.done)) + len(flatten(outcome.settled)) + len(outcome.skipped) + _count_failed(outcome)
-
-
-def _told(failed: Mapping[str, Any]) -> str:
-    request_id = f" [request id {failed['request_id']}]" if failed["request_id"] else ""
-    return f"{failed['code']}: {failed['message']}{request_id}"
-
-
-def _listed(lines: Sequence[str]) -> str:
+def _format_list(lines: Sequence[str]) -> str:
     if len(lines) == 1:
         return lines[0]
-    return "; ".join(f"({number}) {line}" for number, line in enumerate(first_few(lines, MOST_TOLD), 1))
+    return "; ".join(f"({number}) {line}" for number, line in enumerate(first_few(lines, MOST_LINES), 1))

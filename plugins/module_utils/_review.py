@@ -2,68 +2,114 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads, plan and guard in one go: select → plan → guard. Done once before everything, and again for what has aged.
+"""Select, plan and guard in one go. Done once before everything, and again for what has aged.
 
 Private to this collection. Writes nothing: check mode goes through here and no further.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import list_interfaces, read_instances, read_interfaces
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Holders, Plan, Seen, guard, is_passing, make_plan
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
+    IDS_PER_READ,
+    Unreadable,
+    list_interfaces,
+    read_instances,
+    read_interfaces,
+    read_seen_interfaces,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import (
+    Change,
+    Holders,
+    Plan,
+    Snapshot,
+    guard,
+    is_in_transition,
+    make_plan,
+)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 
-SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_BETWEEN_POLLS = 2.0
 
 
-def review(ecs: Ecs, request: Request, targets: Sequence[Target], *, patient: bool) -> Plan:
-    """What is to be done now for these targets. ``patient``: wait, as the request says, for states that pass."""
-    instances = read_instances(ecs, (target.instance_id for target in targets if target.instance_id))
-    eni_ids = [*(target.eni_id for target in targets), *(instance.primary_eni_id for instance in instances.values())]
-    seen = Seen(ecs.region, read_interfaces(ecs, filter(None, eni_ids)), instances)
-    plan, seen = _with_states(ecs, request, targets, seen)
+def review(ecs: Ecs, request: Request, targets: Sequence[Target], *, seen: Collection[str] = (), wait_for_states: bool) -> Plan:
+    """What is to be done now for these targets. ``seen``: ids of ENIs that this run has read before, which therefore exist.
+    ``wait_for_states``: wait, as the request says, for states that end by themselves."""
+    snapshot = take_snapshot(ecs, targets, seen)
+    plan, snapshot = _with_instances(ecs, request, targets, snapshot)
     watch = ecs.stopwatch()
-    while patient and request.wait and not plan.errors:
-        passing = [change for change in plan.changes if is_passing(change, request, seen.instances)]
+    while wait_for_states and request.wait and not plan.errors:
+        transitional = [change for change in plan.changes if is_in_transition(change, request, snapshot.instances)]
         left = request.wait_timeout - watch.seconds
-        if not passing or left <= 0:
+        if not transitional or left <= 0:
             break
-        _clock.sleep(min(SECONDS_BETWEEN_LOOKS, left))
-        plan, seen = _with_states(ecs, request, targets, _look_again(ecs, seen, passing))
-    return guard(plan, request, seen.instances, _holders(ecs, request, plan))
+        _clock.sleep(min(SECONDS_BETWEEN_POLLS, left))
+        plan, snapshot = _with_instances(ecs, request, targets, _read_again(ecs, snapshot, transitional))
+    return guard(plan, request, snapshot.instances, _find_holders(ecs, request, plan))
 
 
-def _with_states(ecs: Ecs, request: Request, targets: Iterable[Target], seen: Seen) -> tuple[Plan, Seen]:
-    """The plan, and the states of those instances that it hangs on: of primary ENIs where something would be written."""
-    plan = make_plan(request, targets, seen)
-    wanted = [
-        change.interface.instance_id for change in plan.changes if change.interface and change.interface.is_primary and count(change.todo)
-    ]
-    unknown = [instance_id for instance_id in wanted if instance_id and instance_id not in seen.instances]
-    return plan, replace(seen, instances={**seen.instances, **read_instances(ecs, unknown)})
+def take_snapshot(ecs: Ecs, targets: Sequence[Target], seen: Collection[str] = ()) -> Snapshot:
+    unreadable: Unreadable = {}
+    instances = read_instances(ecs, (target.instance_id for target in targets if target.instance_id), unreadable)
+    primaries = {instance.primary_eni_id for instance in instances.values() if instance.primary_eni_id}
+    eni_ids = dict.fromkeys([*(target.eni_id for target in targets if target.eni_id), *primaries])
+    interfaces = read_seen_interfaces(ecs, eni_ids, primaries.union(seen), unreadable)
+    return Snapshot(ecs.region, interfaces, instances, unreadable)
 
 
-def _look_again(ecs: Ecs, seen: Seen, passing: Iterable[Change]) -> Seen:
-    """The same view with these ENIs and their instances read anew. What is gone now is gone from the view."""
-    enis = {change.interface.eni_id: change.interface for change in passing if change.interface}
-    of_primaries = {interface.instance_id for interface in enis.values() if interface.is_primary and interface.instance_id}
-    interfaces = {eni_id: interface for eni_id, interface in seen.interfaces.items() if eni_id not in enis}
-    instances = {instance_id: instance for instance_id, instance in seen.instances.items() if instance_id not in of_primaries}
-    interfaces.update(read_interfaces(ecs, enis))
-    instances.update(read_instances(ecs, of_primaries))
-    return replace(seen, interfaces=interfaces, instances=instances)
+def find_elsewhere(ecs: Ecs, plan: Plan) -> list[str]:
+    """For addresses that were named, but are not on their ENI: which other ENI of the region holds them. One call for each
+    kind that the service can look up, and at most 100 addresses of it, because a mistyped eni_id shows in the first."""
+    warnings = []
+    for kind in KINDS:
+        named = {address: change.eni_id for change in plan.changes if change.interface for address in change.unchanged[kind.name]}
+        asked = list(named)[:IDS_PER_READ]
+        if kind.filter is None or not asked:
+            continue
+        holders: dict[str, list[str]] = {}
+        filters: dict[str, Any] = {kind.filter: asked}
+        for interface in list_interfaces(ecs, {}, **filters).values():
+            for address in interface.held[kind.name]:
+                holders.setdefault(address, []).append(interface.eni_id)
+        warnings += [
+            f"{address} is not on {named[address]} but on {' and '.join(sorted(holders[address]))}; is eni_id right?"
+            for address in asked
+            if address in holders and named[address] not in holders[address]
+        ]
+    return warnings
 
 
-def _holders(ecs: Ecs, request: Request, plan: Plan) -> dict[str, Holders]:
+def _with_instances(ecs: Ecs, request: Request, targets: Iterable[Target], snapshot: Snapshot) -> tuple[Plan, Snapshot]:
+    """The plan, and the states of the instances that it depends on: of primary ENIs where something would be written."""
+    plan = make_plan(request, targets, snapshot)
+    primaries = [change.interface for change in plan.changes if change.interface and change.interface.is_primary and count(change.todo)]
+    unknown = [one.instance_id for one in primaries if one.instance_id and one.instance_id not in snapshot.instances]
+    return plan, replace(snapshot, instances={**snapshot.instances, **read_instances(ecs, unknown, {})})
+
+
+def _read_again(ecs: Ecs, snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
+    """The same view with these ENIs and their instances read again. What a read leaves out stays as it was seen."""
+    enis = [change.interface for change in changes if change.interface]
+    of_primaries = {interface.instance_id for interface in enis if interface.is_primary and interface.instance_id}
+    interfaces = read_interfaces(ecs, (interface.eni_id for interface in enis), {})
+    instances = read_instances(ecs, of_primaries, {})
+    return replace(snapshot, interfaces={**snapshot.interfaces, **interfaces}, instances={**snapshot.instances, **instances})
+
+
+def _find_holders(ecs: Ecs, request: Request, plan: Plan) -> dict[str, Holders]:
     """Before assigning: who holds what in the vSwitches concerned. One list by vSwitch shows primary and secondary
-    addresses and prefixes at once, where PrivateIpAddress.N shows only secondary ones."""
+    addresses and prefixes at once; the filter PrivateIpAddress.N shows only secondary ones."""
     if request.state != "present":
         return {}
-    vswitches = dict.fromkeys(change.interface.vswitch_id for change in plan.changes if change.interface and count(change.todo))
-    return {vswitch_id: Holders(list_interfaces(ecs, v_switch_id=vswitch_id).values()) for vswitch_id in vswitches}
+    found = {}
+    for vswitch_id in dict.fromkeys(change.interface.vswitch_id for change in plan.changes if change.interface and count(change.todo)):
+        unreadable: dict[str, EcsError] = {}
+        found[vswitch_id] = Holders(list_interfaces(ecs, unreadable, v_switch_id=vswitch_id).values(), unreadable)
+    return found

@@ -13,15 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, lies_in, make_address_set, overlaps
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, make_address_set
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
+    Instance,
     Interface,
+    Unreadable,
     in_batches,
     list_instances,
     list_interfaces,
     read_instances,
-    read_interfaces,
+    read_seen_interfaces,
     read_tags,
     read_text,
 )
@@ -29,36 +31,39 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 
 
 class Found(NamedTuple):
-    """The ENIs that every given selector fits, by id; what was named but does not exist; and the groups found by name or tag."""
+    """The ENIs that every given selector fits, by id; what was named but does not exist; the groups found by name or tag; and what
+    exists, but cannot be read, so that nobody can say whether it fits."""
 
     interfaces: list[Interface]
     missing: list[str]
     security_groups: dict[str, str]  # id → name
+    unreadable: Unreadable
 
 
 def select(ecs: Ecs, wanted: Selection) -> Found:
     if () in (wanted.eni_ids, wanted.instance_ids, wanted.security_group_ids, wanted.security_group_names):
-        return Found([], [], {})
+        return Found([], [], {}, {})
     missing: list[str] = []
+    unreadable: Unreadable = {}
     groups, group_sets = _look_up_groups(ecs, wanted, missing)
     filters: dict[str, Any] = {"vpc_id": wanted.vpc_id, "v_switch_id": wanted.vswitch_id, "status": wanted.status}
     if wanted.eni_ids is not None:
-        found = read_interfaces(ecs, wanted.eni_ids, detailed=True)
-        missing += [eni_id for eni_id in wanted.eni_ids if eni_id not in found]
+        found = read_seen_interfaces(ecs, wanted.eni_ids, (), unreadable, detailed=True)
+        missing += [eni_id for eni_id in wanted.eni_ids if eni_id not in found and eni_id not in unreadable]
     elif wanted.instance_ids is not None:
-        instances = read_instances(ecs, wanted.instance_ids)
-        missing += [instance_id for instance_id in wanted.instance_ids if instance_id not in instances]
-        found = read_interfaces(ecs, filter(None, (instance.primary_eni_id for instance in instances.values())), detailed=True)
+        instances = read_instances(ecs, wanted.instance_ids, unreadable)
+        missing += [instance_id for instance_id in wanted.instance_ids if instance_id not in instances and instance_id not in unreadable]
+        found = _of_instances(ecs, instances.values(), unreadable, all_enis=wanted.all_enis_of_instances)
     elif group_sets:
         found = {}
         for group_id in group_sets[0]:
-            found.update(_in_group(ecs, group_id, wanted, filters, known=found))
+            found.update(_in_group(ecs, group_id, wanted, filters, unreadable))
         in_use = {group_id for interface in found.values() for group_id in interface.security_group_ids}
         missing += _unknown_groups(ecs, [group_id for group_id in wanted.security_group_ids or () if group_id not in in_use])
     else:
-        found = list_interfaces(ecs, detailed=True, type=wanted.type, **filters)
+        found = list_interfaces(ecs, unreadable, detailed=True, type=wanted.type, **filters)
     fitting = [interface for _eni_id, interface in sorted(found.items()) if _fits(interface, wanted, group_sets)]
-    return Found(fitting, missing, groups)
+    return Found(fitting, missing, groups, unreadable)
 
 
 def matching(interface: Interface, wanted: Selection) -> AddressSet:
@@ -69,9 +74,20 @@ def matching(interface: Interface, wanted: Selection) -> AddressSet:
 def _matches(address: str, wanted: Selection) -> bool:
     if wanted.private_ip_addresses is not None and address not in wanted.private_ip_addresses:
         return False
-    if overlaps(address, wanted.excluding):
+    if wanted.excluding.overlapping(address):
         return False
-    return wanted.within is None or any(lies_in(address, block) for block in wanted.within)
+    return wanted.within is None or wanted.within.containing(address) is not None
+
+
+def _of_instances(ecs: Ecs, instances: Iterable[Instance], unreadable: Unreadable, *, all_enis: bool = False) -> dict[str, Interface]:
+    """The primary ENIs of these instances, or all their ENIs."""
+    eni_ids = [
+        eni_id
+        for instance in instances
+        for eni_id in (instance.primary_eni_id, *(instance.secondary_eni_ids if all_enis else ()))
+        if eni_id
+    ]
+    return read_seen_interfaces(ecs, eni_ids, eni_ids, unreadable, detailed=True)
 
 
 def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[dict[str, str], list[tuple[str, ...]]]:
@@ -111,16 +127,15 @@ def _is_tagged(row: Record, wanted: Selection) -> bool:
     return all(has_tag(held, key, values) for key, values in wanted.security_group_tags.items())
 
 
-def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any], known: Iterable[str]) -> dict[str, Interface]:
-    """Both roads into a group: the ENI list is documented to leave out primary ENIs, and instances tell those."""
+def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any], unreadable: Unreadable) -> dict[str, Interface]:
+    """Both ways into a group: the list of ENIs is documented to leave out primary ENIs, and the instances show those."""
     found: dict[str, Interface] = {}
     if wanted.type != "Primary":
-        found.update(list_interfaces(ecs, detailed=True, security_group_id=group_id, **filters))
+        found.update(list_interfaces(ecs, unreadable, detailed=True, security_group_id=group_id, **filters))
     if wanted.type != "Secondary":
         of_instances = {name: value for name, value in filters.items() if name != "status"}
-        instances = list_instances(ecs, security_group_id=group_id, **of_instances)
-        primaries = {instance.primary_eni_id for instance in instances.values() if instance.primary_eni_id}
-        found.update(read_interfaces(ecs, sorted(primaries.difference(found, known)), detailed=True))
+        instances = list_instances(ecs, unreadable, security_group_id=group_id, **of_instances)
+        found |= _of_instances(ecs, [one for one in instances.values() if one.primary_eni_id not in found], unreadable)
     return found
 
 
@@ -133,7 +148,7 @@ def _unknown_groups(ecs: Ecs, group_ids: list[str]) -> list[str]:
 def _fits(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[str, ...]]) -> bool:
     """Every selector, on the ENI itself."""
     return (
-        (wanted.instance_ids is None or (interface.is_primary and interface.instance_id in wanted.instance_ids))
+        (wanted.instance_ids is None or _is_of_instance(interface, wanted))
         and not any(set(group_ids).isdisjoint(interface.security_group_ids) for group_ids in group_sets)
         and (wanted.vpc_id is None or interface.vpc_id == wanted.vpc_id)
         and (wanted.vswitch_id is None or interface.vswitch_id == wanted.vswitch_id)
@@ -141,3 +156,7 @@ def _fits(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[st
         and (wanted.type is None or interface.type == wanted.type)
         and all(has_tag(interface.tags, key, values) for key, values in wanted.tags.items())
     )
+
+
+def _is_of_instance(interface: Interface, wanted: Selection) -> bool:
+    return interface.instance_id in (wanted.instance_ids or ()) and (interface.is_primary or wanted.all_enis_of_instances)

@@ -127,9 +127,10 @@ options:
     default: fail
   max_addresses:
     description:
-      - Fail before the first write if more entries than this would be written.
-      - A prefix counts as one, V(0) lets none pass.
-    type: int
+      - Maximum number of addresses to write, as a whole number. If more would be written, the module fails before the first write.
+      - A prefix counts as one. With V(0) nothing may be written.
+      - A blank value is an error, because a guard must not vanish with an empty variable.
+    type: raw
   on_refusal:
     description:
       - What is done about refusals, which are for the state of the ENI or its instance, a service-managed ENI, O(protected_tags),
@@ -394,20 +395,21 @@ failure:
     request_id: 473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E
 """
 
-import gc
 import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._apply import apply, foresee
+from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import open_ledger, predict
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import objections
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import find_refusals
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_request
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal, build_result
-from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
+from ansible_collections.alicloud_ops.network.plugins.module_utils._review import find_elsewhere, review
+from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out
 
 MOST_REPEATED = 100
 
@@ -436,7 +438,7 @@ def main() -> None:
             "allow_eip": {"type": "bool", "default": False},
             "protected_tags": {"type": "dict"},
             "missing": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
-            "max_addresses": {"type": "int"},
+            "max_addresses": {"type": "raw"},
             "on_refusal": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 60},
@@ -445,9 +447,6 @@ def main() -> None:
         supports_check_mode=True,
     )
     result = run(module)
-    # All that was read and planned is let go by now: Ansible copies the result, which may be large, several times. The process
-    # ends with that; to look through the copies for garbage would take 3 % of the time of 10,000 ENIs.
-    gc.disable()
     (module.fail_json if result.get("failed") else module.exit_json)(**result)
 
 
@@ -458,23 +457,30 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     connection = parse_connection(module.params, os.environ, errors)
     entries = module.params["assignments"] or []
     if len(entries) > MOST_REPEATED:
-        # Ansible keeps the arguments and repeats them in the result, where the ledger tells all of it and more.
+        # Ansible repeats the arguments in the result, where the ledger already says all of it and more.
         module.params["assignments"] = f"{len(entries)} entries, which are not repeated here"
         entries.clear()
     if errors or connection is None:
         return {"failed": True, **build_refusal(errors)}
     connection.credential.tell_secrets_to(module.no_log_values.update)
-    told = {"credential_source": connection.credential.source}
+    source = {"credential_source": connection.credential.source}
     try:
-        ecs = Ecs(connection)
-        plan = review(ecs, request, request.targets, patient=True)
+        ecs = Ecs(connection, Caller().is_waiting)
+        plan = review(ecs, request, request.targets, wait_for_states=not module.check_mode)
+        refusals = find_refusals(plan, request, connection.account_id)
+        if refusals:
+            return {"failed": True, **build_refusal(refusals), **source}
+        if request.state == "absent":
+            for warning in find_elsewhere(ecs, plan):
+                module.warn(warning)
     except (SdkMissing, EcsError) as error:
-        return {"failed": True, **build_failure(error), **told}
-    refusals = objections(plan, request, connection.account_id)
-    if refusals:
-        return {"failed": True, **build_refusal(refusals), **told}
-    outcomes = foresee(plan, request) if module.check_mode else apply(ecs, plan, request)
-    return {**build_result(request.state, outcomes, ecs.api_calls), **told}
+        return {"failed": True, **build_failure(error), **source}
+    if module.check_mode:
+        ledger = predict(plan, request)
+    else:
+        ledger = open_ledger(plan)
+        carry_out(ecs, request, ledger)
+    return {**build_result(request.state, ledger, ecs.api_calls), **source}
 
 
 if __name__ == "__main__":

@@ -25,6 +25,13 @@ options:
     description: The primary ENIs of these instances, as on the Instances page of the console.
     type: list
     elements: str
+  instance_enis:
+    description:
+      - Which ENIs of the instances in O(instance_ids) to list.
+      - V(primary) lists the primary ENI, as the Instances page of the console does. V(all) lists the secondary ENIs as well.
+    type: str
+    choices: [primary, all]
+    default: primary
   security_group_ids:
     description:
       - The ENIs in any of these security groups, primary and secondary ones. An ENI in several of them is listed once.
@@ -247,6 +254,16 @@ missing:
   type: list
   elements: str
   sample: []
+unreadable:
+  description:
+    - ENIs and instances that exist, but whose record is missing from a reply or cannot be read, with the reason.
+    - Nobody can say whether they match. They are not among RV(interfaces).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: i-bp2example
+      reason: "DescribeInstances failed with InstanceWithoutEni: the record of the instance i-bp2example shows no primary ENI"
 region:
   description: The region that was read.
   returned: success
@@ -275,6 +292,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
+from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
@@ -290,6 +308,7 @@ def main() -> None:
         argument_spec={
             "eni_ids": texts,
             "instance_ids": texts,
+            "instance_enis": {"type": "str", "choices": ["primary", "all"], "default": "primary"},
             "security_group_ids": texts,
             "security_group_names": texts,
             "security_group_tags": {"type": "dict"},
@@ -319,20 +338,19 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if errors or connection is None:
         return {"failed": True, **build_refusal(errors, first="")}
     connection.credential.tell_secrets_to(module.no_log_values.update)
-    told = {"credential_source": connection.credential.source}
+    source = {"credential_source": connection.credential.source}
     try:
-        ecs = Ecs(connection)
+        ecs = Ecs(connection, Caller().is_waiting)
         found = select(ecs, wanted)
     except (SdkMissing, EcsError) as error:
-        return {"failed": True, **build_failure(error, first=""), **told}
+        return {"failed": True, **build_failure(error, first=""), **source}
     strangers = of_other_accounts(found.interfaces, connection.account_id)
     if strangers:
-        return {"failed": True, **build_refusal(strangers, first=""), **told}
+        return {"failed": True, **build_refusal(strangers, first=""), **source}
     return {
-        **build_info(found.interfaces, found.missing, wanted, ecs.api_calls),
+        **build_info(found, wanted, ecs.api_calls),
         "region": connection.region,
-        "security_groups": found.security_groups,
-        **told,
+        **source,
     }
 
 

@@ -25,9 +25,9 @@ PARAMETERS = {
     IPV6: ("Ipv6Address.", 10),
     IPV6_PREFIXES: ("Ipv6Prefix.", 10),
 }
-CONTAINER_NETWORK_TAGS = {"creator": ["terway", "alibabacloud-erdma-controller"], "ack.aliyun.com": None}
+CONTAINER_NETWORK_TAGS = {"creator": ["terway", "alibabacloud-erdma-controller"], "ack.aliyun.com": None, "cilium-eni-index": None}
 DONE = {"absent": "unassigned", "present": "assigned"}
-SETTLED = {"absent": "absent", "present": "present"}
+UNCHANGED = {"absent": "already_absent", "present": "already_present"}
 # The log tells the beginning of a call in whole milliseconds.
 CLOCK_GRAIN = 0.0021
 # What passes by itself, by the code that is told of it.
@@ -215,8 +215,8 @@ class _Judge:
     def _what_passes_is_survived(self) -> Iterator[str]:
         if not self._all_passes():
             return
-        codes = [self.result["failure"]["code"]] if "failure" in self.result else []
-        codes += [failed["code"] for entry in self.result.get("interfaces", ()) for failed in entry["failed"]]
+        codes = [self.result["error"]["code"]] if "error" in self.result else []
+        codes += [failed["code"] for entry in self.result.get("interfaces", ()) for failed in entry["failures"]]
         yield from (f"{code} was not survived, though it passes" for code in set(codes) if PASSING.match(code))
 
     def _all_passes(self) -> bool:
@@ -240,7 +240,7 @@ class _Judge:
             yield f"the result has no ledger, but {len(self.writes)} writes were sent"
         if self.result.get("changed") is not False or self.result.get("failed") is not True or not self.result.get("msg"):
             yield f"a run that ended before its writes must be failed, with a message, and changed=false: {self.result}"
-        if not self.result.get("errors") and not self.result.get("failure", {}).get("code"):
+        if not self.result.get("errors") and not self.result.get("error", {}).get("code"):
             yield "a run that ended before its writes tells neither errors nor the failed call"
 
     def _ledger_adds_up(self) -> Iterator[str]:
@@ -278,10 +278,10 @@ class _Judge:
                 yield f"{eni_id}: {address} was named but is nowhere in the ledger"
 
     def _told(self, entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        for place in (DONE[self.state], SETTLED[self.state]):
+        for place in (DONE[self.state], UNCHANGED[self.state]):
             yield from ((place, address) for kind in KINDS for address in entry[place][kind])
         yield from (("skipped", note["address"]) for note in entry["skipped"])
-        yield from (("failed", address) for failed in entry["failed"] for address in failed["addresses"])
+        yield from (("failed", address) for failed in entry["failures"] for address in failed["addresses"])
 
     def _summary_is_the_sum(self) -> Iterator[str]:
         result, summary = self.result, self.result["summary"]
@@ -289,7 +289,7 @@ class _Judge:
         expected = {
             "interfaces": len(result["interfaces"]),
             "addresses": sum(places.values()),
-            **{place: places[place] for place in (DONE[self.state], SETTLED[self.state], "skipped", "failed")},
+            **{place: places[place] for place in (DONE[self.state], UNCHANGED[self.state], "skipped", "failed")},
             "api_calls": len(self.story.calls),
         }
         if summary != expected:
@@ -301,7 +301,7 @@ class _Judge:
         if bool(result.get("failed")) != bool(places["failed"]) or (result.get("failed") and not result.get("msg")):
             yield f"failed is {result.get('failed')} with {places['failed']} failed addresses"
         for entry in result["interfaces"]:
-            for failed in entry["failed"]:
+            for failed in entry["failures"]:
                 if failed["code"] in NO_CODE or not failed["message"] or not failed["addresses"]:
                     yield f"{entry['eni_id']}: a failure that tells too little: {failed}"
         for side in ("before", "after"):
@@ -321,10 +321,10 @@ class _Judge:
             if entry["type"] is not None:
                 yield f"{eni_id} never was, but its type is {entry['type']}"
             return
-        places: dict[str, set[str]] = {place: set() for place in (DONE[self.state], SETTLED[self.state], "skipped", "failed")}
+        places: dict[str, set[str]] = {place: set() for place in (DONE[self.state], UNCHANGED[self.state], "skipped", "failed")}
         for place, address in self._told(entry):
             places[place].add(address)
-        done, settled = places[DONE[self.state]], places[SETTLED[self.state]]
+        done, unchanged = places[DONE[self.state]], places[UNCHANGED[self.state]]
         ours, taken = self._changed_by_us(eni_id), set(self._taken_by_others(eni_id))
         there = _flat(self.after[eni_id]) if eni_id in self.after else set()
         at_first = _flat(self.before[eni_id])
@@ -336,15 +336,15 @@ class _Judge:
         if self.state == "absent":
             yield from (f"{eni_id}: {address} is told as unassigned, but is there" for address in done & there)
             yield from (f"{eni_id}: {address} is told as unassigned, but nobody took it" for address in done - ours - taken if not deleted)
-            yield from (f"{eni_id}: {address} is told as absent, but is there" for address in settled & there)
+            yield from (f"{eni_id}: {address} is told as absent, but is there" for address in unchanged & there)
         elif not deleted:
             yield from (f"{eni_id}: {address} is told as assigned, but is not there" for address in done - there - taken)
             yield from (f"{eni_id}: {address} is told as assigned, but our calls did not" for address in done - ours)
-            yield from (f"{eni_id}: {address} is told as present, but is not there" for address in settled - there - taken)
+            yield from (f"{eni_id}: {address} is told as present, but is not there" for address in unchanged - there - taken)
         yield from (f"{eni_id}: {address} is skipped, but was changed" for address in places["skipped"] & ours)
         if entry["type"] is None and not self._disturbed(eni_id):
             yield f"{eni_id} is told as missing, but nothing happened to it"
-        if any(failed["code"] == "InvalidEniId.NotFound" for failed in entry["failed"]) and not deleted:
+        if any(failed["code"] == "InvalidEniId.NotFound" for failed in entry["failures"]) and not deleted:
             yield f"{eni_id} is told as gone, but is there"
         if not self._disturbed(eni_id) and _flat(entry["before"]) != at_first:
             yield f"{eni_id}: before is not what was so: {entry['before']}"

@@ -17,7 +17,7 @@ from unittest import mock
 from support.emulator import Emulator
 from support.module import run_module
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _apply, _ecs, _pacing, _review
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _ecs, _pacing, _review, _verify, _write
 from chaos.scenario import Scenario
 
 MODULE = "eni_secondary_ip"
@@ -63,9 +63,10 @@ def _result(emulator: Emulator, arguments: dict[str, Any], plan_lives: float, *,
 def _hurried(plan_lives: float) -> Iterator[None]:
     with (
         mock.patch.multiple(_ecs, FIRST_PAUSE=0.01, LONGEST_PAUSE=0.05),
-        mock.patch.multiple(_apply, FIRST_LOOK=0.01, LONGEST_BETWEEN_LOOKS=0.05),
-        mock.patch.multiple(_apply, PLAN_LIVES_SECONDS=plan_lives, RENEW_AFTER_SECONDS=plan_lives * 0.75),
-        mock.patch.object(_review, "SECONDS_BETWEEN_LOOKS", 0.02),
+        mock.patch.multiple(_verify, FIRST_POLL=0.01, LONGEST_POLL=0.05),
+        mock.patch.multiple(_write, FIRST_PAUSE=0.01, LONGEST_PAUSE=0.05),
+        mock.patch.multiple(_write, PLAN_LIVES_SECONDS=plan_lives, RENEW_AFTER_SECONDS=plan_lives * 0.75),
+        mock.patch.object(_review, "SECONDS_BETWEEN_POLLS", 0.02),
         mock.patch.multiple(_pacing, FIRST_HOLD=0.01, PAST_THE_TURN=(0.0, 0.01)),
     ):
         yield

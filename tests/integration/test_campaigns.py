@@ -102,7 +102,7 @@ class TestTheOraclesNotice:
     def test_a_change_that_is_not_told(self, told: tuple[Scenario, Story]) -> None:
         made, story = told
         entry = story.result["interfaces"][0]
-        entry["absent"], entry["unassigned"] = entry["unassigned"], entry["absent"]
+        entry["already_absent"], entry["unassigned"] = entry["unassigned"], entry["already_absent"]
         story.result["changed"] = False
 
         complaints = " ".join(judge(made, story))

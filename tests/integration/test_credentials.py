@@ -338,7 +338,7 @@ class TestEveryProfileLogsIn:
 def refused(result: dict[str, Any]) -> str:
     """The one error of a run that could not log in."""
     assert result["failed"] is True
-    assert result["failure"]["code"] == "InvalidCredentials"
+    assert result["error"]["code"] == "InvalidCredentials"
     assert result["changed"] is False
     for secret in ("emulator-key-secret", "emulator-sts", "pod-token", "Signature=", "Traceback"):
         assert secret not in json.dumps(result)
@@ -510,7 +510,7 @@ class TestMasks:
         run.emulator.faults([{"kind": "error", "code": "InvalidParameter", "status": 400, "message": f"sent {' '.join(known)}."}])
         result = run(options, environ, module)
         masked = f"sent {' '.join('********' for secret in known)}."
-        assert result["failure"]["message"] == masked
+        assert result["error"]["message"] == masked
         assert masked in result["msg"]
         assert [secret for secret in self.SECRETS if secret in json.dumps(result)] == []
 
@@ -676,7 +676,7 @@ class TestAccount:
 
     def test_where_nothing_would_be_written_it_does_not_matter(self, emulator: Emulator) -> None:
         result = self.change(emulator, account_id="1000000000000002", private_ip_addresses=["192.168.0.199"])
-        assert (result["changed"], result["summary"]["absent"]) == (False, 1)
+        assert (result["changed"], result["summary"]["already_absent"]) == (False, 1)
 
     def test_a_listing_of_another_account_is_refused(self, run: Runner) -> None:
         assert run(AK, account_id="1000000000000002")["errors"] == [self.OTHER]

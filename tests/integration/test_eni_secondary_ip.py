@@ -84,7 +84,7 @@ class TestOneEni:
 
         assert result["changed"] is False
         assert result["unassigned"] == []
-        assert result["interfaces"][0]["absent"]["private_ip_addresses"] == ["192.168.0.101"]
+        assert result["interfaces"][0]["already_absent"]["private_ip_addresses"] == ["192.168.0.101"]
         assert len(module.writes()) == written
         assert result["diff"] == {"before": "", "after": ""}
 
@@ -178,7 +178,7 @@ class TestOneInstance:
         result = module(instance_id="i-web0001", private_ip_addresses=["192.168.0.11"], missing="ignore")
 
         assert result["failed"] is True
-        assert result["failure"]["code"] == "Forbidden.RAM"
+        assert result["error"]["code"] == "Forbidden.RAM"
         assert "ecs:DescribeInstances" in result["msg"]
 
 
@@ -187,7 +187,7 @@ class TestRefusals:
         ("arguments", "reason"),
         [
             ({"eni_id": "eni-web1005", "private_ip_addresses": ["192.168.0.141"], "wait": False}, "Detaching"),
-            ({"eni_id": "eni-managed0001", "private_ip_addresses": ["192.168.1.101"]}, "managed by another cloud service"),
+            ({"eni_id": "eni-managed0001", "private_ip_addresses": ["192.168.1.101"]}, "another cloud service manages the ENI"),
             ({"eni_id": "eni-pods1001", "all_secondary": True}, "creator=terway"),
             ({"eni_id": "eni-web1002", "private_ip_addresses": ["192.168.0.111"]}, "203.0.113.11"),
             ({"eni_id": "eni-web1001", "private_ip_addresses": ["192.168.0.101"], "protected_tags": {"app": ["web", "db"]}}, "app=web"),
@@ -227,7 +227,7 @@ class TestRefusals:
     def test_more_than_max_addresses_is_refused(self, module: Module) -> None:
         result = module(eni_id="eni-web1001", all_secondary=True, max_addresses=4)
 
-        assert "max_addresses: 5 would be unassigned, more than 4" in result["msg"]
+        assert "max_addresses: at most 4 may be unassigned, but 5 would be" in result["msg"]
         assert module.writes() == []
 
 
@@ -269,7 +269,7 @@ class TestMistakes:
             "eni_id: 'eni_1'",
             "eni_id (eni_1) and instance_id (i-1)",
             "private_ip_addresses: '192.168.0.300'",
-            "ipv4_prefixes: '192.168.1.33/28' has bits set behind its mask; the IPv4 prefix around it is 192.168.1.32/28",
+            "ipv4_prefixes: '192.168.1.33/28' has host bits set; did you mean 192.168.1.32/28?",
             "keep: 'nonsense'",
             "max_addresses: -1",
             "region: no region",
@@ -304,14 +304,14 @@ class TestServiceFailures:
         module.environment["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] = "wrong-canary-secret"
         result = module(eni_id="eni-web1001", all_secondary=True)
 
-        assert result["failure"]["code"] == "SignatureDoesNotMatch"
-        assert result["failure"]["request_id"]
+        assert result["error"]["code"] == "SignatureDoesNotMatch"
+        assert result["error"]["request_id"]
         assert "wrong-canary-secret" not in str(result)
 
     def test_an_endpoint_that_does_not_answer_is_one_clear_error(self, module: Module) -> None:
         result = module(eni_id="eni-web1001", all_secondary=True, endpoint="http://127.0.0.1:9", retry_timeout=1)
 
-        assert result["failure"]["code"] == "ConnectionFailed"
+        assert result["error"]["code"] == "ConnectionFailed"
         assert "127.0.0.1:9: connection refused" in result["msg"]
 
     @pytest.mark.parametrize("kind", ["html", "empty", "truncated", "503_unreadable", "shape"])
@@ -319,7 +319,7 @@ class TestServiceFailures:
         module.emulator.faults([{"action": "*", "kind": kind}])
         result = module(eni_id="eni-web1001", all_secondary=True, retry_timeout=1, missing="ignore")
 
-        assert result["failure"]["code"] == "UnreadableReply"
+        assert result["error"]["code"] == "UnreadableReply"
         assert result["changed"] is False
 
     @pytest.mark.parametrize("kind", ["throttle", "conflict", "500", "503", "503_unreadable", "html", "reset_before", "truncated"])
@@ -339,12 +339,13 @@ class TestServiceFailures:
         assert result["summary"]["unassigned"] == 1
         assert len(module.writes()) == 1
 
-    def test_an_address_that_somebody_else_takes_meanwhile_is_absent_and_the_rest_goes_on(self, module: Module) -> None:
+    def test_an_address_that_somebody_else_takes_meanwhile_counts_as_unassigned_because_a_write_of_it_was_sent(
+        self, module: Module
+    ) -> None:
         module.emulator.faults([{"action": "UnassignPrivateIpAddresses", "kind": "take_address", "address": "192.168.0.102", "nth": 1}])
         result = module(eni_id="eni-web1001", private_ip_addresses=SERVICE_ADDRESSES[:3])
 
-        assert result["interfaces"][0]["absent"]["private_ip_addresses"] == ["192.168.0.102"]
-        assert result["interfaces"][0]["unassigned"]["private_ip_addresses"] == ["192.168.0.101", "192.168.0.103"]
+        assert result["interfaces"][0]["unassigned"]["private_ip_addresses"] == SERVICE_ADDRESSES[:3]
         assert module.held("eni-web1001") == SERVICE_ADDRESSES[3:]
 
     def test_an_eni_that_is_deleted_meanwhile_is_failed(self, module: Module) -> None:
@@ -352,7 +353,7 @@ class TestServiceFailures:
         result = module(eni_id="eni-web1003", private_ip_addresses=["192.168.0.121"])
 
         assert result["failed"] is True
-        assert result["interfaces"][0]["failed"][0]["code"] == "InvalidEniId.NotFound"
+        assert result["interfaces"][0]["failures"][0]["code"] == "InvalidEniId.NotFound"
 
     def test_a_missing_permission_to_write_names_the_ram_action_and_what_was_not_done(self, module: Module) -> None:
         module.environment |= {
@@ -363,7 +364,7 @@ class TestServiceFailures:
 
         assert result["failed"] is True
         assert result["changed"] is False
-        assert result["interfaces"][0]["failed"][0]["addresses"] == ["192.168.0.101"]
+        assert result["interfaces"][0]["failures"][0]["addresses"] == ["192.168.0.101"]
         assert "ecs:UnassignPrivateIpAddresses" in result["msg"]
 
     def test_success_is_what_was_read_back(self, module: Module) -> None:
@@ -380,7 +381,7 @@ class TestServiceFailures:
         assert result["failed"] is True
         assert result["changed"] is True
         assert result["unassigned"] == []
-        assert result["interfaces"][0]["failed"][0]["code"] == "NotVerified"
+        assert result["interfaces"][0]["failures"][0]["code"] == "NotVerified"
         assert result["interfaces"][0]["verified"] is False
 
     def test_without_waiting_nothing_is_read_back_and_that_is_told(self, module: Module) -> None:

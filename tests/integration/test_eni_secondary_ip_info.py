@@ -157,7 +157,7 @@ def test_an_unreadable_reply_is_an_error_and_not_an_empty_list(info: Info) -> No
     for shape in ("object", "missing", "null"):
         info.emulator.faults([{"action": "DescribeNetworkInterfaces", "kind": "shape", "shape": shape}])
         result = info(whole_region=True, retry_timeout=0)
-        assert result["failure"]["code"] == "UnreadableReply", shape
+        assert result["error"]["code"] == "UnreadableReply", shape
 
 
 def test_without_permission_for_instances_a_group_is_an_error_and_not_half_a_list(info: Info) -> None:
@@ -166,7 +166,7 @@ def test_without_permission_for_instances_a_group_is_an_error_and_not_half_a_lis
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "emulator-limited-key-secret",
     }
     result = run_module("eni_secondary_ip_info", {"security_group_ids": ["sg-web"]}, environment)
-    assert result["failure"]["code"] == "Forbidden.RAM"
+    assert result["error"]["code"] == "Forbidden.RAM"
     assert "ecs:DescribeInstances" in result["msg"]
 
 

@@ -123,7 +123,7 @@ def test_what_is_missing_is_named(emulator: Emulator, policy: str) -> None:
         failed = [result for result in use(caller, policy) if result.get("failed")]
         assert failed, missing
         for result in failed:
-            assert f"(the RAM action it takes is ecs:{missing})" in json.dumps(result)
+            assert f"(the RAM action that it requires is ecs:{missing})" in json.dumps(result)
             assert "does not exist" not in json.dumps(result)
 
 
@@ -131,7 +131,7 @@ def test_what_is_missing_is_named(emulator: Emulator, policy: str) -> None:
 def test_what_is_refused_for_another_reason_is_no_missing_permission(emulator: Emulator, code: str) -> None:
     caller = Caller(emulator, actions_of(READ_ONLY))
     emulator.faults([{"kind": "error", "code": code, "status": 403, "message": "No."}])
-    assert caller.info(eni_ids=["eni-web1001"])["failure"]["message"] == "No."
+    assert caller.info(eni_ids=["eni-web1001"])["error"]["message"] == "No."
 
 
 @pytest.mark.parametrize("policy", [READ_ONLY, UNASSIGN, RESTORE])

@@ -85,11 +85,11 @@ def eni(*args: Any, read_at: float = 0.0, **more: Any) -> Interface:
     return make_interface(eni_record(*args, **more), read_at)
 
 
-def target(name: str = "eni-1", *addresses: str, place: str = "", all_secondary: bool = False) -> Target:
+def target(name: str = "eni-1", *addresses: str, option_path: str = "", all_secondary: bool = False) -> Target:
     """A target of the ENI or instance of this name; each address is put into the list of its kind."""
     named = make_address_set({kind.name: [kind.parse(address) for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
     eni_id, instance_id = (name, None) if name.startswith("eni-") else (None, name)
-    return Target(place, eni_id, instance_id, named, all_secondary)
+    return Target(option_path, eni_id, instance_id, named, all_secondary)
 
 
 def kind_of(address: str) -> str:
@@ -190,10 +190,12 @@ def wishes(draw, calm=False):
         name = draw(st.sampled_from(["eni-0", "eni-1", "eni-2"] if calm else ["eni-0", "eni-1", "eni-2", "i-0", "i-9"]))
         place = f"assignments[{index}]."
         if state == "absent" and draw(st.integers(0, 3)) == 0:
-            targets.append(target(name, place=place, all_secondary=True))
+            targets.append(target(name, option_path=option_path, all_secondary=True))
         else:
             targets.append(
-                target(name, *draw(st.lists(st.sampled_from(POOLS if calm else ANYTHING), max_size=8 if calm else 5)), place=place)
+                target(
+                    name, *draw(st.lists(st.sampled_from(POOLS if calm else ANYTHING), max_size=8 if calm else 5)), option_path=option_path
+                )
             )
     return request(
         state,

@@ -182,7 +182,7 @@ some_lists = st.fixed_dictionaries(
 
 @given(some_lists, some_lists)
 def test_sets_of_lists_behave_like_sets(one, other):
-    first, second = set(_addresses.flatten(one)), set(_addresses.every(other))
+    first, second = set(_addresses.flatten(one)), set(_addresses.flatten(other))
     for function, expected in (
         (_addresses.union, first | second),
         (_addresses.difference, first - second),

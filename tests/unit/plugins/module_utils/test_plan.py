@@ -106,7 +106,10 @@ def test_an_empty_target_is_nothing_to_do():
 def test_naming_a_primary_address_is_an_error_whatever_is_allowed(state, address, options):
     seen = see(eni_record("eni-1", ["192.168.0.10"], primary_ipv6="2001:db8::1"), eni_record("eni-2", primary="192.168.0.2"))
     wish = request(
-        state, target("eni-2", "192.168.0.20", place="assignments[0]."), target("eni-1", address, place="assignments[1]."), **options
+        state,
+        target("eni-2", "192.168.0.20", option_path="assignments[0]."),
+        target("eni-1", address, option_path="assignments[1]."),
+        **options,
     )
     plan = plan_for(wish, seen)
     (error,) = plan.errors
@@ -354,7 +357,7 @@ def test_zero_addresses_let_a_second_run_pass():
 
 @pytest.mark.parametrize("name", ["eni-9", "i-9"])
 def test_what_does_not_exist_is_an_error_with_its_place(name):
-    wish = request("absent", target("eni-1", "192.168.0.10"), target(name, "192.168.0.20", place="assignments[1]."))
+    wish = request("absent", target("eni-1", "192.168.0.10"), target(name, "192.168.0.20", option_path="assignments[1]."))
     (error,) = objections(plan_for(wish, see(standard())), wish)
     assert error.startswith(f"assignments[1].{'eni_id' if name == 'eni-9' else 'instance_id'}: {name} does not exist")
 
@@ -535,7 +538,7 @@ def test_every_named_address_ends_in_exactly_one_place(seen, wish):
     for one in wish.targets:
         interface = meant(one, seen)
         for address in flatten(one.named):
-            error = [text for text in plan.errors if text.startswith(one.place) and f": {address} " in text]
+            error = [text for text in plan.errors if text.startswith(one.option_path) and f": {address} " in text]
             if interface is None:
                 gone = next(change for change in plan.changes if one.name in (change.eni_id, change.instance_id))
                 settled, skipped = flatten(gone.settled), [note.address for note in gone.skipped]
@@ -548,7 +551,7 @@ def test_every_named_address_ends_in_exactly_one_place(seen, wish):
                 [note.address for note in change.skipped],
                 [note.address for note in change.refused],
             ]
-            found = sum(list(place).count(address) for place in places)
+            found = sum(list(option_path).count(address) for place in places)
             others_say = any(other.place != one.place and meant(other, seen) is interface for other in wish.targets)
             assert len(error) <= 1
             assert found + len(error) == 1 or (others_say and error and found == 1)
@@ -625,7 +628,7 @@ def test_splitting_and_shuffling_the_request_changes_nothing(seen, wish, random)
     pieces = []
     for one in wish.targets:
         pieces += [replace(one, named=make_address_set())]
-        pieces += [replace(target(one.name, address, place=one.place)) for address in flatten(one.named)]
+        pieces += [replace(target(one.name, address, option_path=one.option_path)) for address in flatten(one.named)]
     random.shuffle(pieces)
     whole, split = plan_for(wish, seen), plan_for(replace(wish, targets=tuple(pieces)), seen)
     assert by_eni(split) == by_eni(whole)

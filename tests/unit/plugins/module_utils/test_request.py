@@ -119,7 +119,7 @@ def test_assignments_keep_their_order_and_place():
         ]
     )
     assert errors == []
-    assert [(target.place, target.name, count(target.named), target.all_secondary) for target in request.targets] == [
+    assert [(target.option_path, target.name, count(target.named), target.all_secondary) for target in request.targets] == [
         ("assignments[0].", "eni-1", 2, False),
         ("assignments[1].", "i-1", 0, True),
     ]

@@ -1,0 +1,164 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sending writes: many ENIs at once, one call at a time on each.
+
+Private to this collection. An address is in flight before its call is sent. What a reply means is decided in ``_verify``, after
+a read; here it is only noted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, find_addresses, kind_of
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
+    IDEMPOTENT_FAILED,
+    NO_THREADS,
+    PLAN_AGED,
+    EcsError,
+    PlanAged,
+    as_defect,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, EniLedger, Event, Write, accept
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
+
+# Older than this, a plan is read and guarded again before its writes: the call is not sent.
+PLAN_LIVES_SECONDS = 60.0
+# Read again a little earlier, so that no ENI ages between its turn and its call.
+RENEW_AFTER_SECONDS = 45.0
+RENEWALS_IN_A_ROW = 3
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # of a writer whose calls are not answered
+
+
+def is_aged(eni: EniLedger) -> bool:
+    return eni.read_at < _clock.now() - RENEW_AFTER_SECONDS
+
+
+class Writers:
+    """Threads that send what is planned for the ENIs handed to them, and return each ENI when it has been sent."""
+
+    def __init__(self, ecs: Ecs, request: Request) -> None:
+        self._ecs = ecs
+        self._request = request
+        self._handed: SimpleQueue[EniLedger | None] = SimpleQueue()
+        self._returned: SimpleQueue[EniLedger] = SimpleQueue()
+        self._tokens: dict[tuple[str, tuple[str, ...]], str] = {}  # ClientToken of exactly this call
+        self._late: dict[str, int] = {}  # by ENI: how often in a row its plan had aged at the moment of the call
+        self.out = 0  # ENIs that were handed over and not returned yet
+        self.abort: EcsError | None = None  # why nothing more is written
+
+    def start(self, pool: ThreadPoolExecutor, number: int) -> None:
+        """Start all threads before the first write, so that running out of threads cannot interrupt a run."""
+        self._threads = number
+        try:
+            for _number in range(number):
+                pool.submit(self._work)
+        except RuntimeError:
+            raise EcsError("The module", NO_THREADS, f"this machine cannot start {number} threads; lower max_concurrency") from None
+
+    def stop(self) -> None:
+        for _number in range(self._threads):
+            self._handed.put(None)
+
+    def hand(self, eni: EniLedger) -> None:
+        self.out += 1
+        self._handed.put(eni)
+
+    def take_back(self, seconds: float | None) -> EniLedger | None:
+        """The next ENI that was sent; None if there is none within ``seconds``. With nothing out this is a pause."""
+        if not self.out:
+            _clock.sleep(seconds or 0)
+            return None
+        try:
+            eni = self._returned.get(timeout=seconds)
+        except Empty:
+            return None
+        self.out -= 1
+        return eni
+
+    def _work(self) -> None:
+        unanswered = 0  # in a row
+        while (eni := self._handed.get()) is not None:
+            try:
+                while self.abort is None and not is_aged(eni) and (batch := _next_batch(eni)):
+                    error = self._write(eni, batch)
+                    unanswered = unanswered + 1 if error and error.may_have_been_carried_out else 0
+                    if unanswered:  # so that an outage does not leave every ENI with a write of unknown outcome
+                        _clock.sleep(min(FIRST_PAUSE * 2 ** (unanswered - 1), LONGEST_PAUSE))
+            except BaseException as error:  # a defect of ours ends the run, with the ledger whole
+                self.abort = as_defect(error)
+            finally:
+                self._returned.put(eni)
+
+    def _write(self, eni: EniLedger, batch: tuple[str, ...]) -> EcsError | None:
+        write = Write(batch)
+        eni.writes.append(write)
+        eni.move(Event.SEND, batch)
+        try:
+            self._send(eni, batch)
+        except PlanAged:
+            _take_back(eni, write)
+            self._note_late(eni)
+        except EcsError as error:
+            self._note_refusal(eni, write, error)
+            return error
+        else:
+            self._late.pop(eni.eni_id, None)
+            if not self._request.wait:
+                accept(eni, batch)
+        return None
+
+    def _send(self, eni: EniLedger, batch: tuple[str, ...]) -> None:
+        kind = kind_of(batch[0]).name
+        not_after = eni.read_at + PLAN_LIVES_SECONDS
+        if self._request.state == "absent":
+            # As the service spells them, which differs for IPv6 only.
+            spelled = eni.latest.spelled if eni.latest else {}
+            self._ecs.unassign(eni.eni_id, kind, [spelled.get(address, address) for address in batch], not_after=not_after)
+        else:
+            token = self._tokens.setdefault((eni.eni_id, batch), str(uuid.uuid4()))
+            self._ecs.assign(eni.eni_id, kind, batch, client_token=token, not_after=not_after)
+
+    def _note_late(self, eni: EniLedger) -> None:
+        """Pacing or throttling held the call back for too long: the plan has to be read again, but not for ever."""
+        eni.read_at = float("-inf")
+        self._late[eni.eni_id] = self._late.get(eni.eni_id, 0) + 1
+        if self._late[eni.eni_id] > RENEWALS_IN_A_ROW:
+            text = f"pacing or throttling let no call through within {PLAN_LIVES_SECONDS:.0f} s after the ENI was read"
+            eni.move(Event.FAIL, eni.having(PLANNED), Reason(PLAN_AGED, text))
+
+    def _note_refusal(self, eni: EniLedger, write: Write, error: EcsError) -> None:
+        if self._ecs.is_fatal(error):
+            self.abort = error
+        if error.unsent:
+            _take_back(eni, write)
+            eni.move(Event.FAIL, write.addresses, Reason(error.code, error.message, error.request_id))
+            return
+        write.error, write.named = error, find_addresses(error.message)
+        if IDEMPOTENT_FAILED.match(error.code):
+            self._tokens.pop((eni.eni_id, write.addresses), None)
+
+
+def _take_back(eni: EniLedger, write: Write) -> None:
+    """The call never left this machine."""
+    eni.writes.remove(write)
+    eni.move(Event.RETURN, write.addresses)
+
+
+def _next_batch(eni: EniLedger) -> tuple[str, ...] | None:
+    """What the next call takes: addresses of one kind, within the limit."""
+    planned = eni.having(PLANNED)
+    while eni.halves:
+        if half := tuple(address for address in eni.halves.pop(0) if address in planned):
+            return half
+    for kind in KINDS:
+        for batch in kind.calls([address for address in planned if kind_of(address) is kind]):
+            return batch
+    return None
