@@ -73,6 +73,8 @@ def read(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SeedError([f"{path}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise SeedError([f"{path} is not UTF-8 text: {error}"]) from error
     except yaml.YAMLError as error:
         raise SeedError([f"{path} is not YAML: {error}"]) from error
     if not isinstance(document, dict):

@@ -350,10 +350,18 @@ def test_a_reset_is_a_new_beginning(process: Any, seed: dict[str, Any], call: An
 def test_a_wrong_reset_changes_nothing(emulator: Any) -> None:
     before = emulator.state()
     with pytest.raises(EmulatorError) as caught:
-        emulator.reset(latency_ms=-1, lag_ms=[2, 1], switches={"batch": "maybe", "btach": "atomic"}, calls_per_minute="many", hurry=True)
+        emulator.reset(
+            latency_ms=-1,
+            window_seconds=float("inf"),
+            lag_ms=[2, 1],
+            switches={"batch": "maybe", "btach": "atomic"},
+            calls_per_minute="many",
+            hurry=True,
+        )
     text = str(caught.value)
     for expected in (
         "latency_ms must",
+        "window_seconds must",
         "lag_ms must",
         "switch batch can't be 'maybe'",
         "switch 'btach'",

@@ -148,6 +148,7 @@ def test_only_loopback_is_listened_on(host: str) -> None:
         (["--switch", "batch"], "--switch batch: NAME=CHOICE is needed"),
         (["--calls-per-minute", "many"], "--calls-per-minute many: a whole number is needed"),
         (["--latency-ms", "-5"], "latency_ms must be a number from 0"),
+        (["--window-seconds", "nan"], "window_seconds must be a number above 0, not nan"),
     ],
 )
 def test_wrong_options(options: list[str], text: str) -> None:
@@ -157,11 +158,40 @@ def test_wrong_options(options: list[str], text: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("content", ["- a list", "{not: [closed"])
-def test_wrong_files(tmp_path: Path, content: str) -> None:
+PORT, LAG = (
+    "a whole number from 0 to 65535 is needed",
+    "milliseconds are needed, as one number (200) or as the least and the most (100-300)",
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "mistake"),
+    [
+        ("--port", "99999", f"'99999' is not a port; {PORT}"),
+        ("--port", "65536", f"'65536' is not a port; {PORT}"),
+        ("--port", "-1", f"'-1' is not a port; {PORT}"),
+        ("--port", "http", f"'http' is not a port; {PORT}"),
+        ("--port", "", f"'' is not a port; {PORT}"),
+        ("--lag-ms", "x", f"'x' is not a lag; {LAG}"),
+        ("--lag-ms", "", f"'' is not a lag; {LAG}"),
+        ("--lag-ms", "-5", f"'-5' is not a lag; {LAG}"),
+        ("--lag-ms", "5-", f"'5-' is not a lag; {LAG}"),
+        ("--lag-ms", "1-2-3", f"'1-2-3' is not a lag; {LAG}"),
+        ("--lag-ms", "300-100", f"'300-100' is not a lag; {LAG}"),
+        ("--lag-ms", "nan", f"'nan' is not a lag; {LAG}"),
+    ],
+)
+def test_a_wrong_number_is_told_in_one_line(option: str, text: str, mistake: str) -> None:
+    ended = run(f"{option}={text}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"ecs_emulator: argument {option}: {mistake} (--help lists the options)\n"
+
+
+@pytest.mark.parametrize("content", [b"- a list", b"{not: [closed", b"region: \xff"])
+def test_wrong_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "seed.yml"
-    path.write_text(content)
-    with pytest.raises(EmulatorError, match=r"seed\.yml (must hold a mapping|is not YAML)"):
+    path.write_bytes(content)
+    with pytest.raises(EmulatorError, match=r"seed\.yml (must hold a mapping|is not YAML|is not UTF-8)"):
         Emulator(seed=path).start()
 
 
