@@ -15,6 +15,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+import socket
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +47,7 @@ PERMANENT_CONFIGURATION = (
 )
 
 _MOST_ACTIVITIES = 3
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 class Finding(NamedTuple):
@@ -104,6 +106,7 @@ class Sighting:
     """One address, or one block with a local route, on one guest."""
 
     guest: Guest
+    packed: bytes  # the address in network order
     address: str
     found_as: str
     prefix_length: int | None
@@ -189,48 +192,47 @@ class Guests:
         self.guests = [_read_result(str(host), results[host]) for host in sorted(results, key=str)]
         self.owners: dict[str, list[Guest]] = defaultdict(list)
         self.by_mac: dict[str, list[Sighting]] = defaultdict(list)
-        self._exact: dict[str, list[Sighting]] = defaultdict(list)
+        self._exact: dict[bytes, list[Sighting]] = defaultdict(list)
+        # Blocks with a local route: (address size in bytes, prefix length) → first address → sightings
         self._blocks: dict[tuple[int, int], dict[int, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
-        numbers: dict[int, list[tuple[int, Sighting]]] = {4: [], 6: []}
         for guest in self.guests:
             for mac in guest.mac_addresses:
                 self.owners[mac].append(guest)
             for sighting in guest.sightings:
                 for mac in sighting.mac_addresses:
                     self.by_mac[mac].append(sighting)
-                address = ipaddress.ip_address(sighting.address)
-                numbers[address.version].append((int(address), sighting))
                 if sighting.found_as == "local_route" and sighting.prefix_length is not None:
-                    self._blocks[address.version, sighting.prefix_length][int(address)].append(sighting)
+                    size = len(sighting.packed)
+                    self._blocks[size, sighting.prefix_length][int.from_bytes(sighting.packed, "big")].append(sighting)
                 else:
-                    self._exact[sighting.address].append(sighting)
-        # Equal numbers stay in the order of their hosts.
-        self._ordered = {version: sorted(entries, key=lambda entry: entry[0]) for version, entries in numbers.items()}
-        self._numbers = {version: [number for number, _sighting in entries] for version, entries in self._ordered.items()}
+                    self._exact[sighting.packed].append(sighting)
+        # For prefixes. Addresses of one family sort by their value; equal ones stay in the order of their hosts.
+        everything = [sighting for guest in self.guests for sighting in guest.sightings]
+        self._ordered = {size: sorted((s for s in everything if len(s.packed) == size), key=_packed) for size in (4, 16)}
 
     def find_address(self, address: str) -> list[Sighting]:
-        """Where an address is. IPv4 addresses have one spelling only."""
-        parsed = ipaddress.ip_address(address) if self._blocks or ":" in address else None
-        found = self._exact.get(address if parsed is None else str(parsed), [])
-        return found + self._around(int(parsed), parsed.version, parsed.max_prefixlen) if self._blocks and parsed else found
+        """Where an address is."""
+        packed = _pack(address)
+        found = self._exact.get(packed, [])
+        return found + self._around(packed, len(packed) * 8) if self._blocks else found
 
     def find_prefix(self, prefix: str) -> list[Sighting]:
         """The addresses inside a prefix, and the blocks that overlap it."""
         network = ipaddress.ip_network(prefix, strict=False)
-        numbers = self._numbers[network.version]
-        first = bisect_left(numbers, int(network.network_address))
-        last = bisect_right(numbers, int(network.broadcast_address))
-        inside = [sighting for _number, sighting in self._ordered[network.version][first:last]]
+        first = network.network_address.packed
+        ordered = self._ordered[len(first)]
+        start = bisect_left(ordered, first, key=_packed)
+        inside = ordered[start : bisect_right(ordered, network.broadcast_address.packed, start, key=_packed)]
         known = {id(sighting) for sighting in inside}
-        around = self._around(int(network.network_address), network.version, network.prefixlen)
-        return inside + [sighting for sighting in around if id(sighting) not in known]
+        return inside + [sighting for sighting in self._around(first, network.prefixlen) if id(sighting) not in known]
 
-    def _around(self, number: int, version: int, longest: int) -> list[Sighting]:
-        bits = 32 if version == 4 else 128
+    def _around(self, packed: bytes, longest: int) -> list[Sighting]:
+        """The blocks that hold an address and whose prefix length is at most ``longest``."""
+        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
         return [
             sighting
-            for (family, length), blocks in self._blocks.items()
-            if family == version and length <= longest
+            for (size, length), blocks in self._blocks.items()
+            if size * 8 == bits and length <= longest
             for sighting in blocks.get(number >> (bits - length) << (bits - length), ())
         ]
 
@@ -259,24 +261,26 @@ def _read_result(host: str, result: Any) -> Guest:
             guest.mac_addresses.setdefault(_mac(entry["mac_address"]), (_short(entry["interface"]), _short(entry["namespace"])))
         for entry in result["addresses"]:
             guest.sightings.append(_read_sighting(guest, entry))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         guest.gap = f"its result does not have the expected form ({type(error).__name__}: {_short(error)})"
     return guest
 
 
 def _read_sighting(guest: Guest, entry: Mapping[str, Any]) -> Sighting:
-    address = ipaddress.ip_address(str(entry["address"]))
+    address = str(entry["address"])
+    packed = _pack(address)
     length, interface = entry["prefix_length"], entry["interface"]
-    if length is not None and not 0 <= int(length) <= address.max_prefixlen:
+    if length is not None and not 0 <= int(length) <= len(packed) * 8:
         raise ValueError(f"{length} is not a prefix length")
     found_as = str(entry["found_as"])
     if found_as not in ("interface_address", "local_route", "socket"):
         raise ValueError(f"{_short(found_as)} is not a way to find an address")
     if found_as == "local_route":
-        address = ipaddress.ip_network(f"{address}/{length}", strict=False).network_address
+        packed = ipaddress.ip_network(f"{address}/{length}", strict=False).network_address.packed
     return Sighting(
         guest=guest,
-        address=str(address),
+        packed=packed,
+        address=socket.inet_ntop(_family(packed), packed),
         found_as=found_as,
         prefix_length=None if length is None else int(length),
         interface=None if interface is None else _short(interface),
@@ -389,7 +393,7 @@ def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list
     """
     known = [_Eni(eni) for eni in enis]
     by_mac = _enis_by_mac(known)
-    assigned = _Assigned(known)
+    assigned = _Assigned(known, guests)
     found = []
     for mac, sharers in by_mac.items():
         owners = guests.owners.get(mac, [])
@@ -400,7 +404,7 @@ def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list
                 continue
             # A bridge or bond may be on several ENIs.
             neighbours = [eni for other in sighting.mac_addresses for eni in by_mac.get(other, ())]
-            holders = assigned.holders(sighting.address)
+            holders = assigned.holders(sighting.packed)
             if any(eni.eni_id in holders for eni in neighbours):
                 continue
             on_guest = [eni_id for eni_id in holders if _is_on(eni_id, assigned, owners[0])]
@@ -426,7 +430,7 @@ def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mappi
     """
     known = [_Eni(eni) for eni in enis]
     macs = {eni.eni_id: eni.mac_address for eni in known}
-    assigned = _Assigned(known)
+    assigned = _Assigned(known, guests)
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for entry in (_Eni(entry) for entry in unassigned):
         owners = guests.owners.get(macs.get(entry.eni_id, ""), [])
@@ -436,7 +440,7 @@ def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mappi
             if sighting.guest not in owners or sighting.found_as == "socket":
                 continue
             # It may have been assigned to another ENI of the same instance in the meantime.
-            if any(_is_on(eni_id, assigned, sighting.guest) for eni_id in assigned.holders(sighting.address)):
+            if any(_is_on(eni_id, assigned, sighting.guest) for eni_id in assigned.holders(sighting.packed)):
                 continue
             command = _removal(sighting)
             found[entry.eni_id, id(sighting)] = {
@@ -451,31 +455,34 @@ def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mappi
 
 
 class _Assigned:
-    """Which ENIs an address belongs to, primary addresses and prefixes included."""
+    """Which ENIs of the guests an address belongs to, primary addresses and prefixes included."""
 
-    def __init__(self, enis: Iterable[_Eni]) -> None:
+    def __init__(self, enis: Iterable[_Eni], guests: Guests) -> None:
         self.mac_addresses: dict[str, str] = {}
-        self._addresses: dict[str, list[str]] = defaultdict(list)
+        self._addresses: dict[bytes, list[str]] = defaultdict(list)
+        # (address size in bytes, prefix length) → first address → ENIs
         self._prefixes: dict[tuple[int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
         for eni in enis:
+            if eni.mac_address not in guests.owners and eni.mac_address not in guests.by_mac:
+                continue
             self.mac_addresses[eni.eni_id] = eni.mac_address
             for address in [eni.primary, *eni.addresses]:
                 if address:
-                    self._addresses[str(ipaddress.ip_address(address)) if ":" in address else address].append(eni.eni_id)
+                    self._addresses[_pack(address)].append(eni.eni_id)
             for prefix in eni.prefixes:
                 network = ipaddress.ip_network(prefix, strict=False)
-                self._prefixes[network.version, network.prefixlen][int(network.network_address)].append(eni.eni_id)
+                size = len(network.network_address.packed)
+                self._prefixes[size, network.prefixlen][int(network.network_address)].append(eni.eni_id)
 
-    def holders(self, address: str) -> list[str]:
-        parsed = ipaddress.ip_address(address)
-        number, bits = int(parsed), parsed.max_prefixlen
+    def holders(self, packed: bytes) -> list[str]:
+        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
         inside = [
             eni_id
-            for (version, length), prefixes in self._prefixes.items()
-            if version == parsed.version
+            for (size, length), prefixes in self._prefixes.items()
+            if size * 8 == bits
             for eni_id in prefixes.get(number >> (bits - length) << (bits - length), ())
         ]
-        return [*self._addresses.get(str(parsed), ()), *inside]
+        return [*self._addresses.get(packed, ()), *inside]
 
 
 def _is_on(eni_id: str, assigned: _Assigned, guest: Guest) -> bool:
@@ -518,14 +525,29 @@ def _removal(sighting: Sighting) -> str | None:
 
 def _mac(value: Any) -> str:
     mac = str(value).lower()
-    if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", mac):
+    if not _MAC.fullmatch(mac):
         raise ValueError(f"{_short(value)} is not a MAC address")
     return mac
 
 
+def _pack(address: str) -> bytes:
+    """The address in network order. Faster than ipaddress, and as strict."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _family(packed: bytes) -> int:
+    return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+
+
+def _packed(sighting: Sighting) -> bytes:
+    return sighting.packed
+
+
 def _short(value: Any, limit: int = 200) -> str:
     """Text of another machine, in one line without control characters."""
-    text = "".join(character if character.isprintable() else " " for character in str(value))
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
