@@ -370,7 +370,7 @@ def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sigh
         return sighting.level != IN_USE, eni.mac_address not in sighting.mac_addresses
 
     ours = [sighting for sighting in seen if sighting.guest in owners]
-    certain = ours and len(owners) == 1 and nothing.reason_code != MAC_CONFLICT
+    certain = ours and nothing.reason_code != MAC_CONFLICT
     best = min(ours if certain else seen, key=strength)
     text = best.text(prefix)
     if prefix and len(seen) > 1:

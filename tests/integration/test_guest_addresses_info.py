@@ -354,7 +354,7 @@ def test_an_address_that_is_not_assigned_is_found(network: Network) -> None:
 
 
 def test_the_commands_remove_what_remains(network: Network) -> None:
-    """On a guest of its own, because it changes what is read."""
+    """The addresses are configured again afterwards, because other tests read the same guest."""
     assignments = [{"eni_id": "eni-node", "private_ip_addresses": ["192.168.2.14", "192.168.2.16", "192.168.2.17", "192.168.2.10"]}]
     before = [eni for eni in ENIS if eni["eni_id"] == "eni-node"]
     now = [{**before[0], "private_ip_addresses": []}]

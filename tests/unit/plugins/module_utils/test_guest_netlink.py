@@ -149,7 +149,7 @@ def test_a_list_that_changed_meanwhile_is_asked_for_again():
         ([[RECORD, (netlink.NLMSG_ERROR, 0, struct.pack("=i", -errno.EPERM))]], PermissionError),
         ([[RECORD, (netlink.NLMSG_DONE, 2, struct.pack("=i", -errno.EMSGSIZE))]], OSError),
         ([[RECORD, (4, 2, b"")], [END]], Unreadable),
-        ([(b"x" * 100, [], socket.MSG_TRUNC, (0, 0))], Unreadable),
+        ([(netlink.make_message(*END[:2], 1, NOTHING), [], socket.MSG_TRUNC, (0, 0))], Unreadable),
     ],
     ids=["no end", "always changing", "error", "error at the end", "overrun", "truncated"],
 )

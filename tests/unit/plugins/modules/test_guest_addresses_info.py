@@ -125,8 +125,9 @@ def codes(result):
 
 
 @linux
-def test_hidden_processes_make_the_result_incomplete(denied):
-    denied("/proc/1/net/dev")
+@pytest.mark.parametrize("pid", [1, os.getppid()], ids=["process 1", "another process"])
+def test_hidden_processes_make_the_result_incomplete(denied, pid):
+    denied(f"/proc/{pid}/net/dev")
     result = _guest_system.read_guest()
     assert result["complete"] is False
     assert "processes_hidden" in codes(result)

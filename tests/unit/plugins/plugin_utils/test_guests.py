@@ -258,7 +258,7 @@ def test_first_and_last_address_of_a_prefix_belong_to_it(prefix, level):
     assert find(eni(1, ipv4_prefixes=[prefix]), prefix, web=guest(seen("192.168.1.16"), seen("192.168.1.47"))).level == level
 
 
-@pytest.mark.parametrize("route", [("192.168.1.16", 28), ("192.168.1.0", 24), ("192.168.1.20", 30), (ANY, 0)])
+@pytest.mark.parametrize("route", [("192.168.1.21", 32), ("192.168.1.16", 28), ("192.168.1.0", 24), ("192.168.1.20", 30), (ANY, 0)])
 def test_a_local_route_makes_its_addresses_configured(route):
     entry = seen(*route, found_as="local_route", interface="lo", mac_addresses=[])
     enis = [eni(1, "192.168.1.21", ipv4_prefixes=["192.168.1.16/28"])]
