@@ -23,7 +23,7 @@ from support.emulator import Emulator
 from support.module import run_module
 from support.stand_ins import Asked, CloudSso, CredentialsUri, Front, Key, MetadataService, Proxy, StandIn, Sts, Tls, signature
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _credentials
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth import choose
 
 ROLE = "acs:ram::1000000000000001:role/network-operator"
 IDP = "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"
@@ -95,7 +95,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 @pytest.fixture
 def run(emulator: Emulator, tmp_path: Path, capfd: pytest.CaptureFixture[str], tls: Tls, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    monkeypatch.setattr(_credentials, "PRODUCT_NAME", tmp_path / "product_name")
+    monkeypatch.setattr(choose, "PRODUCT_NAME", tmp_path / "product_name")
     return Runner(emulator, tmp_path, capfd, tls)
 
 
@@ -415,7 +415,7 @@ class TestWhatFails:
         for name, value in changes.items():
             setattr(metadata, name, value)
         message = refused(run({"ecs_role_name": metadata.role, **options}))
-        assert "ecs_ram_role from options: the metadata service 100.100.100.200 (there on ECS instances only) " in message
+        assert "ecs_ram_role from options: the metadata service 100.100.100.200 (it exists on ECS instances only) " in message
         assert told in message
 
     def test_the_older_metadata_service_is_not_asked_where_that_is_off(self, run: Runner, metadata: MetadataService) -> None:
