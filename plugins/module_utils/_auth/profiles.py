@@ -187,8 +187,8 @@ def _make(
 ) -> Profile:
     # The command line writes 0 for a number that is not set.
     texts = {key: text for key, value in entries.items() if (text := text_or_none(value)) not in (None, "0")}
-    told = texts.get(mode_entry, "")
-    mode = next((known for known in modes if known.lower() == told.lower()), told)
+    written = texts.get(mode_entry, "")
+    mode = next((known for known in modes if known.lower() == written.lower()), written)
     if mode and mode not in modes:
         raise ProfileError(f"profile {name} of {file}: its {mode_entry} is not supported; supported are {', '.join(modes)}")
     return Profile(name, file, modes.get(mode, ()), names, texts, mode, f"{mode_entry}, such as {next(iter(modes))}")
