@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
         except SettingsError as error:
             return {"failed": True, "changed": False, "errors": error.errors, "msg": f"Nothing was changed. {error}"}
         secrets: set[str] = set()
-        settings.connection.credential.tell_secrets_to(secrets.update)
+        settings.connection.credential.report_secrets_to(secrets.update)
 
         def mask(text: str) -> str:
             for secret in sorted(secrets, key=len, reverse=True):

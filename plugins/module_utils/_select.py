@@ -26,6 +26,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces i
     read_seen_interfaces,
     read_tags,
     read_text,
+    source_of,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection, has_tag
 
@@ -126,7 +127,7 @@ def _groups(wanted: Selection, rows: Iterable[Record]) -> dict[str, SecurityGrou
 
 
 def _id(row: Record) -> str:
-    return read_text(row, "SecurityGroupId", "a security group")
+    return read_text(row, "SecurityGroupId", source_of(row, "a security group"))
 
 
 def _tag_texts(wanted: Selection) -> list[str]:
@@ -134,7 +135,7 @@ def _tag_texts(wanted: Selection) -> list[str]:
 
 
 def _is_tagged(row: Record, wanted: Selection) -> bool:
-    held = read_tags(row, f"security group {_id(row)}")
+    held = read_tags(row, source_of(row, f"security group {_id(row)}"))
     return all(has_tag(held, key, values) for key, values in wanted.security_group_tags.items())
 
 
