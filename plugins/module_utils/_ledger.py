@@ -11,10 +11,10 @@ started after the write ended does. Module result, report and restore recipe are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, difference, flatten, group, union
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ADDRESS_REFUSED, NOT_VERIFIED, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Reason
@@ -180,9 +180,3 @@ class EniLedger:
         if self.change.failure and not by_reason:
             return [(self.change.failure, ())]
         return [(reason, tuple(addresses)) for reason, addresses in by_reason.items()]
-
-    def expect(self, state: str) -> None:
-        """``latest`` as the changes that are done should leave it; for check mode and wait=false."""
-        if self.latest:
-            change = difference if state == "absent" else union
-            self.latest = replace(self.latest, held=change(self.latest.held, self.as_set(DONE)))

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import difference, flatten, group, union
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
     ENI_NOT_RETURNED,
@@ -24,7 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     EcsError,
     as_defect,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, EniLedger, Event
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, AddressState, EniLedger, Event
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import TRANSITIONAL, Change, Plan, Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
@@ -59,8 +60,15 @@ def predict(plan: Plan, request: Request) -> list[EniLedger]:
         else:
             eni.accept(addresses)
         if addresses:
-            eni.expect(request.state)
+            _expect(eni, request.state)
     return ledger
+
+
+def _expect(eni: EniLedger, state: str) -> None:
+    """``latest`` as the changes that are done should leave it; for check mode and wait=false."""
+    if eni.latest:
+        change = difference if state == "absent" else union
+        eni.latest = replace(eni.latest, held=change(eni.latest.held, eni.as_set(AddressState.DONE)))
 
 
 def carry_out(ecs: Ecs, request: Request, ledger: Sequence[EniLedger]) -> None:
@@ -212,4 +220,4 @@ class _Run:
             if abort := self._verifier.abort:
                 eni.give_up(Reason(NOT_VERIFIED, f"not read back, because of: {abort}", abort.request_id))
             if not self._request.wait:
-                eni.expect(self._request.state)
+                _expect(eni, self._request.state)

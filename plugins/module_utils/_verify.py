@@ -13,19 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
-    ADDRESS_REFUSED,
-    ALREADY_SO,
-    ENI_NOT_FOUND,
-    ENI_NOT_RETURNED,
-    NOT_VERIFIED,
-    STATE_CHANGED,
-    UNEXPECTED,
-    EcsError,
-)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import IDS_PER_READ, Interface, read_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import IN_FLIGHT, EniLedger, Event, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
@@ -100,7 +91,7 @@ class Verifier:
                 self.abort = error
                 self.waiting.clear()
             for eni in batch:
-                eni.give_up(Reason(NOT_VERIFIED, f"reading back failed: {error}", error.request_id))
+                eni.give_up(Reason(_errors.NOT_VERIFIED, f"reading back failed: {error}", error.request_id))
             return batch
         for eni in batch:
             found = interfaces.get(eni.eni_id) or unreadable.get(eni.eni_id)
@@ -119,12 +110,16 @@ def observe(eni: EniLedger, found: Interface | EcsError | None, request: Request
     if isinstance(found, Interface):
         progress = _observe_addresses(eni, found, request, in_time, waited < retry_timeout)
         still = "still there" if request.state == "absent" else "not there"
-        reason = Reason(NOT_VERIFIED, f"{still} after {request.wait_timeout if request.wait else 0:.0f} s")
+        reason = Reason(_errors.NOT_VERIFIED, f"{still} after {request.wait_timeout if request.wait else 0:.0f} s")
     elif found:
-        reason = Reason(NOT_VERIFIED, f"the ENI cannot be read: {found}", found.request_id)
+        reason = Reason(_errors.NOT_VERIFIED, f"the ENI cannot be read: {found}", found.request_id)
     else:
-        _observe_deletion(eni)
-        reason = Reason(ENI_NOT_RETURNED, "the service no longer lists the ENI")
+        # One read without the ENI proves nothing; the service's own answer that it does not exist confirms it.
+        for write, addresses in _by_last_write(eni):
+            if write.reply.code == _errors.ENI_NOT_FOUND:
+                eni.latest = None
+                eni.refuse(addresses, write.reply)
+        reason = Reason(_errors.ENI_NOT_RETURNED, "the service no longer lists the ENI")
     if not in_time:
         eni.give_up(reason, partly=not (request.wait and isinstance(found, Interface)))
     return progress
@@ -141,12 +136,12 @@ def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, i
         if error is None:
             continue
         if error.may_have_been_carried_out:
-            if may_send_again and error.code != UNEXPECTED:
+            if may_send_again and error.code != _errors.UNEXPECTED:
                 eni.send_again(addresses)
-        elif STATE_CHANGED.match(error.code) and in_time:
+        elif _errors.STATE_CHANGED.match(error.code) and in_time:
             eni.send_again(addresses)
             eni.read_at = float("-inf")  # the plan is older than the state that the service found
-        elif ADDRESS_REFUSED.match(error.code):
+        elif _errors.ADDRESS_REFUSED.match(error.code):
             is_split |= _settle_refused_call(eni, write, addresses, request)
         else:
             eni.refuse(addresses, write.reply)
@@ -163,14 +158,6 @@ def _by_last_write(eni: EniLedger) -> Iterable[tuple[Write, list[str]]]:
     return by_write.values()
 
 
-def _observe_deletion(eni: EniLedger) -> None:
-    """One read without the ENI proves nothing; the service's own answer that it does not exist confirms it."""
-    for write, addresses in _by_last_write(eni):
-        if write.reply.code == ENI_NOT_FOUND:
-            eni.latest = None
-            eni.refuse(addresses, write.reply)
-
-
 def _settle_refused_call(eni: EniLedger, write: Write, addresses: list[str], request: Request) -> bool:
     """The service refused the call because of one or more of its addresses. The others are sent again without them; in halves if
     nothing shows which ones these are, so that one bad address of n costs about 2·log₂ n calls. Returns whether any are sent again."""
@@ -180,6 +167,6 @@ def _settle_refused_call(eni: EniLedger, write: Write, addresses: list[str], req
     middle = len(others) if is_cause_known else (len(others) + 1) // 2
     eni.send_again(*filter(None, (others[:middle], others[middle:])))
     # If the service says that it is already so, a read may lag behind it.
-    is_already_so = request.state == "absent" and bool(ALREADY_SO[request.state].match(write.reply.code))
+    is_already_so = request.state == "absent" and bool(_errors.ALREADY_SO["absent"].match(write.reply.code))
     eni.refuse(causes, write.reply, hold=is_already_so)
     return bool(others)

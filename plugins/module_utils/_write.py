@@ -14,17 +14,10 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, find_addresses, kind_of
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
-    IDEMPOTENT_FAILED,
-    NO_THREADS,
-    PLAN_AGED,
-    EcsError,
-    PlanAged,
-    as_defect,
-)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, PlanAged, as_defect
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, EniLedger, Event, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
@@ -61,7 +54,7 @@ class Writers:
             for _number in range(number):
                 pool.submit(self._work)
         except RuntimeError:
-            raise EcsError("The module", NO_THREADS, f"this machine cannot start {number} threads; lower max_concurrency") from None
+            raise EcsError("The module", _errors.NO_THREADS, f"this machine cannot start {number} threads; lower max_concurrency") from None
 
     def stop(self) -> None:
         for _number in range(self._threads):
@@ -133,7 +126,7 @@ class Writers:
         self._late[eni.eni_id] = self._late.get(eni.eni_id, 0) + 1
         if self._late[eni.eni_id] > RENEWALS_IN_A_ROW:
             text = f"reading, pacing or throttling let no call through within {PLAN_LIVES_SECONDS:.0f} s after the ENI was read"
-            eni.refuse(eni.having(PLANNED), Reason(PLAN_AGED, text))
+            eni.refuse(eni.having(PLANNED), Reason(_errors.PLAN_AGED, text))
 
     def _note_error(self, eni: EniLedger, write: Write, error: EcsError) -> None:
         write.error, write.named = error, find_addresses(error.message)
@@ -142,7 +135,7 @@ class Writers:
         if error.unsent:
             _take_back(eni, write)
             eni.refuse(write.addresses, write.reply)
-        elif IDEMPOTENT_FAILED.match(error.code):
+        elif _errors.IDEMPOTENT_FAILED.match(error.code):
             self._tokens.pop((eni.eni_id, write.addresses), None)
 
 
@@ -158,7 +151,4 @@ def _next_batch(eni: EniLedger) -> tuple[str, ...] | None:
     while eni.batches:
         if batch := tuple(address for address in eni.batches.pop(0) if address in planned):
             return batch
-    for kind in KINDS:
-        for batch in kind.calls([address for address in planned if kind_of(address) is kind]):
-            return batch
-    return None
+    return next((call for kind in KINDS for call in kind.calls(address for address in planned if kind_of(address) is kind)), None)
