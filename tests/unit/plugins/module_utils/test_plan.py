@@ -618,6 +618,13 @@ def test_one_address_can_not_be_for_two_enis_of_a_vswitch(one, other):
     assert find_refusals(plan_for(request, apart), request) == []
 
 
+def test_one_address_that_is_seen_on_two_enis_may_be_unassigned_from_both():
+    """Two reads at different moments may show it so."""
+    snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.20"]), second_eni())
+    request = make_request("absent", target("eni-1", "192.168.0.20"), target("eni-2", "192.168.0.20"))
+    assert find_refusals(plan_for(request, snapshot), request) == []
+
+
 def test_an_address_can_not_be_assigned_beside_the_prefix_that_it_lies_in():
     request = make_request("present", target("eni-1", "192.168.0.70", "192.168.0.64/28"))
     assert len(find_refusals(plan_for(request, take_snapshot(eni_record("eni-1"))), request)) == 1
