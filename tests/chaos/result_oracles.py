@@ -167,7 +167,7 @@ def _reads_decide(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
             if place == case.done_key:
                 yield f"{address} is {place}, but no write names it"
             continue
-        if place not in (case.done_key, "failed"):
+        if place == case.unchanged_key or (place == "skipped" and _may_be_open(case, eni_id, address)):
             yield f"{address} is reported as {place}, but a write of it was sent"
         if is_shown and place != case.done_key:
             yield f"{address} is reported as {place}, but a read after its last write shows the change"
@@ -237,7 +237,6 @@ def _is_so(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
     hidden = {address for address in ours if _is_hidden(case, eni_id, address)}
     reported = places[case.done_key] | _open(case, entry) | hidden
     yield from (f"{address} was changed by our calls, but is reported as neither done nor open" for address in ours - reported)
-    yield from (f"{address} is skipped, but was changed" for address in places["skipped"] & ours)
     if entry["type"] is not None or not case.evidence.times_left_out(eni_id):
         yield from _addresses_are_so(case, done, unchanged, ours, taken, there, is_deleted)
     if is_disturbed:

@@ -118,7 +118,7 @@ def _interface(record: Mapping[str, Any]) -> dict[str, Any]:
     status = record.get("Status") or ""
     has_primary = any(":" not in address for address in primary)
     return {
-        "whole": bool(status and record.get("Type") and record.get("VSwitchId") and (has_primary or status == "Deleting")),
+        "whole": bool(status and record.get("Type") and (has_primary or status == "Deleting")),
         "status": status,
         "type": record.get("Type") or "",
         "instance_id": record.get("InstanceId") or "",
