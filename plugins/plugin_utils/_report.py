@@ -147,7 +147,7 @@ def build_report(run: RunView) -> dict[str, Any]:
         "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
         "groups": _by_group(rows, run.security_groups),
         "reasons": reasons,
-        "guards": [{"guard": GUARDS.get(entry["code"], (entry["code"],))[0], **entry} for entry in reasons if entry["state"] == SKIPPED],
+        "guards": [{"guard": GUARDS.get(entry["code"], entry["code"]), **entry} for entry in reasons if entry["state"] == SKIPPED],
         "waves": [_wave(wave, run.waves[0].started) for wave in run.waves],
         "states": [state for state in STATES if counts[state]],
         "interfaces": rows,
@@ -200,7 +200,7 @@ def _told_by_ledger(run: RunView, eni: EniLedger) -> Told:
             if name == FAILED and is_as_requested and reason:
                 reason = reason._replace(text=f"{reason.text}; {shown}")
             elif name != FAILED and is_as_requested != (name in (done, unchanged)):
-                name, reason = FAILED, Reason(CONTRADICTION, f"the ledger says {label(name)}, but {shown}")
+                name, reason = FAILED, Reason(CONTRADICTION, f"{label(name)}, but {shown}")
         told[address] = name, reason
     return told
 
@@ -323,8 +323,7 @@ def _outcome(
 
 def _headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
-    tried = {PENDING: "not tried"} if report["finished"] else {}
-    parts = [f"{totals[state]} {tried.get(state, label(state))}" for state in report["states"]]
+    parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{_many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
     return (
         f"{_many(totals['addresses'], 'address', 'addresses')} on {_many(totals['interfaces'], 'ENI')}"

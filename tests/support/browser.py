@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import socket
@@ -82,7 +83,21 @@ class Browser:
     def prefer(self, scheme: str) -> None:
         """Light or dark, as the user's system says."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self._ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
+        self._devtools("Emulation.setEmulatedMedia", features=features)
+
+    def resize(self, width: int) -> None:
+        """The width of the page in CSS pixels; a window has a least width, which this has not."""
+        self._devtools("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+
+    def screenshot(self) -> bytes:
+        """Of the whole page, as PNG."""
+        return base64.b64decode(self._devtools("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+
+    def print_to_pdf(self) -> bytes:
+        return base64.b64decode(self._devtools("Page.printToPDF", printBackground=True)["data"])
+
+    def _devtools(self, command: str, **parameters: Any) -> Any:
+        return self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def open(self, path: Path) -> None:
         self._log("performance")

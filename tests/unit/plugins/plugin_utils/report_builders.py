@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, count, flatten, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, count, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Reason
