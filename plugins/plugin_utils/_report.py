@@ -131,7 +131,7 @@ def build_report(run: RunView) -> dict[str, Any]:
         "operation": run.operation,
         "title": TITLES[run.operation],
         "check_mode": run.check_mode,
-        "outcome": _outcome(run, rows, reasons, counts, unverified),
+        "outcome": _outcome(run, reasons, counts, unverified),
         "headline": "",
         "region": run.region,
         "account_id": run.account_id,
@@ -184,23 +184,24 @@ def _told_by_ledger(run: RunView, eni: EniLedger) -> Told:
         AddressState.SKIPPED: SKIPPED,
         AddressState.FAILED: FAILED,
     }
-    missing = Reason(_plan.ENI_MISSING, "the ENI does not exist") if eni.change.interface is None and not eni.change.failure else None
     last = run.final.get(eni.eni_id) if run.final is not None and not run.check_mode else None
     held = frozenset(flatten(last.held)) if last else None
     told: dict[str, tuple[str, Reason | None]] = {}
     for address, state in eni.states.items():
-        name, reason = names[state], eni.reasons.get(address) or (missing if state is AddressState.UNCHANGED else None)
-        if state is AddressState.IN_FLIGHT and reason is None:
-            reason = Reason(NOT_VERIFIED, "no read showed the outcome")
-        elif state is AddressState.DONE and run.check_mode:
-            reason = None  # of a prediction
+        name, reason = names[state], eni.reasons.get(address)
+        if name == FAILED:
+            reason = reason or Reason(NOT_VERIFIED, "no read showed the outcome")
+        elif name == PLANNED:
+            reason = None  # what a prediction says of its writes
+        elif name == unchanged and eni.change.interface is None:
+            reason = reason or Reason(_plan.ENI_MISSING, "the ENI does not exist")
         if held is not None:
             is_as_requested = (address in held) == (run.state == "present")
             shown = f"the last read shows that it is {'' if address in held else 'not '}on the ENI"
-            if name == FAILED and is_as_requested and reason:
-                reason = reason._replace(text=f"{reason.text}; {shown}")
-            elif name != FAILED and is_as_requested != (name in (done, unchanged)):
+            if name != FAILED and is_as_requested != (name in (done, unchanged)):
                 name, reason = FAILED, Reason(CONTRADICTION, f"{label(name)}, but {shown}")
+            elif name == FAILED and is_as_requested and reason:
+                reason = reason._replace(text=f"{reason.text}; {shown}")
         told[address] = name, reason
     return told
 
@@ -297,9 +298,7 @@ def _unverified(run: RunView) -> str:
     return f"The last read lacks {', '.join(first_few(lacking, MOST_EXAMPLES))}, so the result is not verified" if lacking else ""
 
 
-def _outcome(
-    run: RunView, rows: Iterable[Mapping[str, Any]], reasons: Iterable[Mapping[str, Any]], counts: Counter[str], unverified: str
-) -> str:
+def _outcome(run: RunView, reasons: Iterable[Mapping[str, Any]], counts: Counter[str], unverified: str) -> str:
     if run.refusals:
         return "refused"
     if not run.state:
@@ -308,28 +307,26 @@ def _outcome(
         return "stopped"
     if unverified:
         return "not verified"
-    # What a restore has to leave out is a failure, because the recipe names it.
-    wrong = (FAILED, SKIPPED) if run.operation == "restore" else (FAILED,)
-    if run.finished and (any(counts[state] for state in wrong) or any(row["failure"] for row in rows)):
-        return "failed"
-    if not run.finished and counts[PENDING]:
+    if not run.finished and (run.waves or counts[PENDING]):
         return "under way" if run.waves else "planned"
-    # What is refused or missing is not "nothing to do".
-    guarded = any(entry["code"] != _plan.KEPT for entry in reasons) or run.unreadable
-    if run.check_mode:
-        return "planned" if counts[PLANNED] or guarded else "nothing to do"
-    return "done" if counts[DONE_KEY[run.state]] or guarded else "nothing to do"
+    if any(entry["state"] in _wrong(run.operation) for entry in reasons):
+        return "failed"
+    # What is refused, missing or unreadable is not "nothing to do".
+    something = any(entry["code"] != _plan.KEPT for entry in reasons) or run.unreadable or counts[PLANNED] or counts[DONE_KEY[run.state]]
+    return "nothing to do" if not something else "planned" if run.check_mode else "done"
+
+
+def _wrong(operation: str) -> tuple[str, ...]:
+    """The states that make a run fail. What a restore has to leave out is a failure, because the recipe names it."""
+    return (FAILED, SKIPPED) if operation == "restore" else (FAILED,)
 
 
 def _headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
     parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{_many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
-    return (
-        f"{_many(totals['addresses'], 'address', 'addresses')} on {_many(totals['interfaces'], 'ENI')}"
-        + ": " * bool(parts)
-        + ", ".join(parts)
-    )
+    subject = f"{_many(totals['addresses'], 'address', 'addresses')} on {_many(totals['interfaces'], 'ENI')}"
+    return f"{subject}: {', '.join(parts)}" if parts else subject
 
 
 def failure_message(report: Mapping[str, Any]) -> str:
@@ -338,9 +335,8 @@ def failure_message(report: Mapping[str, Any]) -> str:
         return "Nothing was changed. " * (report["operation"] != "audit") + "; ".join(report["refusals"])
     if report["outcome"] not in ("stopped", "not verified", "failed"):
         return ""
-    wrong = (FAILED, SKIPPED) if report["operation"] == "restore" else (FAILED,)
-    told = [format_reason(entry) for entry in report["reasons"] if entry["state"] in wrong]
-    return ". ".join(filter(None, (report["headline"], report["stopped"], "; ".join(first_few(told, MOST_LINES)))))
+    wrong = [format_reason(entry) for entry in report["reasons"] if entry["state"] in _wrong(report["operation"])]
+    return ". ".join(filter(None, (report["headline"], report["stopped"], "; ".join(first_few(wrong, MOST_LINES)))))
 
 
 # -- the lines of the output
@@ -389,7 +385,7 @@ def wave_line(waves: Sequence[WaveView], addresses: int, operation: str, elapsed
 
 def format_duration(seconds: float) -> str:
     """In the two units that matter: ``40 s``, ``4 min``, ``2 h 10 min``."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{max(round(seconds), 1)} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
