@@ -100,4 +100,4 @@ def _recipe(report: Mapping[str, Any]) -> str:
 
 def _csp_hash(script: str) -> str:
     """For the Content-Security-Policy: the page runs this script and no other."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
