@@ -61,7 +61,7 @@ MOST_BYTES = 1_000  # of one line: AWX shows the first 1,024 bytes of an event
 
 _ONE_OF = "for example: "  # before the text of the first address, if those of the others differ
 # Whatever would break a line, drive a terminal, or let text read backwards; and halves of a character that no file can hold.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def build_report(run: RunView) -> dict[str, Any]:
         "totals": {**totals, "api_calls": run.api_calls},
         "refusals": [_clean(refusal) for refusal in run.refusals],
         "stopped": ". ".join(filter(None, (_clean(run.stopped).rstrip("."), unverified))),
-        "sure": run.sure,
+        "sure": _clean(run.sure),
         "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
         "groups": _by_group(rows, run.security_groups),
         "reasons": reasons,
@@ -152,8 +152,8 @@ def build_report(run: RunView) -> dict[str, Any]:
         "states": [state for state in STATES if counts[state]],
         "interfaces": rows,
         "unreadable": [{"id": name, "reason": _clean(reason)} for name, reason in sorted(run.unreadable.items())],
-        "files": dict(run.files),
-        "next_steps": list(run.next_steps),
+        "files": {kind: _clean(path) for kind, path in run.files.items()},
+        "next_steps": [_clean(step) for step in run.next_steps],
         "recipe": run.recipe.as_dict() if run.recipe else None,
     }
     report["headline"] = _headline(report)
@@ -332,7 +332,7 @@ def _headline(report: Mapping[str, Any]) -> str:
 def failure_message(report: Mapping[str, Any]) -> str:
     """Why the task fails; empty if it does not."""
     if report["outcome"] == "refused":
-        return "Nothing was changed. " * (report["operation"] != "audit") + "; ".join(report["refusals"])
+        return "Nothing was changed. " * (report["operation"] != "audit") + "; ".join(first_few(report["refusals"], MOST_LINES))
     if report["outcome"] not in ("stopped", "not verified", "failed"):
         return ""
     wrong = [format_reason(entry) for entry in report["reasons"] if entry["state"] in _wrong(report["operation"])]
@@ -344,15 +344,18 @@ def failure_message(report: Mapping[str, Any]) -> str:
 
 def plan_lines(report: Mapping[str, Any]) -> list[str]:
     """Before the first write: all that is needed to approve the plan. Of an audit: what was found."""
-    account = f"account {report['account_id'] or 'not known'}" + " (check mode)" * report["check_mode"]
-    what = "found" if report["operation"] == "audit" else "plan"
-    lines = [f"{report['title']}, {report['region']}, {account}", f"{what}: {report['headline']}", _format_digest(report)]
-    lines += first_few([f"  {_format_group(group)}" for group in report["groups"]], MOST_LINES)
-    lines += _reason_lines(report)
-    lines += [f"  cannot be read: {entry['id']}: {entry['reason']}" for entry in report["unreadable"][:MOST_LINES]]
+    where = f"{report['region'] or 'region not known'}, account {report['account_id'] or 'not known'}"
+    lines = [
+        f"{report['title']}, {where}" + " (check mode)" * report["check_mode"],
+        f"{'found' if report['operation'] == 'audit' else 'plan'}: {report['headline']}",
+        _format_digest(report),
+        *first_few([f"  {_format_group(group)}" for group in report["groups"]], MOST_LINES),
+        *_reason_lines(report),
+        *first_few([f"  cannot be read: {entry['id']}: {entry['reason']}" for entry in report["unreadable"]], MOST_LINES),
+    ]
     for name, what in DIFFERENCES.items():
-        pairs = report["difference"][name]
-        lines += [f"  {len(pairs)} {what}: {', '.join(first_few(pairs, MOST_LINES))}"] if pairs else []
+        if pairs := report["difference"][name]:
+            lines.append(f"  {len(pairs)} {what}: {', '.join(first_few(pairs, MOST_LINES))}")
     return _fold(lines + _address_lines(report))
 
 
@@ -419,21 +422,19 @@ def _format_group(group: Mapping[str, Any]) -> str:
 
 def _address_lines(report: Mapping[str, Any]) -> list[str]:
     """The addresses of the plan: all, or the first of each security group and where the rest is."""
-    by_eni = [
-        (row, addresses)
-        for row in report["interfaces"]
-        if (addresses := [line["address"] for line in row["addresses"] if line["state"] in (PLANNED, PENDING, HELD)])
-    ]
-    number = sum(len(addresses) for _row, addresses in by_eni)
+    by_eni: dict[str, list[str]] = {}
+    by_group: dict[str, list[str]] = {group["security_group_id"]: [] for group in report["groups"]}
+    for row in report["interfaces"]:
+        for line in row["addresses"]:
+            if line["state"] in (PLANNED, PENDING, HELD):
+                by_eni.setdefault(row["eni_id"], []).append(line["address"])
+                by_group[row["security_group_id"]].append(f"{row['eni_id']} {line['address']}")
+    number = sum(map(len, by_eni.values()))
     if number <= MOST_LISTED:
-        return [f"  {row['eni_id']}: {', '.join(addresses)}" for row, addresses in by_eni]
-    groups: dict[str, list[str]] = {group["security_group_id"]: [] for group in report["groups"]}
-    for row, addresses in by_eni:
-        groups[row["security_group_id"]] += [f"{row['eni_id']} {address}" for address in addresses]
-    named = {group["security_group_id"]: group["name"] or group["security_group_id"] for group in report["groups"]}
-    lines = [f"  {named[group]}: {', '.join(first_few(pairs, MOST_EXAMPLES))}" for group, pairs in groups.items() if pairs]
-    where = report["files"].get("plan") or report["files"].get("json")
-    return [*first_few(lines, MOST_LINES), f"all {number} addresses: {where or 'in the report'}"]
+        return [f"  {eni_id}: {', '.join(addresses)}" for eni_id, addresses in by_eni.items()]
+    lines = [f"  {group}: {', '.join(first_few(pairs, MOST_EXAMPLES))}" for group, pairs in by_group.items() if pairs]
+    where = report["files"].get("plan") or report["files"].get("json") or "in the report"
+    return [*first_few(lines, MOST_LINES), f"all {number} addresses: {where}"]
 
 
 def _fold(lines: Iterable[str], continued: str = "") -> list[str]:

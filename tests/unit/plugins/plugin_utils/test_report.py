@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, group
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write, open_ledger
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write, open_ledger, predict
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
     RunView,
     build_report,
@@ -328,8 +329,8 @@ def test_the_plan_names_all_addresses_up_to_fifty(number: int) -> None:
         assert all(f" {name}" in text for name in names)
         assert "plan-0123456789ab.json" not in text
     else:
-        assert "\n  web: eni-1 10.0.0.0, eni-1 10.0.0.1, eni-1 10.0.0.2, eni-1 10.0.0.3, eni-1 10.0.0.4, and 25 more\n" in text
-        assert "\n  data: eni-2 10.0.3.0, " in text
+        assert "\n  sg-web: eni-1 10.0.0.0, eni-1 10.0.0.1, eni-1 10.0.0.2, eni-1 10.0.0.3, eni-1 10.0.0.4, and 25 more\n" in text
+        assert "\n  sg-data: eni-2 10.0.3.0, " in text
         assert text.endswith("\nall 51 addresses: /state/plan-0123456789ab.json")
 
 
@@ -425,3 +426,13 @@ def test_a_ledger_with_writes_is_what_the_last_read_is_for() -> None:
     assert build_report(run_of("unassign", ledger))["outcome"] == "failed"
     ledger[0].writes.append(Write((A,)))
     assert build_report(run_of("unassign", ledger))["outcome"] == "not verified"
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_what_check_mode_predicts_is_planned_and_needs_no_reason(wait: bool) -> None:
+    todo = Plan((Change("eni-1", None, interface("eni-1", [A, B]), group([A]), EMPTY, {B: KEPT}),))
+    report = build_report(run_of("unassign", predict(todo, Request("absent", (), wait=wait)), check_mode=True))
+    assert {address: (line["state"], line["code"]) for address, line in lines_of(report).items()} == {
+        A: ("planned", None),
+        B: ("skipped", "Kept"),
+    }
