@@ -48,11 +48,13 @@ class ActionModule(ActionBase):
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         prefix = f"{role}_"
         variables = {name: plain(self._templar.template(value)) for name, value in task_vars.items() if name.startswith(prefix)}
+        defaults = {**{name: value for name, value in shared.items() if name != "role"}, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         try:
-            settings = read_settings(
-                role, variables, {**shared, **self._change_defaults()}, partial(read_text, self._loader), environ, hosts
-            )
+            if len(hosts) > 1:
+                # Each host would be a run of its own, and what they publish and write would be that of one of them.
+                raise SettingsError([f"hosts: this role works on the cloud, not on hosts; use one host, such as localhost, not {hosts}"])
+            settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
             return {"failed": True, "changed": False, "errors": error.errors, "msg": f"Nothing was changed. {error}"}
         secrets: set[str] = set()

@@ -21,7 +21,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import CALLER_GONE, EcsError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, Unreadable, read_seen_interfaces
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Unreadable, read_seen_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import (
     DONE,
     FAILED,
@@ -60,8 +60,8 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report impor
     summary_lines,
     wave_line,
 )
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import allowed_failures, cut_waves
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
 # A read may lag behind a change. What looks "already present" so soon after the recipe was written is read a second time.
 RECENT_SECONDS = 300
@@ -99,7 +99,7 @@ class BulkRun:
             started=_now(),
             region=ecs.region,
             approved_digest=settings.approved_digest,
-            selected_groups=tuple(settings.selection.security_group_ids or ()) if settings.selection else (),
+            selected_groups=settings.selection.security_group_ids or (),
             refusals=self._refusals,
             waves=self._waves,
             files=self._files,
@@ -133,7 +133,7 @@ class BulkRun:
     def _audit(self) -> None:
         found = self._select()
         self._refusals += self._not_found(found)
-        held = {interface.eni_id: self._matching(interface) for interface in found.interfaces}
+        held = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
         self._view.plan = self._document(held)
 
     # -- select
@@ -141,10 +141,9 @@ class BulkRun:
     def _select(self) -> Found:
         """The ENIs that are selected, or those of the saved plan or recipe. An ENI of a saved document is known to exist."""
         view, saved = self._view, self._settings.saved
-        if self._settings.selection:
+        if self._settings.by_group or saved is None:
             found = select(self._ecs, self._settings.selection)
         else:
-            assert saved is not None, "settings without selectors have a saved document"  # noqa: S101 - held by _settings
             unreadable: Unreadable = {}
             interfaces = read_seen_interfaces(self._ecs, saved.assignments, saved.assignments, unreadable, detailed=True)
             found = Found(list(interfaces.values()), [], {}, unreadable)
@@ -155,14 +154,10 @@ class BulkRun:
         view.account_id = owners.pop() if len(owners) == 1 else None
         return found
 
-    def _matching(self, interface: Interface) -> AddressSet:
-        assert self._settings.selection is not None, "only for what was selected"  # noqa: S101 - the callers check it
-        return matching(interface, self._settings.selection)
-
     def _not_found(self, found: Found) -> list[str]:
         """Unknown groups, and a name that groups of several VPCs have while no VPC is named."""
         prefix, selection = self._settings.prefix, self._settings.selection
-        if selection is None:
+        if not self._settings.by_group:
             return []
         variables = {
             **dict.fromkeys(selection.security_group_ids or (), "security_group_ids"),
@@ -212,10 +207,10 @@ class BulkRun:
 
     def _wanted(self, found: Found) -> Mapping[str, AddressSet]:
         saved = self._settings.saved
-        if self._settings.selection:
-            matches = {interface.eni_id: self._matching(interface) for interface in found.interfaces}
+        if self._settings.by_group or saved is None:
+            matches = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
             return {eni_id: addresses for eni_id, addresses in matches.items() if count(addresses)}
-        return saved.assignments if saved else {}
+        return saved.assignments
 
     def _make_plan(self, request: Request, found: Found) -> Plan:
         snapshot = Snapshot(self._ecs.region, self._view.interfaces, {}, found.unreadable)
@@ -261,7 +256,7 @@ class BulkRun:
             if reason.code != KEPT
         ]
         unreadable = [*view.unreadable]
-        if settings.on_refusal == "fail" and refused:
+        if not settings.request.skip_refused and refused:
             refusals.append(f"{prefix}on_refusal: {len(refused)} addresses must not be unassigned: {shorten(refused)}")
         approved = settings.approved_digest
         if settings.require_approval and not approved and not view.check_mode:
@@ -273,9 +268,7 @@ class BulkRun:
             refusals.append(f"{len(view.difference['added'])} addresses are not in the saved plan: {shorten(view.difference['added'])}")
         if not approved:
             return refusals
-        if settings.saved and settings.saved.digest != approved:
-            refusals.append(f"{prefix}approved_digest: {approved} was approved, but the saved plan has the digest {settings.saved.digest}")
-        elif not settings.saved and today.digest != approved and (today.addresses or refused or unreadable):
+        if not settings.saved and today.digest != approved and (today.addresses or refused or unreadable):
             refusals.append(self._drifted(approved, today, known=other is not None))
         if other and other.digest == approved and (refused or unreadable):
             refusals.append(
@@ -291,7 +284,7 @@ class BulkRun:
         kind = "recipe" if view.operation == "restore" else "plan"
         pairs = (("region", saved.region, view.region), ("account", saved.account_id, view.account_id))
         refusals = [f"the saved {kind} is of {name} {then}, but this is {now}" for name, then, now in pairs if then and now and then != now]
-        if saved.assignments and not view.interfaces and self._settings.selection is None:
+        if saved.assignments and not view.interfaces and not self._settings.by_group:
             # More likely the wrong credentials than an account that holds none of them any more.
             refusals.append(
                 f"none of the {len(saved.assignments)} ENIs of the saved {kind} exists in {view.region}, or not in this account; "
@@ -435,7 +428,7 @@ class BulkRun:
         if view.operation == "unassign" and "plan" in files and not self._refusals and total(view.ledger, PLANNED, FAILED, IN_FLIGHT):
             title = "To do exactly this plan" if view.check_mode else "To go on with this plan"
             digest = {"approved_digest": view.plan.digest} if view.plan and (view.check_mode or view.approved_digest) else {}
-            steps.append(f"{title}: {_command('unassign', {**settings.kept_for_plan, 'plan_file': files['plan'], **digest})}")
+            steps.append(f"{title}: {_command('unassign', {**settings.given_beside_plan, 'plan_file': files['plan'], **digest})}")
         if view.recipe and view.recipe.addresses:
             steps.append(f"To undo it: {_command('restore', {'recipe_file': files['recipe']})}")
         return steps

@@ -45,6 +45,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 
 STATES = {"audit": "", "unassign": "absent", "restore": "present"}  # operation → state of the change module
+ROLES = tuple(f"{operation}_secondary_ips" for operation in STATES)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ VARIABLES: Mapping[str, Variable] = {
     "security_group_ids": Variable("list", "au", "selection.security_group_ids"),
     "security_group_names": Variable("list", "au", "selection.security_group_names"),
     "security_group_tags": Variable("dict", "au", "selection.security_group_tags"),
-    "vpc_ids": Variable("list", "au"),
+    "vpc_ids": Variable("list", "au", "selection.vpc_ids"),
     "eni_type": Variable("str", "au", "selection.type", choices=("Primary", "Secondary")),
     "eni_status": Variable("str", "au", "selection.status", choices=("Available", "Attaching", "InUse", "Detaching", "Deleting")),
     "eni_tags": Variable("dict", "au", "selection.tags"),
@@ -124,7 +125,7 @@ class SettingsError(ValueError):
 @dataclass(frozen=True)
 class Settings:
     """What a run does. The parameters are those of the modules; ``selection``, ``request`` (without targets) and ``connection``
-    are what they come to. ``vpc_ids``: None if not given. Times are seconds."""
+    are what they come to. ``given``: the variables that were given, without the prefix. Times are seconds."""
 
     role: str
     operation: str
@@ -143,8 +144,17 @@ class Settings:
     wave_pause: int
     max_failures: str
     report_dir: str | None
-    vpc_ids: tuple[str, ...] | None
     by_group: bool
+    given: Mapping[str, Any]
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.role}_"
+
+    @property
+    def given_beside_plan(self) -> dict[str, Any]:
+        """What is given again when the saved plan or recipe is named: neither what selects nor another document."""
+        return {name: value for name, value in self.given.items() if name not in (*GROUPS, *NARROWING, *SAVED, "approved_digest")}
 
 
 def allowed_failures(text: str, total: int) -> int:
@@ -185,7 +195,7 @@ def read_settings(
 
     by_group = any(given.get(name) not in (None, {}) for name in GROUPS)
     selection_params: dict[str, Any] = {**dict.fromkeys((*SELECTORS, *ADDRESS_FILTERS)), "whole_region": False, "instance_enis": "primary"}
-    selection_params |= {"kinds": [PRIVATE_IPV4], **parts["selection"]}
+    selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
     request_params = {**_OF_THE_ROLE, "state": STATES[operation], **parts["request"]}
@@ -233,8 +243,8 @@ def read_settings(
         saved_path,
         # The way on after a stop: the recipe belongs to the one beside the plan.
         report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path and operation == "unassign" else None),
-        vpc_ids=None if values.get("vpc_ids") is None else tuple(dict.fromkeys(values["vpc_ids"])),
         by_group=by_group,
+        given=given,
         **own,
     )
 
