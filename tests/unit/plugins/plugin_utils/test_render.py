@@ -143,6 +143,7 @@ def test_the_page_of_a_run_with_failures(browser: Browser, tmp_path: Path, schem
     # Values are text: the hostile name is shown, and is no script.
     assert browser.value("[...document.scripts].filter(script => script.type != 'application/json').length") == 1
     assert HOSTILE in browser.value("document.querySelector('#eni-3').innerText")
+    assert browser.value("document.querySelectorAll('[id=eni-3]').length") == 1
     # Failures stand first, in the page and in the table.
     assert browser.value("document.querySelector('#failures').offsetTop < document.querySelector('#groups').offsetTop")
     assert browser.shown_rows() == ["eni-1", "eni-2", "eni-3", "eni-4", "eni-5"]

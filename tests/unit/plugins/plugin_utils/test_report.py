@@ -220,6 +220,7 @@ def test_every_address_has_one_line_and_every_sum_is_right(
         (run_of("restore", [eni("eni-1", {A: (SKIPPED, FORBIDDEN_STATE)})]), "failed"),
         (run_of("restore", [eni("eni-1", {A: (SKIPPED, FORBIDDEN_STATE)})], check_mode=True), "failed"),
         (run_of("unassign", [eni("eni-1", {A: (FAILED, DENIED)})], finished="", waves=[wave(1, 2)]), "under way"),
+        (run_of("unassign", [eni("eni-1", {A: DONE}, sent=[A])], finished="", waves=[wave(1, 2)]), "under way"),
         (RunView("unassign", plan=document({"eni-1": [A]}), refusals=["no"]), "refused"),
     ],
 )
@@ -408,6 +409,7 @@ def test_a_value_drives_no_terminal_and_breaks_no_line() -> None:
         ),
         ([wave(1, 2, done=900)], 90.0, "wave 1/2 · 900 of 1000 addresses · 900 unassigned · about 10 s left"),
         ([wave(1, 20, done=50)], 600.0, "wave 1/20 · 50 of 1000 addresses · 50 unassigned · about 3 h 10 min left"),
+        ([wave(2, 2, done=900)], 90.0, "wave 2/2 · 900 of 1000 addresses · 900 unassigned"),
         ([wave(1, 1, done=998, failed=2)], 9.0, "wave 1/1 · 1000 of 1000 addresses · 998 unassigned, 2 failed"),
     ],
 )
