@@ -65,7 +65,7 @@ def test_every_address_stands_in_markdown_and_html(name: str) -> None:
             for line in row["addresses"]:
                 assert line["address"] in text, (kind, line)
         for entry in report["next_steps"]:
-            assert kind == "html" or f"\n    {entry}\n" in text
+            assert kind == "html" or f"\n    {entry.removeprefix('To undo it: ')}\n" in text
     # Nothing of the page lies elsewhere.
     assert not re.search(r"""(https?:)?//[\w.-]+/|\b(src|href)\s*=\s*["'](?!#|data:)|@import|url\(""", render(report, "html"))
 
@@ -227,7 +227,7 @@ def test_digest_recipe_and_command_can_be_copied(browser: Browser, tmp_path: Pat
         browser.click(f"button[data-from={source}]")
     digest, recipe, step = browser.value("window.copied")
     assert digest == build_report(made)["digest"]
-    assert step == made.next_steps[0]
+    assert f"To undo it: {step}" == made.next_steps[0]
     document_: dict[str, Any] = json.loads(recipe)
     whole = made.recipe.as_dict()
     assert document_ == {**whole, "assignments": [{name: v for name, v in one.items() if v} for one in whole["assignments"]]}

@@ -212,6 +212,8 @@ def test_every_address_has_one_line_and_every_sum_is_right(
         (replace(restore(), stopped="the plan aged"), "stopped"),
         (replace(restore(), final=None), "not verified"),
         (replace(restore(), final={}), "not verified"),
+        (replace(restore(), final=None, stopped="the last read failed"), "not verified"),
+        (replace(plan(check_mode=False), finished=STARTED, final={}), "stopped"),
         (run_of("unassign", [eni("eni-1", {A: UNCHANGED})]), "nothing to do"),
         (run_of("unassign", [eni("eni-1", {A: (SKIPPED, KEPT)})]), "nothing to do"),
         (run_of("unassign", [eni("eni-1", {A: (SKIPPED, EIP)})]), "done"),
@@ -348,7 +350,7 @@ def test_summary_of_a_run_with_failures() -> None:
         "plan: /state/plan-0123456789ab.json",
         "restore recipe: /state/recipe-0123456789ab.json",
         "report, JSON: /state/unassign.json",
-        "next: ansible-playbook alicloud_ops.network.restore_secondary_ips -e restore_secondary_ips_recipe_file=/state/recipe.json",
+        "To undo it: ansible-playbook alicloud_ops.network.restore_secondary_ips -e restore_secondary_ips_recipe_file=/recipe.json",
     ]
 
 
@@ -380,7 +382,7 @@ def test_no_line_is_longer_than_awx_shows_and_nothing_is_lost(name: str) -> None
     assert squeezed.count(name.replace(" ", "")) == 6
     assert "and 980 more" in "".join(lines)
     commands = summary_lines(report)[-len(summary_lines(report)) :]
-    start = next(at for at, line in enumerate(commands) if line.startswith("next: "))
+    start = next(at for at, line in enumerate(commands) if line.startswith("Next: "))
     assert all(line.endswith(" \\") for line in commands[start:-1])
     assert not commands[-1].endswith("\\")
 
