@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -30,6 +31,25 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings imp
 
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MASK = "********"
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # of a run whose play has gone
+
+
+@contextlib.contextmanager
+def _ending_with(caller: Caller) -> Iterator[None]:
+    """End this process a few seconds after the play has gone. A line that nobody reads, or a pause, would hold it, and with it the
+    lock of its plan. What may have been written is on the disk at any time."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            if not caller.is_waiting() and not ended.wait(SECONDS_TO_CLOSE):
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 class ActionModule(ActionBase):
@@ -69,14 +89,18 @@ class ActionModule(ActionBase):
             if not self._task.no_log:
                 Display().display(mask(line))
 
+        caller = Caller(output=None)
         try:
-            ecs = Ecs(settings.connection, Caller(output=None).is_waiting)
+            ecs = Ecs(settings.connection, caller.is_waiting)
         except SdkMissing as error:
             return {"failed": True, **build_failure(error)}
         folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
         # Not ansible_check_mode, which is that of the play: a task, block or role may be in another mode.
         run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode))
-        made: dict[str, Any] = remove_values(run.run(), secrets)
+        with _ending_with(caller):
+            made: dict[str, Any] = remove_values(run.run(), secrets)
+        if self._task.no_log:
+            del made["published"]  # nothing censors what set_stats shows
         return made
 
     def _change_defaults(self) -> dict[str, Any]:

@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import is_encrypted, parse_vaulttext_envelope
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     EMPTY,
     KIND_BY_NAME,
@@ -77,7 +78,8 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Document:
-    """A plan or a recipe. ``assignments``: ENI → its addresses, sorted by ENI, without empty ones. ``made``: UTC, ISO 8601."""
+    """A plan or a recipe. ``assignments``: ENI → its addresses, sorted by ENI, without empty ones. ``made``: UTC, ISO 8601; empty in
+    a recipe whose run has not ended, so that nobody knows when its last write was."""
 
     region: str | None
     account_id: str | None
@@ -149,7 +151,7 @@ def recipe_after(
         kept = {name: tuple(entry for entry in entries if entry not in untouched) for name, entries in addresses.items()}
         if count(kept):
             left[eni_id] = kept
-    return Document(plan.region, plan.account_id, left, made or plan.made, plan.digest)
+    return Document(plan.region, plan.account_id, left, made, plan.digest)
 
 
 # -- documents in the output of a run
@@ -255,8 +257,9 @@ def read_document(given: Any, published_as: str = "") -> Document:
     if len(documents) == 1:
         return first
     records = [record for document in documents for record in document.as_dict()["assignments"]]
-    made, plan = (max(getattr(document, name) for document in documents) for name in ("made", "plan"))
-    return make_document(records, first.region, first.account_id, made, plan)
+    times = [document.made for document in documents]
+    plan = max(document.plan for document in documents)
+    return make_document(records, first.region, first.account_id, max(times) if all(times) else "", plan)
 
 
 def _parse(given: Any) -> list[Mapping[str, Any]]:
@@ -303,6 +306,8 @@ def _check_document(given: Mapping[str, Any]) -> Document:
         texts[name] = value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, int) else value
         if not isinstance(texts[name], str | None):
             errors.append(f"{name}: {value!r} is not text")
+    if isinstance(texts["made"], str) and not _is_time(texts["made"]):
+        errors.append(f"made: '{texts['made']}' is not a time with its zone, such as 2026-01-01T00:00:00+00:00")
     records = [_check_record(f"assignments[{index}]", record, errors) for index, record in enumerate(given["assignments"])]
     if errors:
         raise DocumentError("; ".join(errors))
@@ -310,6 +315,13 @@ def _check_document(given: Mapping[str, Any]) -> Document:
     if checked.digest != given.get("digest"):
         raise DocumentError(f"its digest is {given.get('digest')}, but its content has {checked.digest}; it was changed, or is not whole")
     return checked
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return not text or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _check_record(option_path: str, record: Any, errors: list[str]) -> Mapping[str, Any]:
@@ -423,34 +435,45 @@ class Folder:
         return lambda text: vault.encrypt(text, secret, vault_id=parse_vaulttext_envelope(data)[3])
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[str]:
+    def lock(self, name: str, patience: float = 0) -> Iterator[str]:
         """Let one run at a time work on ``name``. Yields which earlier run held the lock and did not end regularly, or ''.
+        ``patience``: seconds to wait for another run to end.
 
         The lock ends with the process. Its file stays if the process is killed or interrupted.
         """
         path = self.path / f"{name}.lock"
         with _naming(path, "it cannot be locked"):
-            file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the with below closes it
+            file, holder = _lock_file(path, _clock.now() + patience)
         with file:
-            with _naming(path, "it cannot be locked"):
-                holder = file.read(1000).strip()
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise FolderError(f"{path}: another run works on this plan ({holder or 'unknown'}); wait until it ends") from None
-                if not _exists(path) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    # Its holder removed it in this moment: who comes next would lock another file.
-                    raise FolderError(f"{path}: another run works on this plan, or has just ended; try again")
-                file.seek(0)
-                file.truncate()
-                file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}\n")
-                file.flush()
             try:
                 yield holder
             except Exception:
                 path.unlink(missing_ok=True)
                 raise
             path.unlink(missing_ok=True)
+
+
+def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
+    """The open file that holds the lock, and what it says of its last holder."""
+    while True:
+        file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
+        holder = file.read(1000).strip()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            if _clock.now() >= deadline:
+                raise FolderError(f"{path}: another run works on this plan ({holder or 'unknown'}); wait until it ends") from None
+            _clock.sleep(0.25)
+            continue
+        if not _exists(path) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            file.close()  # its holder removed it in this moment; who comes next would lock another file
+            continue
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}\n")
+        file.flush()
+        return file, holder
 
 
 def _exists(path: Path) -> bool:

@@ -124,15 +124,12 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run does. The parameters are those of the modules; ``selection``, ``request`` (without targets) and ``connection``
-    are what they come to. ``given``: the variables that were given, without the prefix. Times are seconds."""
+    """What a run does. ``request`` has no targets. ``given``: the variables that were given, without the prefix; of a guard that the
+    play sets too, what both come to. Times are seconds."""
 
     role: str
     operation: str
     state: str
-    selection_params: Mapping[str, Any]
-    request_params: Mapping[str, Any]
-    connection_params: Mapping[str, Any]
     selection: Selection
     request: Request
     connection: Connection
@@ -233,9 +230,6 @@ def read_settings(
         role,
         operation,
         STATES[operation],
-        selection_params,
-        request_params,
-        connection_params,
         selection,
         request,
         replace(connection, account_id=connection_params["account_id"] or connection.account_id),
@@ -452,9 +446,9 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
 
 
 def _merge(
-    prefix: str, table: Mapping[str, Variable], given: Mapping[str, Any], defaults: Mapping[str, Any], errors: list[str]
+    prefix: str, table: Mapping[str, Variable], given: dict[str, Any], defaults: Mapping[str, Any], errors: list[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
-    """The module options by part, and what set each of them, for error messages."""
+    """The module options by part, and what set each of them, for error messages. Joined guards are put into ``given``."""
     specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": _REQUEST_SPEC, "connection": connection_spec()}
     parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
     paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}
@@ -462,16 +456,17 @@ def _merge(
         part, _dot, option = variable.option.partition(".")
         if not part:
             continue
-        value = given.get(full_name.removeprefix(prefix))
+        name = full_name.removeprefix(prefix)
+        value = given.get(name)
         default = defaults.get(option) if part != "selection" else None
         if option == "account_id" and None not in (value, default) and value != default:
             errors.append(f"{full_name}: {value} is given, but module_defaults.account_id is {default}; give the same account")
         if value is None and (default is None or option in _STRICTER):
             value = variable.default
-        if None not in (value, default) and option in _STRICTER:
-            value = _STRICTER[option](value, default)
+        if name in given or default is None:
+            paths[part][option] = full_name + (f" and module_defaults.{option}" if default is not None and option in _STRICTER else "")
+        if default is not None and option in _STRICTER:
+            given[name] = value = default if value is None else _STRICTER[option](value, default)
         if value is not None:
             parts[part][option] = value
-        if full_name.removeprefix(prefix) in given or default is None:
-            paths[part][option] = full_name + (f" and module_defaults.{option}" if default is not None and option in _STRICTER else "")
     return parts, paths

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,8 @@ def test_several_documents_of_one_plan_become_one_and_the_newest_time_counts():
     joined = read_document(later)
     assert (joined.digest, joined.made, joined.plan) == (plan.digest, "2026-01-02T00:00:00+00:00", plan.digest)
     assert read_document([plan.as_dict(), parts[0].as_dict()]).digest == plan.digest
+    # Of one of them nobody knows when its run ended.
+    assert read_document([{**parts[0].as_dict(), "made": ""}, parts[1].as_dict()]).made == ""
 
 
 @pytest.mark.parametrize(
@@ -167,6 +171,8 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
             r"assignments\[1\].private_ip_addresses: '192.168.0.300' is not an IPv4",
         ),
         (lambda text: text.replace(f'"{ACCOUNT}"', "[1]"), r"account_id: \[1\] is not text"),
+        (lambda text: text.replace("+00:00", ""), "made: '2026-01-01T00:00:00' is not a time with its zone"),
+        (lambda text: text.replace("2026-01-01T", "yesterday "), "made: 'yesterday 00:00:00[+]00:00' is not a time"),
         (lambda text: "[]", "no plan or recipe in it"),
         (lambda text: "", "no plan or recipe in it"),
         (lambda text: "{}", "no plan or recipe in it"),
@@ -529,9 +535,23 @@ def test_an_interrupted_run_did_not_end_and_a_failed_one_did(folder, error, stay
 
 
 def test_a_lock_file_that_was_removed_meanwhile_is_not_a_lock(folder, monkeypatch):
-    monkeypatch.setattr("fcntl.flock", lambda _file, _how: (folder.path / "plan-1.lock").unlink())
-    with pytest.raises(FolderError, match="has just ended; try again"), folder.lock("plan-1"):
-        pass
+    locked, lock = [], fcntl.flock
+
+    def removed_the_first_time(file, how):
+        locked.append(lock(file, how))
+        if len(locked) == 1:
+            (folder.path / "plan-1.lock").unlink()
+
+    monkeypatch.setattr("fcntl.flock", removed_the_first_time)
+    with folder.lock("plan-1"):
+        assert len(locked) == 2
+        assert (folder.path / "plan-1.lock").exists()
+
+
+def test_a_run_that_is_about_to_end_is_waited_for(folder, holder):
+    threading.Timer(0.5, holder.kill).start()
+    with folder.lock("plan-1", patience=60) as unfinished:
+        assert unfinished.startswith(f"process {holder.pid} on ")
 
 
 def test_names():

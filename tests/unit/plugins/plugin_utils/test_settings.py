@@ -13,7 +13,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.template import trust_as_template
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, FolderError, make_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import (
@@ -46,6 +46,15 @@ def no_file(path: str) -> str:
 def read(role: str = UNASSIGN, *, defaults: Any = None, environ: Any = None, read_file: Any = no_file, **given: Any) -> Settings:
     variables = {f"{role}_{name}": value for name, value in given.items()}
     return read_settings(role, variables, defaults or {}, {**ENVIRON, **(environ or {})}, read_file)
+
+
+def blocks_as_text(options: Any) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, Blocks) else value for name, value in vars(options).items()}
+
+
+def pace_of(settings: Settings) -> tuple[Any, ...]:
+    connection = settings.connection
+    return connection.region, connection.account_id, connection.calls_per_minute, connection.max_concurrency
 
 
 def by_group(**given: Any) -> Settings:
@@ -81,7 +90,7 @@ def test_a_run_by_group_with_defaults():
         8,
     )
     assert (settings.wave_size, settings.wave_pause, settings.max_failures) == (50, 0, "0")
-    assert (settings.approved_digest, settings.require_approval, settings.report_dir, settings.vpc_ids) == (None, False, None, None)
+    assert (settings.approved_digest, settings.require_approval, settings.report_dir, settings.selection.vpc_ids) == (None, False, None, None)
 
 
 def test_an_audit_and_a_restore():
@@ -135,11 +144,7 @@ def test_each_variable_reaches_its_option():
     assert (connection.calls_per_minute, connection.max_concurrency) == (60, 3)
     assert (settings.wave_size, settings.wave_pause, settings.max_failures) == (7, 2, "5")
     assert (settings.approved_digest, settings.require_approval) == ("a" * 64, True)
-    assert (settings.report_dir, settings.vpc_ids) == ("/srv/change", ("vpc-2", "vpc-1"))
-    # The parameters say the same in the words of the modules.
-    assert settings.selection_params["type"] == "Secondary"
-    assert settings.request_params["state"] == "absent"
-    assert settings.connection_params["account_id"] == ACCOUNT
+    assert (settings.report_dir, settings.selection.vpc_ids) == ("/srv/change", ("vpc-2", "vpc-1"))
 
 
 def test_a_plan_file_is_where_the_run_goes_on(tmp_path):
@@ -181,7 +186,7 @@ def test_text_of_a_survey_means_the_same_as_the_typed_value(name, text, typed):
     def comparable(value: Any) -> dict[str, Any]:
         settings = by_group(**{name: value})
         own = (settings.require_approval, settings.wave_size, settings.max_failures)
-        return {"all": (settings.selection_params, settings.request_params, settings.connection_params, own)}
+        return {"all": (blocks_as_text(settings.selection), blocks_as_text(settings.request), pace_of(settings), own)}
 
     assert comparable(text) == comparable(typed) == comparable(trust_as_template(text))
     assert comparable(text) != comparable(None) or typed in (False, [])
@@ -192,9 +197,10 @@ def test_empty_text_is_not_given():
     empty = {name: " " for name, variable in VARIABLES.items() if "u" in variable.roles and name not in guards}
     assert guards == {name for name, variable in VARIABLES.items() if variable.is_guard}
     given, plain = read(**{**empty, "security_group_ids": "sg-1"}), read(security_group_ids="sg-1")
-    assert given.selection_params == plain.selection_params
-    assert given.request_params == plain.request_params
-    assert (given.wave_size, given.report_dir, given.saved, given.vpc_ids) == (plain.wave_size, None, None, None)
+    assert blocks_as_text(given.selection) == blocks_as_text(plain.selection)
+    assert blocks_as_text(given.request) == blocks_as_text(plain.request)
+    assert pace_of(given) == pace_of(plain)
+    assert (given.wave_size, given.report_dir, given.saved) == (plain.wave_size, None, None)
     assert "nothing is named; give unassign_secondary_ips_security_group_ids or" in only_error(**empty)
 
 
@@ -228,7 +234,7 @@ def test_what_names_nothing_widens_nothing(name, blank):
 @pytest.mark.parametrize("name", ["security_group_ids", "within", "private_ip_addresses", "kinds", "vpc_ids"])
 def test_an_empty_list_stays_an_empty_list(name):
     settings = by_group(**{name: []})
-    found = settings.vpc_ids if name == "vpc_ids" else getattr(settings.selection, name)
+    found = settings.selection.vpc_ids if name == "vpc_ids" else getattr(settings.selection, name)
     assert found is not None
     assert tuple(found) == ()
 
@@ -252,7 +258,7 @@ BLOCK = "10.0.0.1/24"
         ({"max_concurrency": 65}, "max_concurrency: 65 is too large"),
         ({"calls_per_minute": 2}, "calls_per_minute: 2 is too slow"),
         ({"region": "china"}, "region: 'china' is not a region id such as cn-hangzhou"),
-        ({"account_id": "me"}, "account_id: 'me' is not the number of an account"),
+        ({"account_id": "me"}, "account_id: 'me' is not an account id such as 1000000000000001"),
         ({"account_id": ["1"]}, "account_id: ['1'] is not text"),
         ({"max_failures": "101%"}, "max_failures: '101%' is neither a count such as 10 nor a share such as 5%"),
         ({"approved_digest": "abc"}, "approved_digest: 'abc' is not the digest of a plan"),
