@@ -58,17 +58,17 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        # The shared options come from module_defaults of the action group.
-        _validation, arguments = self.validate_argument_spec(
-            argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()}
-        )
+        self.validate_argument_spec(argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()})
+        # What the task has beside its role comes from module_defaults of the action group. Not the validated arguments, which have
+        # the defaults of the options as well.
+        shared = plain(self._task.args)
         with self._environment() as environ:
-            return {**result, **self._run(str(arguments["role"]), plain(arguments), task_vars or {}, environ)}
+            return {**result, **self._run(str(shared.pop("role")), shared, task_vars or {}, environ)}
 
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         prefix = f"{role}_"
         variables = {name: plain(self._templar.template(value)) for name, value in task_vars.items() if name.startswith(prefix)}
-        defaults = {**{name: value for name, value in shared.items() if name != "role"}, **self._change_defaults()}
+        defaults = {**shared, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         try:
             if len(hosts) > 1:
