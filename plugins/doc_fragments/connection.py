@@ -59,7 +59,8 @@ options:
       - A guard. Nothing is written, and nothing is listed, unless every ENI that was read belongs to this account.
       - Compared with the C(OwnerId) of the ENIs. It says whose ENIs they are, which is the account of the caller but for ENIs that another
         account shares.
-      - Where it is not set, the environment variable E(ALIBABA_CLOUD_ACCOUNT_ID) counts, then E(ALICLOUD_ACCOUNT_ID).
+      - If it is not set, the environment variable E(ALIBABA_CLOUD_ACCOUNT_ID) is used, then E(ALICLOUD_ACCOUNT_ID).
+      - An empty string is an error, because the guard would vanish. An empty environment variable counts as not set.
     type: str
   access_key_id:
     description:

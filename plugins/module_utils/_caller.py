@@ -31,9 +31,10 @@ class _Process(NamedTuple):
 
 
 class Caller:
-    """The processes that this one was started by, as they are when this object is made."""
+    """The processes that this one was started by, as they are when this object is made. ``output``: the file descriptor that the
+    result goes to; None for an action, whose result does not go through one."""
 
-    def __init__(self, output: int = STANDARD_OUTPUT) -> None:
+    def __init__(self, output: int | None = STANDARD_OUTPUT) -> None:
         self._output = output
         self._chain = _find_chain()
         self._looked_at = float("-inf")
@@ -98,8 +99,10 @@ def _program(pid: int | None) -> str | None:
         return None
 
 
-def _has_hung_up(descriptor: int) -> bool:
+def _has_hung_up(descriptor: int | None) -> bool:
     """Whether the other end of a pipe or socket was closed. A file or a terminal has no other end that could."""
+    if descriptor is None:
+        return False
     poll = select.poll()
     try:
         poll.register(descriptor, 0)  # errors and hang-ups are always reported

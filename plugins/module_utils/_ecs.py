@@ -30,7 +30,6 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._options impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._sdk import Sdk
 
-Record = Mapping[str, Any]  # a row of a reply, with the API's own names
 Batch = TypeVar("Batch")
 Found = TypeVar("Found")
 
@@ -50,6 +49,15 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 CALLS_PER_MINUTE_FOR_A_WRITER = 8
 # An endpoint that has never answered is more likely mistyped than busy, so the module gives up earlier than retry_timeout.
 FIRST_CONTACT_SECONDS = 8.0
+
+
+class Record(dict[str, Any]):
+    """A row of a reply, with the API's own names, and the call that returned it."""
+
+    def __init__(self, row: Mapping[str, Any], action: str, request_id: str) -> None:
+        super().__init__(row)
+        self.action = action
+        self.request_id = request_id
 
 
 class Ecs:
@@ -175,7 +183,7 @@ class Ecs:
                 raise EcsError(action, UNREADABLE_REPLY, f"the reply has no list {outer}.{inner}", request_id)
             if not all(isinstance(row, dict) for row in rows):
                 raise EcsError(action, UNREADABLE_REPLY, f"{outer}.{inner} has an entry that is not a record", request_id)
-            yield from rows
+            yield from (Record(row, action, request_id) for row in rows)
             token = reply.get("NextToken")
             if token in (None, ""):
                 return

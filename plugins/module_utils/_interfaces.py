@@ -73,18 +73,18 @@ class Instance:
     read_at: float
 
 
-def make_interface(record: Record, read_at: float, *, detailed: bool = False) -> Interface:
+def make_interface(record: Mapping[str, Any], read_at: float, *, detailed: bool = False) -> Interface:
     """From a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
-    eni_id = read_text(record, "NetworkInterfaceId", "a network interface")
-    where = f"network interface {eni_id}"
+    eni_id = read_text(record, "NetworkInterfaceId", source_of(record, "a network interface"))
+    where = source_of(record, f"network interface {eni_id}")
     rows = {kind.name: _rows(record, *kind.record_path[:2], where) for kind in KINDS}
     status = read_text(record, "Status", where)
     if not rows[PRIVATE_IPV4] and status != "Deleting":
-        raise _unreadable(f"{where} has no PrivateIpSet, though every ENI has a primary address")
+        raise _unreadable(where, f"{where} has no PrivateIpSet, though every ENI has a primary address")
     try:
         own = KIND_BY_NAME[PRIVATE_IPV4].parse(read_text(record, "PrivateIpAddress", where)) if record.get("PrivateIpAddress") else ""
     except ValueError as error:
-        raise _unreadable(f"the PrivateIpAddress of {where}: {error}") from None
+        raise _unreadable(where, f"the PrivateIpAddress of {where}: {error}") from None
     primary: set[str] = set()
     held: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
     eips: dict[str, str] = {}
@@ -95,7 +95,7 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
             # A row that does not say Primary is judged by the ENI's own address, which is the primary one.
             mark = row.get("Primary")
             if mark not in (None, True, False):
-                raise _unreadable(f"{where} has a Primary of {address} that is neither true nor false")
+                raise _unreadable(where, f"{where} has a Primary of {address} that is neither true nor false")
             if mark or address == own:
                 primary.add(address)
                 continue
@@ -104,11 +104,11 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
                 spelled[address] = written
             public = NONE if row.get("AssociatedPublicIp") is None else row["AssociatedPublicIp"]
             if not isinstance(public, dict):
-                raise _unreadable(f"{where} has an AssociatedPublicIp of {address} that is not a record")
+                raise _unreadable(where, f"{where} has an AssociatedPublicIp of {address} that is not a record")
             if public.get("PublicIpAddress") or public.get("AllocationId"):
                 eips[address] = str(public.get("PublicIpAddress") or public["AllocationId"])
     if status != "Deleting" and (not any(":" not in address for address in primary) or (own and own not in primary)):
-        raise _unreadable(f"{where} has no primary private IP address among its PrivateIpSet")
+        raise _unreadable(where, f"{where} has no primary private IP address among its PrivateIpSet")
     return Interface(
         eni_id=eni_id,
         type=read_text(record, "Type", where),
@@ -133,10 +133,10 @@ def make_interface(record: Record, read_at: float, *, detailed: bool = False) ->
 _DETAILS = ("NetworkInterfaceName", "Description", "MacAddress", "ZoneId", "ResourceGroupId", "CreationTime")
 
 
-def make_instance(record: Record, read_at: float) -> Instance:
+def make_instance(record: Mapping[str, Any], read_at: float) -> Instance:
     """From a row of DescribeInstances (Instances.Instance)."""
-    instance_id = read_text(record, "InstanceId", "an instance")
-    where = f"instance {instance_id}"
+    instance_id = read_text(record, "InstanceId", source_of(record, "an instance"))
+    where = source_of(record, f"instance {instance_id}")
     primary_eni_id = None
     secondary_eni_ids = []
     others: dict[str, str] = {}
@@ -241,40 +241,57 @@ def in_batches(ecs: Ecs, ids: Iterable[str], read: Callable[[list[str]], dict[st
     return found
 
 
-def _unreadable(what: str) -> EcsError:
-    return EcsError("Describe", UNREADABLE_REPLY, f"the reply can't be read: {what}")
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a value was read from, and the call that returned it."""
+
+    label: str
+    action: str
+    request_id: str | None
+
+    def __str__(self) -> str:
+        return self.label
 
 
-def read_text(record: Record, key: str, where: str) -> str:
+def source_of(record: Mapping[str, Any], label: str) -> Source:
+    """``label`` is the name of the record in messages. A record that no call returned has no request id."""
+    return Source(label, getattr(record, "action", "The read"), getattr(record, "request_id", None))
+
+
+def _unreadable(source: Source, what: str) -> EcsError:
+    return EcsError(source.action, UNREADABLE_REPLY, f"the reply can't be read: {what}", source.request_id)
+
+
+def read_text(record: Mapping[str, Any], key: str, where: Source) -> str:
     """What every record of its kind has."""
     value = record.get(key)
     if not isinstance(value, str) or not value:
-        raise _unreadable(f"{where} has no {key}")
+        raise _unreadable(where, f"{where} has no {key}")
     return value
 
 
-def read_tags(record: Record, where: str) -> dict[str, str]:
+def read_tags(record: Mapping[str, Any], where: Source) -> dict[str, str]:
     """The tags of an ENI or a security group: key → value."""
     return {read_text(tag, "TagKey", where): _text_if_any(tag, "TagValue", where) for tag in _rows(record, "Tags", "Tag", where)}
 
 
-def _text_if_any(record: Record, key: str, where: str) -> str:
+def _text_if_any(record: Mapping[str, Any], key: str, where: Source) -> str:
     value = record.get(key)
     if value is not None and not isinstance(value, str):
-        raise _unreadable(f"{where} has a {key} that is no text")
+        raise _unreadable(where, f"{where} has a {key} that is no text")
     return value or ""
 
 
-def _address(row: Mapping[str, Any], kind: AddressKind, where: str) -> tuple[str, str]:
+def _address(row: Mapping[str, Any], kind: AddressKind, where: Source) -> tuple[str, str]:
     """As the service writes it, and canonical."""
     written = read_text(row, kind.record_path[2], where)
     try:
         return written, kind.parse(written)
     except ValueError as error:
-        raise _unreadable(f"in {where} {error}") from None
+        raise _unreadable(where, f"in {where} {error}") from None
 
 
-def _entries(wrapper: Any, inner: str, where: str) -> list[Any]:
+def _entries(wrapper: Any, inner: str, where: Source) -> list[Any]:
     """The list inside its wrapper. An absent wrapper is an empty list: the service leaves out what an ENI has none of."""
     if wrapper is None:
         return []
@@ -282,12 +299,12 @@ def _entries(wrapper: Any, inner: str, where: str) -> list[Any]:
     if entries is None and isinstance(wrapper, dict):
         return []
     if not isinstance(entries, list):
-        raise _unreadable(f"{where} has a {inner} that is not a list")
+        raise _unreadable(where, f"{where} has a {inner} that is not a list")
     return entries
 
 
-def _rows(record: Record, outer: str, inner: str, where: str) -> list[Mapping[str, Any]]:
+def _rows(record: Mapping[str, Any], outer: str, inner: str, where: Source) -> list[Mapping[str, Any]]:
     rows = _entries(record.get(outer), inner, where)
     if not all(isinstance(row, dict) for row in rows):
-        raise _unreadable(f"{where} has a {inner} with something that is not a record")
+        raise _unreadable(where, f"{where} has a {inner} with something that is not a record")
     return rows

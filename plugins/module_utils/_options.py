@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options that every plugin shares: region, endpoint, credentials, pacing. Their spec, and what they come to.
+"""The options that every plugin shares: region, endpoint, credentials, pacing. Their spec, and the connection they describe.
 
 Private to this collection. Documented in ``doc_fragments/connection.py``. The option comes first, then the environment,
 both through the same validation.
@@ -10,32 +10,37 @@ both through the same validation.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import (
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.choose import (
     PROFILE_VARIABLES,
-    Credential,
-    Login,
-    find_login,
+    find_credential_spec,
     profile_region,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._profiles import ProfileError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none, validate_numbers
-from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, is_loopback
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.credential import Credential
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.profiles import ProfileError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.spec import CredentialSpec
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none, validate_guards, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import (
+    Transport,
+    host_name,
+    is_loopback,
+    is_true,
+    parse_endpoint,
+    validate_proxy,
+)
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
 LONGEST_TIMEOUT = 3600  # seconds; a socket takes far more, but not any number
 MOST_AT_ONCE = 64  # threads; one connection each
 LEAST_PACE = 4  # calls a minute: a plan lives a minute, and has to be read and written in it
 ACCOUNT_ID = re.compile(r"[0-9]{5,20}")
-PROXY, NO_PROXY = ("HTTPS_PROXY", "https_proxy"), ("NO_PROXY", "no_proxy")
-HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+# In the order of the SDK, and in that of requests.
+PROXY, NO_PROXY = ("HTTPS_PROXY", "https_proxy"), ("no_proxy", "NO_PROXY")
 
 
 def connection_spec() -> dict[str, dict[str, Any]]:
@@ -98,7 +103,7 @@ class Connection:
 
 
 def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> Connection | None:
-    """The connection that options and environment come to; None where something was added to ``errors``."""
+    """The connection that options and environment describe; None if something was added to ``errors``."""
     before = len(errors)
     ranges = {
         "retry_timeout": (0, None),
@@ -108,97 +113,93 @@ def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], erro
         "read_timeout": (1, LONGEST_TIMEOUT),
     }
     validate_numbers(params, ranges, errors)
+    validate_guards(params, ("account_id",), errors)
     if 0 < params["calls_per_minute"] < LEAST_PACE:
         errors.append(
-            f"calls_per_minute: {params['calls_per_minute']} is too slow, plans would age before their calls; 0, or {LEAST_PACE} or more"
+            f"calls_per_minute: {params['calls_per_minute']} is too slow, because plans would age before their calls; "
+            f"it must be 0 (no limit), or {LEAST_PACE} or more"
         )
-    login = find_login(params, environ, errors)
+    spec = find_credential_spec(params, environ, errors)
     is_vpc = _parse_endpoint_type(params, environ, errors)
-    region = _parse_region(params, environ, login, errors)
+    region = _parse_region(params, environ, spec, errors)
     protocol, endpoint = _parse_endpoint(params, environ, errors)
     if endpoint is None and is_vpc:
         # Not left to the SDK, whose table of dedicated regions knows public endpoints only and comes before the rule.
         endpoint = f"ecs-vpc.{region}.aliyuncs.com"
+    proxy_path, proxy = first_given({}, "", environ, *PROXY)
     transport = Transport(
         sts_endpoint=_parse_sts_endpoint(params, environ, region, is_vpc, errors),
         connect_timeout=params["connect_timeout"],
         read_timeout=params["read_timeout"],
         ca_bundle=_parse_ca_bundle(params, errors),
-        imds_v1=not _is_true(params["disable_imds_v1"], environ, "ALIBABA_CLOUD_IMDSV1_DISABLED"),
-        proxy=first_given({}, "", environ, *PROXY)[1],
+        imds_v1=not _is_imds_v1_disabled(params, environ),
+        proxy=proxy,
         no_proxy=first_given({}, "", environ, *NO_PROXY)[1] or "",
     )
-    if protocol == "https" and transport.proxy_for(endpoint or f"ecs.{region}.aliyuncs.com"):
-        _check_proxy(environ, errors)
+    if proxy and protocol == "https" and transport.proxy_for(endpoint or f"ecs.{region}.aliyuncs.com"):
+        validate_proxy(proxy_path, proxy, errors)
     account_id = _parse_account_id(params, environ, errors)
-    if len(errors) > before or not region or not login:
+    if len(errors) > before or not region or not spec:
         return None
     pacing = {name: params[name] for name in ("retry_timeout", "max_concurrency", "calls_per_minute")}
-    return Connection(region, endpoint, protocol, Credential(login, transport), transport, account_id, **pacing)
+    return Connection(region, endpoint, protocol, Credential(spec, transport), transport, account_id, **pacing)
 
 
 def first_given(params: Mapping[str, Any], option: str, environ: Mapping[str, str], *variables: str) -> tuple[str, str | None]:
-    """The place and value of the first that is set; the option's name and None where none is."""
-    for place, value in ((option, params.get(option)), *((variable, environ.get(variable)) for variable in variables)):
+    """Option path and value of the first that is set: the option, or one of the variables. If none is: the option, and None."""
+    for path, value in ((option, params.get(option)), *((variable, environ.get(variable)) for variable in variables)):
         text = text_or_none(value)
         if text is not None:
-            return place, text
+            return path, text
     return option, None
 
 
-def _is_true(option: bool | None, environ: Mapping[str, str], variable: str) -> bool:
-    return option if option is not None else environ.get(variable, "").strip().lower() == "true"
+def _is_imds_v1_disabled(params: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    option: bool | None = params["disable_imds_v1"]
+    return is_true(environ, "ALIBABA_CLOUD_IMDSV1_DISABLED") if option is None else option
 
 
-def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], login: Login | None, errors: list[str]) -> str | None:
-    place, region = first_given(params, "region", environ, "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION", "ALICLOUD_REGION_ID")
+def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], spec: CredentialSpec | None, errors: list[str]) -> str | None:
+    path, region = first_given(params, "region", environ, "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION", "ALICLOUD_REGION_ID")
     try:
         if region is None:
-            place, region = profile_region(login, environ)
+            path, region = profile_region(spec, environ)
     except ProfileError as error:
-        if not any(str(error) in mistake for mistake in errors):
-            errors.append(f"region: none is given, and {error}")
+        if not any(str(error) in known for known in errors):
+            errors.append(f"region: no region is given, and {error}")
         return None
-    # A profile that could not be used might have told one.
-    if region is None and (login or not first_given(params, "profile", environ, *PROFILE_VARIABLES)[1]):
-        errors.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has one")
+    # A profile that could not be used might have had one.
+    if region is None and (spec or not first_given(params, "profile", environ, *PROFILE_VARIABLES)[1]):
+        errors.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has a region")
     elif region is not None and not REGION.fullmatch(region):
         # It becomes part of a host name: anything else here could send a signed request elsewhere.
-        errors.append(f"{place}: '{region}' is not a region id such as cn-hangzhou")
+        errors.append(f"{path}: '{region}' is not a region id such as cn-hangzhou")
     return region
 
 
 def _parse_endpoint_type(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> bool:
-    place, text = first_given(params, "endpoint_type", environ, "ALIBABA_CLOUD_ENDPOINT_TYPE")
+    path, text = first_given(params, "endpoint_type", environ, "ALIBABA_CLOUD_ENDPOINT_TYPE")
     kind = (text or "public").lower()
     if kind not in ("public", "vpc"):
-        errors.append(f"{place}: '{text}' is not a type of endpoint; give public or vpc")
+        errors.append(f"{path}: '{text}' is not an endpoint type; give public or vpc")
     return kind == "vpc"
 
 
 def _parse_sts_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], region: str | None, is_vpc: bool, errors: list[str]) -> str:
-    """Always https. The one of all regions, unless told otherwise."""
-    place, text = first_given(params, "sts_endpoint", environ, "ALIBABA_CLOUD_STS_ENDPOINT", "ALICLOUD_STS_ENDPOINT")
+    """Always https. The endpoint of all regions, unless something else is set."""
+    path, text = first_given(params, "sts_endpoint", environ, "ALIBABA_CLOUD_STS_ENDPOINT", "ALICLOUD_STS_ENDPOINT")
     if text is not None:
-        protocol, endpoint = _parse_host(place, text, "sts.cn-hangzhou.aliyuncs.com", errors)
+        protocol, endpoint = parse_endpoint(path, text, "sts.cn-hangzhou.aliyuncs.com", errors)
         if protocol == "http":
-            errors.append(f"{place}: '{text}' would ask for a key in the clear; use https://")
+            errors.append(f"{path}: '{text}' would fetch a key in the clear; use https://")
         return endpoint or ""
-    place, sts_region = first_given({}, "", environ, "ALIBABA_CLOUD_STS_REGION")
+    path, sts_region = first_given({}, "", environ, "ALIBABA_CLOUD_STS_REGION")
     if sts_region and not REGION.fullmatch(sts_region):
-        errors.append(f"{place}: '{sts_region}' is not a region id such as cn-hangzhou")
-    is_vpc = is_vpc or _is_true(None, environ, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")
+        errors.append(f"{path}: '{sts_region}' is not a region id such as cn-hangzhou")
+    is_vpc = is_vpc or is_true(environ, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")
     if is_vpc or sts_region:
         return f"{'sts-vpc' if is_vpc else 'sts'}.{sts_region or region}.aliyuncs.com"
     return "sts.aliyuncs.com"
-
-
-def _check_proxy(environ: Mapping[str, str], errors: list[str]) -> None:
-    place, text = first_given({}, "", environ, *PROXY)
-    scheme, separator, _host = (text or "").partition("://")
-    if separator and scheme.lower() not in ("http", "https"):
-        # The rest is not repeated: it may hold a password.
-        errors.append(f"{place}: a proxy of the kind {scheme}:// is not supported; give one of the form http://host:port")
 
 
 def _parse_ca_bundle(params: Mapping[str, Any], errors: list[str]) -> str | None:
@@ -207,47 +208,22 @@ def _parse_ca_bundle(params: Mapping[str, Any], errors: list[str]) -> str | None
         try:
             ssl.create_default_context(cafile=text)
         except (OSError, ValueError):
-            errors.append(f"ca_bundle: '{text}' can't be read, or holds no certificate in PEM form")
+            errors.append(f"ca_bundle: '{text}' can't be read, or has no certificate in PEM form")
     return text
 
 
 def _parse_account_id(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> str | None:
-    place, text = first_given(params, "account_id", environ, "ALIBABA_CLOUD_ACCOUNT_ID", "ALICLOUD_ACCOUNT_ID")
+    path, text = first_given(params, "account_id", environ, "ALIBABA_CLOUD_ACCOUNT_ID", "ALICLOUD_ACCOUNT_ID")
     if text is not None and not ACCOUNT_ID.fullmatch(text):
-        errors.append(f"{place}: '{text}' is not the number of an account such as 1000000000000001")
+        errors.append(f"{path}: '{text}' is not an account id such as 1000000000000001")
     return text
 
 
 def _parse_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> tuple[str, str | None]:
-    place, text = first_given(params, "endpoint", environ, "ALIBABA_CLOUD_ECS_ENDPOINT", "ALICLOUD_ECS_ENDPOINT")
+    path, text = first_given(params, "endpoint", environ, "ALIBABA_CLOUD_ECS_ENDPOINT", "ALICLOUD_ECS_ENDPOINT")
     if text is None:
         return "https", None
-    protocol, endpoint = _parse_host(place, text, "ecs.cn-hangzhou.aliyuncs.com", errors)
-    if protocol == "http" and not is_loopback(urlsplit(f"//{endpoint}").hostname or ""):
-        errors.append(f"{place}: '{text}' would send signed calls in the clear; http:// is for loopback only, use https://")
+    protocol, endpoint = parse_endpoint(path, text, "ecs.cn-hangzhou.aliyuncs.com", errors)
+    if protocol == "http" and endpoint and not is_loopback(host_name(endpoint)):
+        errors.append(f"{path}: '{text}' would send signed calls in the clear; http:// is for loopback only, so use https://")
     return protocol, endpoint
-
-
-def _parse_host(place: str, text: str, example: str, errors: list[str]) -> tuple[str, str | None]:
-    """Protocol and host or host:port."""
-    example = f"give a host, host:port or URL such as https://{example}"
-    url: SplitResult | None = None
-    port = None
-    with contextlib.suppress(ValueError):
-        url = urlsplit(text if "://" in text else f"https://{text}")
-        port = url.port
-    if "@" in text:
-        # Not repeated: what stands before the @ may be a password.
-        errors.append(f"{place}: must not hold a user or a password; {example}")
-    elif (
-        url is None
-        or url.scheme not in ("http", "https")
-        or not HOST.fullmatch(url.netloc.removesuffix(f":{port}"))
-        or url.path.strip("/")
-        or url.query
-        or url.fragment
-    ):
-        errors.append(f"{place}: '{text}' is not an endpoint; {example}")
-    else:
-        return url.scheme, url.netloc
-    return "https", None

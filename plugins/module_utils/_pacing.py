@@ -25,7 +25,7 @@ PAST_THE_TURN = (0.2, 0.8)
 
 
 class Stopwatch:
-    """Seconds gone by, but for those in which this thread's calls were held back. Of one thread."""
+    """Seconds that passed, without those in which the calls of this thread were held back. Use it in one thread only."""
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
@@ -90,7 +90,7 @@ class Pacer:
         return True
 
     def stop(self) -> None:
-        """No call may go any more, and who waits for its turn is told at once."""
+        """Admit no more calls. Threads that wait for their turn return at once."""
         with self._turn:
             self._stopped = True
             self._turn.notify_all()
@@ -100,12 +100,12 @@ class Pacer:
             self._turn.wait(None if self._probe is not None else max(self._resume_at - _clock.now(), 0))
 
     def throttled(self, retry_after: float | None) -> None:
-        """A call was refused for its rate: hold all, for ``retry_after`` seconds where the service told them."""
+        """A call was refused for its rate: hold all, for ``retry_after`` seconds if the service asked for that."""
         with self._turn:
             if self._resume_at is not None and self._probe != threading.get_ident():
                 return  # one of those that were under way when the hold began
             self._probe = None
-            # The quota is new with the next minute: a longer wait would only be somebody's mistake.
+            # The quota is new with the next minute: so a longer wait can only be an error of the service.
             self._resume_at = _clock.now() + min(retry_after or self._own_hold(), MINUTE + PAST_THE_TURN[1])
             self._turn.notify_all()
 

@@ -219,7 +219,7 @@ class Selection:
     security_group_ids: tuple[str, ...] | None
     security_group_names: tuple[str, ...] | None
     security_group_tags: Tags
-    vpc_id: str | None
+    vpc_ids: tuple[str, ...] | None
     vswitch_id: str | None
     tags: Tags
     status: str | None
@@ -256,6 +256,10 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
             else tuple(filter(None, (parse_id(option, text, pattern, example, errors) for text in dict.fromkeys(texts))))
         )
 
+    def one_id(option: str, pattern: re.Pattern[str], example: str) -> tuple[str, ...] | None:
+        found = parse_id(option, params[option], pattern, example, errors)
+        return (found,) if found else None
+
     def blocks(option: str) -> Blocks | None:
         parsed = parse_each(option, params[option], parse_block, errors)
         return None if parsed is None else Blocks(parsed)
@@ -271,7 +275,7 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
         security_group_ids=ids("security_group_ids", SECURITY_GROUP_ID, "sg-bp1example"),
         security_group_names=names if names is None else tuple(dict.fromkeys(names)),
         security_group_tags=parse_tags("security_group_tags", params["security_group_tags"], errors),
-        vpc_id=parse_id("vpc_id", params["vpc_id"], VPC_ID, "vpc-bp1example", errors),
+        vpc_ids=ids("vpc_ids", VPC_ID, "vpc-bp1example") if "vpc_ids" in params else one_id("vpc_id", VPC_ID, "vpc-bp1example"),
         vswitch_id=parse_id("vswitch_id", params["vswitch_id"], VSWITCH_ID, "vsw-bp1example", errors),
         tags=parse_tags("tags", params["tags"], errors),
         status=params["status"],
@@ -283,7 +287,7 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
         all_enis_of_instances=params["instance_enis"] == "all",
     )
     validate_guards(params, ADDRESS_FILTERS, errors)
-    given = [name for name in SELECTORS if getattr(selection, name) not in (None, {})]
+    given = [name for name in SELECTORS if getattr(selection, {"vpc_id": "vpc_ids"}.get(name, name)) not in (None, {})]
     if not given and not params["whole_region"]:
         errors.append(f"nothing is selected; give one or more of {', '.join(SELECTORS)}, or whole_region=true for every ENI of the region")
     if given and params["whole_region"]:

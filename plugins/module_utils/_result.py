@@ -97,7 +97,7 @@ def build_info(found: Found, wanted: Selection, api_calls: int) -> dict[str, Any
         "assignments": [{"eni_id": eni_id, **lists} for eni_id, lists in matches.items() if count(lists)],
         "missing": found.missing,
         "unreadable": [{"id": name, "reason": str(error)} for name, error in sorted(found.unreadable.items())],
-        "security_groups": found.security_groups,
+        "security_groups": {group_id: group.name for group_id, group in found.security_groups.items()},
         "summary": {"interfaces": len(found.interfaces), "addresses": sum(map(count, matches.values())), "api_calls": api_calls},
     }
 

@@ -39,10 +39,19 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 SECONDS_BETWEEN_POLLS = 2.0
 
 
-def review(ecs: Ecs, request: Request, targets: Sequence[Target], *, seen: Collection[str] = (), wait_for_states: bool) -> Plan:
+def review(
+    ecs: Ecs,
+    request: Request,
+    targets: Sequence[Target],
+    *,
+    seen: Collection[str] = (),
+    snapshot: Snapshot | None = None,
+    wait_for_states: bool,
+) -> Plan:
     """What is to be done now for these targets. ``seen``: ids of ENIs that this run has read before, which therefore exist.
-    ``wait_for_states``: wait, as the request says, for states that end by themselves."""
-    snapshot = take_snapshot(ecs, targets, seen)
+    ``snapshot``: what was just read, and need not be read again. ``wait_for_states``: wait, as the request says, for states that
+    end by themselves."""
+    snapshot = snapshot or take_snapshot(ecs, targets, seen)
     plan, snapshot = _with_instances(ecs, request, targets, snapshot)
     watch = ecs.stopwatch()
     while wait_for_states and request.wait and not plan.errors:

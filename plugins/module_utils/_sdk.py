@@ -18,7 +18,7 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._credentials import MISMATCH, CredentialError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.failures import MISMATCH, CredentialError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
     BAD_CREDENTIAL,
     CONNECTION_FAILED,
@@ -36,7 +36,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._transport im
     aborted_by,
     forget_last,
     last_failure,
-    last_status,
+    last_reply,
     make_session_class,
     sending,
 )
@@ -95,14 +95,14 @@ class Sdk:
         else:
             if isinstance(reply, dict) and reply.get("RequestId"):
                 return reply
-            failure = EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API}", status=last_status())
+            failure = EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API}", status=_status())
         raise failure  # outside of the except clause, so that it does not carry the SDK's exception
 
     def _explain_safely(self, action: str, failure: Exception) -> EcsError:
         try:
             return self._explain(action, failure)
         except Exception:  # a reply of an unknown kind; it is not repeated, because it may hold a secret
-            return EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API}", status=last_status())
+            return EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API}", status=_status())
 
     def _explain(self, action: str, failure: Exception) -> EcsError:
         """What the SDK raised, without the request that it carries."""
@@ -114,13 +114,13 @@ class Sdk:
         cause = last_failure()
         if isinstance(inner, self._library.RetryError) and cause:
             code = REDIRECTED if cause is Cause.REDIRECTED else CONNECTION_FAILED
-            return EcsError(action, code, f"{self._host_label()}: {cause.text}", status=last_status(), unsent=cause.unsent)
-        return EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API} ({type(inner).__name__})", status=last_status())
+            return EcsError(action, code, f"{self._host_label()}: {cause.text}", status=_status(), unsent=cause.unsent)
+        return EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API} ({type(inner).__name__})", status=_status())
 
     def _explain_refusal(self, action: str, failure: Any) -> EcsError:
         data = failure.data if isinstance(failure.data, Mapping) else {}
         code = str(data.get("Code") or data.get("code") or "")
-        status = last_status()
+        status = _status()
         if not code and failure.code == INVALID_CREDENTIALS:
             return EcsError(action, INVALID_CREDENTIALS, "the SDK was given no credential", unsent=True)
         if not code:
@@ -136,7 +136,13 @@ class Sdk:
         )
 
     def _host_label(self) -> str:
-        return self._connection.transport.place(self.endpoint) if self._connection.protocol == "https" else self.endpoint
+        return self._connection.transport.host_label(self.endpoint) if self._connection.protocol == "https" else self.endpoint
+
+
+def _status() -> int | None:
+    """The HTTP status of the last reply in this thread, which the SDK loses if the reply is not JSON."""
+    reply = last_reply()
+    return reply.status if reply else None
 
 
 def _import_library() -> SimpleNamespace:

@@ -26,8 +26,14 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces i
     read_seen_interfaces,
     read_tags,
     read_text,
+    source_of,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection, has_tag
+
+
+class SecurityGroup(NamedTuple):
+    name: str
+    vpc_id: str
 
 
 class Found(NamedTuple):
@@ -36,17 +42,18 @@ class Found(NamedTuple):
 
     interfaces: list[Interface]
     missing: list[str]
-    security_groups: dict[str, str]  # id → name
+    security_groups: dict[str, SecurityGroup]  # by id
     unreadable: Unreadable
 
 
 def select(ecs: Ecs, wanted: Selection) -> Found:
-    if () in (wanted.eni_ids, wanted.instance_ids, wanted.security_group_ids, wanted.security_group_names):
+    if () in (wanted.eni_ids, wanted.instance_ids, wanted.security_group_ids, wanted.security_group_names, wanted.vpc_ids):
         return Found([], [], {}, {})
     missing: list[str] = []
     unreadable: Unreadable = {}
     groups, group_sets = _look_up_groups(ecs, wanted, missing)
-    filters: dict[str, Any] = {"vpc_id": wanted.vpc_id, "v_switch_id": wanted.vswitch_id, "status": wanted.status}
+    vpc_id = wanted.vpc_ids[0] if wanted.vpc_ids and len(wanted.vpc_ids) == 1 else None
+    filters: dict[str, Any] = {"vpc_id": vpc_id, "v_switch_id": wanted.vswitch_id, "status": wanted.status}
     if wanted.eni_ids is not None:
         found = read_seen_interfaces(ecs, wanted.eni_ids, (), unreadable, detailed=True)
         missing += [eni_id for eni_id in wanted.eni_ids if eni_id not in found and eni_id not in unreadable]
@@ -90,32 +97,37 @@ def _of_instances(ecs: Ecs, instances: Iterable[Instance], unreadable: Unreadabl
     return read_seen_interfaces(ecs, eni_ids, eni_ids, unreadable, detailed=True)
 
 
-def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[dict[str, str], list[tuple[str, ...]]]:
-    """The groups found by name or tag, and for each way of naming groups that was used, the ids that it comes to."""
-    groups: dict[str, str] = {}
+def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[dict[str, SecurityGroup], list[tuple[str, ...]]]:
+    """The groups found by name or tag, and the ids of the groups for each way of naming groups that was used."""
+    groups: dict[str, SecurityGroup] = {}
     group_sets = [] if wanted.security_group_ids is None else [wanted.security_group_ids]
     if wanted.security_group_names is not None:
-        named: dict[str, str] = {}
+        named: dict[str, SecurityGroup] = {}
         for name in wanted.security_group_names:
             # Compared here again: the service may take a name for a pattern.
-            of_name = {
-                _id(row): name for row in ecs.security_groups(security_group_name=name) if str(row.get("SecurityGroupName") or "") == name
-            }
+            of_name = _groups(
+                wanted, (row for row in ecs.security_groups(security_group_name=name) if row.get("SecurityGroupName") == name)
+            )
             missing += [] if of_name else [name]
             named |= of_name
         groups |= named
         group_sets.append(tuple(named))
     if wanted.security_group_tags:
-        tagged = {_id(row): str(row.get("SecurityGroupName") or "") for row in ecs.security_groups() if _is_tagged(row, wanted)}
-        # A mistyped tag is no empty group either.
+        tagged = _groups(wanted, (row for row in ecs.security_groups() if _is_tagged(row, wanted)))
+        # A mistyped tag must not look like an empty group either.
         missing += [] if tagged else [", ".join(_tag_texts(wanted))]
         groups |= tagged
         group_sets.append(tuple(tagged))
     return groups, group_sets
 
 
+def _groups(wanted: Selection, rows: Iterable[Record]) -> dict[str, SecurityGroup]:
+    groups = {_id(row): SecurityGroup(str(row.get("SecurityGroupName") or ""), str(row.get("VpcId") or "")) for row in rows}
+    return {group_id: group for group_id, group in groups.items() if wanted.vpc_ids is None or group.vpc_id in wanted.vpc_ids}
+
+
 def _id(row: Record) -> str:
-    return read_text(row, "SecurityGroupId", "a security group")
+    return read_text(row, "SecurityGroupId", source_of(row, "a security group"))
 
 
 def _tag_texts(wanted: Selection) -> list[str]:
@@ -123,7 +135,7 @@ def _tag_texts(wanted: Selection) -> list[str]:
 
 
 def _is_tagged(row: Record, wanted: Selection) -> bool:
-    held = read_tags(row, f"security group {_id(row)}")
+    held = read_tags(row, source_of(row, f"security group {_id(row)}"))
     return all(has_tag(held, key, values) for key, values in wanted.security_group_tags.items())
 
 
@@ -150,7 +162,7 @@ def _fits(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[st
     return (
         (wanted.instance_ids is None or _is_of_instance(interface, wanted))
         and not any(set(group_ids).isdisjoint(interface.security_group_ids) for group_ids in group_sets)
-        and (wanted.vpc_id is None or interface.vpc_id == wanted.vpc_id)
+        and (wanted.vpc_ids is None or interface.vpc_id in wanted.vpc_ids)
         and (wanted.vswitch_id is None or interface.vswitch_id == wanted.vswitch_id)
         and (wanted.status is None or interface.status == wanted.status)
         and (wanted.type is None or interface.type == wanted.type)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How calls reach a host, for the API and for what hands out keys: timeouts, certificates, proxies, and why they failed.
+"""How a request reaches a host, for the API and for what gives out keys: URLs, proxies, timeouts, and why it failed.
 
-Private to this collection. Pure: it decides, and its users do.
+Private to this collection. This is the only file that parses URLs, host names, proxies and flags of the environment.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import enum
 import errno
 import http.client
 import ipaddress
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 ENDS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
@@ -103,11 +105,22 @@ def _chain(exception: BaseException) -> Iterator[BaseException]:
         waiting += [getattr(each, "reason", None), getattr(each, "original_error", None)]
 
 
+LARGEST_BODY_KEPT = 16 * 1024  # bytes; what an error or a key takes, and not the lists of the API
+
+
+@dataclass(frozen=True)
+class Reply:
+    """``body`` is empty if it is long. It may hold a key."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+
 class _Thread(threading.local):
     """What the guarded sessions know of one thread: its last request, and what to do before the next one."""
 
     failure: Cause | None = None
-    status: int | None = None
+    reply: Reply | None = None
     hook: Callable[[], None] | None = None
     host: str = ""
     aborted_by: BaseException | None = None
@@ -121,13 +134,13 @@ def last_failure() -> Cause | None:
     return _THREAD.failure
 
 
-def last_status() -> int | None:
-    """The HTTP status that the last request of this thread was answered with; None if there was no reply."""
-    return _THREAD.status
+def last_reply() -> Reply | None:
+    """What the last request of this thread was answered with; None if there was no reply."""
+    return _THREAD.reply
 
 
 def forget_last() -> None:
-    _THREAD.failure = _THREAD.status = _THREAD.aborted_by = None
+    _THREAD.failure = _THREAD.reply = _THREAD.aborted_by = None
 
 
 def aborted_by() -> BaseException | None:
@@ -175,12 +188,59 @@ def make_session_class(transport: Transport) -> Any:
                 response = super().send(request, **how)
             except Exception as error:
                 _THREAD.failure = cause_of(error)
-                _THREAD.status = getattr(getattr(error, "response", None), "status_code", None)
+                redirect = getattr(error, "response", None)
+                _THREAD.reply = None if redirect is None else Reply(redirect.status_code, b"")
                 raise
-            _THREAD.status = response.status_code
+            body = response.content
+            _THREAD.reply = Reply(response.status_code, body if len(body) <= LARGEST_BODY_KEPT else b"")
             return response
 
     return Session
+
+
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Timeouts are seconds. ``imds_v1``: whether the metadata service may be asked without a session token."""
+
+    sts_endpoint: str = "sts.aliyuncs.com"
+    connect_timeout: int = 5
+    read_timeout: int = 10
+    ca_bundle: str | None = None
+    proxy: str | None = None
+    no_proxy: str = ""
+    imds_v1: bool = True
+
+    def proxy_for(self, host: str) -> str | None:
+        """The proxy for an https:// call to ``host`` (or host:port); None for a direct one."""
+        return self.proxy if self.proxy and not _bypasses_proxy(host, self.no_proxy) else None
+
+    def host_label(self, host: str) -> str:
+        """What a failed https:// call did not reach. It names the proxy, which may be what refused, without its password."""
+        proxy = self.proxy_for(host)
+        return f"{host} (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2]})" if proxy else host
+
+    def uri_label(self, uri: str) -> str:
+        """The host of a URI. The rest may hold a secret."""
+        parts = urlsplit(uri)
+        return self.host_label(parts.netloc) if parts.scheme == "https" else parts.netloc
+
+
+_ENVIRONMENT = threading.Lock()
+
+
+@cache
+def _bypasses_proxy(host: str, no_proxy: str) -> bool:
+    """NO_PROXY as ``requests`` understands it: names with their subdomains, ports, CIDR blocks, and ``*``."""
+    try:
+        from requests.utils import should_bypass_proxies
+    except ImportError:
+        return False  # the SDK needs requests, so it is missing too, which is reported a little later
+    with _ENVIRONMENT:  # requests puts no_proxy into the environment of the process meanwhile
+        return bool(should_bypass_proxies(f"https://{host}", no_proxy))
 
 
 def is_loopback(host: str) -> bool:
@@ -190,28 +250,77 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@dataclass(frozen=True)
-class Transport:
-    """Timeouts are seconds."""
+def is_true(environ: Mapping[str, str], variable: str) -> bool:
+    """As the SDK reads its flags: true in any case, and anything else is false."""
+    return environ.get(variable, "").strip().lower() == "true"
 
-    sts_endpoint: str = "sts.aliyuncs.com"
-    connect_timeout: int = 5
-    read_timeout: int = 10
-    ca_bundle: str | None = None
-    proxy: str | None = None
-    no_proxy: str = ""
-    imds_v1: bool = True  # whether the metadata service may be asked without a session token
 
-    def proxy_for(self, host: str) -> str | None:
-        """The proxy for an https:// call to ``host`` (or host:port); None for a direct one."""
-        name = urlsplit(f"//{host}").hostname or ""
-        for entry in self.no_proxy.lower().split(","):
-            suffix = entry.strip().lstrip(".")
-            if suffix and (suffix in ("*", name, host) or name.endswith(f".{suffix}")):
-                return None
-        return self.proxy or None
+def parse_endpoint(option_path: str, text: str, example: str, errors: list[str]) -> tuple[str, str | None]:
+    """Protocol, and host or host:port. The host is None if ``text`` is wrong, which is then among ``errors``."""
+    example = f"give a host, host:port or URL such as https://{example}"
+    url = _split(text if "://" in text else f"https://{text}")
+    if "@" in text:
+        # Not repeated: the part before the @ may be a password.
+        errors.append(f"{option_path}: must not hold a user or a password; {example}")
+    elif (
+        url is None
+        or url.scheme not in DEFAULT_PORTS
+        or not HOST.fullmatch(url.netloc.removesuffix(f":{url.port}"))
+        or url.path.strip("/")
+        or url.query
+        or url.fragment
+    ):
+        errors.append(f"{option_path}: '{text}' is not an endpoint; {example}")
+    else:
+        return url.scheme, url.netloc
+    return "https", None
 
-    def place(self, host: str) -> str:
-        """Whom a failed https:// call did not reach: the proxy without its password, as it may be the one that refused."""
-        proxy = self.proxy_for(host)
-        return f"{host} (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2]})" if proxy else host
+
+def host_name(endpoint: str) -> str:
+    """Without port and without the brackets of an IPv6 address."""
+    return urlsplit(f"//{endpoint}").hostname or ""
+
+
+def validate_proxy(option_path: str, proxy: str, errors: list[str]) -> None:
+    """The rest of ``proxy`` is not repeated: it may hold a password."""
+    scheme, separator, _host = proxy.partition("://")
+    if separator and scheme.lower() not in DEFAULT_PORTS:
+        errors.append(f"{option_path}: a proxy of the type {scheme}:// is not supported; give one such as http://proxy.example.com:8080")
+
+
+def validate_uri(option_path: str, text: str, errors: list[str], *, may_be_loopback: bool = True) -> None:
+    """A URI that answers with a key. It is not repeated in a message, because it may hold a token."""
+    uri = _split(text)
+    if uri is None or uri.scheme not in DEFAULT_PORTS or not uri.hostname:
+        loopback = " or http://127.0.0.1:8080/network" if may_be_loopback else ""
+        errors.append(f"{option_path}: is not a URI such as https://keys.example.com/network{loopback}")
+    elif "@" in uri.netloc:
+        errors.append(f"{option_path}: must not hold a user or a password, because the SDK would not send them")
+    elif ":" in uri.hostname:
+        errors.append(f"{option_path}: has an IPv6 address, which the SDK does not support; give a host name or an IPv4 address")
+    elif uri.scheme == "http" and not (may_be_loopback and is_loopback(uri.hostname)):
+        loopback = "http:// is for loopback only, " if may_be_loopback else ""
+        errors.append(f"{option_path}: would fetch a key in the clear from {uri.hostname}; {loopback}use https://")
+    else:
+        pairs = parse_qsl(uri.query, keep_blank_values=True)
+        if not all(value for _name, value in pairs) or len(dict(pairs)) < len(pairs):
+            errors.append(f"{option_path}: has a query parameter that is blank or comes twice, which the SDK would not send as written")
+
+
+def with_port(uri: str) -> str:
+    """Without a port, the credential library would call a port named None."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=f"{parts.hostname}:{parts.port or DEFAULT_PORTS[parts.scheme]}").geturl()
+
+
+def query_values(uri: str) -> list[str]:
+    return [value for _name, value in parse_qsl(urlsplit(uri).query)]
+
+
+def _split(text: str) -> SplitResult | None:
+    """None if it cannot be parsed, or if its port is not a number of a port."""
+    with suppress(ValueError):
+        url = urlsplit(text)
+        _ = url.port
+        return url
+    return None

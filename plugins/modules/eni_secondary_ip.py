@@ -37,7 +37,8 @@ options:
     description:
       - Secondary private IPv4 addresses, exactly these and nothing else.
       - An empty list is nothing to do. An empty string or a list of empty strings counts as not given. Neither ever means all.
-      - With O(state=absent), an address that is not on the ENI is reported and left alone, but one inside an assigned prefix is an error.
+      - With O(state=absent), an address that is not on the ENI is reported and left alone. If another ENI of the region holds it, a
+        warning names that ENI. An address inside an assigned prefix is an error.
       - The primary address of the ENI is an error, whatever O(on_refusal) says.
     type: list
     elements: str
@@ -65,7 +66,7 @@ options:
       - Many ENIs in one task, which is far faster than a loop and kind to the account's quota. Stands instead of the options above.
       - The lists that this module returns as RV(unassigned) and RV(assigned) are of this shape.
       - The same ENI may be named more than once and by different names. Its addresses are joined.
-      - An empty list is nothing to do. Empty text is an error, for it is no list of dictionaries.
+      - An empty list is nothing to do. An empty string is an error because it is not a list.
     type: list
     elements: dict
     suboptions:
@@ -100,8 +101,8 @@ options:
   keep:
     description:
       - Addresses or CIDR blocks that are never unassigned, of all kinds.
-      - What overlaps one of them is skipped and reported, it is no error.
-      - Empty counts as not given, so that a variable that was left empty keeps nothing. O(max_addresses) is a second guard.
+      - An address or prefix that overlaps one of them is skipped and reported. That is not an error.
+      - V([]) keeps nothing. A blank value, such as V('') or V(['']), is an error, because a guard must not vanish with an empty variable.
     type: list
     elements: str
   allow_eip:
@@ -114,14 +115,16 @@ options:
   protected_tags:
     description:
       - ENIs with such a tag are refused. A value is a string, a list of strings, or null for any value.
-      - The tags of container networks are always among them (C(creator=terway), C(creator=alibabacloud-erdma-controller), and
-        C(ack.aliyun.com) with any value), because an address there belongs to a pod. What is given is added to them.
-      - Only an explicit V({}) turns all off.
+      - The tags of container networks are always protected, because an address there belongs to a pod. They are C(creator=terway),
+        C(creator=alibabacloud-erdma-controller), and C(ack.aliyun.com) and C(cilium-eni-index) with any value.
+      - To protect the ENIs of another controller, name its tag with the value null for any value. It is added to the list above.
+      - Only an explicit V({}) turns the protection off.
     type: dict
   missing:
     description:
-      - What an ENI or instance that does not exist is. V(fail) makes it an error. V(ignore) reports it in RV(missing).
-      - An instance that merely can't be seen for a missing permission always fails.
+      - How to treat an ENI or instance that does not exist. V(fail) makes it an error. V(ignore) reports it in RV(missing).
+      - An instance that cannot be seen because a permission is missing always fails.
+      - An ENI that this task has already read never counts as missing. If a later read lacks it, its addresses fail.
     type: str
     choices: [fail, ignore]
     default: fail
@@ -133,25 +136,31 @@ options:
     type: raw
   on_refusal:
     description:
-      - What is done about refusals, which are for the state of the ENI or its instance, a service-managed ENI, O(protected_tags),
-        an EIP, or an address that another ENI holds.
-      - V(fail) writes nothing at all and tells every refusal. V(skip) reports what is refused as skipped and goes on with the rest.
+      - What to do if something must not be touched. Reasons are the state of the ENI or its instance, a service-managed ENI,
+        O(protected_tags), an EIP, or an address that another ENI holds.
+      - V(fail) writes nothing at all and reports every refusal. V(skip) reports the refused addresses as skipped and continues with the
+        others.
     type: str
     choices: [fail, skip]
     default: fail
   wait:
     description:
-      - Whether to read back until the change shows, and to wait for a state that passes
-        (Attaching, Detaching, Starting, Stopping, Pending).
-      - With V(false) success is only what the service accepted, and RV(interfaces[].verified) is false.
+      - Whether to read back until the change shows, and to wait for a transitional state to end (Attaching, Detaching, Starting,
+        Stopping, Pending).
+      - With V(false), an accepted call counts as success and RV(interfaces[].verified) is false. A call that was not accepted is still
+        read back, once.
+      - Check mode never waits. It reports a transitional state at once.
     type: bool
     default: true
   wait_timeout:
     description:
-      - Seconds for each ENI, counted from its last accepted write. Time that calls are held back by pacing or throttling is not counted.
-      - What does not show in this time is reported as failed with the code C(NotVerified).
-      - When a call was refused because one of its addresses is already as asked for, or is held by something else, what it may have
-        done for the others is waited for as well.
+      - Maximum number of seconds to wait for each ENI. It limits four things.
+      - How long the module waits before the first write for a transitional state to end.
+      - How long it reads back until an accepted change shows, counted from the last accepted call of the ENI. An address that does not
+        show in this time is reported in RV(interfaces[].failures) with the code C(NotVerified).
+      - How long it looks for the effect of a call whose reply was lost or does not say whether it was carried out.
+      - How long it reads an ENI again that a read does not list although it was listed before.
+      - Time for which pacing or throttling holds calls back does not count.
     type: int
     default: 60
 extends_documentation_fragment:
@@ -257,10 +266,12 @@ EXAMPLES = r"""
 RETURN = r"""
 unassigned:
   description:
-    - With O(state=absent), what was unassigned, by ENI, or in check mode what would be.
-    - Given back as O(assignments) with O(state=present), it is assigned again.
-    - What was sent, but was not seen to be gone, is in RV(interfaces[].failed) and not here. C(changed) is true nevertheless, where the
-      service accepted it or its reply was lost for good.
+    - With O(state=absent), the addresses that were unassigned, by ENI. In check mode, those that would be.
+    - Passed as O(assignments) with O(state=present), they are assigned again.
+    - An address of which a call was sent and that is gone afterwards counts as unassigned by this task, although somebody else may have
+      been quicker.
+    - An address of which a call was sent, but whose outcome no read showed, is in RV(interfaces[].failures) and not here. C(changed) is
+      true in that case.
   returned: O(state=absent)
   type: list
   elements: dict
@@ -296,7 +307,7 @@ interfaces:
       type: str
       sample: i-bp1example
     type:
-      description: V(Primary) or V(Secondary), null where it does not exist.
+      description: V(Primary) or V(Secondary). Null if the ENI does not exist or cannot be read.
       type: str
       sample: Secondary
     status:
@@ -313,8 +324,8 @@ interfaces:
       sample: {private_ip_addresses: [192.168.0.12], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     verified:
       description:
-        - Whether RV(interfaces[].after) shows what came of every write. In check mode, what it would be.
-        - It is false with O(wait=false), where a reply was lost for good, and where something did not show in time.
+        - Whether reads show the outcome of every write, so that RV(interfaces[].after) is what is so.
+        - It is false with O(wait=false), and if the outcome of a call did not show in time.
       type: bool
       sample: true
     unassigned:
@@ -322,8 +333,8 @@ interfaces:
       returned: O(state=absent)
       type: dict
       sample: {private_ip_addresses: [192.168.0.10, 192.168.0.11], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
-    absent:
-      description: What was named but was not on the ENI, by kind.
+    already_absent:
+      description: Addresses that were named but were not on the ENI, by kind.
       returned: O(state=absent)
       type: dict
       sample: {private_ip_addresses: [], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
@@ -332,24 +343,27 @@ interfaces:
       returned: O(state=present)
       type: dict
       sample: {private_ip_addresses: [192.168.0.10], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
-    present:
-      description: What was named and was already on the ENI, by kind.
+    already_present:
+      description: Addresses that were named and were already on the ENI, by kind.
       returned: O(state=present)
       type: dict
       sample: {private_ip_addresses: [], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     skipped:
-      description: What was left alone, and why.
+      description:
+        - Addresses that were left alone, with a reason code and text.
+        - Codes are C(Kept), C(EniMissing), C(ServiceManaged), C(ProtectedTag), C(EipBound), C(AddressHeld), C(HolderUnreadable),
+          C(EniState), C(EniInTransition), C(InstanceState), C(InstanceInTransition) and C(InstanceUnknown).
       type: list
       elements: dict
-      sample: [{address: 192.168.0.13, reason: it is in keep}]
-    failed:
+      sample: [{address: 192.168.0.13, code: Kept, reason: "kept, because it is in keep"}]
+    failures:
       description:
-        - What failed, with the code, message and request id of the service.
-        - Codes of this module are C(NotVerified) (accepted, but not seen to be so), C(Refused) (no longer passes, when it was read
-          again), C(PlanAged) (pacing let no call through in time), C(ConnectionFailed) and C(UnreadableReply) (no answer, or
-          none that can be read), C(NoThreads), and C(Unexpected).
-        - After a write whose reply was lost or that was refused as a whole, an address that is gone counts as unassigned by this
-          task, although somebody else may have been quicker.
+        - Addresses that were not changed, or whose change no read has shown, with the code, message and request id of the service.
+        - Codes of this module are C(NotVerified) (a call was sent, and no read has shown the outcome), C(EniNotReturned) (the service
+          no longer lists the ENI), C(InstanceWithoutEni), C(Refused) (read again right before its call, it no longer passed),
+          C(PlanAged) (pacing let no call through in time), C(ConnectionFailed) and C(UnreadableReply) (no answer, or none that can be
+          read), C(CallerGone), C(NoThreads), and C(Unexpected).
+        - Without addresses, nothing could be read of the ENI.
       type: list
       elements: dict
       sample: []
@@ -365,9 +379,9 @@ summary:
     - C(api_calls) counts every request that was sent, repeated ones included.
   returned: when the plan could be made
   type: dict
-  sample: {interfaces: 1, addresses: 2, unassigned: 2, absent: 0, skipped: 0, failed: 0, api_calls: 3}
+  sample: {interfaces: 1, addresses: 2, unassigned: 2, already_absent: 0, skipped: 0, failed: 0, api_calls: 3}
 diff:
-  description: All secondary addresses of the ENIs that change, before and after, one a line with its ENI.
+  description: All secondary addresses of the ENIs that change, before and after, one a line, sorted by ENI and address.
   returned: when the plan could be made
   type: dict
   sample:
@@ -379,12 +393,12 @@ credential_source:
   type: str
   sample: ram_role_arn from options, with access_key from environment
 errors:
-  description: Every mistake and every refusal, one each. Nothing was changed.
+  description: Every error and every refusal, one each. Nothing was changed.
   returned: when the request is refused
   type: list
   elements: str
   sample: ["private_ip_addresses: '192.168.0.300' is not an IPv4 address such as 192.168.0.10"]
-failure:
+error:
   description: The call that failed before anything was changed.
   returned: when reading failed
   type: dict
@@ -461,7 +475,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         entries.clear()
     if errors or connection is None:
         return {"failed": True, **build_refusal(errors)}
-    connection.credential.tell_secrets_to(module.no_log_values.update)
+    connection.credential.report_secrets_to(module.no_log_values.update)
     source = {"credential_source": connection.credential.source}
     try:
         ecs = Ecs(connection, Caller().is_waiting)

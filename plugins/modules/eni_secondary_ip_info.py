@@ -337,7 +337,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     connection = parse_connection(module.params, os.environ, errors)
     if errors or connection is None:
         return {"failed": True, **build_refusal(errors, first="")}
-    connection.credential.tell_secrets_to(module.no_log_values.update)
+    connection.credential.report_secrets_to(module.no_log_values.update)
     source = {"credential_source": connection.credential.source}
     try:
         ecs = Ecs(connection, Caller().is_waiting)

@@ -14,7 +14,7 @@ from support.emulator import Emulator
 
 from chaos.oracles import DONE, PARAMETERS, judge
 from chaos.running import Story, prepare, tell
-from chaos.scenario import WRITES, Scenario, make_calm, make_faulty
+from chaos.scenario import Scenario, make_calm, make_faulty
 from chaos.worlds import KINDS
 
 
@@ -118,7 +118,7 @@ def _comparable(scenario: Scenario, story: Story) -> dict[str, Any]:
 
 
 def _writes(story: Story) -> list[dict[str, Any]]:
-    return [call for call in story.calls if call["action"] in WRITES]
+    return [call for call in story.calls if call["writes"]]
 
 
 def _count(trial: Trial, story: Story) -> None:

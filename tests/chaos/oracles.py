@@ -52,7 +52,7 @@ class _Judge:
         self.arguments = scenario.arguments
         self.state = self.arguments["state"]
         self.before, self.after = story.before["interfaces"], story.after["interfaces"]
-        self.writes = [call for call in story.calls if call["action"] in WRITES]
+        self.writes = [call for call in story.calls if call["writes"]]
         self.targets = self.arguments.get("assignments") or [self.arguments]
 
     def complaints(self) -> Iterator[str]:
@@ -176,7 +176,7 @@ class _Judge:
             for read in self.story.calls:
                 shows = thing_id in read["parameters"].values() or thing_id in read["parameters"].get("InstanceIds", "")
                 whole = read["status"] == 200 and not read["code"] and not read["faults"] and "DryRun" not in read["parameters"]
-                if read["action"].startswith("Describe") and shows and whole and _begin(read) > events[0][0] and _end(read) < _begin(write):
+                if not read["writes"] and shows and whole and _begin(read) > events[0][0] and _end(read) < _begin(write):
                     yield f"call {read['sequence']} had shown that {thing_id} is {events[0][1]}"
 
     def _seeded(self) -> Iterator[Mapping[str, Any]]:
@@ -229,7 +229,7 @@ class _Judge:
         return all(
             ("nth" in fault or "times" in fault)
             and fault["kind"] not in OTHERS
-            and (fault["kind"] != "shape" or "ssign" in fault["action"] or fault["action"] == "write")
+            and (fault["kind"] != "shape" or fault["action"] in ("write", *WRITES))
             for fault in scenario.faults
         )
 

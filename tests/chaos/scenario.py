@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ecs_emulator.actions import ACTIONS
 from ecs_emulator.faults import BENT, OTHERS, REFUSALS, SHAPES, SPOILT
 from ecs_emulator.switches import SWITCHES
 
 from chaos.worlds import IPV4_PREFIXES, IPV6, IPV6_PREFIXES, KINDS, PRIVATE_IPV4, World, make_world
 
-WRITES = ("UnassignPrivateIpAddresses", "AssignPrivateIpAddresses", "UnassignIpv6Addresses", "AssignIpv6Addresses")
+WRITES = tuple(name for name, action in ACTIONS.items() if action.writes)
 PERMANENT = (
     ("Forbidden.RAM", 403),
     ("InvalidOperation.InvalidEniState", 400),

@@ -16,6 +16,8 @@ class CallRecord:
     sequence: int
     time: str
     action: str
+    # Whether the action is one that changes something.
+    writes: bool
     parameters: dict[str, str]
     caller: str = ""
     # Both stay empty while the call is under way; the status stays so too when the connection was cut.
@@ -25,6 +27,8 @@ class CallRecord:
     effect: dict[str, Any] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     by_others: list[dict[str, Any]] = field(default_factory=list)
+    # The sequence number of the call that this one repeats, byte for byte, because of a fault.
+    repeats: int | None = None
     duration_ms: float | None = None
 
 
@@ -33,9 +37,9 @@ class CallLog:
         self._records: list[CallRecord] = []
         self._started: dict[int, float] = {}
 
-    def begin(self, action: str, parameters: dict[str, str], request_id: str) -> CallRecord:
+    def begin(self, action: str, writes: bool, parameters: dict[str, str], request_id: str, repeats: int | None = None) -> CallRecord:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        record = CallRecord(len(self._records) + 1, now, action, parameters, request_id=request_id)
+        record = CallRecord(len(self._records) + 1, now, action, writes, parameters, request_id=request_id, repeats=repeats)
         self._started[record.sequence] = time.monotonic()
         self._records.append(record)
         return record
@@ -43,5 +47,9 @@ class CallLog:
     def end(self, record: CallRecord) -> None:
         record.duration_ms = round((time.monotonic() - self._started.pop(record.sequence)) * 1000, 3)
 
-    def told(self, action: str = "", since: int = 0) -> list[dict[str, Any]]:
-        return [asdict(record) for record in self._records[since:] if not action or record.action == action]
+    def told(self, action: str = "", since: int = 0, writes: bool | None = None) -> list[dict[str, Any]]:
+        return [
+            asdict(record)
+            for record in self._records[since:]
+            if (not action or record.action == action) and (writes is None or record.writes == writes)
+        ]

@@ -7,25 +7,32 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ecs_emulator import seed
 from ecs_emulator.seed import SeedError
 from ecs_emulator.server import Server, loopback, serve
 from ecs_emulator.switches import SWITCHES
 
+LAST_PORT = 65535
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage."""
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="ecs_emulator", description="A local ECS endpoint for tests and for trying things without an account."
-    )
+    made = Parser(prog="ecs_emulator", description="A local ECS endpoint for tests and for trying things without an account.")
     made.add_argument("--host", default="127.0.0.1", type=loopback, help="a loopback address; nothing else is allowed")
-    made.add_argument("--port", default=0, type=int, help="0 takes a free one")
+    made.add_argument("--port", default=0, type=_port, metavar="N", help="0 takes a free one")
     made.add_argument("--seed", default=seed.SAMPLE, type=Path, metavar="FILE.yml", help="what exists (default: seeds/sample.yml)")
     made.add_argument("--latency-ms", type=float, help="how long each call takes")
     made.add_argument("--lag-ms", type=_lag, metavar="N or N-M", help="how long a read shows the old view after a change")
@@ -84,7 +91,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     limits: dict[str, int] = {}
     for text in options.calls_per_minute:
         action, _equals, number = text.rpartition("=")
-        if not number.isdecimal():
+        if not (number.isascii() and number.isdecimal()):
             mistakes.append(f"--calls-per-minute {text}: a whole number is needed")
             continue
         limits[action or "default"] = int(number)
@@ -97,6 +104,17 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) <= LAST_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port; a whole number from 0 to {LAST_PORT} is needed")
+
+
 def _lag(text: str) -> list[float]:
-    low, _dash, high = text.partition("-")
-    return [float(low), float(high or low)]
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?:-([0-9]+(?:\.[0-9]+)?))?", text, re.ASCII)
+    low, high = (float(match[1]), float(match[2] or match[1])) if match else (1.0, 0.0)
+    if low > high:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a lag; milliseconds are needed, as one number (200) or as the least and the most (100-300)"
+        )
+    return [low, high]

@@ -10,9 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecs_emulator.call import Parameters
-from ecs_emulator.errors import refusal
+from ecs_emulator.errors import earlier_request_failed, refusal
 from ecs_emulator.timeline import View
 from ecs_emulator.world import World
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What became of the request that came first with a ClientToken."""
+
+    given: dict[str, str]
+    # processing, done or failed
+    state: str
+    result: Any = None
 
 
 @dataclass
@@ -22,10 +32,12 @@ class Context:
     switches: Mapping[str, str]
     # What a read shows: usually what has become visible by now.
     view: View[Any]
-    # Results by ClientToken, kept from call to call.
-    idempotent: dict[tuple[str, str], tuple[dict[str, str], Any]]
+    # Requests by action and ClientToken, kept from call to call.
+    idempotent: dict[tuple[str, str], Remembered]
     # What the call really changed.
     effect: dict[str, Any] = field(default_factory=dict)
+    # Ids of what exists and is not shown by this read.
+    dropped: frozenset[str] = frozenset()
 
     def region(self, missing: str = "MissingParameter") -> str:
         region = self.parameters.required("RegionId", missing)
@@ -38,11 +50,14 @@ class Context:
         known = self.idempotent.get((action, token)) if token else None
         if known is None:
             return None
-        given, result = known
-        if given != self.parameters.meaningful():
+        if known.given != self.parameters.meaningful():
             raise refusal("IdempotentFailed")
-        return result
+        if known.state == "processing":
+            raise refusal("IdempotentProcessing")
+        if known.state == "failed":
+            raise earlier_request_failed()
+        return known.result
 
     def remember(self, action: str, token: str, result: Any) -> None:
         if token:
-            self.idempotent[action, token] = (self.parameters.meaningful(), result)
+            self.idempotent[action, token] = Remembered(self.parameters.meaningful(), "done", result)

@@ -28,6 +28,7 @@ TEXTS: dict[str, tuple[int, str]] = {
     "Forbidden.RAM": (403, "User not authorized to operate on the specified resource, or this API doesn't support RAM."),
     "Forbidden.SubUser": (403, "The specified action is not available for you."),
     "IdempotentFailed": (400, "The request uses the same client token as a previous, but non-identical request."),
+    "IdempotentProcessing": (400, "The previous idempotent request(s) is still processing."),
     "IncompleteSignature": (400, "The request signature does not conform to Aliyun standards: {0}."),
     "InValidParameter.NextToken": (400, "The parameter NextToken is invalid."),
     "InternalError": (500, "The request processing has failed due to some unknown error."),
@@ -96,6 +97,13 @@ def refusal(
 ) -> Refusal:
     usual_status, text = TEXTS[code]
     return Refusal(code, status or usual_status, text.format(*values), extra=extra, retry_after=retry_after)
+
+
+def earlier_request_failed() -> Refusal:
+    """The second meaning of IdempotentFailed, with its own message."""
+    return Refusal(
+        "IdempotentFailed", 400, "The previous idempotent request(s) has failed due to some unknown error, exception or failure."
+    )
 
 
 def nothing_given(*names: str) -> Refusal:

@@ -13,6 +13,8 @@ from functools import cached_property
 
 # The four kinds of what can be unassigned, by the names that this collection uses for them.
 KINDS = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
+# The system reserves the first address of a vSwitch and so many of the last ones, by version.
+RESERVED_LAST = {4: 3, 6: 9}
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,19 @@ class VSwitch:
     region_id: str
     cidr: ipaddress.IPv4Network
     ipv6_cidr: ipaddress.IPv6Network | None = None
+
+    def network(self, version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+        return self.cidr if version == 4 else self.ipv6_cidr
+
+    def reserves(self, block: str) -> bool:
+        """Whether this address or prefix is, or contains, an address that the system reserves."""
+        asked = ipaddress.ip_network(block)
+        network = self.network(asked.version)
+        if network is None:
+            return False
+        first, last = int(network.network_address), int(network.broadcast_address)
+        start, end = int(asked.network_address), int(asked.broadcast_address)
+        return start <= first <= end or (start <= last and end > last - RESERVED_LAST[asked.version])
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def describe_network_interfaces(context: Context) -> dict[str, Any]:
 
     def look(position: int) -> Interface | None:
         eni: Interface | None = context.view(catalogue.timelines[position])
-        return eni if eni is not None and matches(eni) else None
+        return eni if eni is not None and eni.eni_id not in context.dropped and matches(eni) else None
 
     narrow = [
         _positions_of_ids(context, ids),
@@ -89,7 +89,7 @@ def describe_network_interface_attribute(context: Context) -> dict[str, Any]:
     eni_id = context.parameters.required("NetworkInterfaceId")
     timeline = context.world.interfaces.find(eni_id)
     eni: Interface | None = context.view(timeline) if timeline else None
-    if eni is None or eni.vswitch.region_id != region:
+    if eni is None or eni.vswitch.region_id != region or eni_id in context.dropped:
         raise refusal("InvalidEniId.NotFound", eni_id)
     return interface_attribute(interface_record(eni, context.world.account, context.switches))
 
@@ -119,6 +119,7 @@ def describe_instances(context: Context, *, permitted: bool = True) -> dict[str,
     def matches(instance: Instance, eni: Interface) -> bool:
         return (
             permitted
+            and instance.instance_id not in context.dropped
             and instance.region_id == region
             and all(of(instance, eni) == wanted for wanted, of in asked)
             and (instance_ids is None or instance.instance_id in instance_ids)
@@ -167,6 +168,7 @@ def describe_security_groups(context: Context) -> dict[str, Any]:
         group = groups[position]
         matches = (
             group.region_id == region
+            and group.group_id not in context.dropped
             and (not group_id or group.group_id == group_id)
             and (ids is None or group.group_id in ids)
             and (not kind or group.type == kind)
@@ -192,7 +194,8 @@ def describe_regions(context: Context) -> dict[str, Any]:
 def _interfaces_of(context: Context, instance_id: str) -> list[Interface]:
     catalogue = context.world.interfaces
     seen = (context.view(catalogue.timelines[position]) for position in catalogue.positions("instance", instance_id))
-    return [eni for eni in seen if eni and eni.instance_id == instance_id and not eni.service_managed]
+    shown = (eni for eni in seen if eni and eni.instance_id == instance_id and not eni.service_managed)
+    return [eni for eni in shown if eni.eni_id not in context.dropped]
 
 
 def _positions_of_ids(context: Context, ids: set[str]) -> list[int] | None:

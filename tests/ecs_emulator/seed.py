@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from ecs_emulator import settings as settings_module
-from ecs_emulator.model import Instance, InstanceType, Interface, SecurityGroup, VSwitch
+from ecs_emulator.model import RESERVED_LAST, Instance, InstanceType, Interface, SecurityGroup, VSwitch
 from ecs_emulator.settings import Settings
 from ecs_emulator.timeline import Timeline
 from ecs_emulator.world import World
@@ -73,6 +73,8 @@ def read(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SeedError([f"{path}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise SeedError([f"{path} is not UTF-8 text: {error}"]) from error
     except yaml.YAMLError as error:
         raise SeedError([f"{path} is not YAML: {error}"]) from error
     if not isinstance(document, dict):
@@ -225,13 +227,19 @@ class Builder:
         if not isinstance(cidr, ipaddress.IPv4Network) or (ipv6_cidr and not isinstance(ipv6_cidr, ipaddress.IPv6Network)):
             fields.wrong("cidr", "an IPv4 network is needed, and as ipv6_cidr an IPv6 network or nothing")
             return
+        if vswitch_id in self.world.vswitches:
+            fields.wrong("id", f"{vswitch_id} is there twice")
         vswitch = VSwitch(vswitch_id, vpc_id, zone_id, region_id, cidr, ipv6_cidr if isinstance(ipv6_cidr, ipaddress.IPv6Network) else None)
         self.world.vswitches[vswitch_id] = vswitch
         for address in held:
-            self.world.block(vswitch, address)
+            parsed = self._address(fields, "held", vswitch, address)
+            if parsed:
+                self.world.block(vswitch, str(parsed))
 
     def security_group(self, fields: Fields) -> None:
         group_id = fields.text("id", None, pattern="sg-[a-z0-9]+")
+        if group_id in self.world.security_groups:
+            fields.wrong("id", f"{group_id} is there twice")
         self.world.security_groups[group_id] = SecurityGroup(
             group_id,
             vpc_id=fields.text("vpc_id", None, pattern="vpc-[a-z0-9]+"),
@@ -271,7 +279,7 @@ class Builder:
         instance_id = fields.text("instance_id", pattern="i-[a-z0-9]+")
         status = fields.text("status", "InUse" if instance_id else "Available", choices=INTERFACE_STATES)
         vswitch = self._vswitch(fields)
-        group_ids = self._groups(fields)
+        group_ids = self._groups(fields, vswitch)
         service_managed = fields.flag("service_managed")
         primary_address = fields.text("primary_address")
         addresses = fields.texts("private_ip_addresses")
@@ -314,7 +322,8 @@ class Builder:
         prefix = fields.text("prefix", None, pattern="[a-z0-9]+")
         count = fields.number("count", None)
         kind = fields.text("type", "Secondary", choices=("Primary", "Secondary"))
-        vswitch, group_ids, tags = self._vswitch(fields), self._groups(fields), fields.labels("tags")
+        vswitch = self._vswitch(fields)
+        group_ids, tags = self._groups(fields, vswitch), fields.labels("tags")
         each = fields.number("private_ip_addresses")
         prefixes, ipv6, ipv6_prefixes = fields.number("ipv4_prefixes"), fields.number("ipv6_addresses"), fields.number("ipv6_prefixes")
         eip_every = fields.number("eip_every")
@@ -379,11 +388,14 @@ class Builder:
             fields.wrong("vswitch_id", f"{vswitch_id!r} is not in vswitches")
         return self.world.vswitches.get(vswitch_id)
 
-    def _groups(self, fields: Fields) -> tuple[str, ...]:
+    def _groups(self, fields: Fields, vswitch: VSwitch | None) -> tuple[str, ...]:
         group_ids = fields.texts("security_group_ids")
         for group_id in group_ids:
-            if group_id not in self.world.security_groups:
+            group = self.world.security_groups.get(group_id)
+            if group is None:
                 fields.wrong("security_group_ids", f"{group_id!r} is not in security_groups")
+            elif vswitch and group.vpc_id != vswitch.vpc_id:
+                fields.wrong("security_group_ids", f"{group_id} is in {group.vpc_id}, but {vswitch.vswitch_id} is in {vswitch.vpc_id}")
         return group_ids
 
     def _check_attachment(self, fields: Fields, kind: str, status: str, instance_id: str, service_managed: bool) -> None:
@@ -404,14 +416,8 @@ class Builder:
         vswitch = interface.vswitch
         seen: set[str] = set()
         for address in interface.addresses:
-            try:
-                parsed = ipaddress.ip_address(address)
-            except ValueError:
-                fields.wrong("", f"{address!r} is not an address")
+            if self._address(fields, "", vswitch, address) is None:
                 continue
-            network = vswitch.cidr if parsed.version == 4 else vswitch.ipv6_cidr
-            if network is None or parsed not in network:
-                fields.wrong("", f"{address} is not in {vswitch.vswitch_id}")
             holder = self.world.holder(vswitch, address)
             if holder or address in seen:
                 fields.wrong("", f"{address} is held by {holder or interface.eni_id} already")
@@ -422,15 +428,33 @@ class Builder:
             if address not in (interface.primary_address, *interface.private_ip_addresses):
                 fields.wrong("eips", f"{address} is not an address of {interface.eni_id}")
 
+    def _address(self, fields: Fields, name: str, vswitch: VSwitch, text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """An address that something in this vSwitch can hold, or a mistake and None."""
+        try:
+            parsed = ipaddress.ip_address(text)
+        except ValueError:
+            fields.wrong(name, f"{text!r} is not an address")
+            return None
+        network = vswitch.network(parsed.version)
+        if network is None or parsed not in network:
+            fields.wrong(name, f"{text} is not in {vswitch.vswitch_id}")
+            return None
+        if vswitch.reserves(text):
+            fields.wrong(name, f"{text} is reserved by the system in {vswitch.vswitch_id}; {_which_are_reserved(parsed.version)}")
+            return None
+        return parsed
+
     def _check_prefix(self, fields: Fields, interface: Interface, prefix: str, mask: int) -> None:
         try:
             parsed = ipaddress.ip_network(prefix)
         except ValueError as error:
             fields.wrong("", str(error))
             return
-        network = interface.vswitch.cidr if parsed.version == 4 else interface.vswitch.ipv6_cidr
+        network = interface.vswitch.network(parsed.version)
         if parsed.prefixlen != mask or network is None or not parsed.subnet_of(network):  # type: ignore[arg-type]
             fields.wrong("", f"{prefix} is not a /{mask} of {interface.vswitch.vswitch_id}")
+        elif interface.vswitch.reserves(prefix):
+            fields.wrong("", f"{prefix} contains an address that is reserved by the system; {_which_are_reserved(parsed.version)}")
         elif not self.world.prefix_is_free(interface.vswitch, parsed):
             fields.wrong("", f"{prefix} is in use already")
         elif any(ipaddress.ip_address(address) in parsed for address in interface.addresses):
@@ -450,6 +474,10 @@ class Builder:
         except ValueError as error:
             fields.wrong(name, str(error))
             return None
+
+
+def _which_are_reserved(version: int) -> str:
+    return f"these are the first and the last {RESERVED_LAST[version]} addresses"
 
 
 def _canonical(prefix: str) -> str:

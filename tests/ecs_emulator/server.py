@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ecs_emulator import faults, seed
+from ecs_emulator import fault_documents, seed
 from ecs_emulator.call import read
 from ecs_emulator.endpoint import Endpoint
 from ecs_emulator.replies import Reply
@@ -31,6 +31,8 @@ from ecs_emulator.switches import SWITCHES
 LONGEST_TARGET = 1 << 16
 LARGEST_BODY = 1 << 26
 MANY_INTERFACES = 1000
+# Of the query parameter that limits the calls shown.
+WRITES = {"": None, "true": True, "false": False}
 
 
 class Server:
@@ -78,10 +80,15 @@ class Server:
         return web.json_response(self.endpoint.world.true_state())
 
     async def _calls(self, request: web.Request) -> web.Response:
-        since = request.query.get("since", "0")
-        if not since.isdecimal():
-            return _mistaken([f"since must be the sequence number of a call, not {since!r}"])
-        return web.json_response(self.endpoint.calls.told(request.query.get("action", ""), int(since)))
+        since, writes = request.query.get("since", "0"), request.query.get("writes", "")
+        mistakes = []
+        if not (since.isascii() and since.isdecimal()):
+            mistakes.append(f"since must be the sequence number of a call, not {since!r}")
+        if writes not in WRITES:
+            mistakes.append(f"writes must be true or false, not {writes!r}")
+        if mistakes:
+            return _mistaken(mistakes)
+        return web.json_response(self.endpoint.calls.told(request.query.get("action", ""), int(since), WRITES[writes]))
 
     async def _faults(self, request: web.Request) -> web.Response:
         return web.json_response(self.endpoint.faults.told())
@@ -92,7 +99,7 @@ class Server:
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         try:
-            parsed, mistakes = faults.parse(await request.json())
+            parsed, mistakes = fault_documents.parse(await request.json())
         except json.JSONDecodeError as error:
             mistakes = [f"the body is not JSON: {error}"]
         if mistakes:

@@ -27,10 +27,14 @@ class Verifier:
         self._clock = clock
         self._nonces: dict[tuple[str, str], datetime] = {}
 
-    def caller(self, call: Call) -> Credential:
-        return self._acs3(call) if "authorization" in call.headers else self._version_1(call)
+    def caller(self, call: Call, *, fresh_nonce: bool = False) -> Credential:
+        """``fresh_nonce``: take the nonce as one that was never used."""
+        credential, nonce = self._acs3(call) if "authorization" in call.headers else self._version_1(call)
+        if not fresh_nonce:
+            self._use_nonce(credential.access_key_id, nonce)
+        return credential
 
-    def _acs3(self, call: Call) -> Credential:
+    def _acs3(self, call: Call) -> tuple[Credential, str]:
         headers = call.headers
         match = AUTHORIZATION.fullmatch(headers["authorization"].strip())
         if not match:
@@ -62,10 +66,9 @@ class Verifier:
             raise refusal("SignatureDoesNotMatch", to_sign)
         self._check_token(credential, headers.get("x-acs-security-token", ""))
         self._check_time(headers["x-acs-date"])
-        self._use_nonce(access_key_id, headers["x-acs-signature-nonce"])
-        return credential
+        return credential, headers["x-acs-signature-nonce"]
 
-    def _version_1(self, call: Call) -> Credential:
+    def _version_1(self, call: Call) -> tuple[Credential, str]:
         given = call.given
         for name in ("AccessKeyId", "Signature", "SignatureMethod", "SignatureVersion", "SignatureNonce", "Timestamp"):
             if not given.get(name):
@@ -80,8 +83,7 @@ class Verifier:
             raise refusal("SignatureDoesNotMatch", to_sign)
         self._check_token(credential, given.get("SecurityToken", ""))
         self._check_time(given["Timestamp"])
-        self._use_nonce(given["AccessKeyId"], given["SignatureNonce"])
-        return credential
+        return credential, given["SignatureNonce"]
 
     def _credential(self, access_key_id: str) -> Credential:
         credential = self._credentials.get(access_key_id)

@@ -33,7 +33,8 @@ class Throttle:
             raise self.refusal()
         self._used[region, action] = used + 1
 
-    def refusal(self, retry_after: int | None = None) -> Refusal:
-        if retry_after is None and self._switches["retry_after"] == "window":
+    def refusal(self) -> Refusal:
+        retry_after = None
+        if self._switches["retry_after"] == "window":
             retry_after = max(1, math.ceil((self._window_seconds - self._clock() % self._window_seconds) * 1000))
         return refusal(self._switches["throttle_code"], status=int(self._switches["throttle_status"]), retry_after=retry_after)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import random
 from bisect import insort
 from collections import Counter, defaultdict
@@ -14,11 +15,9 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Any
 
-from ecs_emulator.model import KINDS, Instance, InstanceType, Interface, SecurityGroup, VSwitch
+from ecs_emulator.model import KINDS, RESERVED_LAST, Instance, InstanceType, Interface, SecurityGroup, VSwitch
 from ecs_emulator.timeline import Timeline
 
-# The service keeps the first and the last three addresses of a vSwitch for itself.
-RESERVED_LAST = 3
 IPV4_PREFIX_MASK = 28
 IPV6_PREFIX_MASK = 80
 
@@ -81,7 +80,10 @@ class World:
         self._prefix_masks: dict[str, set[int]] = defaultdict(set)
         self._ipv6_blocks: Counter[tuple[str, str]] = Counter()
         self._changes: dict[str, int] = defaultdict(int)
-        self._passing: list[tuple[float, str, str]] = []
+        # What happens by itself: when, the how many-th (for a stable order), what.
+        self._coming: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._at: float | None = None
 
     # --- looking
 
@@ -116,10 +118,10 @@ class World:
 
     def free_addresses(self, vswitch: VSwitch, count: int, *, version: int = 4, in_order: bool = False) -> list[str]:
         """Free addresses picked at random (or the lowest); fewer than asked when the vSwitch is full."""
-        network = vswitch.cidr if version == 4 else vswitch.ipv6_cidr
+        network = vswitch.network(version)
         if network is None:
             return []
-        first, last = int(network.network_address) + 1, int(network.broadcast_address) - RESERVED_LAST
+        first, last = int(network.network_address) + 1, int(network.broadcast_address) - RESERVED_LAST[version]
         # Of an IPv6 network the start is room enough.
         last = min(last, first + (1 << 24))
         size = max(last - first + 1, 0)
@@ -138,7 +140,7 @@ class World:
         network, mask = (vswitch.cidr, IPV4_PREFIX_MASK) if version == 4 else (vswitch.ipv6_cidr, IPV6_PREFIX_MASK)
         if network is None or network.prefixlen >= mask:
             return []
-        # Not the first and the last: there the service keeps addresses for itself.
+        # Not the first and the last: they contain reserved addresses.
         size = (1 << (mask - network.prefixlen)) - 2
         start, step = self.random.randrange(size), 1 << (network.max_prefixlen - mask)
         picked: list[str] = []
@@ -191,17 +193,27 @@ class World:
         self._put(thing_id, timeline, replace(timeline.now, status=status))
 
     def pass_later(self, thing_id: str, status: str, after_ms: float) -> None:
-        heappush(self._passing, (self.clock() + after_ms / 1000, thing_id, status))
-
-    def settle(self) -> None:
-        """Let the states pass whose time has come. Called before each look."""
-        while self._passing and self._passing[0][0] <= self.clock():
-            _due, thing_id, status = heappop(self._passing)
+        def change() -> None:
             if self.interface(thing_id) or self.instance(thing_id):
                 self.set_status(thing_id, status)
 
+        self.do_later(change, after_ms)
+
+    def do_later(self, change: Callable[[], None], after_ms: float) -> None:
+        heappush(self._coming, (self.clock() + after_ms / 1000, next(self._numbers), change))
+
+    def settle(self) -> None:
+        """Let everything happen whose time has come. Called before each look."""
+        while self._coming and self._coming[0][0] <= self.clock():
+            self._at, _number, change = heappop(self._coming)
+            try:
+                change()
+            finally:
+                self._at = None
+
     def _put(self, thing_id: str, timeline: Timeline[Any], value: Any) -> None:
-        now = self.clock()
+        # What was due earlier happened then, even if nobody has looked since.
+        now = self.clock() if self._at is None else self._at
         self._changes[thing_id] += 1
         low, high = self._lag_ms
         # The same change of the same thing lags the same in every run, whatever happens beside it.

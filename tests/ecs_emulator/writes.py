@@ -189,9 +189,12 @@ def _assign(context: Context, family: Family, action: str) -> tuple[str, list[st
     if family.version == 6 and vswitch.ipv6_cidr is None:
         raise refusal("InvalidVSwitch.Ipv6NotTurnOn")
     _check_within(interface, family, addresses)
+    for address in addresses:
+        if vswitch.reserves(address):
+            raise refusal("InvalidVSwitchId.IpInvalid", address, vswitch.network(family.version))
     for prefix in prefixes:
-        network = vswitch.cidr if family.version == 4 else vswitch.ipv6_cidr
-        if network is None or not prefix.subnet_of(network):  # type: ignore[arg-type]
+        network = vswitch.network(family.version)
+        if network is None or not prefix.subnet_of(network) or vswitch.reserves(str(prefix)):  # type: ignore[arg-type]
             raise refusal("InvalidIp.IpPrefixIllegal", prefix)
     _check_room(context, interface, family, len(addresses) + len(prefixes) + sum(counts))
     world = context.world
@@ -326,7 +329,7 @@ def _masks(context: Context, family: Family) -> tuple[int, int]:
 
 
 def _check_within(interface: Interface, family: Family, addresses: Sequence[str]) -> None:
-    network = interface.vswitch.cidr if family.version == 4 else interface.vswitch.ipv6_cidr
+    network = interface.vswitch.network(family.version)
     for address in addresses:
         if network is None or ipaddress.ip_address(address) not in network:
             raise refusal("InvalidVSwitchId.IpInvalid", address, network)

@@ -28,7 +28,7 @@ class Module:
         return {eni_id: {kind: sorted(interface[kind]) for kind in KINDS} for eni_id, interface in interfaces.items()}
 
     def writes(self) -> list[dict[str, Any]]:
-        return [call for call in self.emulator.calls() if not call["action"].startswith("Describe")]
+        return self.emulator.calls(writes=True)
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class TestTheOraclesNotice:
 
     def test_the_primary_address(self, told: tuple[Scenario, Story]) -> None:
         made, story = told
-        write = next(call for call in story.calls if call["action"].startswith("Unassign"))
+        write = next(call for call in story.calls if call["writes"])
         write["parameters"]["PrivateIpAddress.3"] = "10.0.0.10"
 
         assert any("10.0.0.10 is the primary address" in complaint for complaint in judge(made, story))

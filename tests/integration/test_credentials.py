@@ -23,7 +23,9 @@ from support.emulator import Emulator
 from support.module import run_module
 from support.stand_ins import Asked, CloudSso, CredentialsUri, Front, Key, MetadataService, Proxy, StandIn, Sts, Tls, signature
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _credentials
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth import choose
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
 
 ROLE = "acs:ram::1000000000000001:role/network-operator"
 IDP = "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"
@@ -95,7 +97,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 @pytest.fixture
 def run(emulator: Emulator, tmp_path: Path, capfd: pytest.CaptureFixture[str], tls: Tls, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    monkeypatch.setattr(_credentials, "PRODUCT_NAME", tmp_path / "product_name")
+    monkeypatch.setattr(choose, "PRODUCT_NAME", tmp_path / "product_name")
     return Runner(emulator, tmp_path, capfd, tls)
 
 
@@ -415,7 +417,7 @@ class TestWhatFails:
         for name, value in changes.items():
             setattr(metadata, name, value)
         message = refused(run({"ecs_role_name": metadata.role, **options}))
-        assert "ecs_ram_role from options: the metadata service 100.100.100.200 (there on ECS instances only) " in message
+        assert "ecs_ram_role from options: the metadata service 100.100.100.200 (it exists on ECS instances only) " in message
         assert told in message
 
     def test_the_older_metadata_service_is_not_asked_where_that_is_off(self, run: Runner, metadata: MetadataService) -> None:
@@ -537,6 +539,39 @@ class TestOnTheWay:
             environ = {"NO_PROXY": "127.0.0.1", **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), proxy.url)}
             assert "failed" not in run(options, environ)
             assert proxy.asked == []
+
+    @pytest.mark.parametrize("way", ["role", "metadata", "uri"])
+    def test_a_write_can_be_stopped_after_the_login(
+        self, run: Runner, sts: Sts, metadata: MetadataService, uri: CredentialsUri, way: str
+    ) -> None:
+        """The last look before a write is taken when the key is there, and requests for the key do not count as the write."""
+        options, asked = {
+            "role": ({**AK, "role_arn": ROLE, "sts_endpoint": sts.endpoint}, sts.asked),
+            "metadata": ({"ecs_role_name": metadata.role}, metadata.asked),
+            "uri": ({"credentials_uri": uri.url}, uri.asked),
+        }[way]
+        defaults = {name: option.get("default") for name, option in connection_spec().items()}
+        params = {**defaults, **options, "region": "cn-hangzhou", "endpoint": run.emulator.endpoint, "ca_bundle": str(run.tls.bundle)}
+        errors: list[str] = []
+        connection = parse_connection(params, {"HOME": str(run.home)}, errors)
+        assert connection, errors
+        ecs = Ecs(connection)
+        looks: list[tuple[bool, int]] = []
+
+        def unassign(end: type[Exception] | None) -> None:
+            def look() -> None:
+                looks.append((bool(asked), len(run.emulator.calls())))
+                if end and asked:
+                    raise end
+
+            ecs.unassign("eni-web1001", "private_ip_addresses", ["192.168.0.101"], not_after=float("inf"), before_send=look)
+
+        with pytest.raises(ZeroDivisionError):
+            unassign(ZeroDivisionError)
+        assert (looks, ecs.api_calls) == ([(False, 0), (True, 0)], 0), "before its turn ends, and right before it is sent"
+        unassign(None)
+        assert looks[2:] == [(True, 0), (True, 0)]
+        assert [call["action"] for call in run.emulator.calls()] == ["UnassignPrivateIpAddresses"]
 
     @pytest.mark.parametrize("status", [301, 302, 307])
     @pytest.mark.parametrize("kind", ["endpoint", "sts", "pod", "uri", "metadata", "base", "sso"])

@@ -14,7 +14,6 @@ from support.emulator import Emulator
 from support.module import run_module
 
 SERVICE_ADDRESSES = ["192.168.0.101", "192.168.0.102", "192.168.0.103", "192.168.0.104", "192.168.0.105"]
-WRITES = ("UnassignPrivateIpAddresses", "AssignPrivateIpAddresses", "UnassignIpv6Addresses", "AssignIpv6Addresses")
 
 
 class Module:
@@ -34,7 +33,7 @@ class Module:
         return [call["action"] for call in self.emulator.calls()]
 
     def writes(self) -> list[dict[str, Any]]:
-        return [call for call in self.emulator.calls() if call["action"] in WRITES]
+        return self.emulator.calls(writes=True)
 
 
 @pytest.fixture

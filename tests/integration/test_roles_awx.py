@@ -184,7 +184,7 @@ def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path:
     status, planned, _output = awx.launch("unassign.yml", chosen, check=True)
     assert status == "successful"
     assert planned["secondary_ips_unassign"]["totals"]["planned"] == 96
-    assert [call for call in emulator.calls() if "ssign" in call["action"]] == []
+    assert emulator.calls(writes=True) == []
 
     # Behind the approval the artifacts of the plan are variables of the run, and win over the survey's defaults.
     status, done, output = awx.launch("unassign.yml", {**chosen, **planned})

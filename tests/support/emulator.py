@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 FOLDER = Path(__file__).resolve().parent.parent / "ecs_emulator"
 ANNOUNCEMENT = "listening on "
@@ -90,9 +91,13 @@ class Emulator:
         found: dict[str, Any] = self._talk("GET", "state")
         return found
 
-    def calls(self, action: str | None = None, since: int = 0) -> list[dict[str, Any]]:
-        """The calls since the start, the last reset, or the call of this sequence number."""
-        found: list[dict[str, Any]] = self._talk("GET", f"calls?since={since}" + (f"&action={action}" if action else ""))
+    def calls(self, action: str | None = None, since: int = 0, writes: bool | None = None) -> list[dict[str, Any]]:
+        """The calls since the start, the last reset, or the call of this sequence number.
+
+        ``writes``: only the calls of actions that change something, or only the others.
+        """
+        asked = {"since": str(since), "action": action or "", "writes": "" if writes is None else str(writes).lower()}
+        found: list[dict[str, Any]] = self._talk("GET", f"calls?{urlencode(asked)}")
         return found
 
     def faults(self, faults: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

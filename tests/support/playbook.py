@@ -121,4 +121,4 @@ class Playbooks:
         return held(self.emulator)
 
     def writes(self) -> list[dict[str, Any]]:
-        return [call for call in self.emulator.calls() if "ssign" in call["action"]]
+        return self.emulator.calls(writes=True)

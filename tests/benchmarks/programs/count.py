@@ -12,8 +12,6 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-WRITE = "UnassignPrivateIpAddresses"
-
 
 def ask(what: str) -> Any:
     with urllib.request.urlopen(f"{sys.argv[1]}/_emulator/{what}", timeout=60) as reply:  # noqa: S310 (our own endpoint)
@@ -23,7 +21,7 @@ def ask(what: str) -> Any:
 def main() -> None:
     calls = ask("calls")
     window = ask("settings")["settings"]["window_seconds"]
-    writes = [call for call in calls if call["action"] == WRITE]
+    writes = [call for call in calls if call["writes"]]
     done = [call for call in writes if call["effect"]]
     in_window = Counter(int(datetime.fromisoformat(call["time"]).timestamp() // window) for call in done)
     print(

@@ -350,10 +350,18 @@ def test_a_reset_is_a_new_beginning(process: Any, seed: dict[str, Any], call: An
 def test_a_wrong_reset_changes_nothing(emulator: Any) -> None:
     before = emulator.state()
     with pytest.raises(EmulatorError) as caught:
-        emulator.reset(latency_ms=-1, lag_ms=[2, 1], switches={"batch": "maybe", "btach": "atomic"}, calls_per_minute="many", hurry=True)
+        emulator.reset(
+            latency_ms=-1,
+            window_seconds=float("inf"),
+            lag_ms=[2, 1],
+            switches={"batch": "maybe", "btach": "atomic"},
+            calls_per_minute="many",
+            hurry=True,
+        )
     text = str(caught.value)
     for expected in (
         "latency_ms must",
+        "window_seconds must",
         "lag_ms must",
         "switch batch can't be 'maybe'",
         "switch 'btach'",
@@ -374,6 +382,26 @@ def test_calls_are_told_since_and_by_action(emulator: Any, call: Any) -> None:
         {"RegionId": "cn-hangzhou"},
         {"RegionId": "cn-hangzhou", "MaxResults": "10"},
     ]
+
+
+def test_calls_are_told_by_whether_they_write(emulator: Any, call: Any) -> None:
+    call(LIST)
+    call(UNASSIGN, NetworkInterfaceId="eni-nowhere", PrivateIpAddress=["10.0.0.11"])
+    call("AssignIpv6Addresses", NetworkInterfaceId="eni-available", Ipv6AddressCount=1)
+    acs3(emulator.endpoint, UNASSIGN, {}, key=("emulator-key-id", "wrong")).send(emulator.endpoint)
+    call("TerminateEverything")
+    assert [record["writes"] for record in emulator.calls()] == [False, True, True, True, False]
+    assert [record["sequence"] for record in emulator.calls(writes=True)] == [2, 3, 4]
+    assert [record["sequence"] for record in emulator.calls(writes=False)] == [1, 5]
+    assert [record["sequence"] for record in emulator.calls(UNASSIGN, since=2, writes=True)] == [4]
+    assert emulator.calls(LIST, writes=True) == []
+
+
+def test_calls_asked_for_in_a_wrong_way_are_refused_with_all_mistakes(emulator: Any) -> None:
+    with pytest.raises(
+        EmulatorError, match="since must be the sequence number of a call, not 'x'; writes must be true or false, not 'yes'"
+    ):
+        emulator._talk("GET", "calls?since=x&writes=yes")
 
 
 def test_a_refused_signature_is_told_too(emulator: Any) -> None:

@@ -48,9 +48,11 @@ SMALL: dict[str, Any] = {
     ],
 }
 ENIS = st.sampled_from(["eni-a", "eni-b", "eni-c", "eni-nowhere"])
-ADDRESSES = st.lists(st.integers(1, 40).map("10.0.0.{}".format), min_size=1, max_size=6)
-IPV6 = st.lists(st.integers(1, 9).map("fd00::{}".format), min_size=1, max_size=4)
-PREFIXES = st.lists(st.sampled_from(["10.0.0.0/28", "10.0.0.16/28", "10.0.0.32/28", "10.0.0.48/28"]), min_size=1, max_size=3)
+LAST = st.one_of(st.integers(1, 40), st.sampled_from([0, 124, 125, 126, 127]))
+ADDRESSES = st.lists(LAST.map("10.0.0.{}".format), min_size=1, max_size=6)
+LAST_IPV6 = st.one_of(st.integers(1, 9).map(str), st.sampled_from(["0", "ffff:ffff:ffff:fff6", "ffff:ffff:ffff:fff7"]))
+IPV6 = st.lists(LAST_IPV6.map("fd00::{}".format), min_size=1, max_size=4)
+PREFIXES = st.lists(st.sampled_from([f"10.0.0.{last}/28" for last in (0, 16, 32, 48, 112)]), min_size=1, max_size=3)
 COUNT = st.integers(1, 12).map(str)
 
 
@@ -105,6 +107,8 @@ def test_no_address_is_held_twice_and_no_primary_one_ever_moves(writes: list[Any
             address for eni in after.values() for address in (eni["primary_address"], *eni["private_ip_addresses"], *eni["ipv6_addresses"])
         ]
         assert len(held) == len(set(held))
+        blocks = [*held, *(prefix for eni in after.values() for prefix in (*eni["ipv4_prefixes"], *eni["ipv6_prefixes"]))]
+        assert not any(world.vswitches["vsw-a"].reserves(block) for block in blocks)
         for eni in after.values():
             assert eni["primary_address"] == before[eni["eni_id"]]["primary_address"]
             assert set(eni["eips"]) <= {eni["primary_address"], *eni["private_ip_addresses"]}

@@ -92,6 +92,44 @@ def test_group_filters(call: Any, filters: dict[str, Any], found: list[str]) -> 
     assert [row["SecurityGroupId"] for row in rows] == found
 
 
+@pytest.fixture
+def two_vpcs(process: Any) -> None:
+    """Each VPC has a group of the same name, and an instance in it."""
+    world: dict[str, list[dict[str, Any]]] = {"vswitches": [], "security_groups": [], "instances": [], "interfaces": []}
+    for number, name in enumerate(("one", "two"), 1):
+        world["vswitches"].append({"id": f"vsw-{name}", "vpc_id": f"vpc-{name}", "cidr": f"10.0.{number}.0/24"})
+        world["security_groups"].append({"id": f"sg-{name}", "vpc_id": f"vpc-{name}", "name": "web"})
+        world["instances"].append({"id": f"i-{name}", "name": "web"})
+        in_group = {"vswitch_id": f"vsw-{name}", "security_group_ids": [f"sg-{name}"]}
+        world["interfaces"].append({"id": f"eni-{name}1", "type": "Primary", "instance_id": f"i-{name}", "name": "web", **in_group})
+        world["interfaces"].append({"id": f"eni-{name}2", "name": "web", **in_group})
+    process.reset(seed=world)
+
+
+@pytest.mark.usefixtures("two_vpcs")
+@pytest.mark.parametrize(("filters", "found"), [({}, ["one", "two"]), ({"VpcId": "vpc-two"}, ["two"]), ({"VpcId": "vpc-nowhere"}, [])])
+def test_one_name_in_two_vpcs(call: Any, filters: dict[str, str], found: list[str]) -> None:
+    groups = call("DescribeSecurityGroups", SecurityGroupName="web", **filters).json["SecurityGroups"]["SecurityGroup"]
+    assert [(row["SecurityGroupId"], row["SecurityGroupName"], row["VpcId"]) for row in groups] == [
+        (f"sg-{name}", "web", f"vpc-{name}") for name in found
+    ]
+    instances = call("DescribeInstances", InstanceName="web", **filters).json["Instances"]["Instance"]
+    assert [(row["InstanceName"], row["VpcAttributes"]["VpcId"], row["SecurityGroupIds"]["SecurityGroupId"]) for row in instances] == [
+        ("web", f"vpc-{name}", [f"sg-{name}"]) for name in found
+    ]
+    interfaces = call(LIST, NetworkInterfaceName="web", **filters).json["NetworkInterfaceSets"]["NetworkInterfaceSet"]
+    assert [(row["NetworkInterfaceId"], row["NetworkInterfaceName"], row["VpcId"]) for row in interfaces] == [
+        (f"eni-{name}{number}", "web", f"vpc-{name}") for name in found for number in (1, 2)
+    ]
+
+
+@pytest.mark.usefixtures("two_vpcs")
+def test_a_group_holds_its_own_members_only(call: Any) -> None:
+    assert ids(call(LIST, SecurityGroupId="sg-two")) == ["eni-two2"]
+    assert [row["InstanceId"] for row in call("DescribeInstances", SecurityGroupId="sg-two").json["Instances"]["Instance"]] == ["i-two"]
+    assert ids(call(LIST, SecurityGroupId="sg-two", VpcId="vpc-one")) == []
+
+
 @pytest.mark.usefixtures("emulator")
 def test_a_managed_interface_does_not_tell_its_instance(call: Any) -> None:
     (row,) = call(LIST, NetworkInterfaceId=["eni-managed"]).json["NetworkInterfaceSets"]["NetworkInterfaceSet"]

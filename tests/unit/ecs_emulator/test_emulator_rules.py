@@ -135,9 +135,31 @@ REFUSED: list[tuple[str, dict[str, Any], int, str, str]] = [
     (ASSIGN, of("eni-available", PrivateIpAddress=addresses(41)), 403, "InvalidIp.IpAssigned", ""),
     (ASSIGN, of("eni-available", PrivateIpAddress=addresses(70)), 403, "InvalidIp.IpAssigned", ""),
     (ASSIGN, of("eni-available", PrivateIpAddress=addresses(200)), 403, "InvalidIp.IpAssigned", ""),
-    (ASSIGN, of("eni-available", Ipv4Prefix=["10.0.0.0/28"]), 403, "InvalidIp.IpAssigned", ""),
+    (ASSIGN, of("eni-available", Ipv4Prefix=["10.0.0.16/28"]), 403, "InvalidIp.IpAssigned", ""),
     (ASSIGN, of("eni-available", Ipv4Prefix=["10.7.0.0/28"]), 403, "InvalidIp.IpPrefixIllegal", ""),
     (ASSIGN, of("eni-available", PrivateIpAddress=["10.7.0.1"]), 403, "InvalidVSwitchId.IpInvalid", ""),
+    # the first address and the last three are reserved, of IPv6 the last nine
+    (
+        ASSIGN,
+        of("eni-available", PrivateIpAddress=["10.0.0.150", "10.0.0.0"]),
+        403,
+        "InvalidVSwitchId.IpInvalid",
+        'The specified IpAddress "10.0.0.0" is not valid in VSwitch CIDR block "10.0.0.0/24".',
+    ),
+    (ASSIGN, of("eni-available", PrivateIpAddress=addresses(253)), 403, "InvalidVSwitchId.IpInvalid", ""),
+    (ASSIGN, of("eni-available", PrivateIpAddress=addresses(254)), 403, "InvalidVSwitchId.IpInvalid", ""),
+    (ASSIGN, of("eni-available", PrivateIpAddress=addresses(255)), 403, "InvalidVSwitchId.IpInvalid", ""),
+    (ASSIGN, of("eni-small", PrivateIpAddress=["10.0.1.13"]), 403, "InvalidVSwitchId.IpInvalid", ""),
+    (ASSIGN, of("eni-small", Ipv4Prefix=["10.0.1.0/28"]), 403, "InvalidIp.IpPrefixIllegal", ""),
+    (ASSIGN, of("eni-available", Ipv4Prefix=["10.0.0.0/28"]), 403, "InvalidIp.IpPrefixIllegal", ""),
+    (ASSIGN, of("eni-available", Ipv4Prefix=["10.0.0.240/28"]), 403, "InvalidIp.IpPrefixIllegal", ""),
+    (ASSIGN6, of("eni-available", Ipv6Address=["fd00::"]), 403, "InvalidVSwitchId.IpInvalid", ""),
+    (ASSIGN6, of("eni-available", Ipv6Address=["fd00::ffff:ffff:ffff:fff7"]), 403, "InvalidVSwitchId.IpInvalid", ""),
+    (ASSIGN6, of("eni-available", Ipv6Address=["fd00::ffff:ffff:ffff:ffff"]), 403, "InvalidVSwitchId.IpInvalid", ""),
+    (ASSIGN6, of("eni-available", Ipv6Prefix=["fd00::/80"]), 403, "InvalidIp.IpPrefixIllegal", ""),
+    (ASSIGN6, of("eni-available", Ipv6Prefix=["fd00:0:0:0:ffff::/80"]), 403, "InvalidIp.IpPrefixIllegal", ""),
+    # not assigned, like any other
+    (UNASSIGN, of("eni-primary", PrivateIpAddress=addresses(255)), 403, "InvalidIp.IpUnassigned", ""),
     (ASSIGN, of("eni-available", SecondaryPrivateIpAddressCount=49), 403, "InvalidOperation.Ipv4CountExceeded", ""),
     # ecs.g7.large takes six on one interface, the primary one among them
     (ASSIGN, of("eni-primary", SecondaryPrivateIpAddressCount=3), 403, "InvalidOperation.Ipv4CountExceeded", ""),
@@ -204,6 +226,20 @@ def test_prefixes_and_ipv6_go_by_their_own_names(emulator: Any, call: Any) -> No
     # What was freed can be assigned again, and prefixes too.
     assert call(ASSIGN, **of("eni-available", PrivateIpAddress=addresses(65))).status == 200
     assert call(ASSIGN6, **of("eni-secondary", Ipv6Prefix=["fd00:0:0:0:1::/80"])).status == 200
+
+
+def test_what_is_beside_the_reserved_addresses_can_be_assigned(call: Any) -> None:
+    assert call(ASSIGN, **of("eni-available", PrivateIpAddress=addresses(1, 252))).status == 200
+    assert call(ASSIGN, **of("eni-available", Ipv4Prefix=["10.0.0.224/28"])).status == 200
+    assert call(ASSIGN6, **of("eni-available", Ipv6Address=["fd00::1", "fd00::ffff:ffff:ffff:fff6"])).status == 200
+    assert call(ASSIGN6, **of("eni-available", Ipv6Prefix=["fd00:0:0:0:fffe::/80"])).status == 200
+
+
+def test_reserved_addresses_are_never_picked(emulator: Any, call: Any) -> None:
+    # Sixteen addresses: four are reserved, one is the primary one.
+    answer = call(ASSIGN, **of("eni-small", SecondaryPrivateIpAddressCount=11))
+    assert answer.status == 200
+    assert set(emulator.state()["interfaces"]["eni-small"]["private_ip_addresses"]) == {f"10.0.1.{last}" for last in range(2, 13)}
 
 
 def test_an_assigned_address_moves_only_when_it_is_free(call: Any) -> None:

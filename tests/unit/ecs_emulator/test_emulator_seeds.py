@@ -28,6 +28,7 @@ def build(document: dict[str, Any], **settings: Any) -> seeds.Built:
 
 
 def with_interface(seed: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    seed = {**seed, "security_groups": [*seed["security_groups"], {"id": "sg-far", "vpc_id": "vpc-far"}]}
     return {**seed, "interfaces": [*seed["interfaces"], {"id": "eni-new", "vswitch_id": "vsw-a", **fields}]}
 
 
@@ -52,6 +53,26 @@ def with_interface(seed: dict[str, Any], **fields: Any) -> dict[str, Any]:
         ({"private_ip_addresses": ["10.0.0.200"]}, "interfaces[10]: 10.0.0.200 is held by hidden already"),
         ({"private_ip_addresses": ["10.0.0.9", "10.0.0.9"]}, "interfaces[10]: 10.0.0.9 is held by eni-new already"),
         ({"ipv4_prefixes": ["10.0.0.64/28"]}, "interfaces[10]: 10.0.0.64/28 is in use already"),
+        (
+            {"private_ip_addresses": ["10.0.0.0"]},
+            "interfaces[10]: 10.0.0.0 is reserved by the system in vsw-a; these are the first and the last 3 addresses",
+        ),
+        ({"private_ip_addresses": ["10.0.0.253"]}, "interfaces[10]: 10.0.0.253 is reserved by the system in vsw-a"),
+        ({"primary_address": "10.0.0.255"}, "interfaces[10]: 10.0.0.255 is reserved by the system in vsw-a"),
+        (
+            {"ipv6_addresses": ["fd00::"]},
+            "interfaces[10]: fd00:: is reserved by the system in vsw-a; these are the first and the last 9 addresses",
+        ),
+        ({"ipv6_addresses": ["fd00::ffff:ffff:ffff:fff7"]}, "interfaces[10]: fd00::ffff:ffff:ffff:fff7 is reserved by the system"),
+        ({"primary_ipv6_address": "fd00::ffff:ffff:ffff:ffff"}, "interfaces[10]: fd00::ffff:ffff:ffff:ffff is reserved by the system"),
+        ({"ipv4_prefixes": ["10.0.0.0/28"]}, "interfaces[10]: 10.0.0.0/28 contains an address that is reserved by the system"),
+        ({"ipv4_prefixes": ["10.0.0.240/28"]}, "interfaces[10]: 10.0.0.240/28 contains an address that is reserved by the system"),
+        ({"ipv6_prefixes": ["fd00::/80"]}, "interfaces[10]: fd00::/80 contains an address that is reserved by the system"),
+        (
+            {"ipv6_prefixes": ["fd00:0:0:0:ffff::/80"]},
+            "interfaces[10]: fd00::ffff:0:0:0/80 contains an address that is reserved by the system",
+        ),
+        ({"security_group_ids": ["sg-far"]}, "interfaces[10].security_group_ids: sg-far is in vpc-far, but vsw-a is in vpc-a"),
         ({"ipv4_prefixes": ["10.0.0.160/27"]}, "interfaces[10]: 10.0.0.160/27 is not a /28 of vsw-a"),
         ({"ipv4_prefixes": ["10.0.0.161/28"]}, "interfaces[10]: 10.0.0.161/28 has host bits set"),
         (
@@ -80,6 +101,16 @@ def test_wrong_interfaces(seed: dict[str, Any], fields: dict[str, Any], mistake:
         ({"interfaces": ["eni-1"]}, "interfaces[0]: must be a mapping, not 'eni-1'"),
         ({"vswitches": [{"id": "vsw-a", "vpc_id": "vpc-a", "cidr": "10.0.0.1/24"}]}, "vswitches[0].cidr: 10.0.0.1/24 has host bits set"),
         ({"vswitches": [{"id": "vsw-a", "vpc_id": "vpc-a"}]}, "vswitches[0].cidr: is missing"),
+        ({"vswitches": [{"id": "vsw-a", "vpc_id": "vpc-a", "cidr": "10.0.0.0/24"}] * 2}, "vswitches[1].id: vsw-a is there twice"),
+        ({"vswitches": [{"id": "vsw-a", "vpc_id": "vpc-a", "cidr": "10.0.0.0/24", "held": ["x"]}]}, "vswitches[0].held: 'x' is not an"),
+        (
+            {"vswitches": [{"id": "vsw-a", "vpc_id": "vpc-a", "cidr": "10.0.0.0/24", "held": ["10.0.0.254"]}]},
+            "vswitches[0].held: 10.0.0.254 is reserved by the system in vsw-a",
+        ),
+        (
+            {"security_groups": [{"id": "sg-a", "vpc_id": "vpc-a"}, {"id": "sg-a", "vpc_id": "vpc-b"}]},
+            "security_groups[1].id: sg-a is there",
+        ),
         ({"vswitches": [{"id": "vsw-a", "vpc_id": "vpc-a", "cidr": "10.0.0.0/24", "region": "mars-1"}]}, "vswitches[0].region: 'mars-1'"),
         ({"instances": [{"id": "i-alone"}]}, "instances: i-alone has no primary interface"),
         ({"instances": [{"id": "i-a", "instance_type": "ecs.none"}]}, "instances[0].instance_type: 'ecs.none' is not in instance_types"),
@@ -148,6 +179,7 @@ def test_only_loopback_is_listened_on(host: str) -> None:
         (["--switch", "batch"], "--switch batch: NAME=CHOICE is needed"),
         (["--calls-per-minute", "many"], "--calls-per-minute many: a whole number is needed"),
         (["--latency-ms", "-5"], "latency_ms must be a number from 0"),
+        (["--window-seconds", "nan"], "window_seconds must be a number above 0, not nan"),
     ],
 )
 def test_wrong_options(options: list[str], text: str) -> None:
@@ -157,11 +189,40 @@ def test_wrong_options(options: list[str], text: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("content", ["- a list", "{not: [closed"])
-def test_wrong_files(tmp_path: Path, content: str) -> None:
+PORT, LAG = (
+    "a whole number from 0 to 65535 is needed",
+    "milliseconds are needed, as one number (200) or as the least and the most (100-300)",
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "mistake"),
+    [
+        ("--port", "99999", f"'99999' is not a port; {PORT}"),
+        ("--port", "65536", f"'65536' is not a port; {PORT}"),
+        ("--port", "-1", f"'-1' is not a port; {PORT}"),
+        ("--port", "http", f"'http' is not a port; {PORT}"),
+        ("--port", "", f"'' is not a port; {PORT}"),
+        ("--lag-ms", "x", f"'x' is not a lag; {LAG}"),
+        ("--lag-ms", "", f"'' is not a lag; {LAG}"),
+        ("--lag-ms", "-5", f"'-5' is not a lag; {LAG}"),
+        ("--lag-ms", "5-", f"'5-' is not a lag; {LAG}"),
+        ("--lag-ms", "1-2-3", f"'1-2-3' is not a lag; {LAG}"),
+        ("--lag-ms", "300-100", f"'300-100' is not a lag; {LAG}"),
+        ("--lag-ms", "nan", f"'nan' is not a lag; {LAG}"),
+    ],
+)
+def test_a_wrong_number_is_told_in_one_line(option: str, text: str, mistake: str) -> None:
+    ended = run(f"{option}={text}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"ecs_emulator: argument {option}: {mistake} (--help lists the options)\n"
+
+
+@pytest.mark.parametrize("content", [b"- a list", b"{not: [closed", b"region: \xff"])
+def test_wrong_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "seed.yml"
-    path.write_text(content)
-    with pytest.raises(EmulatorError, match=r"seed\.yml (must hold a mapping|is not YAML)"):
+    path.write_bytes(content)
+    with pytest.raises(EmulatorError, match=r"seed\.yml (must hold a mapping|is not YAML|is not UTF-8)"):
         Emulator(seed=path).start()
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, Self, TypeAlias
 
 import pytest
 from hypothesis import strategies as st
@@ -220,6 +220,23 @@ class Clock:
         """Replace the time of everything in this collection that reads, waits or writes."""
         patch.setattr(_clock, "now", self.monotonic)
         patch.setattr(_clock, "sleep", self.sleep)
+
+
+class Alone(Clock):
+    """A clock for one thread, also in place of the pacer's condition: waiting moves it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def wait(self, timeout: float | None) -> None:
+        assert timeout is not None, "nobody is there to wake this thread"
+        self.sleep(timeout)
+
+    def notify_all(self) -> None:
+        pass
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,22 @@
 
 from __future__ import annotations
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import INTERRUPTED, UNREADABLE_REPLY, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
+    CALLER_GONE,
+    INTERRUPTED,
+    UNREADABLE_REPLY,
+    EcsError,
+    PlanAged,
+)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Alone
 
 
 @pytest.mark.parametrize(
@@ -30,6 +41,43 @@ def test_rows_that_are_no_records_and_a_token_that_is_no_text_are_an_error(reply
     assert (caught.value.code, caught.value.request_id) == (UNREADABLE_REPLY, "R-1")
 
 
+def test_a_row_knows_the_action_and_the_request_id_of_its_page():
+    ecs = Ecs.__new__(Ecs)
+    pages = [{"Rows": {"Row": [{"Id": 1}]}, "NextToken": "more", "RequestId": "R-1"}, {"Rows": {"Row": [{"Id": 2}]}, "RequestId": "R-2"}]
+    asked = []
+    ecs._send = lambda action, parameters: (asked.append(dict(parameters)), pages.pop(0))[1]
+    rows = list(ecs._rows("DescribeRows", {"vpc_id": "vpc-1"}, "Rows", "Row"))
+    assert [(row, row.action, row.request_id) for row in rows] == [({"Id": 1}, "DescribeRows", "R-1"), ({"Id": 2}, "DescribeRows", "R-2")]
+    assert asked == [{"vpc_id": "vpc-1"}, {"vpc_id": "vpc-1", "next_token": "more"}]
+
+
+@pytest.mark.parametrize("pages", [_ecs.MOST_PAGES - 1, _ecs.MOST_PAGES])
+def test_a_list_whose_every_page_brings_a_new_token_ends(pages):
+    ecs = Ecs.__new__(Ecs)
+    sent = 0
+
+    def send(action, parameters):
+        nonlocal sent
+        sent += 1
+        return {"Rows": {"Row": [{}]}, "NextToken": str(sent) if sent < pages else "", "RequestId": f"R-{sent}"}
+
+    ecs._send = send
+    assert len(list(ecs._rows("DescribeRows", {}, "Rows", "Row"))) == pages
+
+    pages = float("inf")
+    sent = 0
+    with pytest.raises(EcsError, match=f"the list has more than {_ecs.MOST_PAGES} pages") as caught:
+        list(ecs._rows("DescribeRows", {}, "Rows", "Row"))
+    assert (caught.value.action, caught.value.code, caught.value.request_id) == ("DescribeRows", UNREADABLE_REPLY, f"R-{_ecs.MOST_PAGES}")
+
+
+def test_a_token_that_comes_twice_is_an_error():
+    ecs = Ecs.__new__(Ecs)
+    ecs._send = lambda action, parameters: {"Rows": {"Row": []}, "NextToken": "again", "RequestId": "R-1"}
+    with pytest.raises(EcsError, match="a NextToken came twice"):
+        list(ecs._rows("DescribeRows", {}, "Rows", "Row"))
+
+
 @pytest.mark.parametrize("check", [None, lambda: None], ids=["read", "write"])
 def test_once_stopped_no_call_is_sent(check):
     ecs = Ecs.__new__(Ecs)
@@ -39,3 +87,165 @@ def test_once_stopped_no_call_is_sent(check):
     with pytest.raises(EcsError) as caught:
         ecs._send("DescribeRows", {}, check)
     assert (caught.value.code, caught.value.unsent, caught.value.may_have_been_carried_out) == (INTERRUPTED, True, False)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Alone()
+    clock.install(monkeypatch)
+    return clock
+
+
+class Service:
+    """Stands for the SDK: raises these errors one after the other, then answers."""
+
+    def __init__(self, clock, *errors, takes=0.0):
+        self.clock, self.errors, self.takes = clock, list(errors), takes
+        self.sent = []
+
+    def call(self, action, parameters, before_send=None):
+        self.clock.sleep(self.takes)  # the login
+        if before_send:
+            before_send()
+        self.sent.append((action, dict(parameters)))
+        if self.errors:
+            raise self.errors.pop(0)
+        return {"RequestId": "R-1"}
+
+
+def make_ecs(service, retry_timeout=120, answered=True):
+    ecs = Ecs.__new__(Ecs)
+    ecs._pacer, ecs._sdk, ecs._count = Pacer(0, 8), service, threading.Lock()
+    ecs._pacer._turn = service.clock
+    ecs._connection = SimpleNamespace(retry_timeout=retry_timeout, region="cn-hangzhou")
+    ecs.api_calls, ecs._answered_at = 0, _clock.now() if answered else None
+    ecs._is_caller_waiting = lambda: True
+    return ecs
+
+
+def write(ecs):
+    ecs.unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=float("inf"))
+
+
+def read(ecs):
+    ecs._send("DescribeRows", {})
+
+
+def failed(code, status=None, **more):
+    return EcsError("Call", code, "", status=status, **more)
+
+
+@pytest.mark.parametrize(
+    ("error", "read_again", "write_again"),
+    [
+        (failed("Operation.Conflict", 403), True, True),
+        (failed("Throttling", 400), True, True),
+        (failed("ConnectionFailed", unsent=True), True, True),
+        (failed("ConnectionFailed"), True, False),
+        (failed("UnreadableReply", 200), True, False),
+        (failed("NoErrorCode", 429), True, False),
+        (failed("NoErrorCode", 408), True, False),
+        (failed("NoErrorCode", 404), False, False),
+        (failed("ServiceTimeout", 504), True, False),
+        (failed("AnyCodeAtAll", 500), True, False),
+        (failed("Throttling", 503), True, False),
+        (failed("IdempotentProcessing", 403), True, False),
+        (failed("IdempotentFailed", 400), False, False),
+        (failed("SignatureNonceUsed", 400), False, False),
+        (failed("InvalidIp.IpUnassigned", 403), False, False),
+        (failed("Redirected", 302), False, False),
+        (failed("InvalidCredentials", unsent=True), False, False),
+    ],
+    ids=lambda value: f"{value.code} {value.status}" if isinstance(value, EcsError) else "",
+)
+def test_what_is_sent_again(clock, error, read_again, write_again):
+    for send, again in ((read, read_again), (write, write_again)):
+        service = Service(clock, error)
+        ecs = make_ecs(service)
+        if again:
+            send(ecs)
+        else:
+            with pytest.raises(EcsError) as caught:
+                send(ecs)
+            assert caught.value is error
+        assert len(service.sent) == ecs.api_calls == 1 + again
+
+
+def test_trying_again_ends_with_the_retry_timeout_or_sooner_if_nothing_ever_answered(clock):
+    for answered, retry_timeout, seconds in ((True, 120, 120), (False, 120, 8), (True, 0, 0)):
+        service = Service(clock, *[failed("ConnectionFailed")] * 200)
+        ecs = make_ecs(service, retry_timeout, answered)
+        before = clock.monotonic()
+        with pytest.raises(EcsError):
+            read(ecs)
+        assert clock.monotonic() - before == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("error", "after", "fatal"),
+    [
+        (failed("InvalidAccessKeyId.NotFound", 404), 0, True),
+        (failed("ConnectionFailed"), 119, False),
+        (failed("ConnectionFailed"), 120, True),
+        (failed("UnreadableReply", 502), 120, True),
+        (failed("NoErrorCode", 503), 120, True),
+        (failed("NoErrorCode", 404), 120, False),
+        (EcsError("Call", "UnreadableReply", "", "R-1"), 120, False),
+        (failed("InternalError", 500), 120, False),
+    ],
+    ids=lambda value: value.code if isinstance(value, EcsError) else str(value),
+)
+def test_after_which_error_no_call_is_worth_trying(clock, error, after, fatal):
+    ecs = make_ecs(Service(clock))
+    clock.sleep(after)
+    assert ecs.is_fatal(error) is fatal
+
+
+@pytest.mark.parametrize(("takes", "sent"), [(10, True), (11, False)])
+def test_the_age_of_a_plan_is_checked_after_the_login(clock, takes, sent):
+    service = Service(clock, takes=takes)
+    ecs = make_ecs(service)
+
+    def call():
+        ecs.assign("eni-1", "private_ip_addresses", ["192.168.0.10"], client_token="t", not_after=clock.monotonic() + 10)
+
+    if sent:
+        call()
+    else:
+        with pytest.raises(PlanAged):
+            call()
+    assert ecs.api_calls == len(service.sent) == sent
+
+
+@pytest.mark.parametrize("send", [read, write])
+def test_before_each_time_that_a_call_is_sent_it_is_asked_whether_the_caller_waits(clock, send):
+    asked = []
+    service = Service(clock, failed("Operation.Conflict", 403))
+    ecs = make_ecs(service)
+    ecs._is_caller_waiting = lambda: not asked.append(len(service.sent))
+    send(ecs)
+    assert set(asked) == {0, 1}
+
+
+@pytest.mark.parametrize("send", [read, write])
+@pytest.mark.parametrize("looks", [0, 1])
+def test_once_the_caller_is_gone_nothing_is_sent(clock, send, looks):
+    """Found when the turn of the call has come, or right before it is sent."""
+    service, answers = Service(clock), iter([True] * looks)
+    ecs = make_ecs(service)
+    ecs._is_caller_waiting = lambda: next(answers, False)
+    with pytest.raises(EcsError) as caught:
+        send(ecs)
+    assert (caught.value.code, caught.value.unsent, caught.value.may_have_been_carried_out) == (CALLER_GONE, True, False)
+    assert ecs.is_fatal(caught.value)
+    assert (service.sent, ecs.api_calls) == ([], 0)
+
+
+def test_a_call_that_was_stopped_leaves_the_probe_to_another(clock):
+    ecs = make_ecs(Service(clock))
+    ecs._pacer.admit()
+    ecs._pacer.throttled(0.0001)
+    with pytest.raises(PlanAged):
+        ecs.unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=-1)
+    assert ecs._pacer._probe is None
+    assert ecs._pacer._resume_at is not None

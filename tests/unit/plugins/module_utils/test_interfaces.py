@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
     CONNECTION_FAILED,
     ENI_NOT_RETURNED,
@@ -239,6 +240,21 @@ def test_an_unreadable_instance_is_an_error(record):
     with pytest.raises(EcsError) as caught:
         make_instance(record, 0.0)
     assert caught.value.code == UNREADABLE_REPLY
+
+
+@pytest.mark.parametrize(
+    ("make", "action", "row"),
+    [
+        (make_interface, "DescribeNetworkInterfaces", eni_record(Status=None)),
+        (make_interface, "DescribeNetworkInterfaces", {}),
+        (make_instance, "DescribeInstances", {"InstanceId": "i-1"}),
+        (make_instance, "DescribeInstances", {}),
+    ],
+)
+def test_an_unreadable_record_names_the_call_that_returned_it(make, action, row):
+    with pytest.raises(EcsError) as caught:
+        make(Record(row, action, "R-7"), 0.0)
+    assert (caught.value.action, caught.value.request_id) == (action, "R-7")
 
 
 # Reading by id

@@ -315,6 +315,11 @@ def test_a_ledger_opens_with_what_the_plan_says():
 def test_what_cannot_be_read_fails_from_the_start():
     (ledger,) = open_ledger(Plan((Change("eni-1", None, None, group([A]), group([]), failure=WHY),)))
     assert (ledger.states, ledger.reasons, ledger.changed) == ({A: FAILED}, {A: WHY}, False)
+    assert ledger.failures() == [(WHY, (A,))]
+
+
+def test_an_instance_whose_eni_is_not_known_has_no_eni_id():
+    assert EniLedger(Change(None, "i-1", None, group([]), group([])), None, 0.0, {}, {}).eni_id == ""
 
 
 @pytest.mark.parametrize(("wait", "verified"), [(True, True), (False, False)])

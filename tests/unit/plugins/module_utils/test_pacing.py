@@ -13,27 +13,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
-from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Clock
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Alone
 
 LONG = 20.0  # for what must come: only a defect waits so long
 SHORT = 0.05  # for what must not come: never too short for code that is right
-
-
-class Alone(Clock):
-    """A clock for one thread, also in place of the pacer's condition: waiting moves it."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def wait(self, timeout):
-        assert timeout is not None, "nobody is there to wake this thread"
-        self.sleep(timeout)
-
-    def notify_all(self):
-        pass
 
 
 @pytest.fixture

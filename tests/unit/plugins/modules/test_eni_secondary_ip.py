@@ -45,7 +45,7 @@ def run(monkeypatch):
     """Run the module against this ECS."""
 
     def parse_connection(*_arguments):
-        return SimpleNamespace(account_id=None, credential=SimpleNamespace(source="a test", tell_secrets_to=lambda _update: None))
+        return SimpleNamespace(account_id=None, credential=SimpleNamespace(source="a test", report_secrets_to=lambda _update: None))
 
     def run_module(ecs, check_mode=False, **given):
         ecs.api_calls = 0

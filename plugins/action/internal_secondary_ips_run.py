@@ -1,0 +1,124 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Internal: does the work of the three roles of this collection. Use the roles, not this action.
+
+It runs in the process of the Ansible worker, so the SDK is imported once, and connections, pace and ledger are kept over all waves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SdkMissing
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, default_folder, plain, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import ROLES, SettingsError, read_settings
+
+CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
+MASK = "********"
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # of a run whose play has gone
+
+
+@contextlib.contextmanager
+def _ending_with(caller: Caller) -> Iterator[None]:
+    """End this process a few seconds after the play has gone. A line that nobody reads, or a pause, would hold it, and with it the
+    lock of its plan. What may have been written is on the disk at any time."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            if not caller.is_waiting() and not ended.wait(SECONDS_TO_CLOSE):
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        self.validate_argument_spec(argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()})
+        # What the task has beside its role comes from module_defaults of the action group. Not the validated arguments, which have
+        # the defaults of the options as well.
+        shared = plain(self._task.args)
+        with self._environment() as environ:
+            return {**result, **self._run(str(shared.pop("role")), shared, task_vars or {}, environ)}
+
+    def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+        prefix = f"{role}_"
+        variables = {name: plain(self._templar.template(value)) for name, value in task_vars.items() if name.startswith(prefix)}
+        defaults = {**shared, **self._change_defaults()}
+        hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
+        try:
+            if len(hosts) > 1:
+                # Each host would be a run of its own, and what they publish and write would be that of one of them.
+                raise SettingsError([f"hosts: this role works on the cloud, not on hosts; use one host, such as localhost, not {hosts}"])
+            settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
+        except SettingsError as error:
+            return {"failed": True, "changed": False, "errors": error.errors, "msg": f"Nothing was changed. {error}"}
+        secrets: set[str] = set()
+        settings.connection.credential.report_secrets_to(secrets.update)
+
+        def mask(text: str) -> str:
+            for secret in sorted(secrets, key=len, reverse=True):
+                text = text.replace(secret, MASK)
+            return text
+
+        def say(line: str) -> None:
+            if not self._task.no_log:
+                Display().display(mask(line))
+
+        caller = Caller(output=None)
+        try:
+            ecs = Ecs(settings.connection, caller.is_waiting)
+        except SdkMissing as error:
+            return {"failed": True, **build_failure(error)}
+        folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
+        # Not ansible_check_mode, which is that of the play: a task, block or role may be in another mode.
+        run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode))
+        with _ending_with(caller):
+            made: dict[str, Any] = remove_values(run.run(), secrets)
+        if self._task.no_log:
+            del made["published"]  # nothing censors what set_stats shows
+        return made
+
+    def _change_defaults(self) -> dict[str, Any]:
+        """What the play sets for the change module: its limits and guards count for the roles too."""
+        defaults: dict[str, Any] = {}
+        for each in self._task.module_defaults or ():
+            defaults.update(each.get(CHANGE_MODULE, {}))
+        return plain(self._templar.template(defaults))
+
+    @contextlib.contextmanager
+    def _environment(self) -> Iterator[dict[str, str]]:
+        """The environment of this process with ``environment:`` of play, block and task, as a module would get it."""
+        of_task: dict[str, Any] = {}
+        self._compute_environment_string(of_task)
+        before = dict(os.environ)
+        os.environ.update({name: str(value) for name, value in plain(of_task).items()})
+        try:
+            yield dict(os.environ)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)

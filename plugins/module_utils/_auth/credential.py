@@ -1,0 +1,116 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The key that signs the calls, renewed while they are made.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.failures import EXPIRED, CredentialError, explain_failure
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.spec import CredentialSpec
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, forget_last
+
+# Ansible masks a secret wherever its characters occur, in ids and numbers too. Real ones have 30 characters or more.
+SHORTEST_MASKED = 16
+
+
+class Credential:
+    """What the SDK asks for a key before each call, and a role's provider for the key of its base.
+
+    It keeps a temporary key for three quarters of its life. The library would fetch a new one for each call in the last
+    fifteen minutes, which is the whole life of the shortest session.
+    """
+
+    def __init__(self, spec: CredentialSpec, transport: Transport) -> None:
+        self.source = str(spec)
+        self._spec = spec
+        self._transport = transport
+        self._base = Credential(spec.base, transport) if spec.base else None
+        self._provider: Any = None
+        self._key: Any = None
+        self._renew_at = self._ends_at = 0.0  # by the wall clock, as the expiration of a key is
+        self._turn = threading.Lock()
+        self._report_secrets: Callable[[Iterable[str]], None] = lambda secrets: None
+
+    def report_secrets_to(self, listener: Callable[[Iterable[str]], None]) -> None:
+        """``listener`` gets what must never be shown: at once what is known, and every new key before it is used."""
+        self._report_secrets = listener
+        listener(_spellings(self._spec.method.secrets(self._spec.settings)))
+        if self._base:
+            self._base.report_secrets_to(listener)
+
+    def get_credential(self) -> Any:
+        with self._turn:
+            if self._key is None or time.time() >= self._renew_at:
+                self._renew()
+            return self._key
+
+    get_credentials = get_credential  # as the library's providers call it
+
+    def _renew(self) -> None:
+        failure: CredentialError | None = None
+        try:
+            self._report_secrets(_spellings(self._spec.method.secrets(self._spec.settings)))
+            self._key, ends_at = self._fetch()
+        except CredentialError as error:
+            failure = error
+        except Exception as error:  # whatever the library raises holds URLs, signatures and replies
+            failure = CredentialError(f"{self.source}: {explain_failure(self._spec.method, self._host_label(), error)}")
+        now = time.time()
+        if failure is None:
+            self._ends_at = ends_at
+            self._renew_at = now + 0.75 * (ends_at - now)
+        elif now < self._ends_at:
+            # The present key is still valid. Asking again before each call would delay all of them.
+            self._renew_at = min(now + 60, (now + self._ends_at) / 2)
+        else:
+            raise failure  # outside of the except clause, so that it does not carry the library's exception
+
+    def _fetch(self) -> tuple[Any, float]:
+        """A new key, and when it expires (epoch seconds)."""
+        from alibabacloud_credentials.models import CredentialModel
+
+        forget_last()
+        got = self._get_provider().get_credentials()
+        key_id, secret, token = got.get_access_key_id(), got.get_access_key_secret(), got.get_security_token() or ""
+        if not (key_id and secret and all(isinstance(text, str) for text in (key_id, secret, token))):
+            raise CredentialError(f"{self.source}: {self._host_label()} gave a key of which a part is missing or is not a string")
+        self._report_secrets(_spellings((secret, token)))
+        ends_at = got.get_expiration() or float("inf")
+        if ends_at <= time.time():
+            raise CredentialError(f"{self.source}: {self._host_label()} {EXPIRED}")
+        kind = "sts" if token else "access_key"
+        key = CredentialModel(
+            access_key_id=key_id, access_key_secret=secret, security_token=token or None, type=kind, provider_name=got.get_provider_name()
+        )
+        return key, ends_at
+
+    def _get_provider(self) -> Any:
+        if self._provider is None:
+            self._provider = self._spec.method.provider(self._spec.settings, self._transport, self._base)
+            if self._transport.ca_bundle:
+                # The library sends it along, but has no argument for it.
+                getattr(self._provider, "_runtime_options", {})["ca"] = self._transport.ca_bundle
+        return self._provider
+
+    def _host_label(self) -> str:
+        return self._spec.method.host_label(self._spec.settings, self._transport)
+
+
+def _spellings(secrets: Iterable[str]) -> set[str]:
+    """As they are, and as they would be written in a URL."""
+    return {
+        spelling
+        for secret in secrets
+        if len(secret) >= SHORTEST_MASKED
+        for spelling in (secret, quote(secret, safe=""), quote(secret, safe="~"), quote_plus(secret))
+    }

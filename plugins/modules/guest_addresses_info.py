@@ -1,0 +1,270 @@
+#!/usr/bin/python
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: guest_addresses_info
+short_description: List the IP addresses that a Linux instance has configured, listens on or is connected from
+version_added: 0.1.0
+author: alicloud_ops maintainers (@alicloud-ops)
+description:
+  - Runs on an instance and lists its IP addresses with their interfaces, MAC addresses, listening sockets and numbers of connections.
+  - The MAC address tells to which elastic network interface (ENI) an address belongs. So the result shows whether a secondary
+    private address is still in use before it is unassigned.
+  - Looks into every network namespace of the instance, which is where containers have their addresses. RV(complete) is V(false)
+    if something could not be looked into. Then an address that is not listed may be in use nevertheless.
+  - Loopback, link-local and multicast addresses are left out, because an ENI cannot have them.
+  - Returns no addresses of other machines, command lines, user names or environment variables.
+requirements:
+  - Linux with C(/proc). No other program is needed on the instance.
+  - Python 3.9 or later on the instance.
+extends_documentation_fragment:
+  - alicloud_ops.network.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is changed, in check mode or without.
+  diff_mode:
+    support: none
+    details: Nothing is changed.
+  idempotent:
+    support: full
+  platform:
+    description: Operating systems on which the module runs.
+    platforms: linux
+    support: full
+notes:
+  - The module works without root. As root it also reports the names of the processes, and it can look into named network namespaces
+    without a process and report the interfaces in the namespaces of containers.
+  - The module reads TCP, UDP and raw sockets. It does not see addresses that are used only by address translation, by IPVS, by
+    an eBPF program or by a virtual machine on the instance.
+seealso:
+  - module: alicloud_ops.network.eni_secondary_ip_info
+  - module: alicloud_ops.network.eni_secondary_ip
+"""
+
+EXAMPLES = r"""
+- name: Read the addresses of all web servers
+  hosts: web
+  gather_facts: false
+  become: true
+  tasks:
+    - name: Read the addresses of the instance
+      alicloud_ops.network.guest_addresses_info:
+      register: guest
+
+    - name: Show the addresses that a service listens on
+      ansible.builtin.debug:
+        msg: "{{ guest.addresses | selectattr('listeners') | map(attribute='address') }}"
+
+    - name: Stop if something could not be looked into
+      ansible.builtin.assert:
+        that: guest.complete
+        fail_msg: "{{ guest.reasons | map(attribute='text') | join('; ') }}"
+"""
+
+RETURN = r"""
+complete:
+  description:
+    - Whether every address of the instance is in RV(addresses). Only then does an address that is not listed count as not configured.
+  returned: success
+  type: bool
+  sample: true
+reasons:
+  description: Why RV(complete) is V(false). Empty if it is V(true).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description:
+        - V(processes_hidden) if the module cannot see the processes of other users, or those of the machine around a container.
+        - V(namespace_not_permitted) if it may not enter a network namespace, and no process in it is visible.
+        - V(namespace_unreadable) if a named network namespace or the list of mounts cannot be read.
+        - V(netlink_failed) if the kernel did not list the interfaces. The addresses are then read from C(/proc).
+        - V(addresses_not_read), V(interfaces_not_read) and V(sockets_not_read) if a list in C(/proc) cannot be read.
+      type: str
+      sample: processes_hidden
+    text:
+      description: What could not be read, and why.
+      type: str
+      sample: processes of other users are hidden, so their network namespaces are unknown; run the module as root
+    namespace:
+      description: Network namespace that could not be read completely. An empty string for that of the module, and for the whole instance.
+      type: str
+      sample: ""
+addresses:
+  description: Addresses by network namespace. An address that is configured on two interfaces is listed twice.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: IPv4 or IPv6 address.
+      type: str
+      sample: 192.168.0.10
+    prefix_length:
+      description: Prefix length, or null if it is not known.
+      type: int
+      sample: 24
+    found_as:
+      description:
+        - V(interface_address) if the address is configured on an interface.
+        - V(local_route) if a local route makes the kernel accept all addresses in the block.
+        - V(socket) if a socket is bound to the address or connected from it, although the address is not configured.
+      type: str
+      sample: interface_address
+    namespace:
+      description: Network namespace, named as in RV(namespaces).
+      type: str
+      sample: ""
+    interface:
+      description: Interface, or null if it is not known.
+      type: str
+      sample: eth1
+    mac_address:
+      description: MAC address of the interface, or null if it has none or it is not known.
+      type: str
+      sample: "00:16:3e:00:00:01"
+    parent_interface:
+      description: Physical interface below a macvlan, ipvlan or VLAN interface. Null for other interfaces, or if it is not visible.
+      type: str
+      sample: null
+    parent_namespace:
+      description: Network namespace of RV(addresses[].parent_interface), or null.
+      type: str
+      sample: null
+    parent_mac_address:
+      description: MAC address of RV(addresses[].parent_interface), or null.
+      type: str
+      sample: null
+    mac_addresses:
+      description: MAC addresses of the interface and of all interfaces below it, the ports of a bridge or bond included.
+      type: list
+      elements: str
+      sample: ["00:16:3e:00:00:01"]
+    scope:
+      description: Scope of the address as C(ip address) shows it, or null if it is not known.
+      type: str
+      sample: global
+    dynamic:
+      description: Whether the address has a limited lifetime, as those from DHCP and router advertisements have. Null if it is not known.
+      type: bool
+      sample: false
+    listeners:
+      description: Sockets that are bound to this address. A port that several sockets of one process name share is listed once.
+      type: list
+      elements: dict
+      contains:
+        protocol:
+          description: V(tcp), V(udp), V(udplite) or V(raw).
+          type: str
+          sample: tcp
+        port:
+          description: Port. For V(raw) the number of the IP protocol.
+          type: int
+          sample: 22
+        process:
+          description: Name of the process, or null if it may not be read.
+          type: str
+          sample: sshd
+    connections:
+      description:
+        - Number of TCP connections that are established, half closed or being opened by this machine, and of connected UDP sockets.
+      type: int
+      sample: 3
+    uncertain:
+      description:
+        - Whether nothing is bound to the address, but a service in its network namespace listens on all addresses. It may serve this one.
+      type: bool
+      sample: false
+interfaces:
+  description: >-
+    MAC addresses that belong to this instance, with their interfaces. Macvlan, ipvlan and VLAN interfaces are left out, because
+    the ENI is the interface below them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    interface:
+      description: Interface.
+      type: str
+      sample: eth1
+    namespace:
+      description: Network namespace, named as in RV(namespaces).
+      type: str
+      sample: ""
+    mac_address:
+      description: MAC address.
+      type: str
+      sample: "00:16:3e:00:00:01"
+namespaces:
+  description: Network namespaces of the instance.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description:
+        - An empty string for the network namespace of the module, which is usually the main one.
+        - For others the name that C(ip netns) uses, or C(net:[INODE]), or C(pid:PROCESS) if not even that may be read.
+      type: str
+      sample: "net:[4026532301]"
+    process:
+      description: Name of a process in it. Null for the namespace of the module, or if there is no process.
+      type: str
+      sample: nginx
+    complete:
+      description: Whether its addresses and sockets were read completely.
+      type: bool
+      sample: true
+    interfaces_read:
+      description: Whether its interfaces are known. If not, its addresses have no MAC address.
+      type: bool
+      sample: true
+    wildcard_listeners:
+      description: Sockets that are bound to C(0.0.0.0) or C(::). They may serve each address of the namespace.
+      type: list
+      elements: dict
+      contains:
+        family:
+          description: V(ipv4) or V(ipv6). Most programs that listen on C(::) accept IPv4 as well.
+          type: str
+          sample: ipv4
+        protocol:
+          description: V(tcp), V(udp) or V(udplite).
+          type: str
+          sample: tcp
+        port:
+          description: Port.
+          type: int
+          sample: 22
+        process:
+          description: Name of the process, or null if it may not be read.
+          type: str
+          sample: sshd
+"""
+
+import sys
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_system import read_guest
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    if not sys.platform.startswith("linux"):
+        module.fail_json(msg=f"This module reads the addresses of Linux instances. This machine runs {sys.platform}.")
+    try:
+        result = read_guest()
+    except OSError as error:
+        module.fail_json(msg=f"The addresses of this machine cannot be read: {error}")
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

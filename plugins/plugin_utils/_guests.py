@@ -1,0 +1,566 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: ENIs of the API and results of C(guest_addresses_info) → whether each secondary address is still in use.
+
+Private to this collection. An ENI and a guest are joined by MAC address. A guest is an instance with its operating system.
+
+A guest's result is data from another machine. What does not have the expected form makes the guest incomplete, so that it never
+makes an address look unused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+import socket
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+IN_USE, CONFIGURED, NOT_SEEN, UNKNOWN = "in_use", "configured", "not_seen", "unknown"
+LEVELS = (IN_USE, CONFIGURED, UNKNOWN, NOT_SEEN)  # the strongest evidence of use first
+
+LISTENING = "listening"
+CONNECTED = "connected"
+ON_INTERFACE = "configured"
+LOCAL_ROUTE = "local_route"
+NOWHERE = "not_seen"
+NO_GUEST = "no_guest"
+INCOMPLETE = "incomplete"
+OTHER_GUEST = "other_guest"
+MAC_CONFLICT = "mac_conflict"
+NO_MAC_ADDRESS = "no_mac_address"
+
+ADDRESS_KINDS = ("private_ip_addresses", "ipv6_addresses")
+PREFIX_KINDS = ("ipv4_prefixes", "ipv6_prefixes")
+
+PERMANENT_CONFIGURATION = (
+    "These commands last until the next boot or until the network service reads its configuration again. "
+    "Remove the address there too: /etc/netplan/*.yaml (netplan), /etc/NetworkManager/system-connections/ (NetworkManager, nmcli), "
+    "/etc/systemd/network/*.network (systemd-networkd), /etc/sysconfig/network-scripts/ifcfg-* (ifcfg), "
+    "/etc/network/interfaces (ifupdown), /etc/cloud/cloud.cfg.d/ (cloud-init), /etc/keepalived/keepalived.conf (keepalived)."
+)
+
+_MOST_ACTIVITIES = 3
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+class Finding(NamedTuple):
+    """What the guests show of one address or prefix.
+
+    ``seen`` is the strongest level that any guest shows, or None. It differs from ``level`` if the level is unknown because the
+    evidence cannot be assigned to the ENI.
+    """
+
+    level: str
+    reason_code: str
+    text: str
+    host: str | None = None
+    interface: str | None = None
+    namespace: str | None = None
+    uncertain: bool = False
+    seen: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return self._asdict()
+
+
+@dataclass
+class GuestReport:
+    """``findings``: ENI → address or prefix, as the API writes it → finding."""
+
+    findings: dict[str, dict[str, Finding]] = field(default_factory=dict)
+    # {mac_address, hosts, eni_ids}: more than one guest, or more than one ENI, has this MAC address.
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+    # {host, text}: guests without a usable result, and guests whose result is incomplete.
+    gaps: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def totals(self) -> dict[str, int]:
+        counted = Counter(finding.level for findings in self.findings.values() for finding in findings.values())
+        return {level: counted[level] for level in LEVELS}
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "totals": self.totals,
+            "conflicts": self.conflicts,
+            "gaps": self.gaps,
+            "findings": [
+                {"eni_id": eni_id, "address": address, **finding.as_dict()}
+                for eni_id, findings in self.findings.items()
+                for address, finding in findings.items()
+            ],
+        }
+
+
+# -- what the guests returned
+
+
+@dataclass(eq=False, slots=True)
+class Sighting:
+    """One address, or one block with a local route, on one guest."""
+
+    guest: Guest
+    packed: bytes  # the address in network order
+    address: str
+    found_as: str
+    prefix_length: int | None
+    interface: str | None
+    parent: str | None
+    namespace: str
+    mac_addresses: frozenset[str]
+    dynamic: bool | None
+    listeners: list[tuple[str, int, str | None]]
+    connections: int
+    uncertain: bool
+
+    @property
+    def level(self) -> str:
+        return IN_USE if self.listeners or self.connections or self.found_as == "socket" else CONFIGURED
+
+    @property
+    def reason_code(self) -> str:
+        if self.listeners:
+            return LISTENING
+        if self.level == IN_USE:
+            return CONNECTED
+        return LOCAL_ROUTE if self.found_as == "local_route" else ON_INTERFACE
+
+    @property
+    def is_named(self) -> bool:
+        """Whether ``ip netns`` knows the namespace, or there is no need to."""
+        return not re.match(r"net:\[\d+\]$|pid:\d+$", self.namespace)
+
+    def where(self) -> str:
+        interface = f"{self.interface} on {self.parent}" if self.interface and self.parent else self.interface
+        if not self.namespace:
+            return f" ({interface})" if interface else ""
+        process = self.guest.processes.get(self.namespace)
+        namespace = f"the network namespace of {process}" if process and not self.is_named else f"network namespace {self.namespace}"
+        return f" ({interface} in {namespace})" if interface else f" ({namespace})"
+
+    def text(self, prefix: str | None = None) -> str:
+        """``prefix``: the prefix that was asked for, if the address is inside one."""
+        place = f"on {self.guest.host}{self.where()}"
+        named = f"{self.address}: " if prefix else ""
+        if self.level == IN_USE:
+            return f"in use {place}: {named}{self._activity()}"
+        if self.found_as == "local_route":
+            text = f"configured {place}: the local route {self.address}/{self.prefix_length} accepts it"
+        else:
+            text = f"configured {place}" + (f": {self.address}" if prefix else "")
+        number = self.guest.wildcards.get(self.namespace, 0) if self.uncertain else 0
+        if number:
+            text += f"; {_count(number, 'service')} there {'listens' if number == 1 else 'listen'} on all addresses"
+        return text
+
+    def _activity(self) -> str:
+        parts = [f"{process or 'a process'} listens on {_port(protocol, port)}" for protocol, port, process in self.listeners]
+        if len(parts) > _MOST_ACTIVITIES:
+            parts = [*parts[:_MOST_ACTIVITIES], f"{len(parts) - _MOST_ACTIVITIES} more listeners"]
+        if self.connections:
+            parts.append(_count(self.connections, "connection"))
+        return ", ".join(parts) or "a socket is bound to it"
+
+
+@dataclass(eq=False, slots=True)
+class Guest:
+    """``gap``: why an address that is not seen there may be in use nevertheless; '' if nothing is missing."""
+
+    host: str
+    gap: str = ""
+    # MAC address → where, as (interface, namespace)
+    mac_addresses: dict[str, tuple[str, str]] = field(default_factory=dict)
+    wildcards: dict[str, int] = field(default_factory=dict)
+    processes: dict[str, str] = field(default_factory=dict)
+    sightings: list[Sighting] = field(default_factory=list)
+
+    def at(self, mac: str) -> str:
+        interface, namespace = self.mac_addresses[mac]
+        return f"{self.host} ({interface} in network namespace {namespace})" if namespace else f"{self.host} ({interface})"
+
+
+class Guests:
+    """Results of several guests, indexed. ``results``: host → result of the module, or whatever else came of its task."""
+
+    def __init__(self, results: Mapping[str, Any]) -> None:
+        self.guests = [_read_result(str(host), results[host]) for host in sorted(results, key=str)]
+        self.owners: dict[str, list[Guest]] = defaultdict(list)
+        self.by_mac: dict[str, list[Sighting]] = defaultdict(list)
+        self._exact: dict[bytes, list[Sighting]] = defaultdict(list)
+        # Blocks with a local route: (address size in bytes, prefix length) → first address → sightings
+        self._blocks: dict[tuple[int, int], dict[int, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
+        for guest in self.guests:
+            for mac in guest.mac_addresses:
+                self.owners[mac].append(guest)
+            for sighting in guest.sightings:
+                for mac in sighting.mac_addresses:
+                    self.by_mac[mac].append(sighting)
+                if sighting.found_as == "local_route" and sighting.prefix_length is not None:
+                    size = len(sighting.packed)
+                    self._blocks[size, sighting.prefix_length][int.from_bytes(sighting.packed, "big")].append(sighting)
+                else:
+                    self._exact[sighting.packed].append(sighting)
+        # For prefixes. Addresses of one family sort by their value; equal ones stay in the order of their hosts.
+        everything = [sighting for guest in self.guests for sighting in guest.sightings]
+        self._ordered = {size: sorted((s for s in everything if len(s.packed) == size), key=_packed) for size in (4, 16)}
+
+    def find_address(self, address: str) -> list[Sighting]:
+        """Where an address is."""
+        packed = _pack(address)
+        found = self._exact.get(packed, [])
+        return found + self._around(packed, len(packed) * 8) if self._blocks else found
+
+    def find_prefix(self, prefix: str) -> list[Sighting]:
+        """The addresses inside a prefix, and the blocks that overlap it."""
+        network = ipaddress.ip_network(prefix, strict=False)
+        first = network.network_address.packed
+        ordered = self._ordered[len(first)]
+        start = bisect_left(ordered, first, key=_packed)
+        inside = ordered[start : bisect_right(ordered, network.broadcast_address.packed, start, key=_packed)]
+        known = {id(sighting) for sighting in inside}
+        return inside + [sighting for sighting in self._around(first, network.prefixlen) if id(sighting) not in known]
+
+    def _around(self, packed: bytes, longest: int) -> list[Sighting]:
+        """The blocks that hold an address and whose prefix length is at most ``longest``."""
+        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
+        return [
+            sighting
+            for (size, length), blocks in self._blocks.items()
+            if size * 8 == bits and length <= longest
+            for sighting in blocks.get(number >> (bits - length) << (bits - length), ())
+        ]
+
+
+def _read_result(host: str, result: Any) -> Guest:
+    guest = Guest(host)
+    if not isinstance(result, Mapping) or "addresses" not in result:
+        message = result.get("msg") if isinstance(result, Mapping) else None
+        state = "could not be reached" if isinstance(result, Mapping) and result.get("unreachable") else "returned no result"
+        guest.gap = f"the guest {state}" + (f": {_short(message)}" if message else "")
+        return guest
+    if result.get("complete") is not True:
+        reasons = result.get("reasons")
+        texts = [_short(reason.get("text")) for reason in reasons if isinstance(reason, Mapping)] if isinstance(reasons, list) else []
+        more = f", and {len(texts) - 1} more" if len(texts) > 1 else ""
+        guest.gap = texts[0] + more if texts else "its result does not say that it is complete"
+    try:
+        for namespace in result["namespaces"]:
+            name = _short(namespace["namespace"])
+            # One service often has a socket for each family.
+            wildcards = {(entry["protocol"], int(entry["port"]), entry["process"]) for entry in namespace["wildcard_listeners"]}
+            guest.wildcards[name] = len(wildcards)
+            if namespace["process"]:
+                guest.processes[name] = _short(namespace["process"])
+        for entry in result["interfaces"]:
+            guest.mac_addresses.setdefault(_mac(entry["mac_address"]), (_short(entry["interface"]), _short(entry["namespace"])))
+        for entry in result["addresses"]:
+            guest.sightings.append(_read_sighting(guest, entry))
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        guest.gap = f"its result does not have the expected form ({type(error).__name__}: {_short(error)})"
+    return guest
+
+
+def _read_sighting(guest: Guest, entry: Mapping[str, Any]) -> Sighting:
+    address = str(entry["address"])
+    packed = _pack(address)
+    length, interface = entry["prefix_length"], entry["interface"]
+    if length is not None and not 0 <= int(length) <= len(packed) * 8:
+        raise ValueError(f"{length} is not a prefix length")
+    found_as = str(entry["found_as"])
+    if found_as not in ("interface_address", "local_route", "socket"):
+        raise ValueError(f"{_short(found_as)} is not a way to find an address")
+    if found_as == "local_route":
+        packed = ipaddress.ip_network(f"{address}/{length}", strict=False).network_address.packed
+    return Sighting(
+        guest=guest,
+        packed=packed,
+        address=socket.inet_ntop(_family(packed), packed),
+        found_as=found_as,
+        prefix_length=None if length is None else int(length),
+        interface=None if interface is None else _short(interface),
+        parent=None if entry["parent_interface"] is None else _short(entry["parent_interface"]),
+        namespace=_short(entry["namespace"]),
+        mac_addresses=frozenset(_mac(mac) for mac in entry["mac_addresses"]),
+        dynamic=None if entry["dynamic"] is None else bool(entry["dynamic"]),
+        listeners=[
+            (_short(listener["protocol"]), int(listener["port"]), _short(listener["process"]) if listener["process"] else None)
+            for listener in entry["listeners"]
+        ],
+        connections=int(entry["connections"]),
+        uncertain=bool(entry["uncertain"]),
+    )
+
+
+# -- ENI by ENI
+
+
+def join_guests(enis: Iterable[Mapping[str, Any]], guests: Guests) -> GuestReport:
+    """The finding of each secondary address. ``enis``: as C(eni_secondary_ip_info) returns them, or assignments with a MAC address."""
+    known = [_Eni(eni) for eni in enis]
+    sharing = _enis_by_mac(known)
+    report = GuestReport()
+    for eni in known:
+        report.findings[eni.eni_id] = _join(eni, guests, sharing.get(eni.mac_address, ()))
+    for mac, sharers in sorted(sharing.items()):
+        hosts = [guest.host for guest in guests.owners.get(mac, ())]
+        if len(hosts) > 1 or len(sharers) > 1:
+            report.conflicts.append({"mac_address": mac, "hosts": hosts, "eni_ids": [eni.eni_id for eni in sharers]})
+    report.gaps = [{"host": guest.host, "text": guest.gap} for guest in guests.guests if guest.gap]
+    return report
+
+
+class _Eni:
+    def __init__(self, eni: Mapping[str, Any]) -> None:
+        self.eni_id = str(eni["eni_id"])
+        self.mac_address = _mac(eni["mac_address"]) if eni.get("mac_address") else ""
+        # Each address is a string, or a dictionary with its EIP.
+        self.addresses = [
+            str(entry["address"] if isinstance(entry, Mapping) else entry) for kind in ADDRESS_KINDS for entry in eni.get(kind) or ()
+        ]
+        self.prefixes = [str(prefix) for kind in PREFIX_KINDS for prefix in eni.get(kind) or ()]
+        self.primary = str(eni.get("private_ip_address") or "")
+
+
+def _enis_by_mac(enis: Iterable[_Eni]) -> dict[str, list[_Eni]]:
+    found: dict[str, list[_Eni]] = {}
+    for eni in enis:
+        if eni.mac_address:
+            found.setdefault(eni.mac_address, []).append(eni)
+    return found
+
+
+def _join(eni: _Eni, guests: Guests, sharers: Sequence[_Eni]) -> dict[str, Finding]:
+    owners = guests.owners.get(eni.mac_address, []) if eni.mac_address else []
+    nothing = _unseen(eni, owners, sharers)  # the same for each address that no guest has
+    findings = {}
+    for prefixes, addresses in ((False, eni.addresses), (True, eni.prefixes)):
+        find = guests.find_prefix if prefixes else guests.find_address
+        for address in addresses:
+            seen = find(address)
+            findings[address] = _weigh(eni, owners, nothing, seen, address if prefixes else None) if seen else nothing
+    return findings
+
+
+def _unseen(eni: _Eni, owners: Sequence[Guest], sharers: Sequence[_Eni]) -> Finding:
+    mac = eni.mac_address
+    if not mac:
+        return Finding(UNKNOWN, NO_MAC_ADDRESS, "the API returned no MAC address for this ENI")
+    if len(sharers) > 1:
+        return Finding(UNKNOWN, MAC_CONFLICT, f"{_list(other.eni_id for other in sharers)} have the same MAC address {mac}")
+    if not owners:
+        return Finding(UNKNOWN, NO_GUEST, f"no guest that was read has the MAC address {mac}")
+    if len(owners) > 1:
+        return Finding(UNKNOWN, MAC_CONFLICT, f"{_list(guest.host for guest in owners)} all have the MAC address {mac} of this ENI")
+    guest = owners[0]
+    interface, namespace = guest.mac_addresses[mac]
+    if guest.gap:
+        text = f"not seen on {guest.at(mac)}, but not everything could be read there: {guest.gap}"
+        return Finding(UNKNOWN, INCOMPLETE, text, guest.host, interface, namespace)
+    return Finding(NOT_SEEN, NOWHERE, f"not seen on {guest.at(mac)}, which has this ENI", guest.host, interface, namespace)
+
+
+def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sighting], prefix: str | None) -> Finding:
+    def strength(sighting: Sighting) -> tuple[bool, bool]:
+        return sighting.level != IN_USE, eni.mac_address not in sighting.mac_addresses
+
+    ours = [sighting for sighting in seen if sighting.guest in owners]
+    certain = ours and nothing.reason_code != MAC_CONFLICT
+    best = min(ours if certain else seen, key=strength)
+    text = best.text(prefix)
+    if prefix and len(seen) > 1:
+        number = len({sighting.address for sighting in (ours if certain else seen)})
+        text += f"; {_count(number, 'address', 'addresses')} of the prefix {'is' if number == 1 else 'are'} seen"
+    if certain:
+        return Finding(best.level, best.reason_code, text, best.guest.host, best.interface, best.namespace, best.uncertain, best.level)
+    code = OTHER_GUEST if nothing.reason_code in (NOWHERE, INCOMPLETE) else nothing.reason_code
+    text = f"{nothing.text}, but {text}"
+    return Finding(UNKNOWN, code, text, best.guest.host, best.interface, best.namespace, best.uncertain, best.level)
+
+
+# -- the other way round
+
+
+def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
+    """Addresses that a guest has configured on an ENI's interface and that are not assigned to this ENI.
+
+    If several guests or ENIs have the MAC address, nothing is returned for it: ``join_guests`` reports the conflict.
+    """
+    known = [_Eni(eni) for eni in enis]
+    by_mac = _enis_by_mac(known)
+    assigned = _Assigned(known, guests)
+    found = []
+    for mac, sharers in by_mac.items():
+        owners = guests.owners.get(mac, [])
+        if len(sharers) > 1 or len(owners) != 1:
+            continue
+        for sighting in guests.by_mac.get(mac, ()):
+            if sighting.guest is not owners[0] or sighting.found_as != "interface_address" or not _can_be_assigned(sighting.address):
+                continue
+            # A bridge or bond may be on several ENIs.
+            neighbours = [eni for other in sighting.mac_addresses for eni in by_mac.get(other, ())]
+            holders = assigned.holders(sighting.packed)
+            if any(eni.eni_id in holders for eni in neighbours):
+                continue
+            on_guest = [eni_id for eni_id in holders if _is_on(eni_id, assigned, owners[0])]
+            note = f" but assigned to {on_guest[0]} of the same guest" if on_guest else " but not assigned to this ENI"
+            found.append(
+                {
+                    "eni_id": sharers[0].eni_id,
+                    "address": sighting.address,
+                    "level": sighting.level,
+                    **_place(sighting),
+                    "assigned_to": on_guest[0] if on_guest else None,
+                    "text": sighting.text() + note,
+                }
+            )
+    return sorted(found, key=_by_eni)
+
+
+def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
+    """Where unassigned addresses are still configured, with the command that removes each until the next boot.
+
+    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None if there is none
+    that works from outside: the network namespace has no name, or the prefix length is not known.
+    """
+    known = [_Eni(eni) for eni in enis]
+    macs = {eni.eni_id: eni.mac_address for eni in known}
+    assigned = _Assigned(known, guests)
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for entry in (_Eni(entry) for entry in unassigned):
+        owners = guests.owners.get(macs.get(entry.eni_id, ""), [])
+        sightings = [sighting for address in entry.addresses for sighting in guests.find_address(address)]
+        sightings += [sighting for prefix in entry.prefixes for sighting in guests.find_prefix(prefix)]
+        for sighting in sightings:
+            if sighting.guest not in owners or sighting.found_as == "socket":
+                continue
+            # It may have been assigned to another ENI of the same instance in the meantime.
+            if any(_is_on(eni_id, assigned, sighting.guest) for eni_id in assigned.holders(sighting.packed)):
+                continue
+            command = _removal(sighting)
+            found[entry.eni_id, id(sighting)] = {
+                "eni_id": entry.eni_id,
+                "address": sighting.address,
+                "level": sighting.level,
+                **_place(sighting),
+                "command": command,
+                "text": f"still {sighting.text()}" + ("" if command else "; remove it in the container or program that configured it"),
+            }
+    return sorted(found.values(), key=_by_eni)
+
+
+class _Assigned:
+    """Which ENIs of the guests an address belongs to, primary addresses and prefixes included."""
+
+    def __init__(self, enis: Iterable[_Eni], guests: Guests) -> None:
+        self.mac_addresses: dict[str, str] = {}
+        self._addresses: dict[bytes, list[str]] = defaultdict(list)
+        # (address size in bytes, prefix length) → first address → ENIs
+        self._prefixes: dict[tuple[int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for eni in enis:
+            if eni.mac_address not in guests.owners and eni.mac_address not in guests.by_mac:
+                continue
+            self.mac_addresses[eni.eni_id] = eni.mac_address
+            for address in [eni.primary, *eni.addresses]:
+                if address:
+                    self._addresses[_pack(address)].append(eni.eni_id)
+            for prefix in eni.prefixes:
+                network = ipaddress.ip_network(prefix, strict=False)
+                size = len(network.network_address.packed)
+                self._prefixes[size, network.prefixlen][int(network.network_address)].append(eni.eni_id)
+
+    def holders(self, packed: bytes) -> list[str]:
+        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
+        inside = [
+            eni_id
+            for (size, length), prefixes in self._prefixes.items()
+            if size * 8 == bits
+            for eni_id in prefixes.get(number >> (bits - length) << (bits - length), ())
+        ]
+        return [*self._addresses.get(packed, ()), *inside]
+
+
+def _is_on(eni_id: str, assigned: _Assigned, guest: Guest) -> bool:
+    return assigned.mac_addresses[eni_id] in guest.mac_addresses
+
+
+def _can_be_assigned(address: str) -> bool:
+    value = ipaddress.ip_address(address)
+    return not (value.is_loopback or value.is_link_local or value.is_multicast or value.is_unspecified)
+
+
+def _place(sighting: Sighting) -> dict[str, Any]:
+    return {
+        "host": sighting.guest.host,
+        "interface": sighting.interface,
+        "namespace": sighting.namespace,
+        "prefix_length": sighting.prefix_length,
+        "dynamic": sighting.dynamic,
+    }
+
+
+def _by_eni(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    address = ipaddress.ip_address(entry["address"])
+    return (entry["eni_id"], address.version, address, entry["host"], entry["namespace"], entry["interface"] or "")
+
+
+def _removal(sighting: Sighting) -> str | None:
+    if sighting.prefix_length is None or not sighting.interface or not sighting.is_named:
+        return None
+    block = f"{sighting.address}/{sighting.prefix_length}"
+    command = ["ip", "address", "del", block, "dev", sighting.interface]
+    if sighting.found_as == "local_route":
+        command = ["ip", "route", "del", "local", block, "dev", sighting.interface]
+    prefix = ["ip", "netns", "exec", sighting.namespace] if sighting.namespace else []
+    return shlex.join([*prefix, *command])
+
+
+# -- text
+
+
+def _mac(value: Any) -> str:
+    mac = str(value).lower()
+    if not _MAC.fullmatch(mac):
+        raise ValueError(f"{_short(value)} is not a MAC address")
+    return mac
+
+
+def _pack(address: str) -> bytes:
+    """The address in network order. Faster than ipaddress, and as strict."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _family(packed: bytes) -> int:
+    return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+
+
+def _packed(sighting: Sighting) -> bytes:
+    return sighting.packed
+
+
+def _short(value: Any, limit: int = 200) -> str:
+    """Text of another machine, in one line without control characters."""
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _port(protocol: str, port: int) -> str:
+    if protocol == "raw":
+        return f"IP protocol {port}"
+    return f"port {port}" if protocol == "tcp" else f"{protocol.upper()} port {port}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _list(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,141 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth import credential as credential_module
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.credential import Credential
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.ecs_ram_role import ECS_RAM_ROLE
+from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.failures import CredentialError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport
+from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils._auth.builders import OPTIONS, ROLE, URI
+
+TOKEN = "token+of/all+the/keys="
+
+
+class Provider:
+    """Stands for one of the library's: hands out what it is told to."""
+
+    def __init__(self, *keys):
+        self.keys = list(keys)
+
+    def get_credentials(self):
+        key = self.keys.pop(0)
+        if isinstance(key, Exception):
+            raise key
+        secret, lives = key
+        return SimpleNamespace(
+            get_access_key_id=lambda: "id",
+            get_access_key_secret=lambda: secret,
+            get_security_token=lambda: TOKEN,
+            get_expiration=lambda: time.time() + lives,
+            get_provider_name=lambda: "test",
+        )
+
+
+@pytest.fixture
+def credential(find):
+    made = Credential(find({"ecs_role_name": "operator"})[0], Transport())
+    made.told = set()
+    made.report_secrets_to(made.told.update)
+    return made
+
+
+class TestKeepingAKey:
+    def test_one_key_serves_until_it_is_to_be_renewed(self, credential):
+        credential._provider = Provider(("first", 900), ("second", 900))
+        assert [credential.get_credential().access_key_secret for _time in range(3)] == ["first"] * 3
+        credential._renew_at = 0
+        assert credential.get_credential().access_key_secret == "second"
+
+    def test_every_new_secret_is_told_in_every_spelling(self, credential):
+        first, second = "first/secret-of-all", "second secret of all"
+        credential._provider = Provider((first, 900), (second, 900))
+        credential.get_credential()
+        assert {first, first.replace("/", "%2F"), TOKEN, quote(TOKEN, safe="")} <= credential.told
+        credential._renew_at = 0
+        credential.get_credential()
+        assert {second, quote(second), quote_plus(second)} <= credential.told
+
+    def test_so_are_those_of_what_a_role_is_assumed_with(self, find):
+        role = Credential(find({**OPTIONS, "role_arn": ROLE})[0], Transport())
+        told = set()
+        role.report_secrets_to(told.update)
+        assert OPTIONS["access_key_secret"] in told
+
+    def test_what_is_too_short_for_a_secret_blots_nothing_out(self, find):
+        """A mask on '1' would make an ENI id and a count of it illegible."""
+        uri = "https://keys.example.com/a?v=1&region=cn-hangzhou&token=long-enough-for-a-secret+"
+        credential, told = Credential(find({URI: uri})[0], Transport()), set()
+        credential.report_secrets_to(told.update)
+        assert {uri, quote(uri, safe=""), "long-enough-for-a-secret ", "long-enough-for-a-secret%20"} <= told
+        assert min(map(len, told)) > 16
+        credential._provider = Provider(("t", 900))
+        credential.get_credential()
+        assert min(map(len, told)) > 16
+
+    def test_a_renewal_that_fails_leaves_the_key_that_still_counts(self, credential):
+        credential._provider = Provider(("first", 900), OSError("not-shown"))
+        credential.get_credential()
+        credential._renew_at = 0
+        assert credential.get_credential().access_key_secret == "first"
+
+    def test_and_is_not_tried_again_before_every_call(self, credential, monkeypatch):
+        now = [1000.0]
+        monkeypatch.setattr(credential_module.time, "time", lambda: now[0])
+        credential._provider = Provider(("first", 900), OSError(), OSError(), ("second", 900))
+        for at, expected, left in (
+            (1000, "first", 3),
+            (1700, "first", 2),
+            (1750, "first", 2),
+            (1761, "first", 1),
+            (1820, "first", 1),
+            (1831, "second", 0),
+        ):
+            now[0] = at
+            assert (credential.get_credential().access_key_secret, len(credential._provider.keys)) == (expected, left)
+
+    @pytest.mark.parametrize("secret", [12345, "", None])
+    def test_a_key_that_is_no_text_is_the_fault_of_who_gave_it(self, credential, secret):
+        credential._provider = Provider((secret, 900))
+        with pytest.raises(CredentialError, match=r"metadata service .* gave a key of which a part is missing or is not a string"):
+            credential.get_credential()
+
+    def test_an_expired_key_is_not_used(self, credential):
+        """The library itself hands out what a command printed up to twelve minutes late."""
+        credential._provider = Provider(("first", -1), ("second", 900))
+        with pytest.raises(CredentialError, match=r"metadata service .* gave a key that has already expired"):
+            credential.get_credential()
+        assert credential.get_credential().access_key_secret == "second"
+
+    def test_a_failure_carries_no_exception_of_the_library(self, credential):
+        credential._provider = Provider(ValueError("not-shown"))
+        with pytest.raises(CredentialError) as caught:
+            credential.get_credential()
+        assert str(caught.value).startswith("ecs_ram_role from options: the metadata service")
+        assert "did not answer with a key (ValueError)" in str(caught.value)
+        assert "not-shown" not in str(caught.value)
+        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_the_key_itself_is_in_no_repr(find):
+    credential = Credential(find(OPTIONS)[0], Transport())
+    assert "not-shown" not in f"{credential!r} {vars(credential)}"
+    told = set()
+    credential.report_secrets_to(told.update)
+    secret = OPTIONS["access_key_secret"]
+    assert secret in told
+    assert (credential.get_credential().access_key_secret, credential.get_credential().type) == (secret, "access_key")
+
+
+def test_the_metadata_service_is_waited_for_no_longer_than_a_second():
+    """It is a hop away, or not there."""
+    provider = ECS_RAM_ROLE.provider({"ecs_role_name": "operator"}, Transport(connect_timeout=30, read_timeout=7), None)
+    assert provider._runtime_options == {**provider._runtime_options, "connectTimeout": 1000, "readTimeout": 7000}
