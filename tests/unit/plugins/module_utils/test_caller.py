@@ -222,6 +222,7 @@ def test_a_file_has_no_other_end_and_neither_has_what_is_closed(tmp_path):
     os.close(closed)
     assert not _caller._has_hung_up(closed)
     assert not _caller._has_hung_up(-1)
+    assert not _caller._has_hung_up(None)
 
 
 def test_a_chain_begins_with_this_process_and_each_is_the_child_of_the_next():

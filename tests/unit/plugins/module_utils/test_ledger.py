@@ -125,7 +125,7 @@ def test_a_move_takes_its_reason_and_drops_the_old_one():
 def test_a_move_that_the_table_does_not_know_is_never_hidden():
     ledger = ledger_in(PLANNED, A)
     with pytest.raises(KeyError):
-        ledger.move(Event.ACCEPT, [A])
+        ledger.accept([A])
     with pytest.raises(KeyError):
         ledger.move(Event.SEND, [B])
     assert ledger.states == {A: PLANNED}
@@ -315,6 +315,11 @@ def test_a_ledger_opens_with_what_the_plan_says():
 def test_what_cannot_be_read_fails_from_the_start():
     (ledger,) = open_ledger(Plan((Change("eni-1", None, None, group([A]), group([]), failure=WHY),)))
     assert (ledger.states, ledger.reasons, ledger.changed) == ({A: FAILED}, {A: WHY}, False)
+    assert ledger.failures() == [(WHY, (A,))]
+
+
+def test_an_instance_whose_eni_is_not_known_has_no_eni_id():
+    assert EniLedger(Change(None, "i-1", None, group([]), group([])), None, 0.0, {}, {}).eni_id == ""
 
 
 @pytest.mark.parametrize(("wait", "verified"), [(True, True), (False, False)])
