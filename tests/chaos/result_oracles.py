@@ -29,8 +29,7 @@ def judge_result(case: Case) -> Iterator[str]:
     if "interfaces" not in case.result:
         yield from _nothing_was_begun(case)
         return
-    yield from _ledger_adds_up(case)
-    yield from _summary_is_the_sum(case)
+    yield from judge_ledger(case)
     for entry in case.result["interfaces"]:
         if entry["eni_id"] in case.before:
             yield from (f"{entry['eni_id']}: {complaint}" for complaint in _reads_decide(case, entry))
@@ -39,6 +38,13 @@ def judge_result(case: Case) -> Iterator[str]:
             yield f"{entry['eni_id']} does not exist, but its type is {entry['type']}"
         yield from _unreadable_is_its_own(case, entry)
     yield from _changed_is_true(case)
+
+
+def judge_ledger(case: Case) -> Iterator[str]:
+    """Whether the parts of a result agree with each other."""
+    if "interfaces" in case.result:
+        yield from _ledger_adds_up(case)
+        yield from _summary_is_the_sum(case)
 
 
 # --- before any write
