@@ -68,12 +68,11 @@ def _nothing_seen_is_missing(case: Case) -> Iterator[str]:
     for error in case.result.get("errors", ()):
         named.update(re.findall(r"\b((?:eni|i)-\w+) does not exist", error))
     for name in named:
-        if case.evidence.was_seen(name):
-            yield f"{name} does not exist, says the result, but a read had shown it"
-        elif name.startswith("eni-") and case.evidence.times_left_out(name) < 2:
-            yield f"{name} does not exist, says the result, but fewer than two reads had left it out"
-        elif name.startswith("i-") and not case.evidence.instance_left_out(name):
-            yield f"{name} does not exist, says the result, but no read had left it out"
+        left_out = case.evidence.times_left_out(name)
+        if len(left_out) < (2 if name.startswith("eni-") else 1):
+            yield f"{name} does not exist, says the result, but {len(left_out)} reads have left it out"
+        elif case.evidence.was_seen(name, before=left_out[-1]):
+            yield f"{name} does not exist, says the result, but a read had shown it before others left it out"
 
 
 # --- the ledger as a whole
