@@ -1117,12 +1117,18 @@ def test_what_reading_back_shows_is_guarded_before_the_next_call(clock, skip):
 
 
 def test_what_was_refused_and_is_gone_in_a_later_read_is_done(clock):
-    """A is refused and given up. The read for B, which was sent in another call, shows that both are gone."""
-    ecs = FakeEcs(clock, eni_record("eni-1", [A], prefixes=[PREFIX]))
-    ecs.script = [answer(refused("Forbidden.RAM")), None]
-    ecs.lag = 2
+    """A is refused, and the first read shows it. A lagging read of the other call comes later, and by then A is gone."""
+    ecs = FakeEcs(clock, eni_record("eni-1", [A], prefixes=[PREFIX]), script=[refused("Forbidden.RAM")])
+    ecs.lag = 1
+
+    def lose_a(rows):
+        ecs.lag = 0
+        ecs.take_away("eni-1", A)
+        return rows
+
+    ecs.read_faults = [None, lose_a]
     eni = run_one(ecs, "absent", A, PREFIX)
-    assert (done(eni), eni.failures()) == ((A, PREFIX), [])
+    assert (done(eni), eni.failures(), len(ecs.reads)) == ((A, PREFIX), [], 3)
 
 
 @pytest.mark.parametrize("ignore_missing", [False, True])
