@@ -439,6 +439,19 @@ def test_what_cannot_be_read_fails_alone_and_never_counts_as_missing(name, unrea
     assert (flatten(other.todo), other.failure) == (("192.168.0.30",), None)
 
 
+def test_an_unreadable_eni_is_reported_with_the_instance_by_which_one_of_its_targets_named_it():
+    snapshot = take_snapshot(instances=[instance_record("i-1", enis=[eni_record("eni-1", Type="Primary")])], unreadable={"eni-1": LOST})
+    (change,) = plan_for(make_request("absent", target("eni-1", "192.168.0.10"), target("i-1", "192.168.0.11")), snapshot).changes
+    assert (change.eni_id, change.instance_id) == ("eni-1", "i-1")
+
+
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_an_unreadable_eni_has_no_vswitch_and_no_owner(state):
+    request = make_request(state, target("eni-2", "192.168.0.10"), target("eni-1", "192.168.0.10"))
+    snapshot = take_snapshot(eni_record("eni-1", OwnerId="1001"), unreadable={"eni-2": LOST})
+    assert find_refusals(plan_for(request, snapshot), request, "1001") == []
+
+
 def test_what_cannot_be_read_is_not_counted_by_max_addresses():
     request = make_request("absent", target("eni-2", "192.168.0.10"), max_addresses=0)
     assert find_refusals(plan_for(request, take_snapshot(unreadable={"eni-2": LOST})), request) == []

@@ -201,6 +201,13 @@ def test_the_last_call_of_an_address_decides():
     assert ledger.states == {A: IN_FLIGHT, B: FAILED}
 
 
+def test_sending_again_ends_with_the_retry_timeout():
+    for waited, state in ((RETRY_TIMEOUT - 0.1, PLANNED), (RETRY_TIMEOUT, IN_FLIGHT)):
+        ledger = ledger_after(([A], refused("ServiceTimeout", status=504)))
+        look(ledger, shown("absent"), waited=waited)
+        assert ledger.states == {A: state}
+
+
 # An earlier call that may have been carried out
 
 EARLIER = {
