@@ -90,7 +90,12 @@ def test_a_run_by_group_with_defaults():
         8,
     )
     assert (settings.wave_size, settings.wave_pause, settings.max_failures) == (50, 0, "0")
-    assert (settings.approved_digest, settings.require_approval, settings.report_dir, settings.selection.vpc_ids) == (None, False, None, None)
+    assert (settings.approved_digest, settings.require_approval, settings.report_dir, settings.selection.vpc_ids) == (
+        None,
+        False,
+        None,
+        None,
+    )
 
 
 def test_an_audit_and_a_restore():
