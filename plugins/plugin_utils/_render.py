@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import FILE_LABELS, format_duration, label
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import FILE_LABELS, format_duration, label, split_step
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "audit_secondary_ips" / "templates"
 MOST_COPIED = 2_000  # addresses of a recipe that the page itself holds, to be copied; a larger one is in its file
@@ -42,6 +42,7 @@ def render(report: Mapping[str, Any], kind: str) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(label=label, duration=format_duration, clusters=_clusters, code=_Code, csp_hash=_csp_hash)
+    environment.filters["step"] = split_step
     environment.filters["file_label"] = lambda kind: FILE_LABELS.get(kind, kind)
     table, recipe = (_table(report), _recipe(report)) if kind == "html" else (None, "")
     return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe)

@@ -85,7 +85,8 @@ class RunView:
     ``plan``: what the run may write, or what an audit found. ``interfaces``: the ENIs as first read. ``final``: the ENIs as the
     last read shows them, None if there was no last read. ``security_groups``: id → name. ``unreadable``: id of an ENI or instance →
     why it cannot be read. ``refusals``: why nothing was written. ``difference``: lines "added" to and "removed" from the saved or
-    approved plan. ``sure``: how sure a restore is of "already present". ``files``: kind → path. ``next_steps``: exact commands.
+    approved plan. ``sure``: how sure a restore is of "already present". ``files``: kind → path. ``next_steps``: exact commands, each
+    with what it is for before it if there are several ("To undo it: ansible-playbook …").
     """
 
     operation: str
@@ -303,10 +304,12 @@ def _outcome(run: RunView, reasons: Iterable[Mapping[str, Any]], counts: Counter
         return "refused"
     if not run.state:
         return "listed"
-    if run.stopped or (run.finished and counts[PENDING]):
+    if run.finished and counts[PENDING]:
         return "stopped"
     if unverified:
         return "not verified"
+    if run.stopped:
+        return "stopped"
     if not run.finished and (run.waves or counts[PENDING]):
         return "under way" if run.waves else "planned"
     if any(entry["state"] in _wrong(run.operation) for entry in reasons):
@@ -368,7 +371,8 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     lines += [report["sure"]] if report["sure"] else []
     lines += [f"{FILE_LABELS.get(kind, kind)}: {path}" for kind, path in report["files"].items()]
     # A command that is folded must still be one command.
-    return _fold(lines) + [line for step in report["next_steps"] for line in _fold([f"next: {step}"], " \\")]
+    steps = [": ".join(split_step(step)) for step in report["next_steps"]]
+    return _fold(lines) + [line for step in steps for line in _fold([step], " \\")]
 
 
 def wave_line(waves: Sequence[WaveView], addresses: int, operation: str, elapsed: float) -> str:
@@ -400,6 +404,12 @@ def format_reason(entry: Mapping[str, Any]) -> str:
     request_id = f" [request id {entry['request_id']}]" if entry["request_id"] else ""
     more = f" and {entry['addresses'] - len(entry['first'])} more" if entry["addresses"] > len(entry["first"]) else ""
     return f"{how_many}, {entry['code']}: {entry['reason']}{request_id}: {', '.join(entry['first'])}{more}"
+
+
+def split_step(step: str) -> tuple[str, str]:
+    """What the next step is for, and its exact command."""
+    title, _colon, command = step.partition(": ")
+    return (title, command) if command.startswith("ansible-playbook ") else ("Next", step)
 
 
 def label(state: str) -> str:

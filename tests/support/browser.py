@@ -80,7 +80,7 @@ class Browser:
             raise RuntimeError(answer["message"])
         return answer
 
-    def prefer(self, scheme: str, media: str = "screen") -> None:
+    def prefer(self, scheme: str, media: str = "") -> None:
         """Light or dark, as the user's system says; ``media`` "print" shows the page as it would be on paper."""
         self._devtools("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
 

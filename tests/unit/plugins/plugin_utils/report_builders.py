@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, count, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Reason
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, WaveView
 
 ACCOUNT = "1000000000000001"
@@ -26,30 +25,10 @@ HOSTILE = "<script>document.title='taken'</script>|`x` & [a](b)"
 DENIED = Reason("OperationDenied", "The operation is not permitted for this ENI.", "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E")
 EIP = Reason(_plan.EIP_BOUND, "the EIP 203.0.113.7 is bound to it; set allow_eip to true to unassign it anyway")
 KEPT = Reason(_plan.KEPT, "kept, because keep has 192.168.0.0/28")
-STOP = "2 of 9 addresses failed, more than unassign_secondary_ips_max_failures=0 allows"
 
 
-@dataclass(frozen=True)
-class Assignments:
-    """What the report needs of a plan or recipe."""
-
-    assignments: Mapping[str, AddressSet]
-
-    @property
-    def addresses(self) -> int:
-        return sum(map(count, self.assignments.values()))
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(self.assignments).encode()).hexdigest()
-
-    def as_dict(self, compact: bool = False) -> dict[str, Any]:
-        assignments = [{"eni_id": eni_id, **{kind: list(held[kind]) for kind in held}} for eni_id, held in self.assignments.items()]
-        return {"version": 1, "region": "cn-hangzhou", "account_id": ACCOUNT, "digest": self.digest, "assignments": assignments}
-
-
-def document(held: Mapping[str, Iterable[str]]) -> Any:
-    return Assignments({eni_id: group(addresses) for eni_id, addresses in held.items()})
+def document(held: Mapping[str, Iterable[str]]) -> Document:
+    return Document("cn-hangzhou", ACCOUNT, {eni_id: group(addresses) for eni_id, addresses in held.items()}, STARTED)
 
 
 def interface(eni_id: str, addresses: Iterable[str] = (), **more: Any) -> Interface:
@@ -139,7 +118,7 @@ def plan(check_mode: bool = True, number: int = 9) -> RunView:
     state = AddressState.DONE if check_mode else AddressState.PLANNED
     ledger = [eni(f"eni-{n}", {f"10.0.{n}.{one}": state for one in (1, 2, 3)}) for n in range(1, number // 3 + 1)]
     kept = eni("eni-0", {"192.168.0.10": (AddressState.SKIPPED, KEPT), "192.168.0.99": (AddressState.SKIPPED, EIP)})
-    kept.change.interface.eips.update({"192.168.0.99": "203.0.113.7"})  # type: ignore[union-attr, attr-defined]
+    kept.change.interface.eips.update({"192.168.0.99": "203.0.113.7"})
     files = {"plan": "/state/plan-0123456789ab.json", "json": "/state/unassign-0123456789ab.json"}
     step = "ansible-playbook alicloud_ops.network.unassign_secondary_ips -e unassign_secondary_ips_plan_file=/state/plan-0123456789ab.json"
     return run_of(
@@ -158,7 +137,7 @@ def failed() -> RunView:
     ]
     for one in ledger:
         one.writes = [Write((address,)) for address in one.having(AddressState.DONE, AddressState.IN_FLIGHT, AddressState.FAILED)]
-    ledger[4].change.interface.eips.update({"10.0.5.1": "203.0.113.7"})  # type: ignore[union-attr, attr-defined]
+    ledger[4].change.interface.eips.update({"10.0.5.1": "203.0.113.7"})
     final = last_read(ledger, ["10.0.1.1", "10.0.2.1", "10.0.3.1", "10.0.4.1", "10.0.5.2"])
     made = run_of("unassign", ledger, final=final)
     return replace(
@@ -167,7 +146,9 @@ def failed() -> RunView:
         approved_digest=made.plan.digest if made.plan else None,
         waves=[wave(1, 3, done=1, failed=2), wave(2, 3, done=1, failed=1, start=25), wave(3, 3, start=60, seconds=60)],
         files={"plan": "/state/plan-0123456789ab.json", "recipe": "/state/recipe-0123456789ab.json", "json": "/state/unassign.json"},
-        next_steps=["ansible-playbook alicloud_ops.network.restore_secondary_ips -e restore_secondary_ips_recipe_file=/state/recipe.json"],
+        next_steps=[
+            "To undo it: ansible-playbook alicloud_ops.network.restore_secondary_ips -e restore_secondary_ips_recipe_file=/recipe.json"
+        ],
     )
 
 

@@ -212,6 +212,8 @@ def test_every_address_has_one_line_and_every_sum_is_right(
         (replace(restore(), stopped="the plan aged"), "stopped"),
         (replace(restore(), final=None), "not verified"),
         (replace(restore(), final={}), "not verified"),
+        (replace(restore(), final=None, stopped="the last read failed"), "not verified"),
+        (replace(plan(check_mode=False), finished=STARTED, final={}), "stopped"),
         (run_of("unassign", [eni("eni-1", {A: UNCHANGED})]), "nothing to do"),
         (run_of("unassign", [eni("eni-1", {A: (SKIPPED, KEPT)})]), "nothing to do"),
         (run_of("unassign", [eni("eni-1", {A: (SKIPPED, EIP)})]), "done"),
@@ -220,6 +222,7 @@ def test_every_address_has_one_line_and_every_sum_is_right(
         (run_of("restore", [eni("eni-1", {A: (SKIPPED, FORBIDDEN_STATE)})]), "failed"),
         (run_of("restore", [eni("eni-1", {A: (SKIPPED, FORBIDDEN_STATE)})], check_mode=True), "failed"),
         (run_of("unassign", [eni("eni-1", {A: (FAILED, DENIED)})], finished="", waves=[wave(1, 2)]), "under way"),
+        (run_of("unassign", [eni("eni-1", {A: DONE}, sent=[A])], finished="", waves=[wave(1, 2)]), "under way"),
         (RunView("unassign", plan=document({"eni-1": [A]}), refusals=["no"]), "refused"),
     ],
 )
@@ -347,7 +350,7 @@ def test_summary_of_a_run_with_failures() -> None:
         "plan: /state/plan-0123456789ab.json",
         "restore recipe: /state/recipe-0123456789ab.json",
         "report, JSON: /state/unassign.json",
-        "next: ansible-playbook alicloud_ops.network.restore_secondary_ips -e restore_secondary_ips_recipe_file=/state/recipe.json",
+        "To undo it: ansible-playbook alicloud_ops.network.restore_secondary_ips -e restore_secondary_ips_recipe_file=/recipe.json",
     ]
 
 
@@ -379,7 +382,7 @@ def test_no_line_is_longer_than_awx_shows_and_nothing_is_lost(name: str) -> None
     assert squeezed.count(name.replace(" ", "")) == 6
     assert "and 980 more" in "".join(lines)
     commands = summary_lines(report)[-len(summary_lines(report)) :]
-    start = next(at for at, line in enumerate(commands) if line.startswith("next: "))
+    start = next(at for at, line in enumerate(commands) if line.startswith("Next: "))
     assert all(line.endswith(" \\") for line in commands[start:-1])
     assert not commands[-1].endswith("\\")
 
@@ -408,6 +411,7 @@ def test_a_value_drives_no_terminal_and_breaks_no_line() -> None:
         ),
         ([wave(1, 2, done=900)], 90.0, "wave 1/2 · 900 of 1000 addresses · 900 unassigned · about 10 s left"),
         ([wave(1, 20, done=50)], 600.0, "wave 1/20 · 50 of 1000 addresses · 50 unassigned · about 3 h 10 min left"),
+        ([wave(2, 2, done=900)], 90.0, "wave 2/2 · 900 of 1000 addresses · 900 unassigned"),
         ([wave(1, 1, done=998, failed=2)], 9.0, "wave 1/1 · 1000 of 1000 addresses · 998 unassigned, 2 failed"),
     ],
 )
