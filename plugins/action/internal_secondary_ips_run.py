@@ -63,11 +63,15 @@ class ActionModule(ActionBase):
             argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()}
         )
         with self._environment() as environ:
-            return {**result, **self._run(str(arguments["role"]), plain(arguments), task_vars or {}, environ)}
+            made = self._run(str(arguments["role"]), plain(arguments), task_vars or {}, environ)
+        if self._task.no_log:
+            made.pop("published", None)  # nothing censors what set_stats shows
+        return {**result, "changed": False, **made}
 
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         prefix = f"{role}_"
-        variables = {name: plain(self._templar.template(value)) for name, value in task_vars.items() if name.startswith(prefix)}
+        # As one mapping, of which templating leaves out what is omitted.
+        variables = plain(self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)}))
         defaults = {**{name: value for name, value in shared.items() if name != "role"}, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         try:
@@ -76,7 +80,9 @@ class ActionModule(ActionBase):
                 raise SettingsError([f"hosts: this role works on the cloud, not on hosts; use one host, such as localhost, not {hosts}"])
             settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
-            return {"failed": True, "changed": False, "errors": error.errors, "msg": f"Nothing was changed. {error}"}
+            outcome = {"outcome": "refused"}
+            published = {f"secondary_ips_{role.removesuffix('_secondary_ips')}": outcome}
+            return {"failed": True, "errors": error.errors, "msg": f"Nothing was changed. {error}", **outcome, "published": published}
         secrets: set[str] = set()
         settings.connection.credential.report_secrets_to(secrets.update)
 
@@ -99,8 +105,6 @@ class ActionModule(ActionBase):
         run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode))
         with _ending_with(caller):
             made: dict[str, Any] = remove_values(run.run(), secrets)
-        if self._task.no_log:
-            del made["published"]  # nothing censors what set_stats shows
         return made
 
     def _change_defaults(self) -> dict[str, Any]:
