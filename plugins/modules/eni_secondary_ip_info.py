@@ -92,6 +92,7 @@ options:
     default: [private_ip_addresses]
 extends_documentation_fragment:
   - alicloud_ops.network.connection
+  - alicloud_ops.network.connection.module
   - alicloud_ops.network.attributes
   - alicloud_ops.network.attributes.api
 attributes:
