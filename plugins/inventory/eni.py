@@ -208,9 +208,8 @@ groups:
   managed: eni_service_managed
   with_eip: eni_private_ip_addresses | selectattr('eip') | length > 0
 keyed_groups:
-  - key: eni_tags.team
+  - key: eni_tags.team | default('nobody')
     prefix: team
-    default_value: nobody
   - key: eni_instance_id
     prefix: instance
     default_value: none
@@ -298,16 +297,24 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             # Only the options of Ansible itself. It would stop at the first wrong one of the others.
             self.set_options(direct={name: value for name, value in config.items() if name not in own}, var_options=self._vars)
-            if self.get_option("cache"):
-                self.load_cache_plugin()
         except AnsibleError as error:
             errors.append(str(error))
+        else:
+            self._load_cache(errors)
         settings = parse_settings(given, os.environ, errors)
         if settings is None or errors:
             raise self._failure(*errors)
         for connection in settings.connections:
             connection.credential.report_secrets_to(self._secrets.update)
         return settings
+
+    def _load_cache(self, errors: list[str]) -> None:
+        if not self.get_option("cache"):
+            return
+        try:
+            self.load_cache_plugin()
+        except AnsibleError as error:
+            errors.append(f"cache_plugin: cannot be used with this cache_connection, cache_prefix and cache_timeout: {error}")
 
     def _template(self, name: str, value: Any, errors: list[str]) -> Any:
         """The file may hold templates and vault-encrypted values."""

@@ -154,22 +154,20 @@ def _parse_option(name: str, option: Mapping[str, Any], given: Mapping[str, Any]
 
 def _parse_regions(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> list[Connection]:
     """One connection for each of ``regions``; without them, one for the region that the modules would use."""
-    regions = texts_or_none(params["regions"])
-    if regions is not None and text_or_none(params["region"]):
+    given = texts_or_none(params["regions"])
+    if given is not None and text_or_none(params["region"]):
         errors.append("regions: region is given as well; give one of them")
-        regions = None
-    if regions == []:
+    if given == []:
         errors.append("regions: is empty, so nothing would be read; name a region, or leave the option out")
-        regions = None
-    wrong = [region for region in regions or () if not REGION.fullmatch(region)]
-    errors += [f"regions: '{region}' is not a region id such as cn-hangzhou" for region in wrong]
+    errors += [f"regions: '{region}' is not a region id such as cn-hangzhou" for region in given or () if not REGION.fullmatch(region)]
+    regions = [params["region"]] if given is None else list(dict.fromkeys(filter(REGION.fullmatch, given)))
     connections: list[Connection] = []
-    for region in dict.fromkeys(regions or [params["region"]]):
-        if region not in wrong:
-            of_region: list[str] = []
-            connection = parse_connection({**params, "region": region}, environ, of_region)
-            errors += [error for error in of_region if error not in errors]
-            connections += [connection] if connection else []
+    # The other options are checked even if no region is right.
+    for region in regions or ["cn-hangzhou"]:
+        of_region: list[str] = []
+        connection = parse_connection({**params, "region": region}, environ, of_region)
+        errors += [error for error in of_region if error not in errors]
+        connections += [connection] if connection else []
     return connections
 
 
