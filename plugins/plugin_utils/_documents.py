@@ -103,8 +103,9 @@ class Document:
 
     def as_dict(self, compact: bool = False) -> dict[str, Any]:
         """``compact`` leaves out empty lists. ``read_document`` reads both."""
-        where = {"version": VERSION, "region": self.region, "account_id": self.account_id, "made": self.made}
-        return {**where, **({"plan": self.plan} if self.plan else {}), "digest": self.digest, "assignments": self._records(compact)}
+        where = {"version": VERSION, "region": self.region, "account_id": self.account_id}
+        where |= {name: text for name, text in (("made", self.made), ("plan", self.plan)) if text}
+        return {**where, "digest": self.digest, "assignments": self._records(compact)}
 
     def _records(self, compact: bool) -> list[dict[str, Any]]:
         return [
@@ -142,8 +143,8 @@ def recipe_after(
             theirs, ours = getattr(earlier, name), getattr(plan, name)
             if theirs != ours:
                 raise DocumentError(f"its {name} is {theirs}, but that of the plan is {ours}; the two are never joined")
-        if plan.digest not in (earlier.plan, earlier.digest):
-            raise DocumentError(f"it belongs to the plan {earlier.plan or earlier.digest}, not to {plan.digest}; the two are never joined")
+        if plan.digest != (theirs := earlier.plan or earlier.digest):
+            raise DocumentError(f"it belongs to the plan {theirs}, not to {plan.digest}; the two are never joined")
     left: dict[str, AddressSet] = {}
     for eni_id, addresses in plan.assignments.items():
         touched = {*sent.get(eni_id, ()), *flatten(earlier.assignments.get(eni_id, EMPTY) if earlier else EMPTY)}
@@ -163,7 +164,8 @@ def recipe_lines(document: Document, plan_digest: str, wave: tuple[int, int] | N
     In YAML flow style and without double quotes, which callback plugins would escape. Each line says which part it is, of which
     plan, wave and whole, so that ``read_document`` notices a line that is lost.
     """
-    where = {"version": VERSION, "region": document.region, "account_id": document.account_id, "made": document.made, "plan": plan_digest}
+    where = {"version": VERSION, "region": document.region, "account_id": document.account_id, "plan": plan_digest}
+    where |= {"made": document.made} if document.made else {}
     where |= {"wave": f"{wave[0]} of {wave[1]}"} if wave else {}
     free = LINE_BYTES - len(_flow({**where, "part": "99999 of 99999", "whole": "0" * 12, "digest": "0" * 64, "assignments": []}))
     parts: list[dict[str, list[str]]] = []
