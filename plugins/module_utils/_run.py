@@ -100,7 +100,7 @@ class _Run:
                 self._go_round()
             except BaseException as error:  # nothing is read back any more, so nothing more may be written
                 self._writers.abort = self._verifier.abort = as_defect(error)
-                if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                if not isinstance(error, Exception):  # also the timeout of a task, where this runs in the worker
                     self._ecs.stop()  # a call that waits for its turn must not be sent either
                     raise
             finally:
