@@ -134,7 +134,7 @@ class TestOptions:
         assert found.selection.kinds == ("private_ip_addresses",)
         assert [connection.region for connection in found.connections] == ["cn-hangzhou"]
         assert found.group_by == tuple(GROUP_NAMES)
-        assert not found.warn_of_regions
+        assert not found.warn_on_region_error
         assert not found.matching_only
 
     def test_there_is_a_connection_for_each_region_once(self):
@@ -299,6 +299,7 @@ class TestCache:
 
     def test_the_same_options_have_the_same_key(self):
         assert self.suffix() == self.suffix()
+        assert self.suffix(tags={1: "a", "b": "c"}, whole_region=False) == self.suffix(tags={"b": "c", "1": "a"}, whole_region=False)
         assert self.suffix(group_by=[], matching_only=True, on_region_error="warn", calls_per_minute=0) == self.suffix()
 
     @pytest.mark.parametrize(
