@@ -37,7 +37,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make chaos", description="Run random scenarios against the local ECS endpoint, and judge each result."
     )
-    parser.add_argument("--campaign", choices=[*CAMPAIGNS, roles.NAME], help="campaign to run; default: faults and truth, one after the other")
+    parser.add_argument(
+        "--campaign", choices=[*CAMPAIGNS, roles.NAME], help="campaign to run; default: faults and truth, one after the other"
+    )
     parser.add_argument(
         "--scenarios", type=whole_number(1), default=200, metavar="N", help="number of scenarios of each campaign (default: %(default)s)"
     )
