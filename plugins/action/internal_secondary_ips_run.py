@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -30,6 +31,25 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings imp
 
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MASK = "********"
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # of a run whose play has gone
+
+
+@contextlib.contextmanager
+def _ending_with(caller: Caller) -> Iterator[None]:
+    """End this process a few seconds after the play has gone. A line that nobody reads, or a pause, would hold it, and with it the
+    lock of its plan. What may have been written is on the disk at any time."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            if not caller.is_waiting() and not ended.wait(SECONDS_TO_CLOSE):
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 class ActionModule(ActionBase):
@@ -38,21 +58,23 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        # The shared options come from module_defaults of the action group.
-        _validation, arguments = self.validate_argument_spec(
-            argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()}
-        )
+        self.validate_argument_spec(argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()})
+        # What the task has beside its role comes from module_defaults of the action group. Not the validated arguments, which have
+        # the defaults of the options as well.
+        shared = plain(self._task.args)
         with self._environment() as environ:
-            return {**result, **self._run(str(arguments["role"]), plain(arguments), task_vars or {}, environ)}
+            return {**result, **self._run(str(shared.pop("role")), shared, task_vars or {}, environ)}
 
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         prefix = f"{role}_"
         variables = {name: plain(self._templar.template(value)) for name, value in task_vars.items() if name.startswith(prefix)}
+        defaults = {**shared, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         try:
-            settings = read_settings(
-                role, variables, {**shared, **self._change_defaults()}, partial(read_text, self._loader), environ, hosts
-            )
+            if len(hosts) > 1:
+                # Each host would be a run of its own, and what they publish and write would be that of one of them.
+                raise SettingsError([f"hosts: this role works on the cloud, not on hosts; use one host, such as localhost, not {hosts}"])
+            settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
             return {"failed": True, "changed": False, "errors": error.errors, "msg": f"Nothing was changed. {error}"}
         secrets: set[str] = set()
@@ -67,14 +89,18 @@ class ActionModule(ActionBase):
             if not self._task.no_log:
                 Display().display(mask(line))
 
+        caller = Caller(output=None)
         try:
-            ecs = Ecs(settings.connection, Caller(output=None).is_waiting)
+            ecs = Ecs(settings.connection, caller.is_waiting)
         except SdkMissing as error:
             return {"failed": True, **build_failure(error)}
         folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
         # Not ansible_check_mode, which is that of the play: a task, block or role may be in another mode.
         run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode))
-        made: dict[str, Any] = remove_values(run.run(), secrets)
+        with _ending_with(caller):
+            made: dict[str, Any] = remove_values(run.run(), secrets)
+        if self._task.no_log:
+            del made["published"]  # nothing censors what set_stats shows
         return made
 
     def _change_defaults(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, PRIVATE_IPV4, count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SDK_PACKAGE, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, total
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching
@@ -56,6 +56,10 @@ def build_result(state: str, ledger: Sequence[EniLedger], api_calls: int) -> dic
         result["failed"] = True
         result["msg"] = f"{failed} of {addresses} addresses failed, {done} were {DONE_KEY[state]}. {_format_list(lines)}"
     return result
+
+
+def total(ledger: Sequence[EniLedger], *states: AddressState) -> int:
+    return sum(len(eni.having(*states)) for eni in ledger)
 
 
 def format_name(eni: EniLedger) -> str:

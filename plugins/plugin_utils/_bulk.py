@@ -11,6 +11,7 @@ plan and recipe are on the disk before the first write.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +19,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, count, flatten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, AddressSet, count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import CALLER_GONE, EcsError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, Unreadable, read_seen_interfaces
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import CALLER_GONE, EcsError, as_defect
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Unreadable, read_seen_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import (
     DONE,
     FAILED,
@@ -30,13 +31,12 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
     SKIPPED,
     EniLedger,
     Event,
-    open_ledger,
-    total,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, Plan, Snapshot, find_refusals
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, Change, Plan, Reason, Snapshot, find_refusals
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, Request, Target
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
-from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out
+from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching, select
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
@@ -52,6 +52,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
+    MOST_BYTES,
     RunView,
     WaveView,
     build_report,
@@ -60,14 +61,19 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report impor
     summary_lines,
     wave_line,
 )
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import allowed_failures, cut_waves
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
 # A read may lag behind a change. What looks "already present" so soon after the recipe was written is read a second time.
 RECENT_SECONDS = 300
 # Published documents are kept by AWX in its database and given to every later job of a workflow.
 MOST_PUBLISHED = 2_000  # addresses
 REPORT_KINDS = ("json", "md", "html")
+UNFINISHED = (PLANNED, FAILED, IN_FLIGHT)
+# A killed run that still holds its lock ends within a few seconds (the action sees to that).
+PATIENCE = 15.0
+
+_SIMPLE = re.compile(r"[A-Za-z0-9_./:%+,-]+")
 
 
 class BulkRun:
@@ -99,7 +105,7 @@ class BulkRun:
             started=_now(),
             region=ecs.region,
             approved_digest=settings.approved_digest,
-            selected_groups=tuple(settings.selection.security_group_ids or ()) if settings.selection else (),
+            selected_groups=settings.selection.security_group_ids or (),
             refusals=self._refusals,
             waves=self._waves,
             files=self._files,
@@ -113,8 +119,14 @@ class BulkRun:
                 self._audit()
             else:
                 self._plan_and_carry_out()
-        except (EcsError, DocumentError, FolderError) as error:
-            (self._stops if self._waves else self._refusals).append(str(error))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # the timeout of the task is none of Exception
+            if isinstance(error, EcsError | DocumentError | FolderError):
+                text = str(error)
+            else:
+                text = str(as_defect(error)) if isinstance(error, Exception) else f"interrupted: {type(error).__name__}: {error}"
+            (self._stops if any(eni.writes for eni in self._view.ledger) else self._refusals).append(text)
         return self._finish()
 
     def _finish(self) -> dict[str, Any]:
@@ -133,18 +145,19 @@ class BulkRun:
     def _audit(self) -> None:
         found = self._select()
         self._refusals += self._not_found(found)
-        held = {interface.eni_id: self._matching(interface) for interface in found.interfaces}
+        held = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
         self._view.plan = self._document(held)
+        for line in plan_lines(build_report(self._view)):
+            self._say(line)
 
     # -- select
 
     def _select(self) -> Found:
         """The ENIs that are selected, or those of the saved plan or recipe. An ENI of a saved document is known to exist."""
         view, saved = self._view, self._settings.saved
-        if self._settings.selection:
+        if self._settings.by_group or saved is None:
             found = select(self._ecs, self._settings.selection)
         else:
-            assert saved is not None, "settings without selectors have a saved document"  # noqa: S101 - held by _settings
             unreadable: Unreadable = {}
             interfaces = read_seen_interfaces(self._ecs, saved.assignments, saved.assignments, unreadable, detailed=True)
             found = Found(list(interfaces.values()), [], {}, unreadable)
@@ -155,14 +168,10 @@ class BulkRun:
         view.account_id = owners.pop() if len(owners) == 1 else None
         return found
 
-    def _matching(self, interface: Interface) -> AddressSet:
-        assert self._settings.selection is not None, "only for what was selected"  # noqa: S101 - the callers check it
-        return matching(interface, self._settings.selection)
-
     def _not_found(self, found: Found) -> list[str]:
         """Unknown groups, and a name that groups of several VPCs have while no VPC is named."""
         prefix, selection = self._settings.prefix, self._settings.selection
-        if selection is None:
+        if not self._settings.by_group:
             return []
         variables = {
             **dict.fromkeys(selection.security_group_ids or (), "security_group_ids"),
@@ -203,7 +212,8 @@ class BulkRun:
             self._say(line)
         if self._refusals:
             return
-        with self._folder.lock(document_name("plan", view.plan.digest)) as interrupted:
+        # Unassigning and restoring the same plan exclude each other.
+        with self._folder.lock(document_name("plan", view.plan.plan or view.plan.digest), PATIENCE) as interrupted:
             if interrupted:
                 self._say(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it.")
             self._save_plan()
@@ -212,32 +222,39 @@ class BulkRun:
 
     def _wanted(self, found: Found) -> Mapping[str, AddressSet]:
         saved = self._settings.saved
-        if self._settings.selection:
-            matches = {interface.eni_id: self._matching(interface) for interface in found.interfaces}
+        if self._settings.by_group or saved is None:
+            matches = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
             return {eni_id: addresses for eni_id, addresses in matches.items() if count(addresses)}
-        return saved.assignments if saved else {}
+        return saved.assignments
 
     def _make_plan(self, request: Request, found: Found) -> Plan:
         snapshot = Snapshot(self._ecs.region, self._view.interfaces, {}, found.unreadable)
         plan = review(self._ecs, request, request.targets, snapshot=snapshot, wait_for_states=False)
-        if self._settings.operation == "restore" and not self._view.check_mode and self._seconds_to_believe(plan):
+        if self._settings.operation == "restore" and not self._view.check_mode and self._wait_to_believe(plan):
             plan = review(self._ecs, request, request.targets, seen=list(self._view.interfaces), wait_for_states=False)
+        if self._settings.by_group:
+            # Nobody can say what of these would have been selected, so each is a failure.
+            lacking = [
+                Change(name if ENI_ID.fullmatch(name) else None, name, None, EMPTY, EMPTY, failure=Reason(error.code, str(error)))
+                for name, error in found.unreadable.items()
+            ]
+            plan = replace(plan, changes=(*plan.changes, *lacking))
         return plan
 
-    def _seconds_to_believe(self, plan: Plan) -> bool:
+    def _wait_to_believe(self, plan: Plan) -> bool:
         """Waits, if something looks already present while a read may still lag behind the change. Returns whether to read again."""
-        view, saved = self._view, self._settings.saved
+        view, saved, timeout = self._view, self._settings.saved, self._settings.request.wait_timeout
         present = [address for change in plan.changes for address in flatten(change.unchanged)]
         if not present or saved is None:
             return False
-        age = (datetime.now(UTC) - datetime.fromisoformat(saved.made)).total_seconds() if saved.made else 0.0
-        if age > RECENT_SECONDS:
+        # None: the run that wrote the recipe did not end, so nobody knows when its last write was.
+        age = (datetime.now(UTC) - datetime.fromisoformat(saved.made)).total_seconds() if saved.made else None
+        if age is not None and age > RECENT_SECONDS:
             view.sure = f"{len(present)} were already present: read once, {age / 60:.0f} minutes after the recipe was written"
             return False
-        left = max(self._settings.request.wait_timeout - age, 0)
-        self._say(
-            f"{len(present)} addresses look already present so soon after the recipe was written; they are read again in {left:.0f} s"
-        )
+        # Between, because somebody may have set the clock since.
+        left = timeout if age is None else min(max(timeout - age, 0), timeout)
+        self._say(f"{len(present)} addresses look already present. A read may lag behind the run, so they are read again in {left:.0f} s")
         _clock.sleep(left)
         view.sure = f"{len(present)} looked already present and were read again after {left:.0f} s"
         return True
@@ -254,33 +271,34 @@ class BulkRun:
         refusals += self._of_another_origin()
         if settings.operation != "unassign":
             return refusals
-        refused = [
-            f"{change.eni_id} {address}: {reason.text}"
+        refused = {
+            (change.eni_id, address): f"{change.eni_id} {address}: {reason.text}"
             for change in plan.changes
             for address, reason in {**change.skipped, **change.refused}.items()
             if reason.code != KEPT
-        ]
+        }
         unreadable = [*view.unreadable]
-        if settings.on_refusal == "fail" and refused:
-            refusals.append(f"{prefix}on_refusal: {len(refused)} addresses must not be unassigned: {shorten(refused)}")
+        if not settings.request.skip_refused and refused:
+            refusals.append(f"{prefix}on_refusal: {len(refused)} addresses must not be unassigned: {shorten([*refused.values()])}")
         approved = settings.approved_digest
         if settings.require_approval and not approved and not view.check_mode:
             refusals.append(f"{prefix}approved_digest: an approval is required; give the digest of the approved plan")
         other = settings.saved or self._saved_plan(approved)
         if other:
             view.difference = {"added": _pairs(today, but_not=other), "removed": _pairs(other, but_not=today)}
+            # What was never approved is no reason not to do what was.
+            refused = {pair: refused[pair] for pair in other.pairs() if pair in refused}
+            unreadable = [name for name in unreadable if name in other.assignments]
         if settings.saved and view.difference["added"]:
             refusals.append(f"{len(view.difference['added'])} addresses are not in the saved plan: {shorten(view.difference['added'])}")
         if not approved:
             return refusals
-        if settings.saved and settings.saved.digest != approved:
-            refusals.append(f"{prefix}approved_digest: {approved} was approved, but the saved plan has the digest {settings.saved.digest}")
-        elif not settings.saved and today.digest != approved and (today.addresses or refused or unreadable):
+        if not settings.saved and today.digest != approved and (today.addresses or refused or unreadable):
             refusals.append(self._drifted(approved, today, known=other is not None))
         if other and other.digest == approved and (refused or unreadable):
             refusals.append(
                 f"{prefix}approved_digest: the approved plan has changed: {len(refused)} of its addresses are refused today and "
-                f"{len(unreadable)} ENIs or instances cannot be read: {shorten([*refused, *unreadable])}"
+                f"{len(unreadable)} of its ENIs cannot be read: {shorten([*refused.values(), *unreadable])}"
             )
         return refusals
 
@@ -291,7 +309,7 @@ class BulkRun:
         kind = "recipe" if view.operation == "restore" else "plan"
         pairs = (("region", saved.region, view.region), ("account", saved.account_id, view.account_id))
         refusals = [f"the saved {kind} is of {name} {then}, but this is {now}" for name, then, now in pairs if then and now and then != now]
-        if saved.assignments and not view.interfaces and self._settings.selection is None:
+        if saved.assignments and not view.interfaces and not self._settings.by_group:
             # More likely the wrong credentials than an account that holds none of them any more.
             refusals.append(
                 f"none of the {len(saved.assignments)} ENIs of the saved {kind} exists in {view.region}, or not in this account; "
@@ -336,7 +354,7 @@ class BulkRun:
                 if any(reason.code == CALLER_GONE for eni in wave for reason in eni.reasons.values()):
                     self._stops.append("nobody waits for this run any more")
                     return
-                failed = total(view.ledger, FAILED, IN_FLIGHT)
+                failed = sum(done.failed for done in self._waves)
                 if failed > failures_allowed and number < len(waves):
                     self._stops.append(
                         f"stopped after wave {number} of {len(waves)}: {failed} of {planned} addresses failed, more than "
@@ -344,19 +362,14 @@ class BulkRun:
                     )
                     break
             self._read_finally()
-        except BaseException as error:
-            self._stops.append(f"interrupted ({type(error).__name__})")
-            if not isinstance(error, Exception):
-                self._save_recipe(last=True)
-                self._finish()
-            raise
-        self._save_recipe(last=True)
+        finally:
+            self._save_recipe(last=True)
 
     def _do_wave(self, request: Request, place: tuple[int, int], enis: Sequence[EniLedger]) -> None:
         view = self._view
         addresses = {eni.eni_id: eni.as_set(PLANNED) for eni in enis}
         if view.operation == "unassign" and view.plan:
-            for line in recipe_lines(self._document(addresses), view.plan.digest, place):
+            for line in recipe_lines(self._document(addresses, made=""), view.plan.digest, place):
                 self._say(line)
         started, calls = _now(), self._ecs.api_calls
         carry_out(self._ecs, request, enis)
@@ -382,10 +395,10 @@ class BulkRun:
 
     # -- documents and files
 
-    def _document(self, assignments: Mapping[str, AddressSet]) -> Document:
+    def _document(self, assignments: Mapping[str, AddressSet], made: str | None = None) -> Document:
         account_id = self._view.account_id or (self._settings.saved.account_id if self._settings.saved else None)
         given = {eni_id: addresses for eni_id, addresses in sorted(assignments.items()) if count(addresses)}
-        return Document(self._view.region, account_id, given, _now())
+        return Document(self._view.region, account_id, given, _now() if made is None else made)
 
     def _write(self, kind: str, name: str, text: str) -> None:
         self._files[kind] = str(self._folder.write(name, self._mask(text)))
@@ -414,7 +427,8 @@ class BulkRun:
             return
         sent = {eni.eni_id: eni.sent if last else eni.sent.union(eni.having(PLANNED)) for eni in view.ledger}
         shown = {eni.eni_id: frozenset(flatten(eni.latest.held)) for eni in view.ledger if eni.latest}
-        view.recipe = recipe_after(view.plan, self._earlier, sent, shown, made=_now())
+        # A recipe without a time tells a restore that its run did not end.
+        view.recipe = recipe_after(view.plan, self._earlier, sent, shown, made=_now() if last else "")
         self._write("recipe", document_name("recipe", view.plan.digest), _as_text(view.recipe))
 
     def _write_reports(self, report: dict[str, Any]) -> None:
@@ -432,13 +446,28 @@ class BulkRun:
         """The exact commands that may follow: do the plan, go on, undo."""
         view, settings, files = self._view, self._settings, self._files
         steps = []
-        if view.operation == "unassign" and "plan" in files and not self._refusals and total(view.ledger, PLANNED, FAILED, IN_FLIGHT):
+        if view.operation == "unassign" and "plan" in files and not self._refusals and total(view.ledger, *UNFINISHED):
             title = "To do exactly this plan" if view.check_mode else "To go on with this plan"
             digest = {"approved_digest": view.plan.digest} if view.plan and (view.check_mode or view.approved_digest) else {}
-            steps.append(f"{title}: {_command('unassign', {**settings.kept_for_plan, 'plan_file': files['plan'], **digest})}")
+            steps.append(f"{title}: {self._command('unassign', {**settings.given_beside_plan, 'plan_file': files['plan'], **digest})}")
+        if view.operation == "restore" and settings.saved_path and not self._refusals and total(view.ledger, *UNFINISHED):
+            title = "To restore it" if view.check_mode else "To go on"
+            steps.append(f"{title}: {self._command('restore', {**settings.given_beside_plan, 'recipe_file': settings.saved_path})}")
         if view.recipe and view.recipe.addresses:
-            steps.append(f"To undo it: {_command('restore', {'recipe_file': files['recipe']})}")
+            steps.append(f"To undo it: {self._command('restore', {'recipe_file': files['recipe']})}")
         return steps
+
+    def _command(self, playbook: str, variables: Mapping[str, Any]) -> str:
+        """Ansible splits ``name=value`` at spaces and takes quotes away, so what is not simple is JSON."""
+        named = {f"{playbook}_secondary_ips_{name}": value for name, value in variables.items()}
+        simple = {name: str(value) for name, value in named.items() if isinstance(value, str | int) and _SIMPLE.fullmatch(str(value))}
+        other = {name: value for name, value in named.items() if name not in simple}
+        arguments = [*(f"{name}={text}" for name, text in simple.items()), *([json.dumps(other)] if other else [])]
+        if sum(map(len, arguments)) > MOST_BYTES - 200 and self._view.plan:
+            # A line that is folded inside of quotes would be another command.
+            path = self._folder.write(f"{playbook}-{self._view.plan.digest[:12]}-variables.json", json.dumps(named, indent=1))
+            arguments = [f"@{path}"]
+        return " ".join([f"ansible-playbook alicloud_ops.network.{playbook}", *(f"-e {shlex.quote(each)}" for each in arguments)])
 
     def _result(self, report: Mapping[str, Any]) -> dict[str, Any]:
         view = self._view
@@ -473,12 +502,6 @@ class BulkRun:
         if view.recipe and 0 < view.recipe.addresses <= MOST_PUBLISHED:
             published["restore_secondary_ips_recipe"] = view.recipe.as_dict(compact=True)
         return published
-
-
-def _command(playbook: str, variables: Mapping[str, Any]) -> str:
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
-    extra = [f"-e {shlex.quote(f'{playbook}_secondary_ips_{name}={text}')}" for name, text in texts.items()]
-    return " ".join([f"ansible-playbook alicloud_ops.network.{playbook}", *extra])
 
 
 def _pairs(document: Document, *, but_not: Document) -> list[str]:

@@ -2,617 +2,476 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: all that a role has read, planned and done so far → its report, which is also the ledger.
+"""Pure: what a bulk run has read, planned and done so far → its report, and the lines of its output.
 
-Private to this collection. One builder makes what is shown, written, published, compared and restored, before the first
-write, after each wave and at the end. Every address of the plan is in exactly one state at any time.
+Private to this collection. The report is a view of the ledger of the run; it decides nothing and keeps nothing.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, flatten, sort_key
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, NO_SUCH_ENI
-from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE, SETTLED
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few, shorten
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import (
-    MODULE_STATE,
-    VERSION,
-    addresses_by_eni,
-    allowed_failures,
-    compact,
-    count_addresses,
-    cut_waves,
-    in_lines,
-    make_assignments,
-    make_document,
-    plain,
-)
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, kind_of, sort_key
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import NOT_VERIFIED
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE_KEY, UNCHANGED_KEY, format_name
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
 
-# What an address came to, worst first: the order of the report.
+if TYPE_CHECKING:
+    from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
+
+VERSION = 1  # of the JSON report
+# The states of an address in the report, worst first. This is also the order of the report.
 FAILED, PENDING, SKIPPED, PLANNED, HELD = "failed", "pending", "skipped", "planned", "held"
-STATES = (FAILED, PENDING, SKIPPED, PLANNED, HELD, *DONE.values(), *SETTLED.values())
+STATES = (FAILED, PENDING, SKIPPED, PLANNED, HELD, *DONE_KEY.values(), *UNCHANGED_KEY.values())
+CONTRADICTION = "Contradiction"  # the last read shows something else than the ledger says
 
+STATE_OF = {"audit": "", "unassign": "absent", "restore": "present"}  # operation → state of the change module
 TITLES = {
     "audit": "Secondary addresses by security group",
-    "unassign": "Unassigning secondary addresses",
-    "restore": "Restoring secondary addresses",
+    "unassign": "Unassign secondary addresses",
+    "restore": "Restore secondary addresses",
 }
-# Published documents are kept by AWX in its database and given to every later job of a workflow.
-MOST_PUBLISHED = 2_000  # addresses
-MOST_TOLD = 20  # lines of one kind in the output; the report has all
+# Reason code of a skipped address → the guard that skipped it.
+GUARDS = {
+    _plan.KEPT: "keep",
+    _plan.EIP_BOUND: "allow_eip",
+    _plan.PROTECTED_TAG: "protected_tags",
+    _plan.SERVICE_MANAGED: "service-managed ENI",
+    **dict.fromkeys((_plan.ENI_STATE, _plan.ENI_IN_TRANSITION), "ENI state"),
+    **dict.fromkeys((_plan.INSTANCE_STATE, _plan.INSTANCE_IN_TRANSITION, _plan.INSTANCE_UNKNOWN), "instance state"),
+    **dict.fromkeys((_plan.ADDRESS_HELD, _plan.HOLDER_UNREADABLE), "address in use"),
+    _plan.ENI_MISSING: "missing ENI",
+}
+FILE_LABELS = {"plan": "plan", "recipe": "restore recipe", "json": "report, JSON", "md": "report, Markdown", "html": "report, HTML"}
+DIFFERENCES = {"added": "not in the saved or approved plan", "removed": "in that plan, but no longer there"}
 NO_GROUP = "no security group"
+MOST_LISTED = 50  # addresses that the output lists one by one; with more, the first of each security group
+MOST_LINES = 20  # of one kind in the output; the report has all
+MOST_EXAMPLES = 5  # addresses that a line names as examples
+MOST_BYTES = 1_000  # of one line: AWX shows the first 1,024 bytes of an event
+
+_ONE_OF = "for example: "  # before the text of the first address, if those of the others differ
+# Whatever would break a line, drive a terminal, or let text read backwards; and halves of a character that no file can hold.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+
+
+@dataclass(frozen=True)
+class WaveView:
+    """One wave. Times are ISO 8601 in UTC; ``finished`` is empty while the wave runs."""
+
+    number: int
+    of: int
+    addresses: int
+    done: int
+    failed: int
+    api_calls: int
+    started: str
+    finished: str = ""
 
 
 @dataclass
-class Line:
-    """One address of one ENI, and what became of it."""
+class RunView:
+    """What a run has so far. Times are ISO 8601 in UTC; ``finished`` is empty while the run goes on.
 
-    state: str
-    reason: str = ""
-    request_id: str | None = None
-
-
-@dataclass
-class Run:
-    """What a role has so far. Everything but ``operation`` may be missing. Kept from step to step as text (``state``):
-    Ansible walks through every value of a nested variable again and again, which takes minutes with thousands of ENIs."""
+    ``plan``: what the run may write, or what an audit found. ``interfaces``: the ENIs as first read. ``final``: the ENIs as the
+    last read shows them, None if there was no last read. ``security_groups``: id → name. ``unreadable``: id of an ENI or instance →
+    why it cannot be read. ``refusals``: why nothing was written. ``difference``: lines "added" to and "removed" from the saved or
+    approved plan. ``sure``: how sure a restore is of "already present". ``files``: kind → path. ``next_steps``: exact commands, each
+    with what it is for before it if there are several ("To undo it: ansible-playbook …").
+    """
 
     operation: str
-    check: bool = False
+    check_mode: bool = False
     started: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
-    info: dict[str, Any] = field(default_factory=dict)  # the ENIs before
-    saved: dict[str, Any] = field(default_factory=dict)  # the plan or recipe that was given
-    approved: dict[str, Any] = field(default_factory=dict)  # the plan of the approved digest, where it was found
-    planned: dict[str, Any] = field(default_factory=dict)  # the module's answer in check mode
-    earlier: dict[str, Any] = field(default_factory=dict)  # the recipe that an interrupted run of the same plan left
-    taken_up: bool = False  # whether an earlier recipe is known, or known not to be there: before, none is written
-    began: str = ""  # when the first wave did
-    stopped: str = ""  # why no further wave was begun
-    unverified: str = ""  # why the ENIs could not be read when all was done
-    results: list[dict[str, Any]] = field(default_factory=list)  # the module's answer for each wave
-    after: dict[str, Any] = field(default_factory=dict)  # the ENIs when all was done
-
-    def learn(self, news: Mapping[str, Any]) -> None:
-        """Take in a result of a module, or a document, and of it only what the report needs."""
-        for name in ("info", "after"):
-            if name in news:
-                setattr(self, name, _pick(news[name], _OF_INFO, _OF_AN_ENI))
-        if self.after and "interfaces" not in self.after:
-            self.unverified, self.after = str(self.after.get("msg", "no result")), {}
-        if "planned" in news:
-            self.planned = _pick(news["planned"], _OF_AN_ANSWER, _of_an_outcome(self))
-            self.planned[self.done] = plain(news["planned"][self.done])
-        if "documents" in news:
-            self.taken_up = True
-            for name, document in news["documents"].items():
-                setattr(self, name, json.loads(document))
-        if "began" in news:
-            self.began = str(news["began"])
-        if "stopped" in news:
-            self.stopped = self.stopped or str(news["stopped"])
-        if "wave" in news:
-            wave, answer = news["wave"], news["answer"]
-            self.results.append(
-                {
-                    "number": int(wave["number"]),
-                    "label": str(wave["label"]),
-                    "assignments": json.loads(str(wave["assignments"])),
-                    "finished": _now(),
-                    "calls_per_minute": ((answer.get("invocation") or {}).get("module_args") or {}).get("calls_per_minute"),
-                    "result": _pick(answer, _OF_AN_ANSWER, _of_an_outcome(self)),
-                }
-            )
+    finished: str = ""
+    region: str | None = None
+    account_id: str | None = None
+    plan: Document | None = None
+    recipe: Document | None = None
+    approved_digest: str | None = None
+    ledger: Sequence[EniLedger] = ()
+    interfaces: Mapping[str, Interface] = field(default_factory=dict)
+    security_groups: Mapping[str, str] = field(default_factory=dict)
+    selected_groups: Sequence[str] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    refusals: Sequence[str] = ()
+    stopped: str = ""
+    difference: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    final: Mapping[str, Interface] | None = None
+    waves: Sequence[WaveView] = ()
+    api_calls: int = 0
+    sure: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    next_steps: Sequence[str] = ()
 
     @property
-    def prefix(self) -> str:
-        """Of the variables that the user would set."""
-        return f"{self.operation}_secondary_ips_"
-
-    @property
-    def by_group(self) -> bool:
-        return any(name.startswith("security_group") for name in self.settings)
-
-    @property
-    def done(self) -> str:
-        return HELD if self.operation == "audit" else DONE[MODULE_STATE[self.operation]]
-
-    @property
-    def settled(self) -> str:
-        return "" if self.operation == "audit" else SETTLED[MODULE_STATE[self.operation]]
+    def state(self) -> str:
+        """Of the change module; empty for an audit."""
+        return STATE_OF[self.operation]
 
 
-_OF_INFO = ("region", "missing", "security_groups", "summary", "assignments", "msg")
-_OF_AN_ENI = (
-    *("eni_id", "name", "type", "status", "instance_id", "private_ip_address", "security_group_ids", "owner_id"),
-    *(kind.name for kind in KINDS),
-)
-_OF_AN_ANSWER = ("summary", "failure", "msg")
-
-
-def _of_an_outcome(run: Run) -> tuple[str, ...]:
-    return ("eni_id", "skipped", "failed", run.done, run.settled)
-
-
-def _pick(answer: Mapping[str, Any], names: Iterable[str], of_interfaces: Iterable[str]) -> dict[str, Any]:
-    picked = {name: plain(answer[name]) for name in names if name in answer}
-    if "interfaces" in answer:
-        picked["interfaces"] = [{name: plain(interface[name]) for name in of_interfaces} for interface in answer["interfaces"]]
-    return picked
-
-
-Ledger = dict[str, dict[str, Line]]  # ENI → address → line
-
-
-def build_report(run: Run) -> dict[str, Any]:
-    enis = {interface["eni_id"]: interface for interface in run.info.get("interfaces") or ()}
-    region = run.info.get("region")
-    account_id = _account(enis)
-    # Of a document: where no ENI tells the account, the saved one does.
-    source = (region, account_id or run.saved.get("account_id"))
-    plan = make_document(run.info.get("assignments") or () if run.operation == "audit" else _todo(run), *source)
-    ledger = make_ledger(run, plan)
-    totals = Counter(line.state for lines in ledger.values() for line in lines.values())
-    objections, difference = _compare(run, plan, account_id)
-    recipe = make_document(_to_restore(run, ledger), *source)
-    waves = [] if objections or run.operation == "audit" else cut_waves(plan, run.settings.get("wave_size"))
-    finished = _now()
-    rows = [_row(run, eni_id, lines, enis.get(eni_id, {})) for eni_id, lines in ledger.items()]
-    rows.sort(key=lambda row: (min((STATES.index(line["state"]) for line in row["addresses"]), default=len(STATES)), row["eni_id"]))
-    run.stopped = run.stopped or _too_many_failures(run, plan, totals)
-    whole = run.saved or plan
-    report = {
+def build_report(run: RunView) -> dict[str, Any]:
+    """The report, ready for JSON. Every address of the ledger (of an audit: of the plan) has one line in ``interfaces``."""
+    rows = _rows(run)
+    rows.sort(key=lambda row: (min((STATES.index(line["state"]) for line in _lines_of(row)), default=len(STATES)), row["eni_id"]))
+    counts = Counter(line["state"] for row in rows for line in row["addresses"])
+    totals = {"interfaces": len(rows), "addresses": counts.total(), **{state: counts[state] for state in STATES if counts[state]}}
+    reasons = _reasons(rows)
+    unverified = _unverified(run)
+    report: dict[str, Any] = {
         "version": VERSION,
         "operation": run.operation,
         "title": TITLES[run.operation],
-        "check_mode": run.check,
-        "outcome": _outcome(run, totals, objections),
+        "check_mode": run.check_mode,
+        "outcome": _outcome(run, reasons, counts, unverified),
         "headline": "",
-        "region": region,
-        "account_id": account_id,
-        "digest": whole["digest"],
-        "approved_plan": run.settings.get("approved_plan"),
-        "started": run.started or finished,
-        "finished": finished,
-        "seconds": _seconds(run.started, finished),
-        "totals": {
-            "interfaces": len(ledger),
-            "addresses": sum(totals.values()),
-            **{state: totals[state] for state in STATES if totals[state]},
-            "api_calls": _api_calls(run),
-        },
-        "objections": objections,
-        "stopped": ". ".join(
-            filter(None, (run.stopped, run.unverified and f"The last reading failed, so what was done is not verified: {run.unverified}"))
-        ),
-        "difference": difference,
-        "groups": _by_group(rows, run.info.get("security_groups") or {}),
-        "reasons": [{"reason": reason, "addresses": number} for reason, number in _reasons(ledger).most_common()],
-        "waves": [
-            {
-                "number": result["number"],
-                "label": result["label"],
-                "done": summary.get(run.done, 0),
-                "failed": summary["failed"] if summary else count_addresses(result["assignments"]),
-                "api_calls": summary.get("api_calls", 0),
-                "finished": result["finished"],
-            }
-            for result in ([] if run.check else run.results)
-            for summary in [result["result"].get("summary") or {}]
-        ],
-        "states": [state for state in STATES if totals[state]],
+        "region": run.region,
+        "account_id": run.account_id,
+        "digest": run.plan.digest if run.plan else None,
+        "approved_digest": run.approved_digest,
+        "started": run.started,
+        "finished": run.finished,
+        "seconds": _seconds(run.started, run.finished),
+        "totals": {**totals, "api_calls": run.api_calls},
+        "refusals": [_clean(refusal) for refusal in run.refusals],
+        "stopped": ". ".join(filter(None, (_clean(run.stopped).rstrip("."), unverified))),
+        "sure": _clean(run.sure),
+        "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
+        "groups": _by_group(rows, run.security_groups),
+        "reasons": reasons,
+        "guards": [{"guard": GUARDS.get(entry["code"], entry["code"]), **entry} for entry in reasons if entry["state"] == SKIPPED],
+        "waves": [_wave(wave, run.waves[0].started) for wave in run.waves],
+        "states": [state for state in STATES if counts[state]],
         "interfaces": rows,
+        "unreadable": [{"id": name, "reason": _clean(reason)} for name, reason in sorted(run.unreadable.items())],
+        "files": {kind: _clean(path) for kind, path in run.files.items()},
+        "next_steps": [_clean(step) for step in run.next_steps],
+        "recipe": run.recipe.as_dict() if run.recipe else None,
     }
-    report["headline"] = _headline(report, run)
-    return {
-        "report": report,
-        "text": _text(report),
-        "plan": run.saved if run.saved and run.operation == "unassign" else plan,
-        "recipe": recipe,
-        "eni_ids": [entry["eni_id"] for entry in plan["assignments"]],
-        "waves": waves,
-        "begun": bool(run.began),
-        "stop": run.stopped,
-        "pause": 0 if run.stopped or len(run.results) == len(waves) else _pause(run),
-        "failure": _failure(run, report),
-        "published": _published(run, report, plan, recipe),
+    report["headline"] = _headline(report)
+    return report
+
+
+# -- one row an ENI, one line an address
+
+
+def _rows(run: RunView) -> list[dict[str, Any]]:
+    if run.ledger:
+        return [_row(run, format_name(eni), _told_by_ledger(run, eni), eni) for eni in run.ledger]
+    state = PLANNED if run.check_mode else PENDING if run.state else HELD
+    assignments = run.plan.assignments if run.plan else {}
+    return [_row(run, eni_id, dict.fromkeys(flatten(held), (state, None))) for eni_id, held in assignments.items()]
+
+
+Told = Mapping[str, tuple[str, Reason | None]]  # address → its state in the report, and why
+
+
+def _told_by_ledger(run: RunView, eni: EniLedger) -> Told:
+    done, unchanged = DONE_KEY[run.state], UNCHANGED_KEY[run.state]
+    names = {
+        AddressState.PLANNED: PLANNED if run.check_mode else PENDING,
+        AddressState.IN_FLIGHT: FAILED,
+        AddressState.DONE: PLANNED if run.check_mode else done,
+        AddressState.UNCHANGED: unchanged,
+        AddressState.SKIPPED: SKIPPED,
+        AddressState.FAILED: FAILED,
     }
+    last = run.final.get(eni.eni_id) if run.final is not None and not run.check_mode else None
+    held = frozenset(flatten(last.held)) if last else None
+    told: dict[str, tuple[str, Reason | None]] = {}
+    for address, state in eni.states.items():
+        name, reason = names[state], eni.reasons.get(address)
+        if name == FAILED:
+            reason = reason or Reason(NOT_VERIFIED, "no read showed the outcome")
+        elif name == PLANNED:
+            reason = None  # what a prediction says of its writes
+        elif name == unchanged and eni.change.interface is None:
+            reason = reason or Reason(_plan.ENI_MISSING, "the ENI does not exist")
+        if held is not None:
+            is_as_requested = (address in held) == (run.state == "present")
+            shown = f"the last read shows that it is {'' if address in held else 'not '}on the ENI"
+            if name != FAILED and is_as_requested != (name in (done, unchanged)):
+                name, reason = FAILED, Reason(CONTRADICTION, f"{label(name)}, but {shown}")
+            elif name == FAILED and is_as_requested and reason:
+                reason = reason._replace(text=f"{reason.text}; {shown}")
+        told[address] = name, reason
+    return told
 
 
-def make_report(before: Mapping[str, Any] | str, news: Mapping[str, Any]) -> dict[str, Any]:
-    """``before``: how a run begins (``make_start``), or the state of one that goes on. What is long comes as text (see ``Run``)."""
-    if isinstance(before, str):
-        run = Run(**json.loads(before))
-    else:
-        begin = {name: plain(before[name]) for name in ("operation", "check", "started", "settings")}
-        run = Run(**begin, saved=json.loads(before["saved"] or "{}"))
-    run.learn(news)
-    made = build_report(run)
-    report, recipe = made["report"], _as_text(made["recipe"])
-    return {
-        **{name: made[name] for name in ("text", "begun", "stop", "pause", "failure")},
-        "region": report["region"],
-        "waves": [_as_task(run, wave, report) for wave in made["waves"]],
-        "eni_ids": _as_text(made["eni_ids"]),
-        "report": _as_text(report),
-        "published": _as_text(made["published"]),
-        "result": _as_text({**report, "recipe": made["recipe"]} if run.operation == "unassign" else report),
-        "state": _as_text(asdict(run)),
-        **_files(run, made, _as_text(report), recipe),
-    }
-
-
-def _as_task(run: Run, wave: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
-    # The lines for the output take their time, and are needed before the first wave only.
-    shown = run.operation == "unassign" and not run.check and not run.results
-    recipe = make_document(wave["assignments"], report["region"], report["account_id"]) if shown else None
-    return {
-        **wave,
-        "title": f"{run.operation.capitalize()} {wave['label']}",
-        "assignments": _as_text(wave["assignments"]),
-        "lines": in_lines(recipe) if recipe else [],
-        "on_refusal": run.settings.get("on_refusal", "skip"),
-    }
-
-
-def _files(run: Run, made: Mapping[str, Any], report: str, recipe: str) -> dict[str, Any]:
-    """The files of a run, with their names: what is taken up where it is there, and what is written when."""
-    name = made["report"]["digest"][:12]
-    file = f"{run.operation}-{name}-{re.sub('[-:]|[+].*', '', made['report']['started'])}Z"
-    files: dict[str, Any] = {"file": file, "taken_up": {}, "plan_files": {}, "progress_files": {}}
-    if run.operation != "unassign" or "report_dir" not in run.settings:
-        return files
-    files["taken_up"]["earlier"] = f"recipe-{name}.json"
-    if "approved_plan" in run.settings:
-        files["taken_up"]["approved"] = f"plan-{run.settings['approved_plan'][:12]}.json"
-    files["plan_files"][f"plan-{name}.json"] = _as_text(made["plan"])
-    if run.taken_up and not run.check and made["waves"]:
-        files["progress_files"] = {f"recipe-{name}.json": recipe, f"{file}.json": report}
-    return files
-
-
-def _as_text(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False)
-
-
-# -- the ledger
-
-
-def make_ledger(run: Run, plan: Mapping[str, Any]) -> Ledger:
-    if run.operation == "audit":
-        return {eni_id: {address: Line(HELD) for address in addresses} for eni_id, addresses in addresses_by_eni(plan).items()}
-    ledger: Ledger = {}
-    for interface in run.planned.get("interfaces") or ():
-        _take(ledger, run, interface, PLANNED if run.check else PENDING)
-    for wave in run.results:
-        told = wave["result"].get("interfaces")
-        for interface in _all_failed(wave) if told is None else [] if run.check else told:
-            _take(ledger, run, interface, run.done)
-    for eni_id in run.info.get("missing") or () if run.saved else ():
-        for line in ledger.get(eni_id, {}).values():
-            line.reason = line.reason or NO_SUCH_ENI
-    if not run.check:
-        _read_back(ledger, run)
-    return ledger
-
-
-def _take(ledger: Ledger, run: Run, interface: Mapping[str, Any], done: str) -> None:
-    """What the module tells of one ENI. ``done``: what its 'unassigned' or 'assigned' stands for here."""
-    lines = ledger.setdefault(interface["eni_id"], {})
-    for name, state in ((run.settled, run.settled), (run.done, done)):
-        lines.update((address, Line(state)) for kind in KINDS for address in (interface.get(name) or {}).get(kind.name, ()))
-    lines.update((note["address"], Line(SKIPPED, note["reason"])) for note in interface["skipped"])
-    for failed in interface["failed"]:
-        reason = f"{failed['code']}: {failed['message']}" if failed["code"] else failed["message"]
-        lines.update((address, Line(FAILED, reason, failed["request_id"])) for address in failed["addresses"])
-
-
-def _all_failed(wave: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A wave that left no ledger: refused as a whole, or its process ended."""
-    failure = wave["result"].get("failure") or {}
-    message = failure.get("message") or wave["result"].get("msg") or "the module left no result"
-    told = {"code": failure.get("code"), "message": message, "request_id": failure.get("request_id")}
-    return [
-        {"eni_id": eni_id, "skipped": [], "failed": [{"addresses": addresses, **told}]}
-        for eni_id, addresses in addresses_by_eni({"assignments": wave["assignments"]}).items()
-    ]
-
-
-def _read_back(ledger: Ledger, run: Run) -> None:
-    """The last word is the service's. What failed and is done all the same is ours, so that it can be restored."""
-    for eni_id, held in _held(run.after).items():
-        for address, line in ledger.get(eni_id, {}).items():
-            is_so = (address in held) == (run.operation == "restore")
-            if line.state == run.done and not is_so:
-                ledger[eni_id][address] = Line(FAILED, f"NotVerified: it was {run.done}, but is not any more")
-            elif line.state == FAILED and is_so:
-                ledger[eni_id][address] = Line(run.done, f"reported as failed ({line.reason}), but read back as {run.done}")
-            elif line.state == PENDING and is_so:
-                ledger[eni_id][address] = Line(run.settled, "before its turn, by somebody else")
-
-
-def _to_restore(run: Run, ledger: Ledger) -> list[dict[str, Any]]:
-    """All that may have been unassigned by the time this is read: rather too much than too little."""
-    if run.operation != "unassign":
-        return []
-    counted = {run.done} if run.after else {run.done, FAILED, PENDING}
-    ours = {eni_id: [address for address, line in lines.items() if line.state in counted] for eni_id, lines in ledger.items()}
-    held = _held(run.info)
-    for eni_id, addresses in addresses_by_eni(run.earlier).items():
-        still_gone = [address for address in addresses if address not in held.get(eni_id, ())]
-        ours[eni_id] = [*ours.get(eni_id, ()), *still_gone]
-    return make_assignments(ours)
-
-
-def _held(info: Mapping[str, Any]) -> dict[str, set[str]]:
-    """ENI → all its secondary addresses."""
-    return {
-        interface["eni_id"]: {
-            *(entry["address"] for entry in interface[PRIVATE_IPV4]),
-            *flatten({kind.name: interface[kind.name] for kind in KINDS if kind.name != PRIVATE_IPV4}),
-        }
-        for interface in info.get("interfaces") or ()
-    }
-
-
-# -- whether it may go on
-
-
-def _todo(run: Run) -> list[Mapping[str, Any]]:
-    return run.planned.get(run.done) or []
-
-
-def _compare(run: Run, plan: Mapping[str, Any], account_id: str | None) -> tuple[list[str], dict[str, list[str]]]:
-    """What keeps the run from writing, and today's plan against the one that was saved or approved."""
-    objections: list[str] = []
-    difference: dict[str, list[str]] = {"added": [], "removed": []}
-    region, missing = run.info.get("region"), run.info.get("missing") or ()
-    if run.by_group:
-        objections.extend(f"'{name}' does not exist in {region}, or not in this account" for name in missing)
-    kind = "recipe" if run.operation == "restore" else "plan"
-    for name, today in (("region", region), ("account_id", account_id)):
-        then = run.saved.get(name)
-        if then and today and then != today:
-            objections.append(f"the saved {kind} is for {name} {then}, this is {today}")
-    wanted = [entry["eni_id"] for entry in run.saved.get("assignments") or ()]
-    if wanted and not run.by_group and set(wanted) <= set(missing):
-        # More likely the wrong credentials than a thing that is done: with no ENI to see, nothing tells the account.
-        objections.append(
-            f"of the {_many(len(wanted), 'ENI')} of the saved {kind} none exists in {region}, or not in this account; "
-            f"it is for account {run.saved.get('account_id') or 'not known'}"
-        )
-    if run.operation != "unassign":
-        return objections, difference
-    planned, most = count_addresses(plan["assignments"]), run.settings.get("max_addresses")
-    if most is not None and planned > most:
-        objections.append(f"{run.prefix}max_addresses: {planned} addresses would be unassigned, more than {most}")
-    refused = [] if run.settings.get("on_refusal") != "fail" else _refused(run)
-    if refused:
-        told = "; ".join(first_few(refused, MOST_TOLD))
-        objections.append(f"{run.prefix}on_refusal: {_many(len(refused), 'address')} must not be touched: {told}")
-    digest = run.settings.get("approved_plan")
-    if digest and run.saved and run.saved["digest"] != digest:
-        objections.append(f"{run.prefix}approved_plan: {digest} was approved, but the saved plan has the digest {run.saved['digest']}")
-    other = run.saved or run.approved
-    if other:
-        difference = _difference(other, plan)
-    if run.saved and difference["added"]:
-        objections.append(f"{len(difference['added'])} addresses are not in the saved plan: {shorten(difference['added'])}")
-    if digest and not run.saved and planned and plan["digest"] != digest:
-        objections.append(_drifted(digest, plan["digest"], difference, run))
-    return objections, difference
-
-
-def _refused(run: Run) -> list[str]:
-    return [
-        f"{interface['eni_id']} {note['address']}: {note['reason']}"
-        for interface in run.planned.get("interfaces") or ()
-        for note in interface["skipped"]
-        if note["reason"] != KEPT
-    ]
-
-
-def _drifted(approved: str, today: str, difference: Mapping[str, list[str]], run: Run) -> str:
-    told = f"{run.prefix}approved_plan: {approved} was approved, but today's plan has the digest {today}"
-    way_on = (
-        f"To go on with what is left of an interrupted run, give the approved plan as {run.prefix}plan_file or {run.prefix}plan; "
-        "in AWX, launch the interrupted job again if it had the plan, or paste the plan from the artifacts of the planning job"
-    )
-    if not run.approved:
-        return f"{told}. The approved plan itself is not at hand to show the difference. {way_on}"
-    return (
-        f"{told}. More than approved: {shorten(difference['added'], MOST_TOLD) or 'nothing'}. "
-        f"No longer there: {shorten(difference['removed'], MOST_TOLD) or 'nothing'}. {way_on}"
-    )
-
-
-def _difference(then: Mapping[str, Any], today: Mapping[str, Any]) -> dict[str, list[str]]:
-    one, other = (
-        {(eni_id, address) for eni_id, addresses in addresses_by_eni(document).items() for address in addresses}
-        for document in (then, today)
-    )
-    return {name: [" ".join(pair) for pair in sorted(pairs)] for name, pairs in (("added", other - one), ("removed", one - other))}
-
-
-def _too_many_failures(run: Run, plan: Mapping[str, Any], totals: Counter[str]) -> str:
-    if run.check or not run.results or "max_failures" not in run.settings:
-        return ""
-    failed, planned = totals[FAILED], count_addresses(plan["assignments"])
-    if not totals[PENDING] or failed <= allowed_failures(run.settings["max_failures"], planned):
-        return ""
-    return (
-        f"{failed} of {planned} addresses failed, more than {run.prefix}max_failures={run.settings['max_failures']} allows: "
-        f"stopped after {run.results[-1]['label']}, {totals[PENDING]} were not tried"
-    )
-
-
-def _pause(run: Run) -> int:
-    """Seconds until the next wave: as told, and so long that the calls of all waves together keep the module's pace."""
-    if not run.results:
-        return 0
-    last = run.results[-1]
-    calls_per_minute = last["calls_per_minute"] or 0
-    spent = _seconds(run.began, last["finished"])
-    calls = sum((result["result"].get("summary") or {}).get("api_calls", 0) for result in run.results)
-    behind = calls * 60 / calls_per_minute - spent if calls_per_minute else 0
-    return max(0 if run.check else run.settings.get("wave_pause", 0), math.ceil(behind), 0)
-
-
-# -- what is told
-
-
-def _row(run: Run, eni_id: str, lines: Mapping[str, Line], interface: Mapping[str, Any]) -> dict[str, Any]:
-    eips = {entry["address"]: entry["eip"] for entry in interface.get(PRIVATE_IPV4) or ()}
-    told = [
-        {
-            "address": address,
-            "state": line.state,
-            "reason": line.reason,
-            "request_id": line.request_id,
-            "eip": eips.get(address),
-        }
-        for address, line in sorted(lines.items(), key=lambda entry: sort_key(entry[0]))
-    ]
-    groups = interface.get("security_group_ids") or []
+def _row(run: RunView, eni_id: str, told: Told, eni: EniLedger | None = None) -> dict[str, Any]:
+    interface = run.interfaces.get(eni_id) or (eni.change.interface if eni else None)
+    last = (run.final or {}).get(eni_id) or (eni.latest if eni else None) or interface
+    failure = eni.change.failure if eni and not told else None
+    groups = list(interface.security_group_ids) if interface else []
+    selected = (*run.selected_groups, *run.security_groups)
     return {
         "eni_id": eni_id,
-        "name": interface.get("name") or "",
-        "type": interface.get("type") or "",
-        "status": interface.get("status") or ("" if interface else "does not exist"),
-        "instance_id": interface.get("instance_id") or "",
-        "private_ip_address": interface.get("private_ip_address") or "",
-        "security_group_id": _group_of(run, groups),
+        "name": _clean((interface.details.get("NetworkInterfaceName") if interface else None) or ""),
+        "type": interface.type if interface else "",
+        "status": last.status if last else "cannot be read" if eni and eni.change.failure else "does not exist",
+        "instance_id": (interface.instance_id if interface else eni.change.instance_id if eni else None) or "",
+        "private_ip_address": interface.private_ip_address if interface else "",
+        # An ENI counts once: in the first of the selected security groups that it is in.
+        "security_group_id": next((group for group in selected if group in groups), groups[0] if groups else NO_GROUP),
         "security_group_ids": groups,
-        "addresses": told,
+        "failure": _line("", FAILED, failure, None) if failure else None,  # of the ENI as a whole, if it has no address here
+        "addresses": [
+            _line(address, *told[address], interface.eips.get(address) if interface else None) for address in sorted(told, key=sort_key)
+        ],
     }
 
 
-def _group_of(run: Run, groups: list[str]) -> str:
-    """An ENI counts once: in the first of the selected groups that it is in."""
-    selected = [*(run.settings.get("security_group_ids") or ()), *(run.info.get("security_groups") or ())]
-    return next((group for group in selected if group in groups), groups[0] if groups else NO_GROUP)
+def _line(address: str, state: str, reason: Reason | None, eip: str | None) -> dict[str, Any]:
+    return {
+        "address": address,
+        "kind": kind_of(address).name,
+        "state": state,
+        "code": reason.code if reason else None,
+        "reason": _clean(reason.text) if reason else "",
+        "request_id": reason.request_id if reason else None,
+        "eip": eip,
+    }
+
+
+def _lines_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The lines of an ENI, and the failure of the ENI as a whole."""
+    return row["addresses"] if row["failure"] is None else [*row["addresses"], row["failure"]]
+
+
+def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One entry a state and code: how many addresses of how many ENIs, and the first few of them."""
+    found: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for row in rows:
+        new = set()
+        for line in _lines_of(row):
+            if line["code"] is None:
+                continue
+            key = line["state"], line["code"]
+            start = {"state": key[0], "code": key[1], "reason": line["reason"], "request_id": line["request_id"]}
+            entry = found.setdefault(key, {**start, "addresses": 0, "interfaces": 0, "first": []})
+            entry["addresses"] += bool(line["address"])
+            entry["interfaces"] += key not in new
+            new.add(key)
+            if len(entry["first"]) < MOST_EXAMPLES:
+                entry["first"].append(f"{row['eni_id']} {line['address']}".rstrip())
+            if line["reason"] != entry["reason"] and not entry["reason"].startswith(_ONE_OF):
+                entry["reason"] = _ONE_OF + entry["reason"]
+    return sorted(found.values(), key=lambda entry: (STATES.index(entry["state"]), -entry["addresses"], entry["code"]))
 
 
 def _by_group(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
     groups: dict[str, Counter[str]] = {}
     for row in rows:
-        of_group = groups.setdefault(row["security_group_id"], Counter())
-        of_group["interfaces"] += 1
-        of_group["addresses"] += len(row["addresses"])
-        of_group.update(line["state"] for line in row["addresses"])
+        counts = groups.setdefault(row["security_group_id"], Counter())
+        counts.update({"interfaces": 1, "addresses": len(row["addresses"])})
+        counts.update(line["state"] for line in row["addresses"])
     return [
-        {"security_group_id": group, "name": names.get(group, ""), **dict.fromkeys(STATES, 0), **counts}
+        {"security_group_id": group, "name": _clean(names.get(group, "")), **dict.fromkeys(STATES, 0), **counts}
         for group, counts in sorted(groups.items(), key=lambda entry: (-entry[1]["addresses"], entry[0]))
     ]
 
 
-def _reasons(ledger: Ledger) -> Counter[str]:
-    return Counter(f"{line.state}: {line.reason}" for lines in ledger.values() for line in lines.values() if line.reason)
+def _wave(wave: WaveView, start: str) -> dict[str, Any]:
+    """With its place in the timeline: seconds from the start of the first wave, and how long it took."""
+    return {**asdict(wave), "offset": _seconds(start, wave.started), "seconds": _seconds(wave.started, wave.finished)}
 
 
-def _outcome(run: Run, totals: Counter[str], objections: list[str]) -> str:
-    if objections:
+# -- the outcome
+
+
+def _unverified(run: RunView) -> str:
+    """Why the last read does not prove what was done; empty if it does, or if there is nothing to prove."""
+    written = [eni.eni_id for eni in run.ledger if eni.writes]
+    if not run.finished or run.check_mode or not written:
+        return ""
+    if run.final is None:
+        return "There is no last read, so the result is not verified"
+    lacking = [eni_id for eni_id in written if eni_id not in run.final]
+    return f"The last read lacks {', '.join(first_few(lacking, MOST_EXAMPLES))}, so the result is not verified" if lacking else ""
+
+
+def _outcome(run: RunView, reasons: Iterable[Mapping[str, Any]], counts: Counter[str], unverified: str) -> str:
+    if run.refusals:
         return "refused"
-    if run.operation == "audit":
+    if not run.state:
         return "listed"
-    if run.stopped or (totals[PENDING] and run.after):
+    if run.finished and counts[PENDING]:
         return "stopped"
-    if run.unverified:
+    if unverified:
         return "not verified"
-    if any(totals[state] for state in _wrong(run)):
+    if run.stopped:
+        return "stopped"
+    if not run.finished and (run.waves or counts[PENDING]):
+        return "under way" if run.waves else "planned"
+    if any(entry["state"] in _wrong(run.operation) for entry in reasons):
         return "failed"
-    if run.check:
-        return "planned" if totals[PLANNED] else "nothing to do"
-    if totals[PENDING]:
-        return "under way" if run.results else "planned"
-    return "done" if totals[run.done] else "nothing to do"
+    # What is refused, missing or unreadable is not "nothing to do".
+    something = any(entry["code"] != _plan.KEPT for entry in reasons) or run.unreadable or counts[PLANNED] or counts[DONE_KEY[run.state]]
+    return "nothing to do" if not something else "planned" if run.check_mode else "done"
 
 
-def _headline(report: Mapping[str, Any], run: Run) -> str:
-    totals = report["totals"]
-    told = [f"{totals[state]} {'not tried' if state == PENDING and run.results else state}" for state in STATES if totals.get(state)]
-    return f"{_many(totals['addresses'], 'address')} on {_many(totals['interfaces'], 'ENI')}" + (f": {', '.join(told)}" if told else "")
+def _wrong(operation: str) -> tuple[str, ...]:
+    """The states that make a run fail. What a restore has to leave out is a failure, because the recipe names it."""
+    return (FAILED, SKIPPED) if operation == "restore" else (FAILED,)
 
 
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "es" if what.endswith("s") else "s")
+def _headline(report: Mapping[str, Any]) -> str:
+    totals, broken = report["totals"], len(report["unreadable"])
+    parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
+    parts += [f"{_many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
+    subject = f"{_many(totals['addresses'], 'address', 'addresses')} on {_many(totals['interfaces'], 'ENI')}"
+    return f"{subject}: {', '.join(parts)}" if parts else subject
 
 
-def _wrong(run: Run) -> tuple[str, ...]:
-    """What makes the role fail at its end. What a restore had to leave out is a failure: it was asked for."""
-    return (FAILED, SKIPPED) if run.operation == "restore" else (FAILED,)
+def failure_message(report: Mapping[str, Any]) -> str:
+    """Why the task fails; empty if it does not."""
+    if report["outcome"] == "refused":
+        return "Nothing was changed. " * (report["operation"] != "audit") + "; ".join(first_few(report["refusals"], MOST_LINES))
+    if report["outcome"] not in ("stopped", "not verified", "failed"):
+        return ""
+    wrong = [format_reason(entry) for entry in report["reasons"] if entry["state"] in _wrong(report["operation"])]
+    return ". ".join(filter(None, (report["headline"], report["stopped"], "; ".join(first_few(wrong, MOST_LINES)))))
 
 
-def _failure(run: Run, report: Mapping[str, Any]) -> str:
-    """Why the role fails, or nothing."""
-    if report["objections"]:
-        return "Nothing was changed. " * (run.operation != "audit") + "; ".join(report["objections"])
+# -- the lines of the output
+
+
+def plan_lines(report: Mapping[str, Any]) -> list[str]:
+    """Before the first write: all that is needed to approve the plan. Of an audit: what was found."""
+    where = f"{report['region'] or 'region not known'}, account {report['account_id'] or 'not known'}"
     lines = [
-        f"{row['eni_id']} {line['address']}: {line['reason']}" + (f" [request id {line['request_id']}]" if line.get("request_id") else "")
-        for row in report["interfaces"]
-        for line in row["addresses"]
-        if line["state"] in _wrong(run)
+        f"{report['title']}, {where}" + " (check mode)" * report["check_mode"],
+        f"{'found' if report['operation'] == 'audit' else 'plan'}: {report['headline']}",
+        _format_digest(report),
+        *first_few([f"  {_format_group(group)}" for group in report["groups"]], MOST_LINES),
+        *_reason_lines(report),
+        *first_few([f"  cannot be read: {entry['id']}: {entry['reason']}" for entry in report["unreadable"]], MOST_LINES),
     ]
-    told = [text for text in (report["stopped"], "; ".join(first_few(lines, MOST_TOLD))) if text]
-    return ". ".join([report["headline"], *told]) if told else ""
+    for name, what in DIFFERENCES.items():
+        if pairs := report["difference"][name]:
+            lines.append(f"  {len(pairs)} {what}: {', '.join(first_few(pairs, MOST_LINES))}")
+    return _fold(lines + _address_lines(report))
 
 
-def _text(report: Mapping[str, Any]) -> list[str]:
-    """For the output: short, and all that is needed to approve."""
-    lines = [
-        f"{report['title']}, {report['region']}, account {report['account_id'] or 'not known'}" + (" (check mode)" * report["check_mode"]),
-        f"{report['outcome']}: {report['headline']}",
-        f"digest {report['digest']}" + (f", approved {report['approved_plan']}" if report["approved_plan"] else ""),
-        *report["objections"],
-        *([report["stopped"]] if report["stopped"] else []),
+def summary_lines(report: Mapping[str, Any]) -> list[str]:
+    """At the end of a run: what became of it, where its files are, and what to do next."""
+    lines = [f"{report['outcome']}: {report['headline']}", _format_digest(report)]
+    lines += [f"  refused: {refusal}" for refusal in first_few(report["refusals"], MOST_LINES)]
+    lines += [report["stopped"]] if report["stopped"] else []
+    lines += [] if report["check_mode"] or report["operation"] == "audit" or report["refusals"] else _reason_lines(report)
+    lines += [report["sure"]] if report["sure"] else []
+    lines += [f"{FILE_LABELS.get(kind, kind)}: {path}" for kind, path in report["files"].items()]
+    # A command that is folded must still be one command.
+    steps = [": ".join(split_step(step)) for step in report["next_steps"]]
+    return _fold(lines) + [line for step in steps for line in _fold([step], " \\")]
+
+
+def wave_line(waves: Sequence[WaveView], addresses: int, operation: str, elapsed: float) -> str:
+    """After each wave. ``waves``: those that are finished. ``addresses``: of the whole plan. ``elapsed``: seconds since the first wave
+    started, by a clock that nobody sets."""
+    last, so_far = waves[-1], sum(wave.addresses for wave in waves)
+    done, failed = sum(wave.done for wave in waves), sum(wave.failed for wave in waves)
+    parts = [
+        f"wave {last.number}/{last.of}",
+        f"{so_far} of {addresses} addresses",
+        f"{done} {DONE_KEY[STATE_OF[operation]]}" + (f", {failed} failed" if failed else ""),
     ]
-    for group in report["groups"][:MOST_TOLD]:
-        name = f"{group['name']} ({group['security_group_id']})" if group["name"] else group["security_group_id"]
-        counts = ", ".join(f"{group[state]} {state}" for state in STATES if group.get(state))
-        lines.append(f"  {name}: {_many(group['interfaces'], 'ENI')}, {counts}")
-    lines.extend(f"  {entry['addresses']} {entry['reason']}" for entry in report["reasons"][:MOST_TOLD])
-    for name, sign in (("added", "+"), ("removed", "-")):
-        lines.extend(f"  {sign} {line}" for line in first_few(report["difference"][name], MOST_TOLD))
-    return lines
+    if 0 < so_far < addresses and last.number < last.of:
+        parts.append(f"about {format_duration(elapsed * (addresses - so_far) / so_far)} left")
+    return " · ".join(parts)
 
 
-def _published(run: Run, report: Mapping[str, Any], plan: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """For set_stats. In a workflow of AWX these become variables of the jobs that follow, so they are called as what
-    takes them: a plan made in check mode binds the run behind the approval, and a recipe is what restores it."""
-    told = ("outcome", "headline", "region", "account_id", "digest", "approved_plan", "started", "finished", "totals")
-    published: dict[str, Any] = {f"secondary_ips_{run.operation}": {name: report[name] for name in told}}
-    if run.operation == "unassign" and run.check and not report["objections"]:
-        published["unassign_secondary_ips_approved_plan"] = report["digest"]
-        if count_addresses(plan["assignments"]) <= MOST_PUBLISHED:
-            published["unassign_secondary_ips_plan"] = compact(run.saved or plan)
-    if run.results and not run.check and 0 < count_addresses(recipe["assignments"]) <= MOST_PUBLISHED:
-        published["restore_secondary_ips_recipe"] = compact(recipe)
-    return published
+def format_duration(seconds: float) -> str:
+    """In the two units that matter: ``40 s``, ``4 min``, ``2 h 10 min``."""
+    if round(seconds) < 60:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _account(enis: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """As the ENIs tell it, never as a saved plan does."""
-    owners = {interface["owner_id"] for interface in enis.values() if interface.get("owner_id")}
-    return owners.pop() if len(owners) == 1 else None
+def format_reason(entry: Mapping[str, Any]) -> str:
+    """``2 failed, OperationDenied: not now [request id 4734]: eni-1 10.0.0.1, eni-1 10.0.0.2``."""
+    how_many = f"{entry['addresses']} {label(entry['state'])}" if entry["addresses"] else label(entry["state"])
+    request_id = f" [request id {entry['request_id']}]" if entry["request_id"] else ""
+    more = f" and {entry['addresses'] - len(entry['first'])} more" if entry["addresses"] > len(entry["first"]) else ""
+    return f"{how_many}, {entry['code']}: {entry['reason']}{request_id}: {', '.join(entry['first'])}{more}"
 
 
-def _api_calls(run: Run) -> int:
-    answers = [run.info, run.planned, run.after, *(result["result"] for result in run.results)]
-    return sum((answer.get("summary") or {}).get("api_calls", 0) for answer in answers)
+def split_step(step: str) -> tuple[str, str]:
+    """What the next step is for, and its exact command."""
+    title, _colon, command = step.partition(": ")
+    return (title, command) if command.startswith("ansible-playbook ") else ("Next", step)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def label(state: str) -> str:
+    return state.replace("_", " ")
+
+
+def _reason_lines(report: Mapping[str, Any]) -> list[str]:
+    return first_few([f"  {format_reason(entry)}" for entry in report["reasons"]], MOST_LINES)
+
+
+def _format_digest(report: Mapping[str, Any]) -> str:
+    return f"digest {report['digest'] or 'none'}" + (f", approved {report['approved_digest']}" if report["approved_digest"] else "")
+
+
+def _format_group(group: Mapping[str, Any]) -> str:
+    name = f"{group['name']} ({group['security_group_id']})" if group["name"] else group["security_group_id"]
+    counts = [f"{group[state]} {label(state)}" for state in STATES if group[state]]
+    return f"{name}: {', '.join([_many(group['interfaces'], 'ENI'), *counts])}"
+
+
+def _address_lines(report: Mapping[str, Any]) -> list[str]:
+    """The addresses of the plan: all, or the first of each security group and where the rest is."""
+    by_eni: dict[str, list[str]] = {}
+    by_group: dict[str, list[str]] = {group["security_group_id"]: [] for group in report["groups"]}
+    for row in report["interfaces"]:
+        for line in row["addresses"]:
+            if line["state"] in (PLANNED, PENDING, HELD):
+                by_eni.setdefault(row["eni_id"], []).append(line["address"])
+                by_group[row["security_group_id"]].append(f"{row['eni_id']} {line['address']}")
+    number = sum(map(len, by_eni.values()))
+    if number <= MOST_LISTED:
+        return [f"  {eni_id}: {', '.join(addresses)}" for eni_id, addresses in by_eni.items()]
+    lines = [f"  {group}: {', '.join(first_few(pairs, MOST_EXAMPLES))}" for group, pairs in by_group.items() if pairs]
+    where = report["files"].get("plan") or report["files"].get("json") or "in the report"
+    return [*first_few(lines, MOST_LINES), f"all {number} addresses: {where}"]
+
+
+def _fold(lines: Iterable[str], continued: str = "") -> list[str]:
+    """Lines that AWX shows whole: what is too long goes on in a next line, cut at a space where there is one."""
+    folded = []
+    for line in lines:
+        rest = _clean(line)
+        while len(rest.encode()) > MOST_BYTES:
+            head = rest.encode()[:MOST_BYTES].decode(errors="ignore")
+            at = head.rstrip().rfind(" ")
+            at = at if head[:at].strip() else len(head)
+            folded.append(rest[:at] + continued)
+            rest = "    " + rest[at:].lstrip()
+        folded.append(rest)
+    return folded
+
+
+def _clean(text: str) -> str:
+    return _UNPRINTABLE.sub(" ", text)
+
+
+def _many(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 def _seconds(started: str, finished: str) -> int:
-    return int((datetime.fromisoformat(finished) - datetime.fromisoformat(started or finished)).total_seconds())
+    """Between two times of the wall clock, which somebody may have set back."""
+    if not started or not finished:
+        return 0
+    return max(int((datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()), 0)

@@ -2,256 +2,471 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a role was given: typed, judged by the rules of the modules, and every mistake at once.
+"""The variables of the roles, as settings of a run: typed, validated by the rules of the modules, with every error at once.
 
-Private to this collection. Pure, but for the ``read`` that it is given for files.
+Private to this collection. Pure, except for the ``read_file`` that it is given. A variable may be typed, or text from a survey.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4, parse_block
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection, connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
-    SECURITY_GROUP_ID,
-    parse_each,
+    ADDRESS_FILTERS,
+    GUARDS,
+    SELECTORS,
+    VPC_ID,
+    Request,
+    Selection,
     parse_id,
-    parse_tags,
+    parse_request,
+    parse_selection,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import validate_numbers
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import (
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     DIGEST,
-    MODULE_STATE,
+    Document,
     DocumentError,
     StrictLoader,
-    allowed_failures,
     plain,
     read_document,
 )
 
-# At least one of these must be given, where a role has them: nothing is selected by an omission.
-GROUPS = ("security_group_ids", "security_group_names", "security_group_tags")
+STATES = {"audit": "", "unassign": "absent", "restore": "present"}  # operation → state of the change module
+ROLES = tuple(f"{operation}_secondary_ips" for operation in STATES)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a role. ``roles``: first letters. ``option``: part and module option that it sets; '' for the role's own."""
+
+    kind: str
+    roles: str
+    option: str = ""
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    is_guard: bool = False
+
+
+# The one table of the variables; meta/argument_specs.yml of the roles documents it.
+VARIABLES: Mapping[str, Variable] = {
+    "region": Variable("str", "aur", "connection.region"),
+    "account_id": Variable("str", "aur", "connection.account_id", is_guard=True),
+    "security_group_ids": Variable("list", "au", "selection.security_group_ids"),
+    "security_group_names": Variable("list", "au", "selection.security_group_names"),
+    "security_group_tags": Variable("dict", "au", "selection.security_group_tags"),
+    "vpc_ids": Variable("list", "au", "selection.vpc_ids"),
+    "eni_type": Variable("str", "au", "selection.type", choices=("Primary", "Secondary")),
+    "eni_status": Variable("str", "au", "selection.status", choices=("Available", "Attaching", "InUse", "Detaching", "Deleting")),
+    "eni_tags": Variable("dict", "au", "selection.tags"),
+    "within": Variable("list", "au", "selection.within", is_guard=True),
+    "excluding": Variable("list", "au", "selection.excluding", is_guard=True),
+    "private_ip_addresses": Variable("list", "au", "selection.private_ip_addresses", is_guard=True),
+    "kinds": Variable("list", "au", "selection.kinds", [PRIVATE_IPV4], choices=tuple(KIND_BY_NAME)),
+    "keep": Variable("list", "u", "request.keep", is_guard=True),
+    "plan": Variable("raw", "u"),
+    "plan_file": Variable("path", "u"),
+    "approved_digest": Variable("str", "u"),
+    "require_approval": Variable("bool", "u", default=False),
+    "recipe": Variable("raw", "r"),
+    "recipe_file": Variable("path", "r"),
+    "max_addresses": Variable("int", "u", "request.max_addresses", 1000, is_guard=True),
+    "on_refusal": Variable("str", "u", "request.on_refusal", "skip", choices=("skip", "fail")),
+    "allow_eip": Variable("bool", "u", "request.allow_eip", False),
+    "protected_tags": Variable("dict", "ur", "request.protected_tags"),
+    "wave_size": Variable("int", "ur", default=50),
+    "wave_pause": Variable("int", "ur", default=0),
+    "max_failures": Variable("str", "ur", default={"u": "0", "r": "100%"}, is_guard=True),
+    "calls_per_minute": Variable("int", "aur", "connection.calls_per_minute"),
+    "max_concurrency": Variable("int", "ur", "connection.max_concurrency"),
+    "wait_timeout": Variable("int", "ur", "request.wait_timeout"),
+    "report_dir": Variable("path", "aur"),
+}
 SAVED = ("plan", "plan_file", "recipe", "recipe_file")
-# What narrows the selecting of groups, and would have no effect on a saved plan, which is applied exactly.
-NARROWING = ("eni_type", "eni_status", "eni_tags", "within", "excluding", "private_ip_addresses", "kinds")
+# Of these at least one is needed, or a saved document: nothing is selected by an omission.
+GROUPS = ("security_group_ids", "security_group_names", "security_group_tags")
+# What narrows the selection by groups, and would have no effect on a saved plan, which is applied exactly.
+NARROWING = ("vpc_ids", "eni_type", "eni_status", "eni_tags", *ADDRESS_FILTERS, "kinds")
+
+# Options of the change module that count for a role. Its state, wait and missing, and what names addresses, are up to the role.
+_REQUEST_SPEC: Mapping[str, Mapping[str, Any]] = {
+    "keep": {"type": "list", "elements": "str"},
+    "allow_eip": {"type": "bool", "default": False},
+    "protected_tags": {"type": "dict"},
+    "max_addresses": {"type": "raw"},
+    "on_refusal": {"type": "str", "choices": ["fail", "skip"], "default": "skip"},
+    "wait_timeout": {"type": "int", "default": 60},
+}
+_OF_THE_ROLE = {"state": "", "wait": True, "missing": "ignore", "eni_id": None, "instance_id": None, "all_secondary": False}
+_OF_THE_ROLE |= {**dict.fromkeys(KIND_BY_NAME), "assignments": []}
+_ALIASES = ("network_interface_id", "secondary_private_ip_addresses")
+
+
+class SettingsError(ValueError):
+    """``errors``: every error, each with the full name of its variable."""
+
+    def __init__(self, errors: Iterable[str]) -> None:
+        self.errors = list(dict.fromkeys(errors))
+        super().__init__("; ".join(self.errors))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run does. ``request`` has no targets. ``given``: the variables that were given, without the prefix; of a guard that the
+    play sets too, what both come to. Times are seconds."""
+
+    role: str
+    operation: str
+    state: str
+    selection: Selection
+    request: Request
+    connection: Connection
+    saved: Document | None
+    saved_path: str | None
+    approved_digest: str | None
+    require_approval: bool
+    wave_size: int
+    wave_pause: int
+    max_failures: str
+    report_dir: str | None
+    by_group: bool
+    given: Mapping[str, Any]
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.role}_"
+
+    @property
+    def given_beside_plan(self) -> dict[str, Any]:
+        """What is given again when the saved plan or recipe is named: neither what selects nor another document."""
+        return {name: value for name, value in self.given.items() if name not in (*GROUPS, *NARROWING, *SAVED, "approved_digest")}
+
+
+def allowed_failures(text: str, total: int) -> int:
+    """The number of failures that ``max_failures``, a count or a percentage, allows of ``total`` addresses."""
+    number = re.fullmatch(r"([0-9]+)(%?)", text.strip())
+    if not number or (number[2] and int(number[1]) > 100):
+        raise ValueError(f"'{text}' is neither a count such as 10 nor a share such as 5%")
+    return total * int(number[1]) // 100 if number[2] else int(number[1])
+
+
+def variables_of(role: str) -> dict[str, Variable]:
+    """Full name → variable of this role, with the default that counts for it."""
+    mine = {f"{role}_{name}": variable for name, variable in VARIABLES.items() if role[0] in variable.roles}
+    return {
+        name: replace(variable, default=variable.default[role[0]]) if isinstance(variable.default, dict) else variable
+        for name, variable in mine.items()
+    }
 
 
 def read_settings(
-    variables: Mapping[str, Any], options: Mapping[str, Any], role: str, read: Callable[[str], str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The variables of a role without its prefix (typed, with defaults, without what was not given), and the saved plan
-    or recipe among them, ``{}`` where none was given. ValueError tells all that is wrong, and what would be right.
+    role: str, variables: Mapping[str, Any], defaults: Mapping[str, Any], environ: Mapping[str, str], read_file: Callable[[str], str]
+) -> Settings:
+    """The settings of a run; SettingsError has everything that is wrong.
 
-    ``options`` is the role's own argument spec, the one place where types, choices and defaults stand. What is empty text
-    was not given: a survey of AWX defines every optional text that way. Whatever else is given and says nothing is a
-    mistake, so that no limit and no selector vanishes. AddressSet and mappings may be text too.
+    ``variables``: full name → value, templated. ``defaults``: what ``module_defaults`` says for the change module and the action
+    group. ``read_file`` returns the text of a path, or raises OSError.
     """
-    prefix = f"{role}_"
     errors: list[str] = []
-    named: list[str] = []
+    prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
+    table = variables_of(role)
+    given, named = _read_variables(role, plain(variables), table, errors)
+    values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given
+    _validate_own(prefix, values, errors)
+    _validate_sources(prefix, table, named, errors)
+    saved, saved_path, saved_name = _read_saved(prefix, given, read_file, errors)
+    module_defaults = _read_defaults(plain(defaults), errors)
+    parts, paths = _merge(prefix, table, given, module_defaults, errors)
+
+    by_group = any(given.get(name) not in (None, {}) for name in GROUPS)
+    selection_params: dict[str, Any] = {**dict.fromkeys((*SELECTORS, *ADDRESS_FILTERS)), "whole_region": False, "instance_enis": "primary"}
+    selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
+    if not by_group:
+        selection_params["eni_ids"] = list(saved.assignments) if saved else []
+    request_params = {**_OF_THE_ROLE, "state": STATES[operation], **parts["request"]}
+    connection_params = parts["connection"]
+    if saved and saved.region and "region" not in given:
+        connection_params["region"], paths["connection"]["region"] = saved.region, saved_name
+
+    def parse(part: str, parser: Callable[..., Any], *arguments: Any) -> Any:
+        found: list[str] = []
+        parsed = parser(*arguments, found)
+        # Where a module names its option, a role names what set it.
+        errors.extend(re.sub(r"^\w+(?=[:.\[])", lambda option: paths[part].get(option[0], option[0]), error) for error in found)
+        return parsed
+
+    selection = parse("selection", parse_selection, selection_params)
+    # A role that only reads has no request; that of another one protects as much.
+    request = parse("request", parse_request, {**request_params, "state": STATES[operation] or "absent"})
+    connection = parse("connection", parse_connection, connection_params, environ)
+    if saved:
+        account_id = connection.account_id if connection else connection_params["account_id"]
+        for name, value, theirs in (
+            ("region", given.get("region"), saved.region),
+            ("account_id", account_id, saved.account_id),
+            ("approved_digest", values.get("approved_digest"), saved.digest),
+        ):
+            if value and theirs and value != theirs:
+                what = {"region": "is of region", "account_id": "is of account", "approved_digest": "has the digest"}[name]
+                errors.append(f"{prefix}{name}: {value} is given, but {saved_name} {what} {theirs}")
+        connection_params["account_id"] = account_id or saved.account_id
+    if errors or connection is None:
+        raise SettingsError(errors)
+    own: dict[str, Any] = {"approved_digest": None, "require_approval": False, "wave_size": 1, "wave_pause": 0, "max_failures": "0"}
+    own |= {name: values[name] for name in own if name in values}
+    return Settings(
+        role,
+        operation,
+        STATES[operation],
+        selection,
+        request,
+        replace(connection, account_id=connection_params["account_id"] or connection.account_id),
+        saved,
+        saved_path,
+        # The way on after a stop: the recipe belongs to the one beside the plan.
+        report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path and operation == "unassign" else None),
+        by_group=by_group,
+        given=given,
+        **own,
+    )
+
+
+# -- variables: typed, or text
+
+
+def _read_variables(
+    role: str, variables: Mapping[str, Any], table: Mapping[str, Variable], errors: list[str]
+) -> tuple[dict[str, Any], set[str]]:
+    """The typed values without the role's prefix, and the names of all that is given, also if it is wrong."""
     given: dict[str, Any] = {}
-    for full_name, value in plain(variables).items():
-        name = full_name.removeprefix(prefix)
-        if name == "result":
+    named = set()
+    binding = [name for name, variable in table.items() if variable.is_guard]
+    if _is_true(variables.get(f"{role}_require_approval")):
+        # A digest that was left empty must not let an unapproved run pass.
+        binding.append(f"{role}_approved_digest")
+    for full_name, value in variables.items():
+        name = full_name.removeprefix(f"{role}_")
+        if full_name == f"{role}_result" or value is None:
             continue
-        if full_name not in options:
-            close = difflib.get_close_matches(full_name, options, n=1)
+        if full_name not in table:
+            close = difflib.get_close_matches(full_name, table, n=1)
             errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
-            continue
+        elif full_name in binding and is_blank(value):
+            named.add(name)
+            validate_guards({full_name: value}, [full_name], errors)
+        elif not isinstance(value, str) or value.strip():
+            named.add(name)
+            try:
+                given[name] = _convert(value, table[full_name])
+            except ValueError as error:
+                errors.append(f"{full_name}: {error}")
+    return given, named
+
+
+def _is_true(value: Any) -> bool:
+    try:
+        return bool(boolean(value, strict=True))
+    except TypeError:
+        return False
+
+
+def _convert(value: Any, variable: Variable) -> Any:
+    """The typed value; ValueError says what would be right."""
+    kind = variable.kind
+    if kind in ("list", "dict"):
+        value = _convert_entries(value, kind)
+    elif kind == "int":
+        errors: list[str] = []
+        number = parse_number("", value, errors)
+        if errors:
+            raise ValueError(errors[0].removeprefix(": "))
+        return number
+    elif kind == "bool":
         try:
-            found = _from_text(value, options[full_name]["type"])
-        except ValueError as error:
-            errors.append(f"{full_name}: {error}")
-            named.append(name)
-            continue
-        if found is not None:
-            named.append(name)
-            # One by one, so that a wrong type hides nothing of what else is wrong.
-            validated = ArgumentSpecValidator({full_name: options[full_name]}).validate({full_name: found})
-            errors.extend(validated.error_messages)
-            given |= {} if validated.error_messages else {name: validated.validated_parameters[full_name]}
-    if "approved_plan" in given:
-        given["approved_plan"] = given["approved_plan"].lower()
-    for name, value in given.items():
-        if options[prefix + name]["type"] == "path" and not Path(value).is_absolute():
+            return boolean(value, strict=True)
+        except TypeError:
+            raise ValueError(f"'{value}' is neither true nor false") from None
+    elif kind in ("str", "path"):
+        value = _text(value)
+    if kind == "path":
+        value = os.path.expanduser(os.path.expandvars(value))
+        if not os.path.isabs(value):
             # Ansible would take it from the folder of the playbook, which may be this collection.
-            errors.append(f"{prefix}{name}: '{value}' is not an absolute path")
-        elif name in _VALIDATORS:
-            _VALIDATORS[name](prefix + name, value, errors)
-    errors.extend(_source_errors(named, options, prefix))
-    saved = _read_saved(given, prefix, read, errors)
-    if errors:
-        raise ValueError("; ".join(errors))
-    defaults = {name.removeprefix(prefix): option["default"] for name, option in options.items() if "default" in option}
-    return {**defaults, **given}, saved
-
-
-def _from_text(value: Any, kind: str) -> Any:
-    """What a survey's text means. None: it was not given."""
-    given = value
-    if isinstance(value, str):
-        value = value.strip()
-        if not value:
-            return None
-        if kind in ("list", "dict"):
-            value = _read_brackets(value) if value[0] in "[{" else re.split(r"[,\n]", value)
-    if kind in ("list", "dict") and isinstance(value, list):
-        entries = [entry.strip() if isinstance(entry, str) else entry for entry in value]
-        kept = [entry for entry in entries if entry not in ("", None)]
-        if value and not kept:
-            raise ValueError(f"{given!r} names nothing; leave it out, or name something")
-        return _tags_from_text(kept) if kind == "dict" and isinstance(given, str) else kept
+            raise ValueError(f"'{value}' is not an absolute path")
+    for one in value if kind == "list" else [value]:
+        if variable.choices and one not in variable.choices:
+            raise ValueError(f"'{one}' is not one of {', '.join(variable.choices)}")
     return value
 
 
-def _read_brackets(text: str) -> Any:
-    try:
-        return yaml.load(text, StrictLoader)  # noqa: S506 - a SafeLoader that refuses more
-    except yaml.YAMLError:
-        raise ValueError(f"'{text}' can't be read; check its brackets and quotes, and that no key comes twice") from None
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"{value!r} is not text")
+    return str(value).strip()
 
 
-def _tags_from_text(entries: Iterable[Any]) -> dict[str, Any]:
-    """``key=value``; a key alone stands for any value, and a key that comes twice for either value."""
+def _convert_entries(given: Any, kind: str) -> Any:
+    """A list, or a mapping of tags. As text: with commas or line breaks, or in the brackets of JSON or YAML."""
+    value = given
+    if isinstance(value, str):
+        value = value.strip()
+        try:
+            # A SafeLoader that refuses more.
+            value = yaml.load(value, StrictLoader) if value[0] in "[{" else re.split(r"[,\n]", value)  # noqa: S506 - see above
+        except DocumentError:
+            raise
+        except (ValueError, yaml.YAMLError, RecursionError):
+            raise ValueError(f"'{given}' cannot be read; check its brackets and quotes") from None
+    if isinstance(value, Mapping) and kind == "dict":
+        return dict(value)
+    if isinstance(value, Mapping):
+        raise ValueError(f"{given!r} is not a list")
+    entries = [_text(entry) for entry in (value if isinstance(value, list) else [value]) if entry is not None]
+    kept = [entry for entry in entries if entry]
+    if not kept and value != []:
+        raise ValueError(f"{given!r} names nothing; name a value, or leave it out")
+    return _tags(kept) if kind == "dict" else kept
+
+
+def _tags(entries: Iterable[str]) -> dict[str, Any]:
+    """``key=value``. A key alone stands for any value, and a key that comes twice for either value."""
     tags: dict[str, Any] = {}
-    for entry in map(str, entries):
+    for entry in entries:
         key, equals, value = (part.strip() for part in entry.partition("="))
         if not key or (not equals and ":" in key):
             raise ValueError(f"'{entry}' is not a tag such as team=web")
         if not equals:
             tags[key] = None
-        elif key not in tags:
-            tags[key] = [value]
-        elif tags[key] is not None:
+        elif tags.setdefault(key, []) is not None:
             tags[key].append(value)
     return tags
 
 
-# -- rules: those of the modules, and the few of the roles
+# -- the rules of the roles
 
 
-def _validate_blocks(place: str, value: list[Any], errors: list[str]) -> None:
-    parse_each(place, value, parse_block, errors)
-
-
-def _validate_groups(place: str, value: list[Any], errors: list[str]) -> None:
-    for one in value:
-        parse_id(place, one, SECURITY_GROUP_ID, "sg-bp1example", errors)
-
-
-def _validate_selecting_tags(place: str, value: Mapping[str, Any], errors: list[str]) -> None:
-    if not value:
-        errors.append(f"{place}: {{}} names no tag; leave it out, or name one")
-    parse_tags(place, value, errors)
-
-
-def _validate_number(least: int, place: str, value: int, errors: list[str]) -> None:
-    validate_numbers({place: value}, {place: (least, None)}, errors)
-
-
-def _validate_failures(place: str, value: str, errors: list[str]) -> None:
+def _validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
+    """What no module validates. The digest becomes lower case."""
+    for name, least in (("wave_size", 1), ("wave_pause", 0)):
+        validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)
+    for vpc_id in values.get("vpc_ids") or ():
+        parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, "vpc-bp1example", errors)
     try:
-        allowed_failures(value, 0)
+        allowed_failures(values.get("max_failures", "0"), 0)
     except ValueError as error:
-        errors.append(f"{place}: {error}")
+        errors.append(f"{prefix}max_failures: {error}")
+    if values.get("approved_digest"):
+        values["approved_digest"] = values["approved_digest"].lower()
+        if not DIGEST.fullmatch(values["approved_digest"]):
+            errors.append(f"{prefix}approved_digest: '{values['approved_digest']}' is not the digest of a plan, which has 64 hex digits")
 
 
-def _validate_digest(place: str, value: str, errors: list[str]) -> None:
-    if not DIGEST.fullmatch(value):
-        errors.append(f"{place}: '{value}' is not the digest of a plan, which has 64 digits from 0 to 9 and a to f")
+def _validate_sources(prefix: str, table: Mapping[str, Variable], named: Iterable[str], errors: list[str]) -> None:
+    given = [name for name in (*GROUPS, *SAVED) if name in named]
+    saved = [name for name in given if name in SAVED]
+    if not given:
+        sources = [prefix + name for name in (*GROUPS, *SAVED) if prefix + name in table]
+        errors.append(f"nothing is named; give {' or '.join(sources)}")
+    if len(saved) > 1:
+        errors.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both given; give one of them")
+    if given and saved == given:
+        why = "narrows the selection by security groups, but a saved plan is applied exactly; leave it out"
+        errors.extend(f"{prefix}{name}: {why}" for name in NARROWING if name in named)
 
 
-_VALIDATORS: Mapping[str, Callable[[str, Any, list[str]], object]] = {
-    "security_group_ids": _validate_groups,
-    "security_group_tags": _validate_selecting_tags,
-    "eni_tags": _validate_selecting_tags,
-    "protected_tags": parse_tags,
-    "within": _validate_blocks,
-    "excluding": _validate_blocks,
-    "keep": _validate_blocks,
-    "private_ip_addresses": lambda place, value, errors: parse_each(place, value, KIND_BY_NAME[PRIVATE_IPV4].parse, errors),
-    "max_addresses": partial(_validate_number, 0),
-    "wave_size": partial(_validate_number, 1),
-    "wave_pause": partial(_validate_number, 0),
-    "max_failures": _validate_failures,
-    "approved_plan": _validate_digest,
+def _read_saved(
+    prefix: str, given: Mapping[str, Any], read_file: Callable[[str], str], errors: list[str]
+) -> tuple[Document | None, str | None, str]:
+    """The saved plan or recipe, the path of its file, and what an error calls it."""
+    found: tuple[Document | None, str | None, str] = (None, None, "")
+    for name in SAVED:
+        if name in given:
+            path = given[name] if name.endswith("_file") else None
+            source = f"{prefix}{name}: {path}" if path else prefix + name
+            try:
+                text = read_file(path) if path else given[name]
+                found = (read_document(text, published_as=(prefix + name).removesuffix("_file")), path, source)
+            except DocumentError as error:
+                errors.append(f"{source}: {error}")
+            except OSError as error:
+                errors.append(f"{prefix}{name}: {error}")  # which has the path
+    return found
+
+
+# -- module_defaults
+
+
+def _read_defaults(defaults: Mapping[str, Any], errors: list[str]) -> dict[str, Any]:
+    """The given defaults by the main names of their options, typed."""
+    spec: dict[str, Any] = {**connection_spec(), **_REQUEST_SPEC}
+    main_names = {alias: name for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
+    found = {name: value for name, value in defaults.items() if value is not None}
+    unknown = [name for name in found if name not in main_names and name not in (*_OF_THE_ROLE, *_ALIASES)]
+    errors.extend(f"module_defaults.{name}: eni_secondary_ip has no such option" for name in unknown)
+    guards = {f"module_defaults.{name}": found.get(name) for name in GUARDS}
+    validate_guards(guards, guards, errors)
+    found = {name: value for name, value in found.items() if name in main_names and not (name in GUARDS and is_blank(value))}
+    validated = ArgumentSpecValidator(spec).validate(found)
+    errors.extend(f"module_defaults: {message}" for message in validated.error_messages)
+    typed = {main_names[name]: validated.validated_parameters[main_names[name]] for name in found} if not validated.error_messages else {}
+    if "max_addresses" in typed:
+        typed["max_addresses"] = parse_number("module_defaults.max_addresses", typed["max_addresses"], errors)
+    return typed
+
+
+def _union_of_tags(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """All tags that either protects. None stands for any value."""
+    joined = {**one, **other}
+    for key in one.keys() & other.keys():
+        lists = [value if isinstance(value, list) else [value] for value in (one[key], other[key])]
+        joined[key] = None if None in (one[key], other[key]) else lists[0] + lists[1]
+    return joined
+
+
+# Of a role variable and a default of the play, the stricter one counts. For all other options the variable wins.
+_STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
+    "keep": lambda one, other: [*one, *other],
+    "protected_tags": _union_of_tags,
+    "allow_eip": lambda one, other: one and other,
+    "max_addresses": min,
+    "calls_per_minute": lambda one, other: min(one, other, key=lambda calls: calls or float("inf")),
 }
 
 
-def _source_errors(named: Iterable[str], options: Mapping[str, Any], prefix: str) -> list[str]:
-    sources = [name for name in (*GROUPS, *SAVED) if prefix + name in options]
-    given = [name for name in sources if name in named]
-    if not given:
-        return [f"nothing is named; give {' or '.join(prefix + name for name in sources)}"]
-    errors = []
-    saved = [name for name in given if name in SAVED]
-    if len(saved) > 1:
-        errors.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both given; give one of them")
-    if saved == given:
-        errors.extend(
-            f"{prefix}{name}: narrows the selecting of security groups, but a saved plan is applied exactly; leave it out"
-            for name in NARROWING
-            if name in named
-        )
-    return errors
-
-
-# -- the saved plan or recipe
-
-
-def _read_saved(given: Mapping[str, Any], prefix: str, read: Callable[[str], str], errors: list[str]) -> dict[str, Any]:
-    saved: dict[str, Any] = {}
-    for name in SAVED:
-        if name not in given:
+def _merge(
+    prefix: str, table: Mapping[str, Variable], given: dict[str, Any], defaults: Mapping[str, Any], errors: list[str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
+    """The module options by part, and what set each of them, for error messages. Joined guards are put into ``given``."""
+    specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": _REQUEST_SPEC, "connection": connection_spec()}
+    parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
+    paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}
+    for full_name, variable in table.items():
+        part, _dot, option = variable.option.partition(".")
+        if not part:
             continue
-        variable = prefix + name
-        place = f"{variable}: {given[name]}" if name.endswith("_file") else variable
-        try:
-            saved = read_document(read(given[name]) if name.endswith("_file") else given[name], published_as=variable.removesuffix("_file"))
-        except (DocumentError, OSError) as error:
-            errors.append(f"{place}: {error}")
-            continue
-        account_id = given.get("account_id", saved["account_id"])
-        if saved["account_id"] and account_id != saved["account_id"]:
-            errors.append(f"{prefix}account_id: {account_id} is given, but {place} is of account {saved['account_id']}")
-    return saved
-
-
-# -- how a run begins
-
-_FOUND_BY = {"eni_type": "type", "eni_status": "status", "eni_tags": "tags"}
-_OF_EVERY_READ = ("region", "account_id", "calls_per_minute")
-
-
-def make_start(role: str, settings: dict[str, Any], saved: Mapping[str, Any], check: bool) -> dict[str, Any]:
-    """What the tasks of a role go on with. What may be long is text, because Ansible walks through nested variables."""
-    operation = role.removesuffix("_secondary_ips")
-    by_group = any(name in settings for name in GROUPS)
-    find = {name: settings[name] for name in _OF_EVERY_READ if name in settings}
-    if by_group:
-        find |= {_FOUND_BY.get(name, name): settings[name] for name in (*GROUPS, *NARROWING) if name in settings}
-    else:
-        find = {"region": saved["region"], **find, "eni_ids": json.dumps([entry["eni_id"] for entry in saved["assignments"]])}
-    if "plan_file" in settings:
-        # The way on after a stop: its recipe belongs to the one that is there.
-        settings.setdefault("report_dir", str(Path(settings["plan_file"]).parent))
-    return {
-        "operation": operation,
-        "state": MODULE_STATE.get(operation, ""),
-        "check": check,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": settings,
-        "saved": json.dumps(saved) if saved else "",
-        "assignments": "" if by_group else json.dumps(saved["assignments"]),
-        "find": {name: value for name, value in find.items() if value is not None},
-    }
+        name = full_name.removeprefix(prefix)
+        value = given.get(name)
+        default = defaults.get(option) if part != "selection" else None
+        if option == "account_id" and None not in (value, default) and value != default:
+            errors.append(f"{full_name}: {value} is given, but module_defaults.account_id is {default}; give the same account")
+        if value is None and (default is None or option in _STRICTER):
+            value = variable.default
+        if name in given or default is None:
+            paths[part][option] = full_name + (f" and module_defaults.{option}" if default is not None and option in _STRICTER else "")
+        if default is not None and option in _STRICTER:
+            given[name] = value = default if value is None else _STRICTER[option](value, default)
+        if value is not None:
+            parts[part][option] = value
+    return parts, paths

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: waves of a plan, and when a run stops after one.
+"""Pure: the waves of a plan.
 
 Private to this collection.
 """
@@ -29,11 +29,3 @@ def cut_waves(ledger: Sequence[EniLedger], size: int | None) -> list[list[EniLed
         waves[-1].append(eni)
         room -= addresses
     return waves
-
-
-def allowed_failures(limit: str, planned: int) -> int:
-    """A count such as ``10``, or a share of the planned addresses such as ``5%``; ValueError if it is neither."""
-    number, percent, rest = limit.strip().partition("%")
-    if rest or not (number.isascii() and number.isdecimal()) or (percent and int(number) > 100):
-        raise ValueError(f"'{limit}' is neither a count such as 10 nor a share such as 5%")
-    return planned * int(number) // 100 if percent else int(number)

@@ -21,7 +21,8 @@ from ansible.template import Templar, trust_as_template
 from support.emulator import Emulator
 from support.playbook import BIN, ROOT, ansible_environment, held
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import read_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import variables_of
 
 PATTERN = ROOT / "extensions" / "patterns" / "bulk_secondary_ips"
 SURVEYS = sorted((PATTERN / "template_surveys").glob("*.yml"))
@@ -52,7 +53,8 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
     assert len(set(variables)) == len(variables)
     for question in survey["spec"]:
         name = question["variable"]
-        option = options(re.match(r"[a-z]+_secondary_ips", name)[0])[name]
+        role = re.match(r"[a-z]+_secondary_ips", name)[0]
+        option = options(role)[name]
         assert set(question) <= {
             "variable",
             "question_name",
@@ -68,12 +70,13 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
         assert question["type"] in ("text", "textarea", "password", "multiplechoice", "multiselect", "integer", "float")
         if "default" in question:
             assert isinstance(question["default"], int if question["type"] == "integer" else str), name
-            # What is left as it is means what the role does by itself.
-            assert question["default"] == "" or str(question["default"]).lower() == str(option["default"]).lower(), name
+            # An answer that is left as it is means what the role does by itself. An empty one would be an empty guard.
+            assert question["default"] != "", name
+            assert str(question["default"]).lower() == str(option["default"]).lower(), name
         if question["type"] == "multiplechoice":
             assert all(isinstance(choice, str) and choice for choice in question["choices"])
             assert question.get("default", question["choices"][0]) in question["choices"]
-            assert sorted(question["choices"]) == sorted(option.get("choices", ["false", "true"])), name
+            assert sorted(question["choices"]) == sorted(variables_of(role)[name].choices or ("false", "true")), name
         assert all(isinstance(question.get(key, 0), int) for key in ("min", "max"))
 
 
@@ -86,6 +89,8 @@ def test_job_templates_name_playbooks_that_awx_lists() -> None:
         survey = re.search(r"'/(\w+\.yml)'", template["survey_spec"])[1]
         assert PATTERN / "template_surveys" / survey in SURVEYS
         assert template["job_slice_count"] == 1
+        writes = template["playbook"] == "playbooks/unassign.yml" and template["job_type"] == "run"
+        assert template.get("extra_vars", {}) == ({"unassign_secondary_ips_require_approval": True} if writes else {})
     # A workflow's survey would win over the digest and the plan that its first job publishes.
     (workflow,) = setup["controller_workflows"]
     variables = {
@@ -94,7 +99,7 @@ def test_job_templates_name_playbooks_that_awx_lists() -> None:
     }
     asked = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(workflow["survey_spec"]))
     survey = load(PATTERN / "template_surveys" / "unassign.yml")
-    published = {"unassign_secondary_ips_approved_plan", "unassign_secondary_ips_plan"}
+    published = {"unassign_secondary_ips_approved_digest", "unassign_secondary_ips_plan"}
     assert {question["variable"] for question in survey["spec"]} - {question["variable"] for question in asked["spec"]} == published
     assert set(asked) == set(survey)
 
@@ -160,7 +165,7 @@ class Awx:
 
 
 def answers(survey: str, **given: Any) -> dict[str, Any]:
-    """What a launch gives for a survey: text that is left empty is defined all the same."""
+    """What a launch gives for a survey: a question with a default is always answered."""
     spec = load(PATTERN / "template_surveys" / f"{survey}.yml")["spec"]
     defaults = {question["variable"]: question["default"] for question in spec if "default" in question}
     return {**defaults, **{f"{survey}_secondary_ips_{name}": value for name, value in given.items()}}
@@ -187,7 +192,11 @@ def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path:
     assert emulator.calls(writes=True) == []
 
     # Behind the approval the artifacts of the plan are variables of the run, and win over the survey's defaults.
-    status, done, output = awx.launch("unassign.yml", {**chosen, **planned})
+    status, _nothing, output = awx.launch("unassign.yml", {**chosen, "unassign_secondary_ips_require_approval": True})
+    assert status == "failed"
+    assert "an approval is required" in output
+    assert emulator.calls(writes=True) == []
+    status, done, output = awx.launch("unassign.yml", {**chosen, **planned, "unassign_secondary_ips_require_approval": True})
     assert status == "successful", output
     assert done["secondary_ips_unassign"]["totals"]["unassigned"] == 96
     assert "emulator-key-secret" not in json.dumps([planned, done]) + output
@@ -195,7 +204,7 @@ def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path:
     # Back by the output, as somebody pastes it into the survey: it holds what the artifact holds.
     shown = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(awx.shown)).splitlines() if "{version: 1" in line]
     assert len(shown) > 4
-    assert read_document("\n".join(shown)) == read_document(done["restore_secondary_ips_recipe"])
+    assert read_document("\n".join(shown)).as_dict()["digest"] == done["restore_secondary_ips_recipe"]["digest"]
     status, restored, output = awx.launch("restore.yml", answers("restore", recipe="\n".join(shown)))
     assert status == "successful", output
     assert restored["secondary_ips_restore"]["totals"]["assigned"] == 96

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import socket
@@ -79,15 +80,30 @@ class Browser:
             raise RuntimeError(answer["message"])
         return answer
 
-    def prefer(self, scheme: str) -> None:
-        """Light or dark, as the user's system says."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self._ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
+    def prefer(self, scheme: str, media: str = "") -> None:
+        """Light or dark, as the user's system says; ``media`` "print" shows the page as it would be on paper."""
+        self._devtools("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def open(self, path: Path) -> None:
+    def resize(self, width: int) -> None:
+        """The width of the page in CSS pixels; a window has a least width, which this has not."""
+        self._devtools("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+
+    def screenshot(self) -> bytes:
+        """Of the whole page, as PNG."""
+        return base64.b64decode(self._devtools("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+
+    def print_to_pdf(self) -> bytes:
+        return base64.b64decode(self._devtools("Page.printToPDF", printBackground=True)["data"])
+
+    def _devtools(self, command: str, **parameters: Any) -> Any:
+        return self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def open(self, path: Path, fragment: str = "") -> None:
+        """``fragment``: the id of the part of the page to go to."""
+        self._ask("POST", "/url", {"url": "about:blank"})
         self._log("performance")
         self._log("browser")
-        self._ask("POST", "/url", {"url": path.as_uri()})
+        self._ask("POST", "/url", {"url": path.as_uri() + (f"#{fragment}" if fragment else "")})
 
     def _log(self, kind: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._ask("POST", "/se/log", {"type": kind})

@@ -12,7 +12,13 @@ import pytest
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import INTERRUPTED, UNREADABLE_REPLY, EcsError, PlanAged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
+    CALLER_GONE,
+    INTERRUPTED,
+    UNREADABLE_REPLY,
+    EcsError,
+    PlanAged,
+)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Alone
 
@@ -113,11 +119,12 @@ def make_ecs(service, retry_timeout=120, answered=True):
     ecs._pacer._turn = service.clock
     ecs._connection = SimpleNamespace(retry_timeout=retry_timeout, region="cn-hangzhou")
     ecs.api_calls, ecs._answered_at = 0, _clock.now() if answered else None
+    ecs._is_caller_waiting = lambda: True
     return ecs
 
 
-def write(ecs, **more):
-    ecs.unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=float("inf"), **more)
+def write(ecs):
+    ecs.unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=float("inf"))
 
 
 def read(ecs):
@@ -210,19 +217,28 @@ def test_the_age_of_a_plan_is_checked_after_the_login(clock, takes, sent):
     assert ecs.api_calls == len(service.sent) == sent
 
 
-def test_a_write_asks_before_each_time_that_it_is_sent(clock):
+@pytest.mark.parametrize("send", [read, write])
+def test_before_each_time_that_a_call_is_sent_it_is_asked_whether_the_caller_waits(clock, send):
     asked = []
     service = Service(clock, failed("Operation.Conflict", 403))
-    write(make_ecs(service), before_send=lambda: asked.append(len(service.sent)))
+    ecs = make_ecs(service)
+    ecs._is_caller_waiting = lambda: not asked.append(len(service.sent))
+    send(ecs)
     assert set(asked) == {0, 1}
 
-    def stop():
-        raise RuntimeError("nobody waits")
 
-    service = Service(clock)
-    with pytest.raises(RuntimeError, match="nobody waits"):
-        write(make_ecs(service), before_send=stop)
-    assert service.sent == []
+@pytest.mark.parametrize("send", [read, write])
+@pytest.mark.parametrize("looks", [0, 1])
+def test_once_the_caller_is_gone_nothing_is_sent(clock, send, looks):
+    """Found when the turn of the call has come, or right before it is sent."""
+    service, answers = Service(clock), iter([True] * looks)
+    ecs = make_ecs(service)
+    ecs._is_caller_waiting = lambda: next(answers, False)
+    with pytest.raises(EcsError) as caught:
+        send(ecs)
+    assert (caught.value.code, caught.value.unsent, caught.value.may_have_been_carried_out) == (CALLER_GONE, True, False)
+    assert ecs.is_fatal(caught.value)
+    assert (service.sent, ecs.api_calls) == ([], 0)
 
 
 def test_a_call_that_was_stopped_leaves_the_probe_to_another(clock):

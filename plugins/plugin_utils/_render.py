@@ -1,0 +1,104 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A report as JSON, as Markdown or as an HTML page; every value is escaped.
+
+Private to this collection. Reads the templates, and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import FILE_LABELS, format_duration, label, split_step
+
+TEMPLATES = Path(__file__).parents[2] / "roles" / "audit_secondary_ips" / "templates"
+MOST_COPIED = 2_000  # addresses of a recipe that the page itself holds, to be copied; a larger one is in its file
+# What Markdown (as tickets render it) would take for markup or for HTML.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+
+
+def render(report: Mapping[str, Any], kind: str) -> str:
+    """``kind``: "json" (one line an ENI), "md" (one row for what of an ENI came to the same) or "html" (one page without requests)."""
+    if kind == "json":
+        return _as_json(report)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        finalize=_for_markdown if kind == "md" else None,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(label=label, duration=format_duration, clusters=_clusters, code=_Code, csp_hash=_csp_hash)
+    environment.filters["step"] = split_step
+    environment.filters["file_label"] = lambda kind: FILE_LABELS.get(kind, kind)
+    table, recipe = (_table(report), _recipe(report)) if kind == "html" else (None, "")
+    return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe)
+
+
+def _as_json(report: Mapping[str, Any]) -> str:
+    """Without the indents of ``json``, which make the file twice as long, and ten times as slow to write."""
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in report["interfaces"])
+    entries = {name: json.dumps(value, ensure_ascii=False) for name, value in report.items() if name != "interfaces"}
+    return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in {**entries, "interfaces": f"[\n{rows}\n]"}.items()) + "\n}\n"
+
+
+class _Code(str):
+    """A line of a Markdown code block, where nothing is markup."""
+
+    __slots__ = ()
+
+
+def _for_markdown(value: Any) -> Any:
+    """Escaped for Markdown, and said to be safe, so that it is not escaped for HTML as well."""
+    line = str(value).replace("\n", " ")
+    return Markup(line if isinstance(value, _Code) else _MARKDOWN.sub(r"\\\1", line))  # noqa: S704 - this is the escaping
+
+
+def _clusters(row: Mapping[str, Any]) -> list[tuple[tuple[str, str, str, str], list[str]]]:
+    """The addresses of an ENI by what became of them: (state, code, reason, request id) → addresses, each with its EIP."""
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for line in row["addresses"] + ([row["failure"]] if row["failure"] else []):
+        addresses = found.setdefault((line["state"], line["code"] or "", line["reason"], line["request_id"] or ""), [])
+        if line["address"]:
+            addresses.append(line["address"] + (f" EIP {line['eip']}" if line["eip"] else ""))
+    return sorted(found.items(), key=lambda cluster: cluster[0][1] == "")
+
+
+def _table(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows of the page, short: 100,000 addresses are to be a page of a few megabytes. The script of the page makes the table."""
+    reasons: dict[tuple[str, str, str, str], int] = {}
+    rows = [
+        [
+            *(row[name] for name in ("eni_id", "name", "type", "status", "instance_id", "security_group_ids")),
+            [[reasons.setdefault(reason, len(reasons)), ",".join(addresses)] for reason, addresses in _clusters(row)],
+        ]
+        for row in report["interfaces"]
+    ]
+    names = {group["security_group_id"]: group["name"] for group in report["groups"] if group["name"]}
+    return {"groups": names, "reasons": [[label(reason[0]), *reason] for reason in reasons], "rows": rows}
+
+
+def _recipe(report: Mapping[str, Any]) -> str:
+    """The recipe in one line, to be copied; empty if there is none, or if it is too large."""
+    recipe = report["recipe"] or {"assignments": []}
+    assignments = [{name: value for name, value in entry.items() if value} for entry in recipe["assignments"]]
+    number = sum(len(value) for entry in assignments for name, value in entry.items() if name != "eni_id")
+    return json.dumps({**recipe, "assignments": assignments}) if 0 < number <= MOST_COPIED else ""
+
+
+def _csp_hash(script: str) -> str:
+    """For the Content-Security-Policy: the page runs this script and no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
