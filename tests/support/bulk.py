@@ -16,6 +16,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import read_settings
 from support.emulator import Emulator
 from support.playbook import held
@@ -39,6 +40,7 @@ class Bulk:
         check: bool = False,
         defaults: Mapping[str, Any] | None = None,
         say: Callable[[str], None] = lambda line: None,
+        results: Mapping[str, Any] | None = None,
         **variables: Any,
     ) -> dict[str, Any]:
         role = f"{operation}_secondary_ips"
@@ -51,7 +53,9 @@ class Bulk:
             say(line)
 
         folder = Folder(settings.report_dir or self.folder / "state", self.loader, like=settings.saved_path)
-        return BulkRun(settings, Ecs(settings.connection), folder, show, str, check_mode=check).run()
+        # ``results``: host → what its guest_addresses_info returned.
+        evidence = Evidence(settings.guests, results or {}, results or {}) if settings.guests else None
+        return BulkRun(settings, Ecs(settings.connection), folder, show, str, check_mode=check, evidence=evidence).run()
 
     def held(self) -> dict[str, list[str]]:
         return held(self.emulator)
