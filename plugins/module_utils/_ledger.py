@@ -110,6 +110,14 @@ class EniLedger:
             else:
                 self.reasons.pop(address, None)
 
+    def confirm(self, view: Interface, state: str) -> bool:
+        """``view`` is of a read that started after all writes had ended: what it shows as changed is done. Whether anything is."""
+        self.latest = view
+        held = set(flatten(view.held))
+        changed = [address for address in self.having(IN_FLIGHT) if (address in held) == (state == "present")]
+        self.move(Event.CONFIRM, changed)
+        return bool(changed)
+
     def send_again(self, *batches: Iterable[str]) -> None:
         """Each batch in one call: the same call again, so that its ClientToken is the same, or a part of it."""
         for batch in map(tuple, batches):

@@ -188,7 +188,8 @@ class _Run:
                 eni.refuse(eni.having(PLANNED), reason)
             self._verifier.postpone(eni)  # a single read without the ENI proves nothing
             return
-        eni.latest, eni.read_at = change.interface, change.read_at
+        eni.confirm(change.interface, self._request.state)
+        eni.read_at = change.read_at
         sent = eni.sent
         for address in flatten(change.unchanged):
             eni.move(Event.CONFIRM if address in sent else Event.FOUND, [address])

@@ -246,7 +246,7 @@ def _is_so(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
     wrong_after = case.credible(eni_id, (flat(entry["after"]) ^ there) - hidden)
     if entry["verified"] and entry["type"] is not None and wrong_after:
         yield f"verified, but after differs from what is so by {sorted(wrong_after)}"
-    is_trusted = case.arguments["wait"] is False and done
+    is_trusted = case.arguments["wait"] is False and places[case.done_key]
     if not entry["verified"] and not _open(case, entry) and not is_trusted:
         yield "not verified, though nothing is open"
 
