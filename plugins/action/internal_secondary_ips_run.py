@@ -27,6 +27,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._options impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, default_folder, plain, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import ROLES, SettingsError, read_settings
 
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
@@ -58,12 +59,12 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        # The shared options come from module_defaults of the action group.
-        _validation, arguments = self.validate_argument_spec(
-            argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()}
-        )
+        self.validate_argument_spec(argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()})
+        # What the task has beside its role comes from module_defaults of the action group. Not the validated arguments, which have
+        # the defaults of the options as well.
+        shared = plain(self._task.args)
         with self._environment() as environ:
-            made = self._run(str(arguments["role"]), plain(arguments), task_vars or {}, environ)
+            made = self._run(str(shared.pop("role")), shared, task_vars or {}, environ)
         if self._task.no_log:
             made.pop("published", None)  # nothing censors what set_stats shows
         return {**result, "changed": False, **made}
@@ -72,7 +73,7 @@ class ActionModule(ActionBase):
         prefix = f"{role}_"
         # As one mapping, of which templating leaves out what is omitted.
         variables = plain(self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)}))
-        defaults = {**{name: value for name, value in shared.items() if name != "role"}, **self._change_defaults()}
+        defaults = {**shared, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         try:
             if len(hosts) > 1:
@@ -100,9 +101,10 @@ class ActionModule(ActionBase):
             ecs = Ecs(settings.connection, caller.is_waiting)
         except SdkMissing as error:
             return {"failed": True, **build_failure(error)}
+        evidence = read_evidence(settings.guests, task_vars, self._loader) if settings.guests else None
         folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
         # Not ansible_check_mode, which is that of the play: a task, block or role may be in another mode.
-        run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode))
+        run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode), evidence=evidence)
         with _ending_with(caller):
             made: dict[str, Any] = remove_values(run.run(), secrets)
         return made

@@ -11,29 +11,22 @@ started after the write ended does. Module result, report and restore recipe are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
-    AddressSet,
-    difference,
-    flatten,
-    group,
-    union,
-)
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import NOT_VERIFIED, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, flatten, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ADDRESS_REFUSED, NOT_VERIFIED, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Reason
 
 
 class AddressState(Enum):
-    PLANNED = "planned"  # to be written; every write that names it, if any, is known to have done nothing
+    PLANNED = "planned"  # to be written, or to be written again
     IN_FLIGHT = "in_flight"  # a write that names it was sent, and no later read has shown the outcome
     DONE = "done"  # a read that started after the write shows the change
     UNCHANGED = "unchanged"  # it was already as requested
     SKIPPED = "skipped"  # left alone, with a reason
-    FAILED = "failed"  # not changed, with a reason
+    FAILED = "failed"  # not changed, with a reason; what is not confirmed stays in flight, and is reported as failed
 
 
 class Event(Enum):
@@ -42,8 +35,9 @@ class Event(Enum):
     SEND = "a write that names it is about to be sent"
     CONFIRM = "a read that started after a write of it shows the change"
     ACCEPT = "the write was accepted, and the user does not want to wait for a read (wait=false)"
-    RETURN = "the write was never sent, or a read shows that nothing changed and it may be sent again"
-    FAIL = "a read shows that nothing changed and it is not sent again, or it was never sent"
+    RETURN = "the write was never sent, or a read does not show the change and it may be sent again"
+    HOLD = "it is not sent again, but a read may still show the change"
+    FAIL = "it was never sent, or neither the reply nor a read leaves it possible that it was changed"
 
 
 PLANNED, IN_FLIGHT, DONE, UNCHANGED, SKIPPED, FAILED = AddressState
@@ -53,24 +47,40 @@ TRANSITIONS: Mapping[tuple[AddressState, Event], AddressState] = {
     (PLANNED, Event.SKIP): SKIPPED,
     (PLANNED, Event.SEND): IN_FLIGHT,
     (PLANNED, Event.CONFIRM): DONE,  # it was sent earlier, and found changed when the plan was read again
+    (PLANNED, Event.HOLD): IN_FLIGHT,
     (PLANNED, Event.FAIL): FAILED,
     (IN_FLIGHT, Event.CONFIRM): DONE,
     (IN_FLIGHT, Event.ACCEPT): DONE,
     (IN_FLIGHT, Event.RETURN): PLANNED,
+    (IN_FLIGHT, Event.HOLD): IN_FLIGHT,
     (IN_FLIGHT, Event.FAIL): FAILED,
 }
 
-ACCEPTED = "Accepted"
+ACCEPTED = Reason("Accepted", "accepted by the service")
 
 
 @dataclass(slots=True, eq=False)
 class Write:
     """One call that was sent, or is being sent. ``error`` None: the service accepted it. ``named``: the addresses that a refusal
-    names as its cause."""
+    names as its cause. ``to_repeat``: its plan aged before it could be sent once more."""
 
     addresses: tuple[str, ...]
     error: EcsError | None = None
     named: frozenset[str] = frozenset()
+    to_repeat: bool = False
+
+    @property
+    def reply(self) -> Reason:
+        return Reason(self.error.code, self.error.message, self.error.request_id) if self.error else ACCEPTED
+
+    def may_have_changed(self, address: str, *, partly: bool) -> bool:
+        """``partly`` counts a call that was refused because of another one of its addresses: the API does not say that such a call
+        does nothing for the others (ecs-api.md, open question 1)."""
+        if address not in self.addresses:
+            return False
+        if self.error is None or self.error.may_have_been_carried_out:
+            return True
+        return partly and len(self.addresses) > 1 and address not in self.named and bool(ADDRESS_REFUSED.match(self.error.code))
 
 
 @dataclass(slots=True, eq=False)
@@ -83,7 +93,8 @@ class EniLedger:
     states: dict[str, AddressState]
     reasons: dict[str, Reason]
     writes: list[Write] = field(default_factory=list)
-    halves: list[tuple[str, ...]] = field(default_factory=list)  # of a call that was refused without a named cause: what to send next
+    batches: list[tuple[str, ...]] = field(default_factory=list)  # what is sent next, each in one call: of calls that were sent before
+    refusals: dict[str, Reason] = field(default_factory=dict)  # why something in flight is not sent again
 
     @property
     def eni_id(self) -> str:
@@ -93,14 +104,53 @@ class EniLedger:
         """KeyError where the table has no such transition: that is a defect, and nothing may hide it."""
         for address in addresses:
             self.states[address] = TRANSITIONS[self.states[address], event]
+            self.refusals.pop(address, None)
             if reason:
                 self.reasons[address] = reason
             else:
                 self.reasons.pop(address, None)
 
-    def give_up(self, addresses: Iterable[str], reason: Reason) -> None:
-        """No read showed the outcome: the address stays in flight, which is reported as failed."""
-        self.reasons.update(dict.fromkeys(addresses, reason))
+    def confirm(self, view: Interface, state: str) -> bool:
+        """``view`` is of a read that started after all writes had ended: what it shows as changed is done. Whether anything is."""
+        self.latest = view
+        held = set(flatten(view.held))
+        changed = [address for address in self.having(IN_FLIGHT) if (address in held) == (state == "present")]
+        self.move(Event.CONFIRM, changed)
+        return bool(changed)
+
+    def send_again(self, *batches: Iterable[str]) -> None:
+        """Each batch in one call: the same call again, so that its ClientToken is the same, or a part of it."""
+        for batch in map(tuple, batches):
+            self.move(Event.RETURN, batch)
+            self.batches.append(batch)
+
+    def refuse(self, addresses: Iterable[str], reason: Reason, *, hold: bool = False) -> None:
+        """These are not sent (again). What may have been changed is held, that is, read until the time is over. ``hold``: hold all."""
+        for address in addresses:
+            if hold or self.may_have_been_changed(address):
+                self.move(Event.HOLD, [address])
+                self.refusals[address] = reason
+            else:
+                self.move(Event.FAIL, [address], reason)
+
+    def give_up(self, reason: Reason, *, partly: bool = True) -> None:
+        """Nothing more is read. What may have been changed stays in flight, which is reported as failed, with this ``reason``. What
+        the service certainly refused has failed. ``partly`` as in ``Write``: False if reads for the whole time showed no change."""
+        for address in self.still_waiting():
+            last = self.refusals.get(address) or self.last_write(address).reply
+            if self.may_have_been_changed(address, partly=partly):
+                sent = "accepted" if last is ACCEPTED else f"sent, and then {last.code} ({last.text})"
+                self.reasons[address] = Reason(reason.code, f"{sent}, but {reason.text}", last.request_id or reason.request_id)
+            else:
+                self.move(Event.FAIL, [address], last)
+
+    def accept(self, addresses: Iterable[str]) -> None:
+        """Without waiting for a read."""
+        self.move(Event.ACCEPT, addresses, ACCEPTED)
+
+    def still_waiting(self) -> list[str]:
+        """Addresses in flight that were not given up."""
+        return [address for address in self.having(IN_FLIGHT) if address not in self.reasons]
 
     def having(self, *states: AddressState) -> tuple[str, ...]:
         return tuple(address for address, state in self.states.items() if state in states)
@@ -118,14 +168,8 @@ class EniLedger:
     def last_write(self, address: str) -> Write:
         return next(write for write in reversed(self.writes) if address in write.addresses)
 
-    def may_have_been_carried_out(self, address: str) -> bool:
-        """Whether a write of it was accepted, may have arrived, or was refused because of another address of the same call: the
-        API does not say that such a call does nothing for the others (ecs-api.md, open question 1)."""
-        return any(
-            address in write.addresses
-            and (write.error is None or write.error.may_have_been_carried_out or (len(write.addresses) > 1 and address not in write.named))
-            for write in self.writes
-        )
+    def may_have_been_changed(self, address: str, *, partly: bool = True) -> bool:
+        return any(write.may_have_changed(address, partly=partly) for write in self.writes)
 
     @property
     def changed(self) -> bool:
@@ -145,48 +189,3 @@ class EniLedger:
         if self.change.failure and not by_reason:
             return [(self.change.failure, ())]
         return [(reason, tuple(addresses)) for reason, addresses in by_reason.items()]
-
-    def expect(self, state: str) -> None:
-        """``latest`` as the changes that are done should leave it; for check mode and wait=false."""
-        if self.latest:
-            change = difference if state == "absent" else union
-            self.latest = replace(self.latest, held=change(self.latest.held, self.as_set(DONE)))
-
-
-def open_ledger(plan: Plan) -> list[EniLedger]:
-    """The ledger before anything is sent."""
-    ledger = []
-    for change in plan.changes:
-        states = dict.fromkeys(flatten(change.todo), PLANNED)
-        eni = EniLedger(change, change.interface, change.read_at, states, {})
-        for event, reasons in ((Event.FOUND, dict.fromkeys(flatten(change.unchanged))), (Event.SKIP, {**change.skipped, **change.refused})):
-            for address, reason in reasons.items():
-                states[address] = PLANNED
-                eni.move(event, [address], reason)
-        if change.failure:
-            eni.move(Event.FAIL, flatten(change.todo), change.failure)
-        ledger.append(eni)
-    return ledger
-
-
-def predict(plan: Plan, request: Request) -> list[EniLedger]:
-    """The ledger that a run would leave if nothing came between: the answer of check mode."""
-    ledger = open_ledger(plan)
-    for eni in ledger:
-        addresses = eni.having(PLANNED)
-        eni.move(Event.SEND, addresses)
-        if request.wait:
-            eni.move(Event.CONFIRM, addresses)
-        else:
-            accept(eni, addresses)
-        if addresses:
-            eni.expect(request.state)
-    return ledger
-
-
-def accept(eni: EniLedger, addresses: Iterable[str]) -> None:
-    eni.move(Event.ACCEPT, addresses, Reason(ACCEPTED, "accepted by the service, and not read back because of wait=false"))
-
-
-def total(ledger: Iterable[EniLedger], *states: AddressState) -> int:
-    return sum(len(eni.having(*states)) for eni in ledger)

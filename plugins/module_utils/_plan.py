@@ -140,7 +140,7 @@ def guard(plan: Plan, request: Request, instances: Mapping[str, Instance], holde
 
 def is_in_transition(change: Change, request: Request, instances: Mapping[str, Instance]) -> bool:
     """Whether nothing but a state that ends by itself forbids this change."""
-    if change.interface is None or not count(change.todo) or _owner_refusal(change.interface, request):
+    if change.interface is None or _owner_refusal(change.interface, request):
         return False
     state = _state_refusal(change.interface, request, instances)
     if state is None or state.code not in TRANSITIONAL:

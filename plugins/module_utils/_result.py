@@ -17,7 +17,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, PRIVATE_IPV4, count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SDK_PACKAGE, EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, total
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching
@@ -58,6 +58,10 @@ def build_result(state: str, ledger: Sequence[EniLedger], api_calls: int) -> dic
     return result
 
 
+def total(ledger: Sequence[EniLedger], *states: AddressState) -> int:
+    return sum(len(eni.having(*states)) for eni in ledger)
+
+
 def format_name(eni: EniLedger) -> str:
     return eni.change.eni_id or eni.change.instance_id or ""
 
@@ -89,7 +93,7 @@ def build_info(found: Found, wanted: Selection, api_calls: int) -> dict[str, Any
     matches = {interface.eni_id: matching(interface, wanted) for interface in found.interfaces}
     return {
         "changed": False,
-        "interfaces": [_describe(interface) for interface in found.interfaces],
+        "interfaces": [describe_interface(interface) for interface in found.interfaces],
         "assignments": [{"eni_id": eni_id, **lists} for eni_id, lists in matches.items() if count(lists)],
         "missing": found.missing,
         "unreadable": [{"id": name, "reason": str(error)} for name, error in sorted(found.unreadable.items())],
@@ -98,7 +102,8 @@ def build_info(found: Found, wanted: Selection, api_calls: int) -> dict[str, Any
     }
 
 
-def _describe(interface: Interface) -> dict[str, Any]:
+def describe_interface(interface: Interface) -> dict[str, Any]:
+    """All that is known of an ENI, for the info module and the inventory. It has to be read with ``detailed=True``."""
     details = interface.details
     return {
         "eni_id": interface.eni_id,

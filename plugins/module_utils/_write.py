@@ -14,18 +14,11 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, find_addresses, kind_of
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
-    IDEMPOTENT_FAILED,
-    NO_THREADS,
-    PLAN_AGED,
-    EcsError,
-    PlanAged,
-    as_defect,
-)
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, EniLedger, Event, Write, accept
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, PlanAged, as_defect
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, EniLedger, Event, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
 
@@ -61,7 +54,7 @@ class Writers:
             for _number in range(number):
                 pool.submit(self._work)
         except RuntimeError:
-            raise EcsError("The module", NO_THREADS, f"this machine cannot start {number} threads; lower max_concurrency") from None
+            raise EcsError("The module", _errors.NO_THREADS, f"this machine cannot start {number} threads; lower max_concurrency") from None
 
     def stop(self) -> None:
         for _number in range(self._threads):
@@ -89,10 +82,10 @@ class Writers:
             try:
                 while self.abort is None and not is_aged(eni) and (batch := _next_batch(eni)):
                     error = self._write(eni, batch)
-                    unanswered = unanswered + 1 if error and error.may_have_been_carried_out else 0
+                    unanswered = unanswered + 1 if error and error.is_transient and error.may_have_been_carried_out else 0
                     if unanswered:  # so that an outage does not leave every ENI with a write of unknown outcome
                         _clock.sleep(min(FIRST_PAUSE * 2 ** (unanswered - 1), LONGEST_PAUSE))
-            except BaseException as error:  # a defect of ours ends the run, with the ledger whole
+            except BaseException as error:
                 self.abort = as_defect(error)
             finally:
                 self._returned.put(eni)
@@ -103,17 +96,22 @@ class Writers:
         eni.move(Event.SEND, batch)
         try:
             self._send(eni, batch)
-        except PlanAged:
-            _take_back(eni, write)
-            self._note_late(eni)
-        except EcsError as error:
-            self._note_refusal(eni, write, error)
-            return error
+        except PlanAged as aged:
+            if aged.refusal is None:
+                _take_back(eni, write)
+            else:  # it was sent before, so that a read decides
+                self._note_error(eni, write, aged.refusal)
+                write.to_repeat = self._late.get(eni.eni_id, 0) < RENEWALS_IN_A_ROW
+            self.note_late(eni)
+        except BaseException as error:  # a defect of ours leaves it open whether the call was carried out
+            self._note_error(eni, write, as_defect(error))
+            if not isinstance(error, Exception):
+                raise
         else:
             self._late.pop(eni.eni_id, None)
             if not self._request.wait:
-                accept(eni, batch)
-        return None
+                eni.accept(batch)
+        return write.error
 
     def _send(self, eni: EniLedger, batch: tuple[str, ...]) -> None:
         kind = kind_of(batch[0]).name
@@ -126,39 +124,35 @@ class Writers:
             token = self._tokens.setdefault((eni.eni_id, batch), str(uuid.uuid4()))
             self._ecs.assign(eni.eni_id, kind, batch, client_token=token, not_after=not_after)
 
-    def _note_late(self, eni: EniLedger) -> None:
-        """Pacing or throttling held the call back for too long: the plan has to be read again, but not for ever."""
+    def note_late(self, eni: EniLedger) -> None:
+        """Its plan is too old, although it was just made: the ENI has to be read again, but not for ever."""
         eni.read_at = float("-inf")
         self._late[eni.eni_id] = self._late.get(eni.eni_id, 0) + 1
         if self._late[eni.eni_id] > RENEWALS_IN_A_ROW:
-            text = f"pacing or throttling let no call through within {PLAN_LIVES_SECONDS:.0f} s after the ENI was read"
-            eni.move(Event.FAIL, eni.having(PLANNED), Reason(PLAN_AGED, text))
+            text = f"reading, pacing or throttling let no call through within {PLAN_LIVES_SECONDS:.0f} s after the ENI was read"
+            eni.refuse(eni.having(PLANNED), Reason(_errors.PLAN_AGED, text))
 
-    def _note_refusal(self, eni: EniLedger, write: Write, error: EcsError) -> None:
+    def _note_error(self, eni: EniLedger, write: Write, error: EcsError) -> None:
+        write.error, write.named = error, find_addresses(error.message)
         if self._ecs.is_fatal(error):
             self.abort = error
         if error.unsent:
             _take_back(eni, write)
-            eni.move(Event.FAIL, write.addresses, Reason(error.code, error.message, error.request_id))
-            return
-        write.error, write.named = error, find_addresses(error.message)
-        if IDEMPOTENT_FAILED.match(error.code):
+            eni.refuse(write.addresses, write.reply)
+        elif _errors.IDEMPOTENT_FAILED.match(error.code):
             self._tokens.pop((eni.eni_id, write.addresses), None)
 
 
 def _take_back(eni: EniLedger, write: Write) -> None:
     """The call never left this machine."""
     eni.writes.remove(write)
-    eni.move(Event.RETURN, write.addresses)
+    eni.send_again(write.addresses)
 
 
 def _next_batch(eni: EniLedger) -> tuple[str, ...] | None:
     """What the next call takes: addresses of one kind, within the limit."""
     planned = eni.having(PLANNED)
-    while eni.halves:
-        if half := tuple(address for address in eni.halves.pop(0) if address in planned):
-            return half
-    for kind in KINDS:
-        for batch in kind.calls([address for address in planned if kind_of(address) is kind]):
+    while eni.batches:
+        if batch := tuple(address for address in eni.batches.pop(0) if address in planned):
             return batch
-    return None
+    return next((call for kind in KINDS for call in kind.calls(address for address in planned if kind_of(address) is kind)), None)

@@ -165,6 +165,7 @@ options:
     default: 60
 extends_documentation_fragment:
   - alicloud_ops.network.connection
+  - alicloud_ops.network.connection.module
   - alicloud_ops.network.attributes
   - alicloud_ops.network.attributes.api
 attributes:
@@ -417,13 +418,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import open_ledger, predict
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import find_refusals
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_request
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal, build_result
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import find_elsewhere, review
-from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out
+from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger, predict
 
 MOST_REPEATED = 100
 

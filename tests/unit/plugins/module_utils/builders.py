@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Self, TypeAlias
 
 import pytest
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, as_network, make_address_set
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, Blocks, group, kind_of
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import CONNECTION_FAILED, INTERRUPTED, EcsError, PlanAged
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface, make_interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
@@ -87,24 +87,18 @@ def eni(*args: Any, read_at: float = 0.0, **more: Any) -> Interface:
 
 def target(name: str = "eni-1", *addresses: str, option_path: str = "", all_secondary: bool = False) -> Target:
     """A target of the ENI or instance of this name; each address is put into the list of its kind."""
-    named = make_address_set({kind.name: [kind.parse(address) for address in addresses if kind_of(address) == kind.name] for kind in KINDS})
     eni_id, instance_id = (name, None) if name.startswith("eni-") else (None, name)
-    return Target(option_path, eni_id, instance_id, named, all_secondary)
+    return Target(option_path, eni_id, instance_id, group(kind_of(address).parse(address) for address in addresses), all_secondary)
 
 
-def kind_of(address: str) -> str:
-    version, is_prefix = as_network(address).version, "/" in address
-    return next(kind.name for kind in KINDS if (kind.version, kind.is_prefix) == (version, is_prefix))
-
-
-def request(state: str, *targets: Target, **options: Any) -> Request:
-    return Request(state=state, targets=targets, **{"protected_tags": CONTAINER_NETWORK_TAGS, **options})
+def make_request(state: str, *targets: Target, keep: Iterable[str] = (), **options: Any) -> Request:
+    return Request(state=state, targets=targets, keep=Blocks(keep), **{"protected_tags": CONTAINER_NETWORK_TAGS, **options})
 
 
 def selection_params(**given: Any) -> dict[str, Any]:
     """As ``params``, for what the info module selects by."""
     nothing = dict.fromkeys([*SELECTORS, "within", "excluding", "private_ip_addresses"])
-    return {**nothing, "kinds": ["private_ip_addresses"], "whole_region": False, **given}
+    return {**nothing, "kinds": ["private_ip_addresses"], "whole_region": False, "instance_enis": "primary", **given}
 
 
 def params(**given: Any) -> dict[str, Any]:
@@ -182,13 +176,13 @@ def worlds(draw, calm=False):
 
 
 @st.composite
-def wishes(draw, calm=False):
-    """What may be asked for. A calm wish names nothing that is an error from the start."""
+def requests(draw, calm=False):
+    """What may be requested. A calm request names nothing that is an error from the start."""
     state = draw(st.sampled_from(["absent", "present"]))
     targets = []
     for index in range(draw(st.integers(1, 4))):
         name = draw(st.sampled_from(["eni-0", "eni-1", "eni-2"] if calm else ["eni-0", "eni-1", "eni-2", "i-0", "i-9"]))
-        place = f"assignments[{index}]."
+        option_path = f"assignments[{index}]."
         if state == "absent" and draw(st.integers(0, 3)) == 0:
             targets.append(target(name, option_path=option_path, all_secondary=True))
         else:
@@ -197,10 +191,10 @@ def wishes(draw, calm=False):
                     name, *draw(st.lists(st.sampled_from(POOLS if calm else ANYTHING), max_size=8 if calm else 5)), option_path=option_path
                 )
             )
-    return request(
+    return make_request(
         state,
         *targets,
-        keep=tuple(draw(st.lists(st.sampled_from(["192.168.0.12/30", "192.168.0.20/32", "2001:db8::10/127"]), max_size=2))),
+        keep=draw(st.lists(st.sampled_from(["192.168.0.12/30", "192.168.0.20/32", "2001:db8::10/127"]), max_size=2)),
         allow_eip=draw(st.booleans()),
         skip_refused=draw(st.booleans()),
         ignore_missing=draw(st.booleans()),
@@ -259,21 +253,44 @@ class Call:
 # What happens to a write: it is carried out (None), refused with an error, or whatever a function does; such a
 # function gets the fake and the call, carries it out by ``fake.carry_out(call)`` if at all, and may raise.
 Step: TypeAlias = 'Exception | Callable[["FakeEcs", Call], None] | None'
+# What happens to a read of ENIs by id: nothing (None), it fails with an error, or a function changes the rows of the reply.
+ReadFault: TypeAlias = "Exception | Callable[[list[dict[str, Any]]], list[dict[str, Any]]] | None"
 
 
-def lost_reply(carried_out: bool = True) -> Step:
-    """The connection breaks, after or before the write took effect."""
+def refused(code: str, message: str = "", status: int | None = 403) -> EcsError:
+    return EcsError("Write", code, message, "R-1", status=status)
+
+
+def answer(error: EcsError, effect: Callable[[tuple[str, ...]], Iterable[str]] = tuple) -> Step:
+    """The reply is this error, although the write took effect for the addresses that ``effect`` returns: for all, if not given."""
 
     def step(fake: FakeEcs, call: Call) -> None:
-        if carried_out:
-            fake.carry_out(call)
-        raise EcsError(call.verb, CONNECTION_FAILED, "the connection was closed before the reply was whole")
+        if addresses := tuple(effect(call.addresses)):
+            fake.carry_out(replace(call, addresses=addresses))
+        raise error
 
     return step
 
 
-def refused(code: str, message: str = "") -> EcsError:
-    return EcsError("Write", code, message, "R-1", status=403)
+def lost_reply(carried_out: bool = True) -> Step:
+    """The connection breaks, after or before the write took effect."""
+    error = EcsError("Write", CONNECTION_FAILED, "the connection was closed before the reply was whole")
+    return answer(error) if carried_out else error
+
+
+def drop_rows(*eni_ids: str) -> ReadFault:
+    """The reply lacks these ENIs."""
+    return lambda rows: [row for row in rows if row["NetworkInterfaceId"] not in eni_ids]
+
+
+def strip_rows(*eni_ids: str) -> ReadFault:
+    """The reply shows these ENIs without any address."""
+    return lambda rows: [{**row, "PrivateIpSets": {}} if row["NetworkInterfaceId"] in eni_ids else row for row in rows]
+
+
+def spoil_rows(*eni_ids: str) -> ReadFault:
+    """The reply shows these ENIs in a form that cannot be read."""
+    return lambda rows: [{**row, "Type": None} if row["NetworkInterfaceId"] in eni_ids else row for row in rows]
 
 
 def _throw(error: Exception) -> NoReturn:
@@ -281,10 +298,11 @@ def _throw(error: Exception) -> NoReturn:
 
 
 class FakeEcs:
-    """What ``_review`` and ``_apply`` need of ``Ecs``, over records in memory. Writes follow ``script``, then all succeed."""
+    """What ``_review`` and ``_run`` need of ``Ecs``, over records in memory. Writes follow ``script``, then all succeed."""
 
     region = REGION
     retry_timeout = 20.0
+    writes_ahead = 100
 
     def __init__(self, clock: Clock, *enis: Mapping[str, Any], instances: Iterable[Mapping[str, Any]] = (), script: Iterable[Step] = ()):
         self.clock = clock
@@ -292,15 +310,19 @@ class FakeEcs:
         self.machines = {record["InstanceId"]: deepcopy(dict(record)) for record in instances}
         self.script = list(script)
         self.lag = 0  # so many reads of ENIs by id after a write still show what was before it
-        self.read_failures: list[Exception | None] = []  # one a read of ENIs by id
+        self.read_faults: list[ReadFault] = []  # one a read of ENIs by id
         self.writes: list[Call] = []
         self.reads: list[tuple[str, ...]] = []  # the ids of each read of ENIs by id
+        self.lists: list[dict[str, Any]] = []  # the filters of each other read of ENIs
+        self.instance_reads: list[list[str]] = []
+        self.events: list[Call | tuple[str, ...]] = []  # writes and reads of ENIs by id, in their order
         self.held = 0.0
         self.writers = 8
         self.delays: list[Callable[[], None]] = []  # what happens while a write waits for its turn, one a write
-        self.ending: set[str] = set()  # codes after which no call is worth trying
+        self.fatal_codes: set[str] = set()  # after which no call is worth trying
         self.most_at_once_on_one_eni = 0
         self.stopped = threading.Event()
+        self._answered_at = clock.monotonic()
         self._lock = threading.RLock()
         self._under_way: list[str] = []
         self._stale: list[dict[str, Any]] = []
@@ -310,18 +332,24 @@ class FakeEcs:
     def read_concurrently(self, read: Callable[[Any], Any], batches: Iterable[Any]) -> list[Any]:
         return [read(batch) for batch in batches]
 
-    def network_interfaces(self, network_interface_id: Sequence[str] | None = None, v_switch_id: str | None = None) -> list[dict[str, Any]]:
+    def network_interfaces(self, network_interface_id: Sequence[str] | None = None, **filters: Any) -> list[dict[str, Any]]:
         with self._lock:
             if network_interface_id is None:
-                return [deepcopy(record) for record in self.enis.values() if record["VSwitchId"] == v_switch_id]
+                self.lists.append(filters)
+                return [deepcopy(record) for record in self.enis.values() if _passes(record, **filters)]
             self.reads.append(tuple(network_interface_id))
-            failure = self.read_failures.pop(0) if self.read_failures else None
-            if isinstance(failure, Exception):
-                _throw(failure)
+            self.events.append(tuple(network_interface_id))
+            fault = self.read_faults.pop(0) if self.read_faults else None
+            if isinstance(fault, Exception):
+                self._note(fault)
+                _throw(fault)
+            self._note(None)
             shown = self._stale.pop(0) if self._stale else self.enis
-            return [deepcopy(shown[eni_id]) for eni_id in network_interface_id if eni_id in shown]
+            rows = [deepcopy(shown[eni_id]) for eni_id in network_interface_id if eni_id in shown]
+            return fault(rows) if fault else rows
 
     def instances(self, instance_ids: Sequence[str]) -> list[dict[str, Any]]:
+        self.instance_reads.append(list(instance_ids))
         return [deepcopy(self.machines[instance_id]) for instance_id in instance_ids if instance_id in self.machines]
 
     def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:
@@ -341,7 +369,8 @@ class FakeEcs:
         return Stopwatch(self)
 
     def is_fatal(self, error: EcsError) -> bool:
-        return error.code in self.ending
+        silent = self.clock.monotonic() - self._answered_at
+        return error.code in self.fatal_codes or (error.is_unanswered and error.is_transient and silent >= self.retry_timeout)
 
     # -- what a test does behind the module's back
 
@@ -365,7 +394,7 @@ class FakeEcs:
 
     def take_away(self, eni_id: str, *addresses: str) -> None:
         for address in addresses:
-            self.carry_out(Call("unassign", eni_id, kind_of(address), (address,)))
+            self.carry_out(Call("unassign", eni_id, kind_of(address).name, (address,)))
 
     def _write(self, call: Call, not_after: float) -> None:
         with self._lock:
@@ -377,10 +406,13 @@ class FakeEcs:
         if self.clock.monotonic() > not_after:
             raise PlanAged
         with self._lock:
+            step = self.script.pop(0) if self.script else None
+            if isinstance(step, EcsError) and step.unsent:
+                raise step
             self.writes.append(call)
+            self.events.append(call)
             self._under_way.append(call.eni_id)
             self.most_at_once_on_one_eni = max(self.most_at_once_on_one_eni, self._under_way.count(call.eni_id))
-            step = self.script.pop(0) if self.script else None
         try:
             if isinstance(step, Exception):
                 _throw(step)
@@ -388,6 +420,32 @@ class FakeEcs:
                 self.carry_out(call)
             else:
                 step(self, call)
+        except BaseException as error:
+            self._note(error)
+            raise
+        else:
+            self._note(None)
         finally:
             with self._lock:
                 self._under_way.remove(call.eni_id)
+
+    def _note(self, error: BaseException | None) -> None:
+        if not (isinstance(error, EcsError) and error.is_unanswered):
+            self._answered_at = self.clock.monotonic()
+
+
+_FIELDS = {"v_switch_id": "VSwitchId", "vpc_id": "VpcId", "status": "Status", "type": "Type"}
+_WRAPPERS = {"private_ip_address": WRAPPERS["private_ip_addresses"], "ipv_6address": WRAPPERS["ipv6_addresses"]}
+
+
+def _passes(record: Mapping[str, Any], **filters: Any) -> bool:
+    """Whether the service's filters let this ENI through. Those by address look at secondary addresses only."""
+    for name, wanted in filters.items():
+        if name in _FIELDS:
+            if wanted not in (None, record.get(_FIELDS[name])):
+                return False
+            continue
+        outer, inner, field = _WRAPPERS[name]
+        if not any(row[field] in wanted and not row.get("Primary") for row in record[outer][inner]):
+            return False
+    return True

@@ -12,7 +12,13 @@ import pytest
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import INTERRUPTED, UNREADABLE_REPLY, EcsError, PlanAged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
+    CALLER_GONE,
+    INTERRUPTED,
+    UNREADABLE_REPLY,
+    EcsError,
+    PlanAged,
+)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Alone
 
@@ -72,14 +78,16 @@ def test_a_token_that_comes_twice_is_an_error():
         list(ecs._rows("DescribeRows", {}, "Rows", "Row"))
 
 
-@pytest.mark.parametrize("check", [None, lambda: None], ids=["read", "write"])
-def test_once_stopped_no_call_is_sent(check):
+@pytest.mark.parametrize("not_after", [None, float("inf")], ids=["read", "write"])
+def test_once_stopped_no_call_is_sent(not_after):
     ecs = Ecs.__new__(Ecs)
+    ecs._connection = SimpleNamespace(retry_timeout=0)
+    ecs._answered_at = None
     ecs._pacer = Pacer(0, 8)
     ecs._send_once = pytest.fail
     ecs.stop()
     with pytest.raises(EcsError) as caught:
-        ecs._send("DescribeRows", {}, check)
+        ecs._send("DescribeRows", {}, not_after)
     assert (caught.value.code, caught.value.unsent, caught.value.may_have_been_carried_out) == (INTERRUPTED, True, False)
 
 
@@ -113,11 +121,12 @@ def make_ecs(service, retry_timeout=120, answered=True):
     ecs._pacer._turn = service.clock
     ecs._connection = SimpleNamespace(retry_timeout=retry_timeout, region="cn-hangzhou")
     ecs.api_calls, ecs._answered_at = 0, _clock.now() if answered else None
+    ecs._is_caller_waiting = lambda: True
     return ecs
 
 
-def write(ecs, **more):
-    ecs.unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=float("inf"), **more)
+def write(ecs):
+    ecs.unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=float("inf"))
 
 
 def read(ecs):
@@ -144,7 +153,7 @@ def failed(code, status=None, **more):
         (failed("Throttling", 503), True, False),
         (failed("IdempotentProcessing", 403), True, False),
         (failed("IdempotentFailed", 400), False, False),
-        (failed("SignatureNonceUsed", 400), False, False),
+        (failed("SignatureNonceUsed", 400), True, False),
         (failed("InvalidIp.IpUnassigned", 403), False, False),
         (failed("Redirected", 302), False, False),
         (failed("InvalidCredentials", unsent=True), False, False),
@@ -210,19 +219,51 @@ def test_the_age_of_a_plan_is_checked_after_the_login(clock, takes, sent):
     assert ecs.api_calls == len(service.sent) == sent
 
 
-def test_a_write_asks_before_each_time_that_it_is_sent(clock):
+@pytest.mark.parametrize("refusal", [None, failed("Operation.Conflict", 403)], ids=str)
+def test_a_plan_that_ages_tells_whether_the_call_was_sent_before(clock, refusal):
+    service = Service(clock, *[refusal] * bool(refusal), takes=6)
+    with pytest.raises(PlanAged) as caught:
+        make_ecs(service).unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=clock.monotonic() + 5 + 5 * bool(refusal))
+    assert caught.value.refusal is refusal
+    assert len(service.sent) == bool(refusal)
+
+
+@pytest.mark.parametrize(("send", "first_counts"), [(read, False), (write, True)])
+@pytest.mark.parametrize("stopped_by", ["caller", "connection"])
+def test_a_write_that_was_sent_once_does_not_fail_as_one_that_was_never_sent(clock, send, first_counts, stopped_by):
+    """Its first attempt was refused, and the next one did not leave this machine. For a read the newest error is the right one."""
+    first, second = failed("Operation.Conflict", 403), failed("ConnectionFailed", unsent=True)
+    service = Service(clock, first, *[second] * 100)
+    ecs = make_ecs(service)
+    ecs._is_caller_waiting = lambda: stopped_by != "caller" or not service.sent
+    with pytest.raises(EcsError) as caught:
+        send(ecs)
+    assert caught.value.unsent is not first_counts
+    assert (caught.value is first) is first_counts
+
+
+@pytest.mark.parametrize("send", [read, write])
+def test_before_each_time_that_a_call_is_sent_it_is_asked_whether_the_caller_waits(clock, send):
     asked = []
     service = Service(clock, failed("Operation.Conflict", 403))
-    write(make_ecs(service), before_send=lambda: asked.append(len(service.sent)))
+    ecs = make_ecs(service)
+    ecs._is_caller_waiting = lambda: not asked.append(len(service.sent))
+    send(ecs)
     assert set(asked) == {0, 1}
 
-    def stop():
-        raise RuntimeError("nobody waits")
 
-    service = Service(clock)
-    with pytest.raises(RuntimeError, match="nobody waits"):
-        write(make_ecs(service), before_send=stop)
-    assert service.sent == []
+@pytest.mark.parametrize("send", [read, write])
+@pytest.mark.parametrize("looks", [0, 1])
+def test_once_the_caller_is_gone_nothing_is_sent(clock, send, looks):
+    """Found when the turn of the call has come, or right before it is sent."""
+    service, answers = Service(clock), iter([True] * looks)
+    ecs = make_ecs(service)
+    ecs._is_caller_waiting = lambda: next(answers, False)
+    with pytest.raises(EcsError) as caught:
+        send(ecs)
+    assert (caught.value.code, caught.value.unsent, caught.value.may_have_been_carried_out) == (CALLER_GONE, True, False)
+    assert ecs.is_fatal(caught.value)
+    assert (service.sent, ecs.api_calls) == ([], 0)
 
 
 def test_a_call_that_was_stopped_leaves_the_probe_to_another(clock):

@@ -10,23 +10,35 @@ from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Record
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import UNREADABLE_REPLY, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
+    CONNECTION_FAILED,
+    ENI_NOT_RETURNED,
+    INSTANCE_WITHOUT_ENI,
+    UNREADABLE_REPLY,
+    EcsError,
+)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
+    list_instances,
+    list_interfaces,
     make_instance,
     make_interface,
     read_instances,
     read_interfaces,
+    read_seen_interfaces,
 )
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import (
-    Clock,
+    VSWITCH,
     FakeEcs,
+    drop_rows,
     eni,
     eni_record,
     instance_record,
+    spoil_rows,
+    strip_rows,
 )
 
 
-def difference(record, *keys):
+def leave_out(record, *keys):
     return {key: value for key, value in record.items() if key not in keys}
 
 
@@ -68,7 +80,7 @@ def test_every_kind_is_read_and_the_primary_ones_are_apart():
 def test_what_the_service_leaves_out_is_empty():
     record = eni_record(InstanceId="")
     interface = make_interface(
-        difference(record, "Ipv4PrefixSets", "Ipv6Sets", "Ipv6PrefixSets", "Tags", "SecurityGroupIds", "ServiceManaged"), 0
+        leave_out(record, "Ipv4PrefixSets", "Ipv6Sets", "Ipv6PrefixSets", "Tags", "SecurityGroupIds", "ServiceManaged"), 0
     )
     assert flatten(interface.held) == ()
     assert (interface.instance_id, interface.tags, interface.security_group_ids, interface.service_managed) == (None, {}, (), False)
@@ -92,14 +104,14 @@ def test_an_eip_that_shows_only_its_allocation_is_an_eip():
 @pytest.mark.parametrize(
     "record",
     [
-        pytest.param(eni_record(addresses=["192.168.0.10"]), id="marked and told"),
-        pytest.param(difference(eni_record(addresses=["192.168.0.10"]), "PrivateIpAddress"), id="marked only"),
+        pytest.param(eni_record(addresses=["192.168.0.10"]), id="marked and named"),
+        pytest.param(leave_out(eni_record(addresses=["192.168.0.10"]), "PrivateIpAddress"), id="marked only"),
         pytest.param(
-            eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1"}, {"PrivateIpAddress": "192.168.0.10"})), id="told only"
+            eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1"}, {"PrivateIpAddress": "192.168.0.10"})), id="named only"
         ),
         pytest.param(
             eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1", "Primary": False}, {"PrivateIpAddress": "192.168.0.10"})),
-            id="told, and marked wrongly",
+            id="named, and marked wrongly",
         ),
     ],
 )
@@ -133,11 +145,11 @@ def test_nothing_that_is_primary_is_ever_held(private_rows, own):
 @pytest.mark.parametrize(
     "record",
     [
-        pytest.param(difference(eni_record(), "NetworkInterfaceId"), id="no id"),
+        pytest.param(leave_out(eni_record(), "NetworkInterfaceId"), id="no id"),
         pytest.param(eni_record(NetworkInterfaceId=7), id="id is a number"),
-        pytest.param(difference(eni_record(), "Type"), id="no type"),
-        pytest.param(difference(eni_record(), "Status"), id="no status"),
-        pytest.param(difference(eni_record(), "PrivateIpSets"), id="no addresses"),
+        pytest.param(leave_out(eni_record(), "Type"), id="no type"),
+        pytest.param(leave_out(eni_record(), "Status"), id="no status"),
+        pytest.param(leave_out(eni_record(), "PrivateIpSets"), id="no addresses"),
         pytest.param(eni_record(PrivateIpSets={}), id="addresses without list"),
         pytest.param(eni_record(PrivateIpSets=private()), id="addresses empty"),
         pytest.param(eni_record(PrivateIpSets=[{"PrivateIpAddress": "192.168.0.1"}]), id="addresses not wrapped"),
@@ -196,6 +208,7 @@ def test_an_instance_knows_its_primary_eni_and_what_is_on_the_others():
     )
     instance = make_instance(instance_record("i-1", "Stopped", [second, first]), 0.0)
     assert (instance.instance_id, instance.status, instance.primary_eni_id) == ("i-1", "Stopped", "eni-1")
+    assert instance.secondary_eni_ids == ("eni-2",)
     assert instance.on_other_enis == dict.fromkeys(["192.168.0.2", "192.168.0.20", "192.168.0.32/28", "2001:db8::20"], "eni-2")
 
 
@@ -247,41 +260,35 @@ def test_an_unreadable_record_names_the_call_that_returned_it(make, action, row)
 # Reading by id
 
 
-class Counting(FakeEcs):
-    """Also counts how instances are asked for, and shows a stranger in every reply."""
+class WithStrangers(FakeEcs):
+    """Shows something in every reply that was not asked for."""
 
-    def __init__(self, *args, **more):
-        super().__init__(*args, **more)
-        self.instance_reads = []
-
-    def network_interfaces(self, network_interface_id=None, v_switch_id=None):
-        return [*super().network_interfaces(network_interface_id, v_switch_id), eni_record("eni-stranger")]
+    def network_interfaces(self, network_interface_id=None, **filters):
+        return [*super().network_interfaces(network_interface_id, **filters), eni_record("eni-stranger")]
 
     def instances(self, instance_ids):
-        self.instance_reads.append(list(instance_ids))
-        return [*super().instances(instance_ids), instance_record("i-stranger")]
+        return [*super().instances(instance_ids), instance_record("i-stranger", enis=[eni_record("eni-stranger", Type="Primary")])]
 
 
-def test_ids_are_read_by_the_hundred_once_each_and_strangers_are_ignored():
+def test_ids_are_read_by_the_hundred_once_each_and_strangers_are_ignored(clock):
     names = [f"eni-{number}" for number in range(150)]
-    ecs = Counting(Clock(), *map(eni_record, names), instances=map(instance_record, ("i-1", "i-2")))
-    assert list(read_interfaces(ecs, [*names, *names, "eni-gone"])) == names
+    ecs = WithStrangers(clock, *map(eni_record, names), instances=map(instance_record, ("i-1", "i-2")))
+    assert list(read_interfaces(ecs, [*names, *names, "eni-gone"], {})) == names
     assert [len(ids) for ids in ecs.reads] == [100, 51]
-    assert list(read_instances(ecs, ["i-2", "i-1", "i-2", "i-gone"])) == ["i-2", "i-1"]
+    assert list(read_instances(ecs, ["i-2", "i-1", "i-2", "i-gone"], {})) == ["i-2", "i-1"]
     assert ecs.instance_reads == [["i-2", "i-1", "i-gone"]]
 
 
-def test_nothing_is_read_for_nobody():
-    ecs = Counting(Clock())
-    assert read_interfaces(ecs, []) == {}
-    assert read_instances(ecs, []) == {}
+def test_nothing_is_read_for_nobody(clock):
+    ecs = FakeEcs(clock)
+    assert read_interfaces(ecs, [], {}) == {}
+    assert read_seen_interfaces(ecs, [], [], {}) == {}
+    assert read_instances(ecs, [], {}) == {}
     assert ecs.reads == ecs.instance_reads == []
 
 
-def test_a_view_is_as_old_as_the_moment_its_read_was_sent(monkeypatch):
+def test_a_view_is_as_old_as_the_moment_its_read_was_sent(clock):
     """Waiting for a turn does not age it; waiting for the reply does."""
-    clock = Clock()
-    clock.install(monkeypatch)
     ecs = FakeEcs(clock, eni_record())
     answer = ecs.network_interfaces
 
@@ -293,5 +300,90 @@ def test_a_view_is_as_old_as_the_moment_its_read_was_sent(monkeypatch):
         return records
 
     ecs.network_interfaces = slow
-    read_at = read_interfaces(ecs, ["eni-1"])["eni-1"].read_at
+    read_at = read_interfaces(ecs, ["eni-1"], {})["eni-1"].read_at
     assert clock.monotonic() - read_at == 5
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize("fault", [spoil_rows, strip_rows], ids=["spoiled", "stripped"])
+def test_one_unreadable_eni_does_not_keep_the_others_from_being_read(clock, fault):
+    ecs = FakeEcs(clock, *(eni_record(f"eni-{number}") for number in range(3)))
+    ecs.read_faults = [fault("eni-1")]
+    unreadable = {}
+    assert list(read_interfaces(ecs, ["eni-0", "eni-1", "eni-2"], unreadable)) == ["eni-0", "eni-2"]
+    assert {eni_id: error.code for eni_id, error in unreadable.items()} == {"eni-1": UNREADABLE_REPLY}
+
+
+@pytest.mark.parametrize("eni_id", [None, "", ["eni-1"]])
+def test_an_unreadable_record_without_an_id_may_be_any_and_fails_the_whole_read(clock, eni_id):
+    ecs = FakeEcs(clock, eni_record("eni-0"), eni_record("eni-1"))
+    ecs.enis["eni-1"]["NetworkInterfaceId"] = eni_id
+    unreadable = {}
+    with pytest.raises(EcsError) as caught:
+        read_interfaces(ecs, ["eni-0", "eni-1"], unreadable)
+    assert (caught.value.code, unreadable) == (UNREADABLE_REPLY, {})
+
+
+def test_a_list_reports_what_it_cannot_read(clock):
+    ecs = FakeEcs(clock, eni_record("eni-0"), eni_record("eni-1", Type=None), eni_record("eni-2", VSwitchId="vsw-2"))
+    unreadable = {}
+    assert list(list_interfaces(ecs, unreadable, v_switch_id=VSWITCH)) == ["eni-0"]
+    assert list(unreadable) == ["eni-1"]
+
+
+def test_an_instance_that_shows_no_primary_eni_is_unreadable_and_yet_known(clock):
+    secondary = eni_record("eni-2")
+    ecs = FakeEcs(clock, instances=[instance_record("i-1"), instance_record("i-2", enis=[secondary])])
+    unreadable = {}
+    assert list(read_instances(ecs, ["i-1", "i-2"], unreadable)) == ["i-1", "i-2"]
+    assert {instance_id: error.code for instance_id, error in unreadable.items()} == dict.fromkeys(["i-1", "i-2"], INSTANCE_WITHOUT_ENI)
+    assert "i-2" in unreadable["i-2"].message
+
+
+def test_an_unreadable_instance_does_not_keep_the_others_from_being_read(clock):
+    ecs = FakeEcs(clock, instances=[instance_record("i-1", status=None), instance_record("i-2", enis=[eni_record(Type="Primary")])])
+    unreadable = {}
+    ecs.instances = lambda **_filters: list(ecs.machines.values())
+    assert list(list_instances(ecs, unreadable)) == ["i-2"]
+    assert {instance_id: error.code for instance_id, error in unreadable.items()} == {"i-1": UNREADABLE_REPLY}
+
+
+# What this run has seen
+
+
+def read_seen(clock, faults, seen=("eni-1",), enis=("eni-1", "eni-2")):
+    ecs = FakeEcs(clock, *map(eni_record, enis))
+    ecs.read_faults = list(faults)
+    unreadable = {}
+    found = read_seen_interfaces(ecs, ["eni-1", "eni-2"], seen, unreadable)
+    return list(found), {eni_id: error.code for eni_id, error in unreadable.items()}, ecs.reads
+
+
+def test_what_one_read_shows_is_read_once(clock):
+    assert read_seen(clock, []) == (["eni-1", "eni-2"], {}, [("eni-1", "eni-2")])
+
+
+def test_what_one_read_lacks_is_read_again(clock):
+    found, unreadable, reads = read_seen(clock, [drop_rows("eni-1")])
+    assert (sorted(found), unreadable, reads) == (["eni-1", "eni-2"], {}, [("eni-1", "eni-2"), ("eni-1",)])
+
+
+def test_what_was_seen_and_is_lacking_twice_is_unreadable(clock):
+    assert read_seen(clock, [drop_rows("eni-1")] * 2)[:2] == (["eni-2"], {"eni-1": ENI_NOT_RETURNED})
+
+
+def test_what_was_never_seen_and_is_lacking_twice_does_not_exist(clock):
+    assert read_seen(clock, [drop_rows("eni-1", "eni-2")] * 2, seen=["eni-2"])[:2] == ([], {"eni-2": ENI_NOT_RETURNED})
+    assert read_seen(clock, [], seen=[], enis=["eni-2"])[:2] == (["eni-2"], {})
+
+
+def test_what_is_unreadable_keeps_its_own_reason_and_is_not_read_again(clock):
+    assert read_seen(clock, [spoil_rows("eni-1")]) == (["eni-2"], {"eni-1": UNREADABLE_REPLY}, [("eni-1", "eni-2")])
+    assert read_seen(clock, [drop_rows("eni-1"), spoil_rows("eni-1")])[1] == {"eni-1": UNREADABLE_REPLY}
+
+
+def test_a_second_read_that_fails_is_an_error_and_proves_nothing(clock):
+    with pytest.raises(EcsError, match=CONNECTION_FAILED):
+        read_seen(clock, [drop_rows("eni-1"), EcsError("DescribeNetworkInterfaces", CONNECTION_FAILED, "reset")])

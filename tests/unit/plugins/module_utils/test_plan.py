@@ -12,25 +12,45 @@ from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     PRIVATE_IPV4,
-    as_network,
+    Blocks,
     count,
     difference,
     flatten,
     make_address_set,
-    overlaps,
     union,
 )
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import make_instance, make_interface
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Holders, Seen, guard, is_passing, make_plan, objections
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import (
+    ADDRESS_HELD,
+    EIP_BOUND,
+    ENI_IN_TRANSITION,
+    ENI_MISSING,
+    ENI_STATE,
+    HOLDER_UNREADABLE,
+    INSTANCE_IN_TRANSITION,
+    INSTANCE_STATE,
+    INSTANCE_UNKNOWN,
+    KEPT,
+    PROTECTED_TAG,
+    SERVICE_MANAGED,
+    Holders,
+    Snapshot,
+    find_refusals,
+    guard,
+    is_in_transition,
+    make_plan,
+    of_other_accounts,
+)
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import (
     REGION,
     VSWITCH,
     eni,
     eni_record,
     instance_record,
-    request,
+    make_request,
+    requests,
     target,
-    wishes,
     worlds,
 )
 
@@ -39,60 +59,65 @@ PREFIX, IPV6, IPV6_PREFIX = ONE_OF_EACH[1:]
 EIP = "203.0.113.7"
 
 
-def see(*records, instances=()):
+def take_snapshot(*records, instances=(), unreadable=None):
     interfaces = [make_interface(record, 0.0) for record in records]
-    return Seen(REGION, {one.eni_id: one for one in interfaces}, {one["InstanceId"]: make_instance(one, 0.0) for one in instances})
+    machines = {one["InstanceId"]: make_instance(one, 0.0) for one in instances}
+    return Snapshot(REGION, {one.eni_id: one for one in interfaces}, machines, unreadable or {})
 
 
-def plan_for(wish, seen):
+def plan_for(request, snapshot):
     """Plan and guard, as the review does it."""
-    plan = make_plan(wish, wish.targets, seen)
+    plan = make_plan(request, request.targets, snapshot)
     by_vswitch = {}
-    for interface in seen.interfaces.values():
+    for interface in snapshot.interfaces.values():
         by_vswitch.setdefault(interface.vswitch_id, []).append(interface)
-    holders = {vswitch: Holders(interfaces) for vswitch, interfaces in by_vswitch.items()}
-    return guard(plan, wish, seen.instances, holders)
+    holders = {} if request.state == "absent" else {vswitch: Holders(interfaces) for vswitch, interfaces in by_vswitch.items()}
+    return guard(plan, request, snapshot.instances, holders)
 
 
-def only_change(wish, seen):
-    plan = plan_for(wish, seen)
+def only_change(request, snapshot):
+    plan = plan_for(request, snapshot)
     assert plan.errors == ()
     (change,) = plan.changes
     return change
 
 
 def refusals(change):
-    return {note.address: note.reason for note in change.refused}
+    return {address: reason.text for address, reason in change.refused.items()}
+
+
+def refusal_codes(change):
+    return {address: reason.code for address, reason in change.refused.items()}
 
 
 # What each address comes to, by example
 
 
-def test_with_state_absent_what_is_held_goes_and_what_is_not_is_settled():
-    seen = see(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"], ipv6=["2001:db8::10"]))
-    change = only_change(request("absent", target("eni-1", "192.168.0.10", "192.168.0.11", "2001:db8::10", "2001:db8::11")), seen)
+def test_with_state_absent_what_is_held_is_planned_and_what_is_not_is_unchanged():
+    snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"], ipv6=["2001:db8::10"]))
+    change = only_change(make_request("absent", target("eni-1", "192.168.0.10", "192.168.0.11", "2001:db8::10", "2001:db8::11")), snapshot)
     assert flatten(change.todo) == ("192.168.0.10", "2001:db8::10")
-    assert flatten(change.settled) == ("192.168.0.11", "2001:db8::11")
+    assert flatten(change.unchanged) == ("192.168.0.11", "2001:db8::11")
 
 
 def test_with_state_present_it_is_the_other_way_round():
-    seen = see(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"]))
-    change = only_change(request("present", target("eni-1", "192.168.0.10", "192.168.0.11")), seen)
+    snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"]))
+    change = only_change(make_request("present", target("eni-1", "192.168.0.10", "192.168.0.11")), snapshot)
     assert flatten(change.todo) == ("192.168.0.11",)
-    assert flatten(change.settled) == ("192.168.0.10",)
+    assert flatten(change.unchanged) == ("192.168.0.10",)
 
 
 def test_all_secondary_is_every_secondary_ipv4_address_and_no_other_kind():
     record = eni_record(
         "eni-1", ["192.168.0.10", "192.168.0.11"], prefixes=["192.168.0.16/28"], ipv6=["2001:db8::1"], ipv6_prefixes=["2001:db8:1::/80"]
     )
-    change = only_change(request("absent", target("eni-1", all_secondary=True)), see(record))
+    change = only_change(make_request("absent", target("eni-1", all_secondary=True)), take_snapshot(record))
     assert flatten(change.todo) == ("192.168.0.10", "192.168.0.11")
 
 
 def test_an_empty_target_is_nothing_to_do():
-    change = only_change(request("absent", target("eni-1")), see(eni_record("eni-1", ["192.168.0.10"], Status="Detaching")))
-    assert count(union(change.todo, change.settled)) == len(change.refused) == len(change.skipped) == 0
+    change = only_change(make_request("absent", target("eni-1")), take_snapshot(eni_record("eni-1", ["192.168.0.10"], Status="Detaching")))
+    assert count(union(change.todo, change.unchanged)) == len(change.refused) == len(change.skipped) == 0
 
 
 # Rule 2
@@ -104,23 +129,23 @@ def test_an_empty_target_is_nothing_to_do():
     "options", [{}, {"skip_refused": True}, {"ignore_missing": True}, {"keep": ("192.168.0.0/24", "2001:db8::/64")}], ids=str
 )
 def test_naming_a_primary_address_is_an_error_whatever_is_allowed(state, address, options):
-    seen = see(eni_record("eni-1", ["192.168.0.10"], primary_ipv6="2001:db8::1"), eni_record("eni-2", primary="192.168.0.2"))
-    wish = request(
+    snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10"], primary_ipv6="2001:db8::1"), eni_record("eni-2", primary="192.168.0.2"))
+    request = make_request(
         state,
         target("eni-2", "192.168.0.20", option_path="assignments[0]."),
         target("eni-1", address, option_path="assignments[1]."),
         **options,
     )
-    plan = plan_for(wish, seen)
+    plan = plan_for(request, snapshot)
     (error,) = plan.errors
     assert error.startswith("assignments[1].")
     assert f"{address} is the primary address of eni-1" in error
-    assert error in objections(plan, wish)
+    assert error in find_refusals(plan, request)
     assert all(address not in flatten(change.todo) for change in plan.changes)
 
 
 def test_all_secondary_and_its_keep_never_touch_the_primary_address():
-    change = only_change(request("absent", target("eni-1", all_secondary=True)), see(eni_record("eni-1", ["192.168.0.10"])))
+    change = only_change(make_request("absent", target("eni-1", all_secondary=True)), take_snapshot(eni_record("eni-1", ["192.168.0.10"])))
     assert flatten(change.todo) == ("192.168.0.10",)
 
 
@@ -133,15 +158,15 @@ def test_all_secondary_and_its_keep_never_touch_the_primary_address():
     [("192.168.0.17", "192.168.0.16/28"), ("192.168.0.24/29", "192.168.0.16/28"), ("2001:db8::10:0:0:5", "2001:db8:0:0:10::/80")],
 )
 def test_what_lies_in_an_assigned_prefix_is_an_error_that_names_the_prefix(state, address, prefix):
-    seen = see(eni_record("eni-1", prefixes=["192.168.0.16/28"], ipv6_prefixes=["2001:db8:0:0:10::/80"]))
-    (error,) = plan_for(request(state, target("eni-1", address)), seen).errors
+    snapshot = take_snapshot(eni_record("eni-1", prefixes=["192.168.0.16/28"], ipv6_prefixes=["2001:db8:0:0:10::/80"]))
+    (error,) = plan_for(make_request(state, target("eni-1", address)), snapshot).errors
     assert f"{address} lies in the prefix {prefix}" in error
 
 
 @pytest.mark.parametrize("state", ["absent", "present"])
 def test_what_contains_an_assigned_prefix_is_an_error_that_says_so(state):
-    seen = see(eni_record("eni-1", prefixes=["192.168.0.16/28"]))
-    (error,) = plan_for(request(state, target("eni-1", "192.168.0.0/27")), seen).errors
+    snapshot = take_snapshot(eni_record("eni-1", prefixes=["192.168.0.16/28"]))
+    (error,) = plan_for(make_request(state, target("eni-1", "192.168.0.0/27")), snapshot).errors
     assert "192.168.0.0/27 contains the prefix 192.168.0.16/28" in error
 
 
@@ -157,12 +182,12 @@ def test_what_is_on_a_secondary_eni_of_the_named_instance_is_an_error_that_names
         ipv6_prefixes=["2001:db8:0:0:10::/80"],
         InstanceId="i-1",
     )
-    seen = see(first, second, instances=[instance_record("i-1", enis=[first, second])])
-    plan = plan_for(request("absent", target("i-1", address)), seen)
+    snapshot = take_snapshot(first, second, instances=[instance_record("i-1", enis=[first, second])])
+    plan = plan_for(make_request("absent", target("i-1", address)), snapshot)
     assert len(plan.errors) == 1, plan
     assert "eni-2" in plan.errors[0]
     assert "by eni_id" in plan.errors[0]
-    assert plan_for(request("absent", target("eni-1", address)), seen).errors == ()
+    assert plan_for(make_request("absent", target("eni-1", address)), snapshot).errors == ()
 
 
 # keep
@@ -183,31 +208,33 @@ def test_keep_counts_by_overlap_for_every_kind_and_is_no_refusal(held, keep):
     record = eni_record(
         "eni-1", ["192.168.0.10"], prefixes=["192.168.0.16/28"], ipv6=["2001:db8::10"], ipv6_prefixes=["2001:db8:0:0:10::/80"]
     )
-    wish = request("absent", target("eni-1", *ONE_OF_EACH), keep=(keep,), max_addresses=3)
-    change = only_change(wish, see(record))
-    kept = {note.address for note in change.skipped}
+    request = make_request("absent", target("eni-1", *ONE_OF_EACH), keep=(keep,), max_addresses=3)
+    change = only_change(request, take_snapshot(record))
+    kept = set(change.skipped)
     assert held in kept
-    assert kept == {address for address in ONE_OF_EACH if overlaps(address, [keep])}
+    assert kept == {address for address in ONE_OF_EACH if Blocks([keep]).overlapping(address)}
     assert set(flatten(change.todo)) == set(ONE_OF_EACH) - kept
-    assert objections(plan_for(wish, see(record)), wish) == []
+    assert find_refusals(plan_for(request, take_snapshot(record)), request) == []
 
 
 def test_keep_holds_back_all_secondary_too_and_says_so():
-    wish = request("absent", target("eni-1", all_secondary=True), keep=("192.168.0.8/31",))
-    change = only_change(wish, see(eni_record("eni-1", ["192.168.0.8", "192.168.0.9", "192.168.0.10"])))
+    request = make_request("absent", target("eni-1", all_secondary=True), keep=("192.168.0.8/31",))
+    change = only_change(request, take_snapshot(eni_record("eni-1", ["192.168.0.8", "192.168.0.9", "192.168.0.10"])))
     assert flatten(change.todo) == ("192.168.0.10",)
-    assert [note.address for note in change.skipped] == ["192.168.0.8", "192.168.0.9"]
-    assert "keep" in change.skipped[0].reason
+    assert list(change.skipped) == ["192.168.0.8", "192.168.0.9"]
+    assert "keep" in change.skipped["192.168.0.8"].text
 
 
 # Guards: rule 5
 
 
-def guarded(record, wish_for="absent", instance_status=None, **options):
-    """The refusals for one ENI on which there is something to do."""
-    named = "192.168.0.10" if wish_for == "absent" else "192.168.0.20"
+def guarded(record, state="absent", instance_status=None, codes=False, **options):
+    """The refusals for one ENI on which there is something to do: their texts, or their codes."""
+    named = "192.168.0.10" if state == "absent" else "192.168.0.20"
     instances = [instance_record("i-1", instance_status, [record])] if instance_status else []
-    return refusals(only_change(request(wish_for, target("eni-1", named), **options), see(record, instances=instances)))
+    return (refusal_codes if codes else refusals)(
+        only_change(make_request(state, target("eni-1", named), **options), take_snapshot(record, instances=instances))
+    )
 
 
 def standard(**more):
@@ -236,7 +263,7 @@ def test_a_primary_eni_that_tells_no_instance_is_refused():
 @pytest.mark.parametrize("state", ["absent", "present"])
 def test_an_eni_of_another_service_is_refused(state):
     assert (
-        "managed by another cloud service"
+        "another cloud service manages the ENI"
         in guarded(standard(ServiceManaged=True), state)["192.168.0.10" if state == "absent" else "192.168.0.20"]
     )
 
@@ -257,45 +284,47 @@ def test_protected_tags(tags, protected, is_refused):
 
 
 @pytest.mark.parametrize(
-    "tags", [{"creator": "terway"}, {"creator": "alibabacloud-erdma-controller"}, {"ack.aliyun.com": "c-any"}], ids=str
+    "tags",
+    [{"creator": "terway"}, {"creator": "alibabacloud-erdma-controller"}, {"ack.aliyun.com": "c-any"}, {"cilium-eni-index": "3"}],
+    ids=str,
 )
 def test_enis_of_container_networks_are_protected_by_default(tags):
     assert guarded(standard(tags=tags)) != {}
 
 
 def test_an_eip_holds_back_its_own_address_only_and_all_secondary_too():
-    seen = see(eni_record("eni-1", ["192.168.0.10", "192.168.0.11"], eips={"192.168.0.10": EIP}))
-    change = only_change(request("absent", target("eni-1", all_secondary=True)), seen)
+    snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10", "192.168.0.11"], eips={"192.168.0.10": EIP}))
+    change = only_change(make_request("absent", target("eni-1", all_secondary=True)), snapshot)
     assert flatten(change.todo) == ("192.168.0.11",)
     assert EIP in refusals(change)["192.168.0.10"]
-    assert flatten(only_change(request("absent", target("eni-1", all_secondary=True), allow_eip=True), seen).todo) == (
+    assert flatten(only_change(make_request("absent", target("eni-1", all_secondary=True), allow_eip=True), snapshot).todo) == (
         "192.168.0.10",
         "192.168.0.11",
     )
 
 
 @pytest.mark.parametrize("status", ["Starting", "Running"])
-def test_a_reason_that_lasts_is_told_before_a_state_that_passes(status):
-    """The check mode of one moment and the run of the next one tell the same."""
+def test_a_lasting_reason_takes_precedence_over_a_transitional_state(status):
+    """So check mode and the run that follows it report the same reason."""
     record = standard(Type="Primary", Status="InUse", InstanceId="i-1", eips={"192.168.0.10": EIP})
     assert EIP in guarded(record, instance_status=status)["192.168.0.10"]
 
 
 def test_what_is_kept_is_not_refused_for_its_eip():
-    seen = see(eni_record("eni-1", ["192.168.0.10"], eips={"192.168.0.10": EIP}))
-    change = only_change(request("absent", target("eni-1", all_secondary=True), keep=("192.168.0.10/32",)), seen)
-    assert change.refused == ()
+    snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10"], eips={"192.168.0.10": EIP}))
+    change = only_change(make_request("absent", target("eni-1", all_secondary=True), keep=("192.168.0.10/32",)), snapshot)
+    assert change.refused == {}
     assert len(change.skipped) == 1
 
 
 def test_with_nothing_to_do_nothing_is_refused():
     record = standard(Status="Deleting", ServiceManaged=True, tags={"creator": "terway"}, Type="Primary")
-    assert only_change(request("absent", target("eni-1", "192.168.0.20")), see(record)).refused == ()
-    assert only_change(request("present", target("eni-1", "192.168.0.10")), see(record)).refused == ()
+    assert only_change(make_request("absent", target("eni-1", "192.168.0.20")), take_snapshot(record)).refused == {}
+    assert only_change(make_request("present", target("eni-1", "192.168.0.10")), take_snapshot(record)).refused == {}
 
 
 @pytest.mark.parametrize(
-    ("status", "instance_status", "more", "passing"),
+    ("status", "instance_status", "more", "in_transition"),
     [
         ("Attaching", "Running", {}, True),
         ("Detaching", "Running", {}, True),
@@ -311,81 +340,209 @@ def test_with_nothing_to_do_nothing_is_refused():
         ("InUse", "Starting", {"Type": "Secondary"}, False),
     ],
 )
-def test_only_what_may_pass_by_itself_is_worth_waiting_for(status, instance_status, more, passing):
+def test_only_a_state_that_ends_by_itself_is_worth_waiting_for(status, instance_status, more, in_transition):
     record = standard(**{"Type": "Primary", "InstanceId": "i-1", "Status": status, **more})
-    seen = see(record, instances=[instance_record("i-1", instance_status, [record])])
-    wish = request("absent", target("eni-1", "192.168.0.10"))
-    assert is_passing(make_plan(wish, wish.targets, seen).changes[0], wish, seen.instances) == passing
-    idle = request("absent", target("eni-1", "192.168.0.20"))
-    assert not is_passing(make_plan(idle, idle.targets, seen).changes[0], idle, seen.instances)
+    snapshot = take_snapshot(record, instances=[instance_record("i-1", instance_status, [record])])
+    request = make_request("absent", target("eni-1", "192.168.0.10"))
+    assert is_in_transition(make_plan(request, request.targets, snapshot).changes[0], request, snapshot.instances) == in_transition
+    idle = make_request("absent", target("eni-1", "192.168.0.20"))
+    assert not is_in_transition(make_plan(idle, idle.targets, snapshot).changes[0], idle, snapshot.instances)
 
 
 # on_refusal, max_addresses, missing
 
 
-def test_refusals_are_all_told_or_all_skipped():
-    seen = see(standard(ServiceManaged=True), eni_record("eni-2", ["192.168.0.20"], primary="192.168.0.2", Status="Detaching"))
+def test_refusals_are_all_reported_or_all_skipped():
+    snapshot = take_snapshot(
+        standard(ServiceManaged=True), eni_record("eni-2", ["192.168.0.20"], primary="192.168.0.2", Status="Detaching")
+    )
     targets = (target("eni-1", "192.168.0.10"), target("eni-2", "192.168.0.20"))
-    strict, lenient = request("absent", *targets), request("absent", *targets, skip_refused=True)
-    told = objections(plan_for(strict, seen), strict)
-    assert len(told) == 2
-    assert "eni-1" in told[0]
-    assert "192.168.0.10" in told[0]
-    assert "Detaching" in told[1]
-    assert objections(plan_for(lenient, seen), lenient) == []
-    assert [len(change.refused) for change in plan_for(lenient, seen).changes] == [1, 1]
+    strict, lenient = make_request("absent", *targets), make_request("absent", *targets, skip_refused=True)
+    found = find_refusals(plan_for(strict, snapshot), strict)
+    assert len(found) == 2
+    assert "eni-1" in found[0]
+    assert "192.168.0.10" in found[0]
+    assert "Detaching" in found[1]
+    assert find_refusals(plan_for(lenient, snapshot), lenient) == []
+    assert [len(change.refused) for change in plan_for(lenient, snapshot).changes] == [1, 1]
 
 
-@pytest.mark.parametrize(("most", "passes"), [(None, True), (3, True), (2, False), (0, False)])
+@pytest.mark.parametrize(("most", "is_within"), [(None, True), (3, True), (2, False), (0, False)])
 @pytest.mark.parametrize("state", ["absent", "present"])
-def test_max_addresses_counts_what_would_be_written(state, most, passes):
+def test_max_addresses_counts_what_would_be_written(state, most, is_within):
     addresses = ["192.168.0.10", "192.168.0.11", "192.168.0.12"]
     record = eni_record("eni-1", addresses, prefixes=[PREFIX], eips={"192.168.0.12": EIP})
     there = (*addresses, PREFIX)
     free = ("192.168.0.50", "192.168.0.51", "192.168.0.64/28")
     wanted = (*there, *free)  # absent: two addresses and a prefix, without the one with the EIP; present: what is free
-    wish = request(state, target("eni-1", *wanted), max_addresses=most, skip_refused=True)
-    told = objections(plan_for(wish, see(record)), wish)
-    assert (told == []) == passes
-    assert all("max_addresses: 3 would be" in line for line in told)
+    request = make_request(state, target("eni-1", *wanted), max_addresses=most, skip_refused=True)
+    found = find_refusals(plan_for(request, take_snapshot(record)), request)
+    assert (found == []) == is_within
+    assert all("max_addresses: at most" in line and "3 would be" in line for line in found)
 
 
 def test_zero_addresses_let_a_second_run_pass():
-    wish = request("absent", target("eni-1", "192.168.0.20"), max_addresses=0)
-    assert objections(plan_for(wish, see(standard())), wish) == []
+    request = make_request("absent", target("eni-1", "192.168.0.20"), max_addresses=0)
+    assert find_refusals(plan_for(request, take_snapshot(standard())), request) == []
 
 
 @pytest.mark.parametrize("name", ["eni-9", "i-9"])
-def test_what_does_not_exist_is_an_error_with_its_place(name):
-    wish = request("absent", target("eni-1", "192.168.0.10"), target(name, "192.168.0.20", option_path="assignments[1]."))
-    (error,) = objections(plan_for(wish, see(standard())), wish)
+def test_what_does_not_exist_is_an_error_with_its_option_path(name):
+    request = make_request("absent", target("eni-1", "192.168.0.10"), target(name, "192.168.0.20", option_path="assignments[1]."))
+    (error,) = find_refusals(plan_for(request, take_snapshot(standard())), request)
     assert error.startswith(f"assignments[1].{'eni_id' if name == 'eni-9' else 'instance_id'}: {name} does not exist")
 
 
 @pytest.mark.parametrize("name", ["eni-9", "i-9"])
 def test_what_does_not_exist_may_be_ignored_and_is_reported(name):
     twice = (target(name, "192.168.0.20"), target(name, "192.168.0.21", "192.168.0.16/28"))
-    absent = request("absent", *twice, ignore_missing=True)
-    plan = plan_for(absent, see())
+    absent = make_request("absent", *twice, ignore_missing=True)
+    plan = plan_for(absent, take_snapshot())
     assert (plan.missing, plan.errors) == ((name,), ())
-    assert flatten(plan.changes[0].settled) == ("192.168.0.20", "192.168.0.21", "192.168.0.16/28")
-    present = request("present", *twice, ignore_missing=True)
-    (change,) = plan_for(present, see()).changes
-    assert [note.address for note in change.skipped] == ["192.168.0.20", "192.168.0.21", "192.168.0.16/28"]
-    assert count(change.todo) == count(change.settled) == 0
+    assert flatten(plan.changes[0].unchanged) == ("192.168.0.20", "192.168.0.21", "192.168.0.16/28")
+    present = make_request("present", *twice, ignore_missing=True)
+    (change,) = plan_for(present, take_snapshot()).changes
+    assert list(change.skipped) == ["192.168.0.20", "192.168.0.21", "192.168.0.16/28"]
+    assert count(change.todo) == count(change.unchanged) == 0
 
 
-def test_the_primary_eni_of_an_instance_may_be_gone_while_the_instance_is_there():
-    seen = see(instances=[instance_record("i-1", enis=[eni_record("eni-1", Type="Primary")])])
-    wish = request("absent", target("i-1", "192.168.0.10"))
-    assert len(objections(plan_for(wish, seen), wish)) == 1
+def test_an_eni_of_an_instance_that_does_not_exist_is_an_error():
+    snapshot = take_snapshot(instances=[instance_record("i-1", enis=[eni_record("eni-1", Type="Primary")])])
+    request = make_request("absent", target("i-1", "192.168.0.10"))
+    assert len(find_refusals(plan_for(request, snapshot), request)) == 1
 
 
-def test_an_instance_without_a_primary_eni_is_an_error_that_missing_does_not_govern():
-    wish = request("absent", target("i-1", "192.168.0.10"), ignore_missing=True)
-    plan = plan_for(wish, see(instances=[instance_record("i-1")]))
-    assert len(objections(plan, wish)) == 1
-    assert plan.changes == ()
+# What exists, but cannot be read
+
+LOST = EcsError("DescribeNetworkInterfaces", "EniNotReturned", "it is not there", "R-7")
+
+
+@pytest.mark.parametrize("ignore_missing", [False, True])
+@pytest.mark.parametrize(
+    ("name", "unreadable", "eni_id", "instance_id"),
+    [("eni-2", "eni-2", "eni-2", None), ("i-2", "i-2", None, "i-2"), ("i-1", "eni-1", "eni-1", "i-1")],
+    ids=["the ENI", "the instance", "the primary ENI of the instance"],
+)
+def test_what_cannot_be_read_fails_alone_and_never_counts_as_missing(name, unreadable, eni_id, instance_id, ignore_missing):
+    instances = [instance_record("i-1", enis=[eni_record("eni-1", Type="Primary")]), instance_record("i-2")]
+    snapshot = take_snapshot(eni_record("eni-3", ["192.168.0.30"]), instances=instances, unreadable={unreadable: LOST})
+    request = make_request(
+        "absent", target(name, "192.168.0.10"), target("eni-3", "192.168.0.30"), target(name, PREFIX), ignore_missing=ignore_missing
+    )
+    plan = plan_for(request, snapshot)
+    assert (find_refusals(plan, request), plan.missing) == ([], ())
+    lost, other = plan.changes
+    assert (lost.eni_id, lost.instance_id, lost.interface, flatten(lost.todo)) == (eni_id, instance_id, None, ("192.168.0.10", PREFIX))
+    assert (lost.failure.code, lost.failure.request_id) == ("EniNotReturned", "R-7")
+    assert "nothing was sent" in lost.failure.text
+    assert (flatten(other.todo), other.failure) == (("192.168.0.30",), None)
+
+
+def test_what_cannot_be_read_is_not_counted_by_max_addresses():
+    request = make_request("absent", target("eni-2", "192.168.0.10"), max_addresses=0)
+    assert find_refusals(plan_for(request, take_snapshot(unreadable={"eni-2": LOST})), request) == []
+
+
+@pytest.mark.parametrize("vswitch", ["same", "other"])
+def test_an_address_that_may_be_on_an_unreadable_eni_is_refused(vswitch):
+    request = make_request("present", target("eni-1", "192.168.0.50"))
+    snapshot = take_snapshot(eni_record("eni-1"))
+    plan = make_plan(request, request.targets, snapshot)
+    holders = {VSWITCH if vswitch == "same" else "vsw-2": Holders([], ["eni-2"])}
+    (change,) = guard(plan, request, {}, holders).changes
+    assert refusal_codes(change) == ({"192.168.0.50": HOLDER_UNREADABLE} if vswitch == "same" else {})
+    assert all("eni-2" in text for text in refusals(change).values())
+
+
+def test_the_eni_that_asks_is_no_unreadable_holder_and_a_known_holder_is_named_first():
+    request = make_request("present", target("eni-1", "192.168.0.50", "192.168.0.20"))
+    plan = make_plan(request, request.targets, take_snapshot(eni_record("eni-1")))
+    other = eni("eni-3", ["192.168.0.20"], primary="192.168.0.3")
+    (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1"])}).changes
+    assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD}
+    (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1", "eni-2"])}).changes
+    assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD, "192.168.0.50": HOLDER_UNREADABLE}
+
+
+def test_when_unassigning_no_holder_matters():
+    request = make_request("absent", target("eni-1", "192.168.0.10"))
+    plan = make_plan(request, request.targets, take_snapshot(standard()))
+    assert guard(plan, request, {}, {VSWITCH: Holders([], ["eni-2"])}).changes[0].refused == {}
+
+
+# Codes, and what a transitional state says
+
+
+@pytest.mark.parametrize(
+    ("record", "instance_status", "code"),
+    [
+        ({"Status": "Detaching"}, None, ENI_IN_TRANSITION),
+        ({"Status": "Attaching"}, None, ENI_IN_TRANSITION),
+        ({"Status": "Deleting"}, None, ENI_STATE),
+        ({"Type": "Primary", "Status": "InUse", "InstanceId": "i-1"}, "Starting", INSTANCE_IN_TRANSITION),
+        ({"Type": "Primary", "Status": "InUse", "InstanceId": "i-1"}, "Expired", INSTANCE_STATE),
+        ({"Type": "Primary", "Status": "InUse", "InstanceId": "i-2"}, "Running", INSTANCE_UNKNOWN),
+        ({"ServiceManaged": True, "Status": "Detaching"}, None, SERVICE_MANAGED),
+        ({"tags": {"cilium-eni-index": "0"}}, None, PROTECTED_TAG),
+        ({"eips": {"192.168.0.10": EIP}}, None, EIP_BOUND),
+    ],
+    ids=str,
+)
+def test_each_refusal_has_its_code(record, instance_status, code):
+    assert guarded(standard(**record), instance_status=instance_status, codes=True) == {"192.168.0.10": code}
+
+
+def test_the_codes_of_what_is_skipped():
+    request = make_request("absent", target("eni-1", "192.168.0.10"), keep=("192.168.0.10/32",))
+    assert only_change(request, take_snapshot(standard())).skipped["192.168.0.10"].code == KEPT
+    request = make_request("present", target("eni-9", "192.168.0.10"), ignore_missing=True)
+    assert only_change(request, take_snapshot()).skipped["192.168.0.10"].code == ENI_MISSING
+
+
+@pytest.mark.parametrize("record", [{"Status": "Detaching"}, {"Type": "Primary", "Status": "InUse", "InstanceId": "i-1"}], ids=str)
+@pytest.mark.parametrize(
+    ("options", "says"), [({"wait_timeout": 75}, True), ({"wait_timeout": 0}, False), ({"wait": False}, False)], ids=str
+)
+def test_a_transitional_state_says_how_long_a_run_would_wait_for_it(record, options, says):
+    (text,) = guarded(standard(**record), instance_status="Starting", **options).values()
+    assert ("a run waits up to" in text) == says
+    assert ("75 s" in text) == says
+
+
+def test_a_state_that_lasts_says_nothing_of_waiting():
+    (text,) = guarded(standard(Status="Deleting")).values()
+    assert "a run waits" not in text
+
+
+# Whose ENIs these are
+
+
+def test_each_other_account_is_one_line_with_its_enis():
+    owners = {"eni-1": "1001", "eni-2": "1002", "eni-3": "1002", "eni-4": "", "eni-5": "1003"}
+    interfaces = [eni(name, OwnerId=owner) for name, owner in owners.items()]
+    lines = of_other_accounts(interfaces, "1001")
+    assert len(lines) == 3
+    assert all(line.startswith("account_id: ") and "of 5 ENIs" in line and "not to 1001" in line for line in lines)
+    assert "2 of 5" in lines[0]
+    assert "1002" in lines[0]
+    assert "eni-2, eni-3" in lines[0]
+    assert "does not name" in lines[1]
+    assert "eni-4" in lines[1]
+    assert "1003" in lines[2]
+
+
+def test_without_an_account_or_with_only_own_enis_there_is_nothing_to_say():
+    assert of_other_accounts([eni(OwnerId="1002")], None) == []
+    assert of_other_accounts([eni(OwnerId="1001")], "1001") == []
+
+
+def test_a_plan_that_would_write_to_an_eni_of_another_account_is_refused():
+    snapshot = take_snapshot(standard(OwnerId="1002"))
+    request = make_request("absent", target("eni-1", "192.168.0.10"))
+    (line,) = find_refusals(plan_for(request, snapshot), request, "1001")
+    assert "1002" in line
+    nothing_to_do = make_request("absent", target("eni-1", "192.168.0.99"))
+    assert find_refusals(plan_for(nothing_to_do, snapshot), nothing_to_do, "1001") == []
 
 
 # Merging
@@ -393,29 +550,29 @@ def test_an_instance_without_a_primary_eni_is_an_error_that_missing_does_not_gov
 
 def test_one_change_for_one_eni_however_often_and_by_whatever_name():
     record = eni_record("eni-1", ["192.168.0.10", "192.168.0.11", "192.168.0.12"], Type="Primary", Status="InUse", InstanceId="i-1")
-    seen = see(record, instances=[instance_record("i-1", enis=[record])])
+    snapshot = take_snapshot(record, instances=[instance_record("i-1", enis=[record])])
     change = only_change(
-        request(
+        make_request(
             "absent",
             target("eni-1", "192.168.0.10", "192.168.0.11"),
             target("i-1", "192.168.0.11", "192.168.0.12"),
             target("eni-1", "192.168.0.20"),
         ),
-        seen,
+        snapshot,
     )
     assert flatten(change.todo) == ("192.168.0.10", "192.168.0.11", "192.168.0.12")
-    assert flatten(change.settled) == ("192.168.0.20",)
+    assert flatten(change.unchanged) == ("192.168.0.20",)
 
 
 def test_a_kept_address_that_is_named_twice_is_skipped_once():
-    wish = request("absent", target("eni-1", "192.168.0.10"), target("eni-1", all_secondary=True), keep=("192.168.0.10/32",))
-    assert len(only_change(wish, see(standard())).skipped) == 1
+    request = make_request("absent", target("eni-1", "192.168.0.10"), target("eni-1", all_secondary=True), keep=("192.168.0.10/32",))
+    assert len(only_change(request, take_snapshot(standard())).skipped) == 1
 
 
 def test_changes_come_in_the_order_of_the_request():
     records = [eni_record(f"eni-{number}", primary=f"192.168.0.{number}") for number in (1, 2, 3)]
-    wish = request("absent", *(target(name, "192.168.0.50") for name in ("eni-3", "eni-9", "eni-1", "eni-2")), ignore_missing=True)
-    assert [change.eni_id for change in plan_for(wish, see(*records)).changes] == ["eni-3", "eni-9", "eni-1", "eni-2"]
+    request = make_request("absent", *(target(name, "192.168.0.50") for name in ("eni-3", "eni-9", "eni-1", "eni-2")), ignore_missing=True)
+    assert [change.eni_id for change in plan_for(request, take_snapshot(*records)).changes] == ["eni-3", "eni-9", "eni-1", "eni-2"]
 
 
 # state=present: who holds what
@@ -430,15 +587,15 @@ def second_eni(**more):
     ["192.168.0.20", "192.168.0.2", "192.168.0.32", "192.168.0.40", "192.168.0.47", "192.168.0.32/28", "192.168.0.0/27", "192.168.0.32/29"],
 )
 def test_an_address_that_another_eni_holds_is_refused_with_its_holder(address):
-    seen = see(eni_record("eni-1", primary="192.168.0.200"), second_eni())
-    change = only_change(request("present", target("eni-1", address)), seen)
+    snapshot = take_snapshot(eni_record("eni-1", primary="192.168.0.200"), second_eni())
+    change = only_change(make_request("present", target("eni-1", address)), snapshot)
     assert "eni-2" in refusals(change)[address]
     assert flatten(change.todo) == ()
 
 
 def test_in_another_vswitch_the_same_address_is_free():
-    seen = see(eni_record("eni-1"), second_eni(VSwitchId="vsw-2"))
-    change = only_change(request("present", target("eni-1", "192.168.0.20")), seen)
+    snapshot = take_snapshot(eni_record("eni-1"), second_eni(VSwitchId="vsw-2"))
+    change = only_change(make_request("present", target("eni-1", "192.168.0.20")), snapshot)
     assert flatten(change.todo) == ("192.168.0.20",)
 
 
@@ -452,18 +609,48 @@ def test_in_another_vswitch_the_same_address_is_free():
     ],
 )
 def test_one_address_can_not_be_for_two_enis_of_a_vswitch(one, other):
-    wish = request("present", target("eni-1", one), target("eni-2", other))
-    seen = see(eni_record("eni-1"), second_eni())
-    told = objections(plan_for(wish, seen), wish)
-    assert len(told) == 1, told
-    assert all(word in told[0] for word in (one, "eni-1", "eni-2", VSWITCH))
-    apart = see(eni_record("eni-1"), second_eni(VSwitchId="vsw-2"))
-    assert objections(plan_for(wish, apart), wish) == []
+    request = make_request("present", target("eni-1", one), target("eni-2", other))
+    snapshot = take_snapshot(eni_record("eni-1"), second_eni())
+    found = find_refusals(plan_for(request, snapshot), request)
+    assert len(found) == 1, found
+    assert all(word in found[0] for word in (one, "eni-1", "eni-2", VSWITCH))
+    apart = take_snapshot(eni_record("eni-1"), second_eni(VSwitchId="vsw-2"))
+    assert find_refusals(plan_for(request, apart), request) == []
+
+
+def test_each_address_in_a_prefix_that_is_to_be_assigned_is_an_error_of_its_own():
+    request = make_request("present", target("eni-1", "192.168.0.64/27"), target("eni-2", "192.168.0.65", "192.168.0.90", "192.168.0.96"))
+    found = find_refusals(plan_for(request, take_snapshot(eni_record("eni-1"), second_eni())), request)
+    assert len(found) == 2
+    assert all("192.168.0.64/27 for eni-1" in line for line in found)
+    assert "192.168.0.65 for eni-2" in found[0]
+    assert "192.168.0.90 for eni-2" in found[1]
+
+
+def test_of_a_prefix_and_its_own_first_address_the_prefix_counts_for_the_rest():
+    request = make_request("present", target("eni-1", "192.168.0.64", "192.168.0.70"), target("eni-2", "192.168.0.64/27"))
+    found = find_refusals(plan_for(request, take_snapshot(eni_record("eni-1"), second_eni())), request)
+    assert len(found) == 2
+    assert all("192.168.0.64/27 for eni-2" in line for line in found)
+
+
+def test_each_vswitch_is_looked_at_by_itself():
+    records = [eni_record(f"eni-{last}", primary=f"192.168.1.{last}", VSwitchId=f"vsw-{last // 2}") for last in (2, 4, 5)]
+    request = make_request("present", target("eni-2", "192.168.0.200"), target("eni-4", "192.168.0.50"), target("eni-5", "192.168.0.50"))
+    (line,) = find_refusals(plan_for(request, take_snapshot(*records)), request)
+    assert "192.168.0.50 for eni-4 and 192.168.0.50 for eni-5 overlap in vsw-2" in line
+
+
+def test_one_address_that_is_seen_on_two_enis_may_be_unassigned_from_both():
+    """Two reads at different moments may show it so."""
+    snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.20"]), second_eni())
+    request = make_request("absent", target("eni-1", "192.168.0.20"), target("eni-2", "192.168.0.20"))
+    assert find_refusals(plan_for(request, snapshot), request) == []
 
 
 def test_an_address_can_not_be_assigned_beside_the_prefix_that_it_lies_in():
-    wish = request("present", target("eni-1", "192.168.0.70", "192.168.0.64/28"))
-    assert len(objections(plan_for(wish, see(eni_record("eni-1"))), wish)) == 1
+    request = make_request("present", target("eni-1", "192.168.0.70", "192.168.0.64/28"))
+    assert len(find_refusals(plan_for(request, take_snapshot(eni_record("eni-1"))), request)) == 1
 
 
 spans = st.tuples(st.integers(0, 15), st.integers(0, 3)).map(lambda pair: f"192.168.0.{pair[0] >> pair[1] << pair[1]}/{32 - pair[1]}")
@@ -473,14 +660,14 @@ spans = st.tuples(st.integers(0, 15), st.integers(0, 3)).map(lambda pair: f"192.
 def test_holders_find_whatever_overlaps(held, asked):
     apart = []
     for block in held:
-        if not overlaps(block, apart):
+        if not Blocks(apart).overlapping(block):
             apart.append(block)
     secondary = [block.removesuffix("/32") for block in apart]
     interfaces = [
         eni(f"eni-{index}", primary=f"192.168.1.{index}", **({"prefixes": [one]} if "/" in one else {"addresses": [one]}))
         for index, one in enumerate(secondary)
     ]
-    expected = {f"eni-{index}" for index, block in enumerate(apart) if as_network(block).overlaps(as_network(asked))}
+    expected = {f"eni-{index}" for index, block in enumerate(apart) if Blocks([block]).overlapping(asked)}
     found = Holders(interfaces).of(asked.removesuffix("/32"))
     assert (found in expected) if expected else (found is None)
 
@@ -488,86 +675,86 @@ def test_holders_find_whatever_overlaps(held, asked):
 # The same, for whatever may come
 
 
-seen_worlds = worlds().map(lambda world: see(*world[0], instances=world[1]))
+snapshots = worlds().map(lambda world: take_snapshot(*world[0], instances=world[1]))
 
 
-def meant(one, seen):
+def meant(one, snapshot):
     """The ENI that a target means, or None."""
     if one.eni_id:
-        return seen.interfaces.get(one.eni_id)
-    instance = seen.instances.get(one.instance_id)
-    return seen.interfaces.get(instance.primary_eni_id) if instance else None
+        return snapshot.interfaces.get(one.eni_id)
+    instance = snapshot.instances.get(one.instance_id)
+    return snapshot.interfaces.get(instance.primary_eni_id) if instance else None
 
 
-def asked_for(wish, seen, eni_id):
+def asked_for(request, snapshot, eni_id):
     """Everything that the request names for this ENI."""
     named = set()
-    for one in wish.targets:
-        interface = meant(one, seen)
+    for one in request.targets:
+        interface = meant(one, snapshot)
         if interface and interface.eni_id == eni_id:
             named |= set(flatten(one.named)) | set(interface.held[PRIVATE_IPV4] if one.all_secondary else ())
     return named
 
 
-def written(plan, seen, state):
-    """What would be seen if the plan were carried out."""
-    interfaces = dict(seen.interfaces)
+def written(plan, snapshot, state):
+    """What would be snapshot if the plan were carried out."""
+    interfaces = dict(snapshot.interfaces)
     for change in plan.changes:
         if change.interface:
             change_held = difference if state == "absent" else union
             interfaces[change.eni_id] = replace(change.interface, held=change_held(change.interface.held, change.todo))
-    return replace(seen, interfaces=interfaces)
+    return replace(snapshot, interfaces=interfaces)
 
 
-@given(seen_worlds, wishes())
-def test_only_what_is_named_is_ever_written_and_never_a_primary_address(seen, wish):
-    for change in plan_for(wish, seen).changes:
+@given(snapshots, requests())
+def test_only_what_is_named_is_ever_written_and_never_a_primary_address(snapshot, request):
+    for change in plan_for(request, snapshot).changes:
         todo = set(flatten(change.todo))
-        assert all(todo.isdisjoint(interface.primary) for interface in seen.interfaces.values())
-        assert todo <= asked_for(wish, seen, change.eni_id)
+        assert all(todo.isdisjoint(interface.primary) for interface in snapshot.interfaces.values())
+        assert todo <= asked_for(request, snapshot, change.eni_id)
         if todo:
             held = set(flatten(change.interface.held))
-            assert todo <= held if wish.state == "absent" else todo.isdisjoint(held)
+            assert todo <= held if request.state == "absent" else todo.isdisjoint(held)
 
 
-@given(seen_worlds, wishes())
-def test_every_named_address_ends_in_exactly_one_place(seen, wish):
-    plan = plan_for(wish, seen)
+@given(snapshots, requests())
+def test_every_named_address_ends_in_exactly_one_list(snapshot, request):
+    plan = plan_for(request, snapshot)
     changes = {change.eni_id: change for change in plan.changes if change.interface}
-    assert len(changes) == len({meant(one, seen).eni_id for one in wish.targets if meant(one, seen)})
-    for one in wish.targets:
-        interface = meant(one, seen)
+    assert len(changes) == len({meant(one, snapshot).eni_id for one in request.targets if meant(one, snapshot)})
+    for one in request.targets:
+        interface = meant(one, snapshot)
         for address in flatten(one.named):
             error = [text for text in plan.errors if text.startswith(one.option_path) and f": {address} " in text]
             if interface is None:
                 gone = next(change for change in plan.changes if one.name in (change.eni_id, change.instance_id))
-                settled, skipped = flatten(gone.settled), [note.address for note in gone.skipped]
-                assert (address in settled, address in skipped) == ((True, False) if wish.state == "absent" else (False, True))
+                unchanged, skipped = flatten(gone.unchanged), list(gone.skipped)
+                assert (address in unchanged, address in skipped) == ((True, False) if request.state == "absent" else (False, True))
                 continue
             change = changes[interface.eni_id]
-            places = [
+            states = [
                 flatten(change.todo),
-                flatten(change.settled),
-                [note.address for note in change.skipped],
-                [note.address for note in change.refused],
+                flatten(change.unchanged),
+                list(change.skipped),
+                list(change.refused),
             ]
-            found = sum(list(option_path).count(address) for place in places)
-            others_say = any(other.place != one.place and meant(other, seen) is interface for other in wish.targets)
+            found = sum(list(addresses).count(address) for addresses in states)
+            others_say = any(other.option_path != one.option_path and meant(other, snapshot) is interface for other in request.targets)
             assert len(error) <= 1
             assert found + len(error) == 1 or (others_say and error and found == 1)
 
 
-@given(seen_worlds, wishes())
-def test_naming_a_primary_address_always_stops_everything(seen, wish):
-    plan = plan_for(wish, seen)
-    named = any(meant(one, seen) and meant(one, seen).primary & set(flatten(one.named)) for one in wish.targets)
+@given(snapshots, requests())
+def test_naming_a_primary_address_always_stops_everything(snapshot, request):
+    plan = plan_for(request, snapshot)
+    named = any(meant(one, snapshot) and meant(one, snapshot).primary & set(flatten(one.named)) for one in request.targets)
     if named:
-        assert any("is the primary address of" in line for line in objections(plan, wish))
+        assert any("is the primary address of" in line for line in find_refusals(plan, request))
 
 
-@given(seen_worlds, wishes())
-def test_what_is_written_has_passed_every_guard(seen, wish):
-    for change in plan_for(wish, seen).changes:
+@given(snapshots, requests())
+def test_what_is_written_has_passed_every_guard(snapshot, request):
+    for change in plan_for(request, snapshot).changes:
         if not count(change.todo):
             assert not change.refused or change.interface
             continue
@@ -576,60 +763,60 @@ def test_what_is_written_has_passed_every_guard(seen, wish):
         assert not interface.service_managed
         assert interface.tags.get("creator") != "terway"
         if interface.is_primary:
-            assert seen.instances[interface.instance_id].status in ("Running", "Stopped")
+            assert snapshot.instances[interface.instance_id].status in ("Running", "Stopped")
         for address in flatten(change.todo):
-            if wish.state == "absent":
-                assert not overlaps(address, wish.keep)
-                assert wish.allow_eip or address not in interface.eips
+            if request.state == "absent":
+                assert not request.keep.overlapping(address)
+                assert request.allow_eip or address not in interface.eips
             else:
-                for other in seen.interfaces.values():
-                    assert not overlaps(address, [*flatten(other.held), *other.primary])
+                for other in snapshot.interfaces.values():
+                    assert not Blocks([*flatten(other.held), *other.primary]).overlapping(address)
 
 
-@given(seen_worlds, wishes())
-def test_a_second_run_has_nothing_to_do_and_is_not_refused_for_what_was_done(seen, wish):
-    plan = plan_for(wish, seen)
-    if objections(plan, wish):
+@given(snapshots, requests())
+def test_a_second_run_has_nothing_to_do_and_is_not_refused_for_what_was_done(snapshot, request):
+    plan = plan_for(request, snapshot)
+    if find_refusals(plan, request):
         return
-    again = plan_for(wish, written(plan, seen, wish.state))
-    assert objections(again, wish) == []
+    again = plan_for(request, written(plan, snapshot, request.state))
+    assert find_refusals(again, request) == []
     for first, second in zip(plan.changes, again.changes, strict=True):
         assert count(second.todo) == 0
         assert second.refused == first.refused
         assert second.skipped == first.skipped
-        if not any(one.all_secondary for one in wish.targets):
-            assert second.settled == union(first.settled, first.todo)
+        if not any(one.all_secondary for one in request.targets):
+            assert second.unchanged == union(first.unchanged, first.todo)
 
 
-@given(seen_worlds, wishes())
-def test_the_other_state_restores_exactly_what_was_taken(seen, wish):
-    wish = replace(wish, state="absent", keep=(), skip_refused=True)
-    plan = plan_for(wish, seen)
+@given(snapshots, requests())
+def test_the_other_state_restores_exactly_what_was_taken(snapshot, request):
+    request = replace(request, state="absent", keep=Blocks(), skip_refused=True)
+    plan = plan_for(request, snapshot)
     if plan.errors:
         return
     taken = [change for change in plan.changes if count(change.todo)]
-    restore = request("present", *(target(change.eni_id, *flatten(change.todo)) for change in taken))
-    gone = written(plan, seen, "absent")
+    restore = make_request("present", *(target(change.eni_id, *flatten(change.todo)) for change in taken))
+    gone = written(plan, snapshot, "absent")
     back = plan_for(restore, gone)
-    assert objections(back, restore) == []
+    assert find_refusals(back, restore) == []
     assert {name: one.held for name, one in written(back, gone, "present").interfaces.items()} == {
-        name: one.held for name, one in seen.interfaces.items()
+        name: one.held for name, one in snapshot.interfaces.items()
     }
 
 
-@given(seen_worlds, wishes(), st.randoms())
-def test_splitting_and_shuffling_the_request_changes_nothing(seen, wish, random):
+@given(snapshots, requests(), st.randoms())
+def test_splitting_and_shuffling_the_request_changes_nothing(snapshot, request, random):
     def by_eni(plan):
         return {
-            change.eni_id or change.instance_id: (change.todo, change.settled, set(change.skipped), set(change.refused))
+            change.eni_id or change.instance_id: (change.todo, change.unchanged, dict(change.skipped), dict(change.refused))
             for change in plan.changes
         }
 
     pieces = []
-    for one in wish.targets:
+    for one in request.targets:
         pieces += [replace(one, named=make_address_set())]
         pieces += [replace(target(one.name, address, option_path=one.option_path)) for address in flatten(one.named)]
     random.shuffle(pieces)
-    whole, split = plan_for(wish, seen), plan_for(replace(wish, targets=tuple(pieces)), seen)
+    whole, split = plan_for(request, snapshot), plan_for(replace(request, targets=tuple(pieces)), snapshot)
     assert by_eni(split) == by_eni(whole)
     assert bool(split.errors) == bool(whole.errors)

@@ -44,7 +44,7 @@ def test_the_plain_case():
 
 @pytest.mark.parametrize("nothing", [None, [""], ["  ", ""], [None]], ids=repr)
 @pytest.mark.parametrize("kind", KIND_NAMES)
-def test_blank_lists_count_as_not_given_and_naming_nothing_is_a_mistake(kind, nothing):
+def test_blank_lists_count_as_not_given_and_naming_nothing_is_an_error(kind, nothing):
     assert "no address is named" in only_error(eni_id="eni-1", **{kind: nothing})
 
 
@@ -85,9 +85,9 @@ def test_a_blank_target_is_no_target(blank):
 
 
 def test_two_targets_are_one_too_many():
-    mistake = only_error(eni_id="eni-1", instance_id="i-1", private_ip_addresses=["192.168.0.10"])
-    assert "eni-1" in mistake
-    assert "i-1" in mistake
+    error = only_error(eni_id="eni-1", instance_id="i-1", private_ip_addresses=["192.168.0.10"])
+    assert "eni-1" in error
+    assert "i-1" in error
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,36 @@ def test_two_targets_are_one_too_many():
         ("instance_id", "my-host"),
     ],
 )
-def test_a_malformed_id_is_a_mistake_that_repeats_it(option, value):
-    mistake = only_error(**{option: value}, private_ip_addresses=["192.168.0.10"])
-    assert mistake.startswith(f"{option}: '{value}'")
+def test_a_malformed_id_is_an_error_that_repeats_it(option, value):
+    error = only_error(**{option: value}, private_ip_addresses=["192.168.0.10"])
+    assert error.startswith(f"{option}: '{value}'")
+
+
+IDS = {"eni_id": "eni-1", "instance_id": "i-1", "security_group_ids": "sg-1", "vpc_id": "vpc-1", "vswitch_id": "vsw-1"}
+
+
+@pytest.mark.parametrize("of", IDS)
+@pytest.mark.parametrize("option", ["eni_id", "instance_id"])
+def test_the_error_for_an_id_of_something_else_names_the_option_for_it(option, of):
+    if of != option:
+        error = only_error(**{option: IDS[of]}, private_ip_addresses=["192.168.0.10"])
+        assert error == f"{option}: '{IDS[of]}' is the id of something else; use {of} for it"
+
+
+def test_the_error_for_what_is_no_id_gives_an_example():
+    assert "is not an id such as eni-bp1example" in only_error(eni_id="web 1", private_ip_addresses=["192.168.0.10"])
+
+
+def test_the_error_for_an_address_of_another_kind_names_the_option_for_it():
+    error = only_error(eni_id="eni-1", private_ip_addresses=["2001:db8::10"])
+    assert error.startswith("private_ip_addresses: '2001:db8::10'")
+    assert "use ipv6_addresses for it" in error
 
 
 # assignments
 
 
-def test_assignments_keep_their_order_and_place():
+def test_assignments_keep_their_order_and_option_path():
     request, errors = parse(
         assignments=[
             entry(eni_id="eni-1", private_ip_addresses=["192.168.0.10"], ipv4_prefixes=[], ipv6_addresses=["2001:DB8::1"]),
@@ -137,9 +158,9 @@ def test_assignments_keep_their_order_and_place():
     ],
 )
 def test_assignments_stand_alone(option, value):
-    mistake = only_error(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], **{option: value})
-    assert mistake.startswith("assignments: ")
-    assert option in mistake
+    error = only_error(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], **{option: value})
+    assert error.startswith("assignments: ")
+    assert option in error
 
 
 def test_blank_options_beside_assignments_count_as_not_given():
@@ -147,10 +168,10 @@ def test_blank_options_beside_assignments_count_as_not_given():
     assert parse(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], eni_id="", instance_id=" ", **blanks)[1] == []
 
 
-# Rule 3: all errors at once, each with its place
+# Rule 3: all errors at once, each with its option path
 
 
-def test_every_mistake_is_reported_with_its_place():
+def test_every_error_is_reported_with_its_option_path():
     _parsed, errors = parse(
         state="",
         assignments=[
@@ -163,8 +184,8 @@ def test_every_mistake_is_reported_with_its_place():
         max_addresses=-1,
         wait_timeout=-1,
     )
-    places = sorted(mistake.partition(": ")[0] for mistake in errors)
-    assert places == sorted(
+    paths = sorted(error.partition(": ")[0] for error in errors)
+    assert paths == sorted(
         [
             "state",
             "max_addresses",
@@ -183,7 +204,7 @@ def test_every_mistake_is_reported_with_its_place():
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
-def test_a_malformed_address_of_any_kind_is_a_mistake(kind):
+def test_a_malformed_address_of_any_kind_is_an_error(kind):
     assert only_error(eni_id="eni-1", **{kind: ["nonsense"]}).startswith(f"{kind}: 'nonsense'")
 
 
@@ -193,11 +214,72 @@ def test_zero_addresses_may_be_the_most():
     assert request.max_addresses == 0
 
 
-@pytest.mark.parametrize("nothing", [None, [""], []], ids=repr)
-def test_keep_may_be_blank(nothing):
+# A guard must never vanish because a variable was empty
+
+
+@pytest.mark.parametrize("nothing", [None, []], ids=repr)
+def test_no_guard_and_an_empty_list_keep_nothing(nothing):
     request, errors = parse(eni_id="eni-1", private_ip_addresses=[], keep=nothing)
     assert errors == []
-    assert request.keep == ()
+    assert list(request.keep) == []
+
+
+@pytest.mark.parametrize("blank", [[""], ["  ", ""], [None]], ids=repr)
+def test_keep_that_is_given_and_blank_is_an_error(blank):
+    error = only_error(eni_id="eni-1", private_ip_addresses=[], keep=blank)
+    assert error.startswith("keep: ")
+    assert "blank" in error
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_max_addresses_that_is_given_and_blank_is_an_error(blank):
+    error = only_error(eni_id="eni-1", private_ip_addresses=[], max_addresses=blank)
+    assert error.startswith("max_addresses: ")
+    assert "blank" in error
+
+
+def test_keep_with_a_value_among_blanks_is_given():
+    request, errors = parse(eni_id="eni-1", private_ip_addresses=[], keep=["", "192.168.0.0/28"])
+    assert (list(request.keep), errors) == (["192.168.0.0/28"], [])
+
+
+@pytest.mark.parametrize(("given", "number"), [("12", 12), (" 12 ", 12), (12, 12), ("0", 0)], ids=repr)
+def test_max_addresses_may_be_a_number_as_text(given, number):
+    request, errors = parse(eni_id="eni-1", private_ip_addresses=[], max_addresses=given)
+    assert (request.max_addresses, errors) == (number, [])
+
+
+@pytest.mark.parametrize("given", ["many", "1.5", "1e3", 1.5, True, "\u0661", [3], {}], ids=repr)
+def test_max_addresses_that_is_not_a_whole_number_is_an_error(given):
+    error = only_error(eni_id="eni-1", private_ip_addresses=[], max_addresses=given)
+    assert error.startswith(f"max_addresses: '{given}' is not a whole number")
+
+
+def test_blank_guards_are_reported_together_with_all_other_errors():
+    _request, errors = parse(state="", eni_id="i-1", private_ip_addresses=["2001:db8::1"], keep=[""], max_addresses="", wait_timeout=-1)
+    assert sorted(error.partition(":")[0] for error in errors) == [
+        "eni_id",
+        "keep",
+        "max_addresses",
+        "private_ip_addresses",
+        "state",
+        "wait_timeout",
+    ]
+
+
+@pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
+def test_a_blank_filter_of_addresses_is_an_error_beside_all_others(option):
+    errors = selection(**{option: [" "]}, eni_ids=["i-1"], vpc_id="vsw-1")[1]
+    assert sorted(error.partition(":")[0] for error in errors) == sorted([option, "eni_ids", "vpc_id"])
+
+
+@pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
+def test_an_empty_filter_of_addresses_is_given_and_empty(option):
+    parsed, errors = selection(**{option: []}, eni_ids=["eni-1"])
+    assert errors == []
+    value = getattr(parsed, option)
+    assert value is not None
+    assert not value
 
 
 # protected_tags
@@ -226,7 +308,7 @@ def test_protected_values_are_added_and_never_taken_back():
 
 
 @pytest.mark.parametrize("value", [7, True, [], ["a", 7], {"a": "b"}], ids=repr)
-def test_a_tag_value_that_can_never_match_is_a_mistake(value):
+def test_a_tag_value_that_can_never_match_is_an_error(value):
     errors = []
     parse_protected_tags({"owner": value}, errors)
     assert len(errors) == 1
@@ -246,8 +328,8 @@ def selection(**given):
 
 @pytest.mark.parametrize("nothing", [None, [""], [" ", None]], ids=repr)
 def test_a_blank_selector_selects_nothing_by_being_no_selector(nothing):
-    (mistake,) = selection(**dict.fromkeys(LISTS, nothing))[1]
-    assert "whole_region" in mistake
+    (error,) = selection(**dict.fromkeys(LISTS, nothing))[1]
+    assert "whole_region" in error
 
 
 @pytest.mark.parametrize("option", LISTS)
@@ -258,12 +340,18 @@ def test_an_empty_selector_is_given_and_empty(option):
     assert "whole_region" in selection(**{option: []}, whole_region=True)[1][0]
 
 
+@pytest.mark.parametrize(("instance_enis", "all_enis"), [("primary", False), ("all", True)])
+def test_all_enis_of_an_instance_are_selected_on_request_only(instance_enis, all_enis):
+    parsed, errors = selection(instance_ids=["i-1"], instance_enis=instance_enis)
+    assert (parsed.all_enis_of_instances, errors) == (all_enis, [])
+
+
 def test_the_whole_region_must_be_asked_for():
     assert selection(whole_region=True)[1] == []
     assert len(selection()[1]) == 1
 
 
-def test_a_selection_tells_all_its_errors():
+def test_a_selection_reports_all_its_errors():
     _parsed, errors = selection(
         eni_ids=["eni-1", "i-1"],
         instance_ids=["eni-1"],
@@ -275,7 +363,7 @@ def test_a_selection_tells_all_its_errors():
         excluding=["nonsense"],
         private_ip_addresses=["192.168.0.300"],
     )
-    assert sorted(mistake.partition(":")[0] for mistake in errors) == sorted(
+    assert sorted(error.partition(":")[0] for error in errors) == sorted(
         [
             "eni_ids",
             "instance_ids",
@@ -297,6 +385,6 @@ def test_groups_of_both_kinds_of_id(group):
 
 
 @pytest.mark.parametrize("option", ["security_group_tags", "tags"])
-def test_tags_that_name_none_are_a_mistake_and_widen_nothing(option):
+def test_tags_that_name_none_are_an_error_and_widen_nothing(option):
     # Beside another selector they would vanish, and it would stand alone.
     assert selection(**{option: {}}, type="Secondary")[1] == [f"{option}: {{}} names no tag; leave it out, or name one"]

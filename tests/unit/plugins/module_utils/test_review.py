@@ -8,42 +8,41 @@ import pytest
 from hypothesis import given
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, flatten
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import objections
-from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ENI_NOT_RETURNED, INSTANCE_WITHOUT_ENI, UNREADABLE_REPLY
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import HOLDER_UNREADABLE, find_refusals
+from ansible_collections.alicloud_ops.network.plugins.module_utils._review import find_elsewhere, review, take_snapshot
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import (
     Clock,
     FakeEcs,
+    drop_rows,
     eni_record,
     instance_record,
-    request,
+    make_request,
+    requests,
+    spoil_rows,
+    strip_rows,
     target,
-    wishes,
     worlds,
 )
 
-A = "192.168.0.10"
+A, B = "192.168.0.10", "192.168.0.11"
 
 
-class Passing(FakeEcs):
-    """An ECS in which a state ends after so many reads; counts what is read."""
+class Transitional(FakeEcs):
+    """An ECS in which a state ends after so many reads."""
 
     def __init__(self, clock, *records, after=3, instances=()):
         super().__init__(clock, *records, instances=instances)
         self.after = after
-        self.instance_reads = []
-        self.vswitch_reads = []
 
-    def network_interfaces(self, network_interface_id=None, v_switch_id=None):
-        if network_interface_id is None:
-            self.vswitch_reads.append(v_switch_id)
-        elif len(self.reads) + 1 >= self.after:
+    def network_interfaces(self, network_interface_id=None, **filters):
+        if network_interface_id and len(self.reads) + 1 >= self.after:
             for record in self.enis.values():
                 record["Status"] = "InUse"
-        return super().network_interfaces(network_interface_id, v_switch_id)
+        return super().network_interfaces(network_interface_id, **filters)
 
     def instances(self, instance_ids):
-        self.instance_reads.append(list(instance_ids))
-        if len(self.instance_reads) >= self.after:
+        if len(self.instance_reads) + 1 >= self.after:
             for record in self.machines.values():
                 record["Status"] = "Running"
         return super().instances(instance_ids)
@@ -54,8 +53,8 @@ def only(plan):
     return change
 
 
-def look(ecs, wish, patient=True):
-    return review(ecs, wish, wish.targets, patient=patient)
+def look_at(ecs, request, wait_for_states=True, seen=()):
+    return review(ecs, request, request.targets, seen=seen, wait_for_states=wait_for_states)
 
 
 def primary_record(**more):
@@ -66,86 +65,91 @@ def primary_record(**more):
 
 
 def test_one_secondary_eni_takes_one_read(clock):
-    ecs = Passing(clock, eni_record("eni-1", [A]))
-    assert flatten(only(look(ecs, request("absent", target("eni-1", A)))).todo) == (A,)
-    assert (len(ecs.reads), ecs.instance_reads, ecs.vswitch_reads) == (1, [], [])
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]))
+    assert flatten(only(look_at(ecs, make_request("absent", target("eni-1", A)))).todo) == (A,)
+    assert (len(ecs.reads), ecs.instance_reads, ecs.lists) == (1, [], [])
 
 
 @pytest.mark.parametrize("name", ["eni-1", "i-1"])
 def test_a_primary_eni_takes_one_read_more_for_its_instance(clock, name):
     record = primary_record()
-    ecs = Passing(clock, record, instances=[instance_record("i-1", enis=[record])])
-    assert flatten(only(look(ecs, request("absent", target(name, A)))).todo) == (A,)
+    ecs = FakeEcs(clock, record, instances=[instance_record("i-1", enis=[record])])
+    assert flatten(only(look_at(ecs, make_request("absent", target(name, A)))).todo) == (A,)
     assert (len(ecs.reads), ecs.instance_reads) == (1, [["i-1"]])
 
 
 def test_a_primary_eni_with_nothing_to_do_needs_no_instance(clock):
-    ecs = Passing(clock, primary_record())
-    look(ecs, request("absent", target("eni-1", "192.168.0.99")))
+    ecs = FakeEcs(clock, primary_record())
+    look_at(ecs, make_request("absent", target("eni-1", "192.168.0.99")))
     assert ecs.instance_reads == []
 
 
 def test_holders_are_looked_up_once_for_each_vswitch_and_only_for_assigning(clock):
     records = [eni_record(f"eni-{last}", primary=f"192.168.0.{last}", VSwitchId=f"vsw-{last % 2}") for last in range(4)]
-    ecs = Passing(clock, *records)
-    plan = look(ecs, request("present", *(target(f"eni-{last}", f"192.168.0.{last + 50}") for last in range(4))))
+    ecs = FakeEcs(clock, *records)
+    plan = look_at(ecs, make_request("present", *(target(f"eni-{last}", f"192.168.0.{last + 50}") for last in range(4))))
     assert sum(count(change.todo) for change in plan.changes) == 4
-    assert sorted(ecs.vswitch_reads) == ["vsw-0", "vsw-1"]
+    assert sorted(filters["v_switch_id"] for filters in ecs.lists) == ["vsw-0", "vsw-1"]
 
 
-# Passing states
+# Transitional states
 
 
 @pytest.mark.parametrize(("eni_status", "instance_status"), [("Attaching", "Running"), ("InUse", "Starting")])
-def test_a_passing_state_is_waited_for(clock, eni_status, instance_status):
+def test_a_run_waits_for_a_transitional_state(clock, eni_status, instance_status):
     record = primary_record(Status=eni_status)
-    ecs = Passing(clock, record, instances=[instance_record("i-1", instance_status, [record])])
-    change = only(look(ecs, request("absent", target("i-1", A))))
-    assert (flatten(change.todo), change.refused) == ((A,), ())
+    ecs = Transitional(clock, record, instances=[instance_record("i-1", instance_status, [record])])
+    change = only(look_at(ecs, make_request("absent", target("i-1", A))))
+    assert (flatten(change.todo), change.refused) == ((A,), {})
     assert len(ecs.reads) == 3
 
 
-def test_what_is_gone_after_the_wait_is_missing(clock):
-    ecs = Passing(clock, eni_record("eni-1", [A], Status="Detaching"), after=100)
-    answer = ecs.network_interfaces
-
-    def gone_later(**asked):
-        if len(ecs.reads) == 2:
-            ecs.enis.clear()
-        return answer(**asked)
-
-    ecs.network_interfaces = gone_later
-    wish = request("absent", target("eni-1", A))
-    (told,) = objections(look(ecs, wish), wish)
-    assert "does not exist" in told
-
-
-def test_what_does_not_pass_in_time_is_refused(clock):
-    ecs = Passing(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
+@pytest.mark.parametrize("instance_status", ["Running", "Starting"])
+def test_check_mode_does_not_wait_and_says_how_long_a_run_would(clock, instance_status):
+    record = primary_record(Status="Attaching" if instance_status == "Running" else "InUse")
+    ecs = Transitional(clock, record, instances=[instance_record("i-1", instance_status, [record])])
     before = clock.monotonic()
-    change = only(look(ecs, request("absent", target("eni-1", A), wait_timeout=30)))
-    assert [note.address for note in change.refused] == [A]
+    request = make_request("absent", target("i-1", A), wait_timeout=60)
+    (line,) = find_refusals(look_at(ecs, request, wait_for_states=False), request)
+    assert "a run waits up to 60 s for it" in line
+    assert (clock.monotonic(), len(ecs.reads), len(ecs.instance_reads)) == (before, 1, 1)
+
+
+def test_an_eni_that_the_wait_no_longer_shows_stays_as_it_was_seen(clock):
+    """One read without it proves nothing, and what was seen never counts as missing."""
+    ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
+    ecs.read_faults = [None, *[drop_rows("eni-1")] * 50]
+    request = make_request("absent", target("eni-1", A))
+    (line,) = find_refusals(look_at(ecs, request), request)
+    assert "the ENI is Detaching" in line
+
+
+def test_what_does_not_end_in_time_is_refused(clock):
+    ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
+    before = clock.monotonic()
+    change = only(look_at(ecs, make_request("absent", target("eni-1", A), wait_timeout=30)))
+    assert list(change.refused) == [A]
     assert clock.monotonic() - before == 30
 
 
-@pytest.mark.parametrize(("options", "patient"), [({"wait": False}, True), ({"wait_timeout": 0}, True), ({}, False)])
-def test_nobody_waits_who_does_not_want_to(clock, options, patient):
-    ecs = Passing(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
+@pytest.mark.parametrize(("options", "wait_for_states"), [({"wait": False}, True), ({"wait_timeout": 0}, True), ({}, False)])
+def test_nothing_waits_if_the_request_does_not_want_it(clock, options, wait_for_states):
+    ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
     before = clock.monotonic()
-    assert only(look(ecs, request("absent", target("eni-1", A), **options), patient)).refused
+    assert only(look_at(ecs, make_request("absent", target("eni-1", A), **options), wait_for_states)).refused
     assert (clock.monotonic(), len(ecs.reads)) == (before, 1)
 
 
-def test_a_mistake_is_told_without_waiting_for_anything(clock):
-    ecs = Passing(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
-    wish = request("absent", target("eni-1", A, "192.168.0.1"))
+def test_an_error_is_reported_without_waiting_for_anything(clock):
+    ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
+    request = make_request("absent", target("eni-1", A, "192.168.0.1"))
     before = clock.monotonic()
-    assert "is the primary address" in "".join(objections(look(ecs, wish), wish))
+    assert "is the primary address" in "".join(find_refusals(look_at(ecs, request), request))
     assert clock.monotonic() == before
 
 
 def test_time_held_back_by_throttling_does_not_count(clock):
-    ecs = Passing(clock, eni_record("eni-1", [A], Status="Detaching"), after=4)
+    ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=4)
     answer = ecs.network_interfaces
 
     def throttled(**asked):
@@ -154,16 +158,140 @@ def test_time_held_back_by_throttling_does_not_count(clock):
         return answer(**asked)
 
     ecs.network_interfaces = throttled
-    assert flatten(only(look(ecs, request("absent", target("eni-1", A), wait_timeout=10))).todo) == (A,)
+    assert flatten(only(look_at(ecs, make_request("absent", target("eni-1", A), wait_timeout=10))).todo) == (A,)
 
 
-@given(worlds(), wishes())
-def test_a_review_writes_nothing(world, wish):
+# What exists but is not shown, or cannot be read
+
+
+def test_what_was_never_seen_is_missing(clock):
+    request = make_request("absent", target("eni-1", A))
+    (line,) = find_refusals(look_at(FakeEcs(clock), request), request)
+    assert "does not exist" in line
+
+
+def test_what_was_seen_before_is_read_again_and_then_fails_with_a_code_of_its_own(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]))
+    request = make_request("absent", target("eni-1", A))
+    ecs.read_faults = [drop_rows("eni-1")]
+    assert flatten(only(look_at(ecs, request, seen=["eni-1"])).todo) == (A,)
+    ecs.read_faults = [drop_rows("eni-1")] * 2
+    plan = look_at(ecs, request, seen=["eni-1"])
+    assert (only(plan).failure.code, plan.missing, find_refusals(plan, request)) == (ENI_NOT_RETURNED, (), [])
+
+
+@pytest.mark.parametrize("ignore_missing", [False, True])
+def test_the_primary_eni_that_an_instance_shows_is_seen(clock, ignore_missing):
+    record = primary_record()
+    ecs = FakeEcs(clock, record, instances=[instance_record("i-1", enis=[record])])
+    ecs.read_faults = [drop_rows("eni-1")] * 2
+    request = make_request("absent", target("i-1", A), ignore_missing=ignore_missing)
+    plan = look_at(ecs, request)
+    change = only(plan)
+    assert (change.eni_id, change.instance_id, change.failure.code, plan.missing) == ("eni-1", "i-1", ENI_NOT_RETURNED, ())
+
+
+@pytest.mark.parametrize("ignore_missing", [False, True])
+def test_an_instance_without_a_primary_eni_fails_alone(clock, ignore_missing):
+    ecs = FakeEcs(clock, eni_record("eni-2", [B]), instances=[instance_record("i-1")])
+    request = make_request("absent", target("i-1", A), target("eni-2", B), ignore_missing=ignore_missing)
+    plan = look_at(ecs, request)
+    lost, other = plan.changes
+    assert (lost.eni_id, lost.instance_id, lost.failure.code) == (None, "i-1", INSTANCE_WITHOUT_ENI)
+    assert (flatten(other.todo), plan.missing, find_refusals(plan, request)) == ((B,), (), [])
+
+
+@pytest.mark.parametrize("fault", [spoil_rows, strip_rows], ids=["spoiled", "stripped"])
+def test_one_unreadable_eni_does_not_stop_the_others(clock, fault):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), eni_record("eni-2", [B]))
+    ecs.read_faults = [fault("eni-1")]
+    request = make_request("absent", target("eni-1", A), target("eni-2", B))
+    plan = look_at(ecs, request)
+    assert [(change.failure and change.failure.code, flatten(change.todo)) for change in plan.changes] == [
+        (UNREADABLE_REPLY, (A,)),
+        (None, (B,)),
+    ]
+    assert find_refusals(plan, request) == []
+
+
+def test_nothing_is_assigned_that_an_unreadable_eni_of_the_same_vswitch_may_hold(clock):
+    ecs = FakeEcs(
+        clock,
+        eni_record("eni-1"),
+        eni_record("eni-2", primary="192.168.0.2", Type=None),
+        eni_record("eni-3", primary="192.168.1.1", VSwitchId="vsw-2"),
+    )
+    plan = look_at(ecs, make_request("present", target("eni-1", A), target("eni-3", B)))
+    first, second = plan.changes
+    assert {address: reason.code for address, reason in first.refused.items()} == {A: HOLDER_UNREADABLE}
+    assert "eni-2" in first.refused[A].text
+    assert (second.refused, flatten(second.todo)) == ({}, (B,))
+
+
+def test_a_snapshot_names_all_that_cannot_be_read(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1"), instances=[instance_record("i-1")])
+    ecs.read_faults = [spoil_rows("eni-1")]
+    snapshot = take_snapshot(ecs, [target("eni-1"), target("i-1"), target("eni-9"), target("i-9")])
+    assert set(snapshot.unreadable) == {"eni-1", "i-1"}
+    assert set(snapshot.interfaces) == set()
+    assert set(snapshot.instances) == {"i-1"}
+
+
+# A named address that is on another ENI
+
+
+def elsewhere(ecs, *targets, **options):
+    request = make_request("absent", *targets, **options)
+    return find_elsewhere(ecs, look_at(ecs, request))
+
+
+def test_an_address_on_another_eni_is_named_with_that_eni(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), eni_record("eni-2", [B], ipv6=["2001:db8::10"]))
+    lines = elsewhere(ecs, target("eni-1", A, B, "2001:db8::10", "192.168.0.99"))
+    assert lines == [
+        f"{B} is not on eni-1 but on eni-2; is eni_id right?",
+        "2001:db8::10 is not on eni-1 but on eni-2; is eni_id right?",
+    ]
+    assert ecs.lists == [{"private_ip_address": [B, "192.168.0.99"]}, {"ipv_6address": ["2001:db8::10"]}]
+
+
+def test_nothing_is_looked_up_for_what_is_on_its_eni_or_cannot_be_looked_up(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A], prefixes=["192.168.0.16/28"]))
+    assert elsewhere(ecs, target("eni-1", A, "192.168.0.32/28", "2001:db8:0:0:10::/80")) == []
+    assert ecs.lists == []
+
+
+def test_a_thousand_addresses_are_one_call_for_the_first_hundred(clock):
+    """A mistyped eni_id shows in the first of them."""
+    names = [f"eni-{number}" for number in range(50)]
+    ecs = FakeEcs(clock, *map(eni_record, names))
+    assert elsewhere(ecs, *(target(name, *(f"10.0.{number}.{last}" for last in range(20))) for number, name in enumerate(names))) == []
+    (filters,) = ecs.lists
+    assert len(filters["private_ip_address"]) == 100
+
+
+def test_several_holders_are_all_named_and_the_asking_eni_itself_is_none(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-3", [A]), eni_record("eni-2", [A], VSwitchId="vsw-2"))
+    assert elsewhere(ecs, target("eni-1", A)) == [f"{A} is not on eni-1 but on eni-2 and eni-3; is eni_id right?"]
+    request = make_request("absent", target("eni-1", A))
+    plan = look_at(ecs, request)
+    ecs.enis["eni-1"] = eni_record("eni-1", [A])  # by now
+    assert find_elsewhere(ecs, plan) == []
+
+
+def test_an_eni_that_does_not_exist_needs_no_look_up(clock):
+    ecs = FakeEcs(clock, eni_record("eni-2", [A]))
+    assert elsewhere(ecs, target("eni-1", A), ignore_missing=True) == []
+    assert ecs.lists == []
+
+
+@given(worlds(), requests())
+def test_a_review_writes_nothing(world, request):
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         clock.install(patch)
         ecs = FakeEcs(clock, *world[0], instances=world[1])
         before = str(ecs.enis)
-        look(ecs, wish)
+        look_at(ecs, request)
     assert ecs.writes == []
     assert str(ecs.enis) == before

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, group
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write, open_ledger, predict
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
+from ansible_collections.alicloud_ops.network.plugins.module_utils._run import open_ledger, predict
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
     RunView,
     build_report,
