@@ -157,7 +157,7 @@ def build_report(run: RunView) -> dict[str, Any]:
         "next_steps": [_clean(step) for step in run.next_steps],
         "recipe": run.recipe.as_dict() if run.recipe else None,
     }
-    report["headline"] = _headline(report)
+    report["headline"] = build_headline(report)
     return report
 
 
@@ -324,7 +324,7 @@ def _wrong(operation: str) -> tuple[str, ...]:
     return (FAILED, SKIPPED) if operation == "restore" else (FAILED,)
 
 
-def _headline(report: Mapping[str, Any]) -> str:
+def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
     parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{_many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
