@@ -29,6 +29,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._options impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, FolderError, default_folder, plain, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import ROLES, Settings, SettingsError, read_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import is_awx, name_questions
@@ -119,9 +120,10 @@ class ActionModule(ActionBase):
             ecs = Ecs(settings.connection, caller.is_waiting)
         except SdkMissing as error:
             return {"failed": True, **build_failure(error)}
+        evidence = read_evidence(settings.guests, task_vars, self._loader) if settings.guests else None
         folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
         # Not ansible_check_mode, which is that of the play: a task, block or role may be in another mode.
-        run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode))
+        run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode), evidence=evidence)
         with _ending_with(caller):
             made: dict[str, Any] = remove_values(run.run(), secrets)
             for line in _send_report(settings, folder, made["files"]):

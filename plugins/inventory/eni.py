@@ -144,8 +144,8 @@ notes:
   - There are three more host variables. C(eni_region) is the region. C(eni_assignment) is what
     O(alicloud_ops.network.eni_secondary_ip#module:assignments) takes as an entry, with the addresses that match the address filters.
     C(eni_security_group_names) has the names of security groups by id, as far as they are known.
-  - C(ansible_connection) is V(local), and C(ansible_python_interpreter) is the Python that runs Ansible, because an ENI is nothing to
-    log in to. O(compose) can replace both.
+  - C(ansible_connection) is V(local), and C(ansible_python_interpreter) is the Python that runs Ansible, because nobody
+    logs in to an ENI. O(compose) can replace both.
   - Strings from the cloud are never templated, wherever they are used. In the output of C(ansible-inventory --list) they are
     marked by C(__ansible_unsafe).
   - The other options, but for those of C(constructed) and C(inventory_cache), can be templates, for example with the C(env) lookup.
@@ -341,7 +341,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 if is_caching:
                     self._cache[key] = region
             regions.append(region)
-        if failures and (not regions or not settings.warn_of_regions):
+        if failures and (not regions or not settings.warn_on_region_error):
             raise self._failure(*failures)
         for failure in failures:
             self._say(self.display.warning, f"{failure}. Its ENIs are not in the inventory.")
@@ -353,9 +353,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         except SdkMissing as error:
             raise self._failure(build_failure(error)["msg"]) from None
         found = select(ecs, settings.selection)
-        strangers = of_other_accounts(found.interfaces, connection.account_id)
-        if strangers:
-            raise self._failure(*strangers)
+        errors = of_other_accounts(found.interfaces, connection.account_id)
+        if errors:
+            raise self._failure(*errors)
         self._say(
             self.display.v,
             f"{connection.region}: ENIs: {len(found.interfaces)}; API calls: {ecs.api_calls}; credential: {connection.credential.source}",

@@ -209,21 +209,26 @@ class Ecs:
                 raise PlanAged()
 
         started: float | None = None
+        refusal: EcsError | None = None  # of a write: an attempt that did leave this machine is never forgotten
         pause = FIRST_PAUSE
         while True:
-            self._admit(action, check)
-            started = started or _clock.now()
             try:
+                self._admit(action, check)
+                started = started or _clock.now()
                 return self._send_once(action, parameters, check)
+            except PlanAged:
+                raise PlanAged(refusal) from None
             except EcsError as caught:
                 error = caught
+            if not_after is not None and not error.unsent:
+                refusal = error
             patience = self.retry_timeout
             if self._answered_at is None:
                 patience = min(patience, FIRST_CONTACT_SECONDS)
-            left = started + patience - _clock.now()
+            left = (started or _clock.now()) + patience - _clock.now()
             is_repeatable = error.is_transient and (not_after is None or error.certainly_not_carried_out)
             if left <= 0 or not is_repeatable:
-                raise error
+                raise refusal or error
             if not error.is_throttled:  # a throttled call waits with all others, in admit()
                 jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads calls, keeps no secret
                 _clock.sleep(min(pause * jitter, left))

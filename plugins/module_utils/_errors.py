@@ -60,7 +60,12 @@ class SdkMissing(Exception):
 
 
 class PlanAged(Exception):
-    """The call was not sent, because the plan that it belongs to became too old while the call waited."""
+    """The call was not sent, because the plan that it belongs to became too old while the call waited. ``refusal``: why the service
+    refused the same call before, if it was sent before."""
+
+    def __init__(self, refusal: EcsError | None = None) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
 
 
 class EcsError(Exception):

@@ -62,11 +62,12 @@ ACCEPTED = Reason("Accepted", "accepted by the service")
 @dataclass(slots=True, eq=False)
 class Write:
     """One call that was sent, or is being sent. ``error`` None: the service accepted it. ``named``: the addresses that a refusal
-    names as its cause."""
+    names as its cause. ``to_repeat``: its plan aged before it could be sent once more."""
 
     addresses: tuple[str, ...]
     error: EcsError | None = None
     named: frozenset[str] = frozenset()
+    to_repeat: bool = False
 
     @property
     def reply(self) -> Reason:

@@ -138,7 +138,7 @@ def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, i
         if error.may_have_been_carried_out:
             if may_send_again and error.code != _errors.UNEXPECTED:
                 eni.send_again(addresses)
-        elif _errors.STATE_CHANGED.match(error.code) and in_time:
+        elif write.to_repeat or (_errors.STATE_CHANGED.match(error.code) and in_time):
             eni.send_again(addresses)
             eni.read_at = float("-inf")  # the plan is older than the state that the service found
         elif _errors.ADDRESS_REFUSED.match(error.code):

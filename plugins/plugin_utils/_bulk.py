@@ -53,6 +53,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     recipe_lines,
     report_name,
 )
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
     MOST_BYTES,
@@ -79,7 +80,8 @@ _SIMPLE = re.compile(r"[A-Za-z0-9_./:%+,-]+")
 
 
 class BulkRun:
-    """``say`` shows one line at once; ``mask`` takes secrets out of a text. ``check_mode`` is that of the task."""
+    """``say`` shows one line at once; ``mask`` takes secrets out of a text. ``check_mode`` is that of the task. ``evidence``: what the
+    guests returned, if any are given."""
 
     def __init__(
         self,
@@ -90,8 +92,10 @@ class BulkRun:
         mask: Callable[[str], str],
         *,
         check_mode: bool,
+        evidence: Evidence | None = None,
     ) -> None:
         self._settings = settings
+        self._evidence = evidence
         self._ecs = ecs
         self._folder = folder
         self._say = say
@@ -112,6 +116,7 @@ class BulkRun:
             refusals=self._refusals,
             waves=self._waves,
             files=self._files,
+            evidence=evidence,
         )
 
     def run(self) -> dict[str, Any]:
@@ -151,6 +156,9 @@ class BulkRun:
         self._refusals += self._not_found(found)
         held = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
         self._view.plan = self._document(held)
+        if self._evidence:
+            self._evidence.join(self._view.interfaces, self._view.plan.assignments)
+            self._refusals += self._evidence.refusals(self._settings.prefix)
         for line in plan_lines(build_report(self._view)):
             self._say(line)
 
@@ -201,6 +209,8 @@ class BulkRun:
         found = self._select()
         self._refusals += self._not_found(found)
         wanted = self._wanted(found)
+        if self._evidence:
+            self._evidence.join(view.interfaces, wanted)
         request = replace(
             settings.request,
             targets=tuple(Target("", eni_id, None, addresses) for eni_id, addresses in wanted.items()),
@@ -246,7 +256,7 @@ class BulkRun:
                 for name, error in found.unreadable.items()
             ]
             plan = replace(plan, changes=(*plan.changes, *lacking))
-        return plan
+        return self._evidence.protect(plan) if self._evidence else plan
 
     def _wait_to_believe(self, plan: Plan) -> bool:
         """Waits, if something looks already present while a read may still lag behind the change. Returns whether to read again."""
@@ -276,13 +286,14 @@ class BulkRun:
             for line in find_refusals(plan, request, self._settings.connection.account_id)
         ]
         refusals += self._of_another_origin()
+        refusals += self._evidence.refusals(prefix) if self._evidence else []
         if settings.operation != "unassign":
             return refusals
         refused = {
             (change.eni_id, address): f"{change.eni_id} {address}: {reason.text}"
             for change in plan.changes
             for address, reason in {**change.skipped, **change.refused}.items()
-            if reason.code != KEPT
+            if reason.code != KEPT and not (self._evidence and reason.code in self._evidence.deselected)
         }
         unreadable = [*view.unreadable]
         if not settings.request.skip_refused and refused:
@@ -510,6 +521,8 @@ class BulkRun:
         view = self._view
         shown = ("outcome", "headline", "region", "account_id", "digest", "approved_digest", "started", "finished", "totals")
         summary = {name: report[name] for name in shown}
+        if report["guests"]:
+            summary["levels"] = report["guests"]["totals"]
         result: dict[str, Any] = {
             "changed": any(eni.changed or (view.check_mode and eni.having(PLANNED)) for eni in view.ledger) and not self._refusals,
             **summary,

@@ -83,7 +83,7 @@ class Settings:
     selection: Selection
     connections: tuple[Connection, ...]
     selection_params: Mapping[str, Any]
-    warn_of_regions: bool
+    warn_on_region_error: bool
     matching_only: bool
     group_by: tuple[str, ...]
 
@@ -125,8 +125,8 @@ def parse_settings(given: Mapping[str, Any], environ: Mapping[str, str], errors:
     return Settings(
         selection=selection,
         connections=tuple(connections),
-        selection_params={name: params[name] for name in selection_spec()},
-        warn_of_regions=params["on_region_error"] == "warn",
+        selection_params=as_plain({name: params[name] for name in selection_spec()}),
+        warn_on_region_error=params["on_region_error"] == "warn",
         matching_only=params["matching_only"],
         group_by=tuple(params["group_by"]),
     )
@@ -255,7 +255,7 @@ def missing_everywhere(regions: Sequence[Mapping[str, Any]]) -> list[str]:
 def as_plain(value: Any) -> Any:
     """Ansible's lazy and tagged containers and strings, and tuples, as ordinary ones."""
     if isinstance(value, Mapping):
-        return {as_plain(key): as_plain(entry) for key, entry in value.items()}
+        return {str(key): as_plain(entry) for key, entry in value.items()}
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Sequence):

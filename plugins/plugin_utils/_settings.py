@@ -43,6 +43,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     plain,
     read_document,
 )
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES, GuestSettings, parse_guest_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import Part, share_pace, take_part
 
@@ -99,12 +100,16 @@ VARIABLES: Mapping[str, Variable] = {
     "wait_timeout": Variable("int", "ur", "request.wait_timeout"),
     "report_dir": Variable("path", "aur"),
     "report_url": Variable("str", "aur"),
+    "guests": Variable("pattern", "au", is_guard=True),
+    "guest_policy": Variable("str", "u", choices=POLICIES, is_guard=True),
+    "only_not_seen": Variable("bool", "u", default=False, is_guard=True),
+    "guest_max_age": Variable("int", "au", default=15, is_guard=True),
 }
 SAVED = ("plan", "plan_file", "recipe", "recipe_file")
 # Of these at least one is needed, or a saved document: nothing is selected by an omission.
 GROUPS = ("security_group_ids", "security_group_names", "security_group_tags")
 # What narrows the selection by groups, and would have no effect on a saved plan, which is applied exactly.
-NARROWING = ("vpc_ids", "eni_type", "eni_status", "eni_tags", *ADDRESS_FILTERS, "kinds")
+NARROWING = ("vpc_ids", "eni_type", "eni_status", "eni_tags", *ADDRESS_FILTERS, "kinds", "only_not_seen")
 
 # Options of the change module that count for a role. Its state, wait and missing, and what names addresses, are up to the role.
 _REQUEST_SPEC: Mapping[str, Mapping[str, Any]] = {
@@ -152,6 +157,7 @@ class Settings:
     report_url: str | None
     by_group: bool
     given: Mapping[str, Any]
+    guests: GuestSettings | None
 
     @property
     def prefix(self) -> str:
@@ -198,6 +204,7 @@ def read_settings(
     values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given
     _validate_own(prefix, values, errors)
     _validate_sources(prefix, table, named, errors)
+    guests = parse_guest_settings(prefix, values, given, errors)
     saved, saved_path, saved_name = _read_saved(prefix, given, read_file, errors)
     module_defaults = _read_defaults(plain(defaults), errors)
     parts, paths = _merge(prefix, table, given, module_defaults, errors)
@@ -258,7 +265,9 @@ def read_settings(
         report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path and operation == "unassign" else None),
         report_url=values["report_url"],
         by_group=by_group,
-        given=given,
+        # The policy may follow from what selects, which is not given again beside a plan.
+        given={**given, "guest_policy": guests.policy} if guests and "guest_policy" in values else given,
+        guests=guests,
         **own,
     )
 
@@ -320,6 +329,8 @@ def _convert(value: Any, variable: Variable) -> Any:
             raise ValueError(f"'{value}' is neither true nor false") from None
     elif kind in ("str", "path"):
         value = _text(value)
+    elif kind == "pattern":  # of hosts, which Ansible itself takes as text with commas, or as a list
+        value = ",".join(filter(None, map(_text, value if isinstance(value, list) else [value])))
     if kind == "path":
         value = os.path.expanduser(os.path.expandvars(value))
         if not os.path.isabs(value):

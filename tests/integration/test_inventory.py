@@ -135,7 +135,7 @@ def test_matching_only_leaves_out_enis_without_matching_addresses(inventories: I
 
 def test_constructed_features(inventories: Inventories) -> None:
     options = {
-        "security_group_ids": ["sg-web"],
+        "eni_ids": ["eni-web1001", "eni-web1002", "eni-web1003", "eni-web1004"],
         "group_by": [],
         "strict": True,
         "leading_separator": False,
@@ -144,10 +144,9 @@ def test_constructed_features(inventories: Inventories) -> None:
         "keyed_groups": [
             {"key": "eni_instance_id", "prefix": "instance", "default_value": "none"},
             {"key": "eni_tags"},
-            {"key": "secondary | length", "prefix": "held", "parent_group": "by-count"},
+            {"key": "secondary | length | string", "prefix": "held", "parent_group": "by-count"},
         ],
     }
-    options["keyed_groups"][2]["key"] += " | string"
     shown = inventories.list(**options)
     assert shown.messages == ""
     assert shown.hosts["eni-web1002"]["secondary"] == ["192.168.0.111", "192.168.0.112"]
@@ -155,7 +154,7 @@ def test_constructed_features(inventories: Inventories) -> None:
     assert shown.groups["with_eip"] == ["eni-web1002"]
     assert shown.groups["instance_none"] == ["eni-web1003", "eni-web1004"]
     assert shown.groups["app_web"] == ["eni-web1001"]
-    assert "held_5" in shown.groups["by_count"]
+    assert shown.groups["by_count"] == ["held_0", "held_1", "held_2", "held_5"]
 
 
 def test_strict_makes_an_expression_that_fails_an_error(inventories: Inventories) -> None:

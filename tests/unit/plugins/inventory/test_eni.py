@@ -97,7 +97,7 @@ class TestDocumentation:
             assert documented.get(key) == option.get(key), key
         assert documented["type"] == {"json": "raw"}.get(option["type"], option["type"])
 
-    @pytest.mark.parametrize("example", list(yaml.safe_load_all(EXAMPLES)), ids=lambda example: next(iter(set(example) - {"plugin"})))
+    @pytest.mark.parametrize("example", list(yaml.safe_load_all(EXAMPLES)), ids=lambda example: min(set(example) - {"plugin"}))
     def test_every_example_is_valid(self, example, tmp_path):
         own = {name: value for name, value in example.items() if name in inventory_spec() and "{{" not in str(value)}
         of_ansible = {"plugin", "compose", "groups", "keyed_groups", "strict", "cache", "cache_plugin", "cache_connection", "cache_timeout"}
@@ -134,7 +134,7 @@ class TestOptions:
         assert found.selection.kinds == ("private_ip_addresses",)
         assert [connection.region for connection in found.connections] == ["cn-hangzhou"]
         assert found.group_by == tuple(GROUP_NAMES)
-        assert not found.warn_of_regions
+        assert not found.warn_on_region_error
         assert not found.matching_only
 
     def test_there_is_a_connection_for_each_region_once(self):
@@ -299,6 +299,7 @@ class TestCache:
 
     def test_the_same_options_have_the_same_key(self):
         assert self.suffix() == self.suffix()
+        assert self.suffix(tags={1: "a", "b": "c"}, whole_region=False) == self.suffix(tags={"b": "c", "1": "a"}, whole_region=False)
         assert self.suffix(group_by=[], matching_only=True, on_region_error="warn", calls_per_minute=0) == self.suffix()
 
     @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_a_move_takes_its_reason_and_drops_the_old_one():
 def test_a_move_that_the_table_does_not_know_is_never_hidden():
     ledger = ledger_in(PLANNED, A)
     with pytest.raises(KeyError):
-        ledger.move(Event.ACCEPT, [A])
+        ledger.accept([A])
     with pytest.raises(KeyError):
         ledger.move(Event.SEND, [B])
     assert ledger.states == {A: PLANNED}

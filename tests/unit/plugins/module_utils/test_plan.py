@@ -618,6 +618,15 @@ def test_one_address_can_not_be_for_two_enis_of_a_vswitch(one, other):
     assert find_refusals(plan_for(request, apart), request) == []
 
 
+def test_each_address_in_a_prefix_that_is_to_be_assigned_is_an_error_of_its_own():
+    request = make_request("present", target("eni-1", "192.168.0.64/27"), target("eni-2", "192.168.0.65", "192.168.0.90", "192.168.0.96"))
+    found = find_refusals(plan_for(request, take_snapshot(eni_record("eni-1"), second_eni())), request)
+    assert len(found) == 2
+    assert all("192.168.0.64/27 for eni-1" in line for line in found)
+    assert "192.168.0.65 for eni-2" in found[0]
+    assert "192.168.0.90 for eni-2" in found[1]
+
+
 def test_one_address_that_is_seen_on_two_enis_may_be_unassigned_from_both():
     """Two reads at different moments may show it so."""
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.20"]), second_eni())
