@@ -13,8 +13,9 @@ from typing import Any
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write, open_ledger
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._run import open_ledger
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence, GuestSettings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, WaveView
