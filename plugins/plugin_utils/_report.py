@@ -170,7 +170,7 @@ def build_report(run: RunView) -> dict[str, Any]:
         "recipe": run.recipe.as_dict() if run.recipe else None,
         "guests": guests,
     }
-    report["headline"] = _headline(report)
+    report["headline"] = build_headline(report)
     return report
 
 
@@ -350,7 +350,7 @@ def _wrong(operation: str) -> tuple[str, ...]:
     return (FAILED, SKIPPED) if operation == "restore" else (FAILED,)
 
 
-def _headline(report: Mapping[str, Any]) -> str:
+def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
     parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{_many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []

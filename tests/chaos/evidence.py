@@ -100,21 +100,21 @@ class Evidence:
         ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
         return any(exchange["began"] >= ended and eni_id in _asked(exchange) for exchange in self.exchanges)
 
-    def was_seen(self, thing_id: str) -> bool:
-        """Whether any reply showed this ENI or instance."""
-        return any(thing_id in (*(exchange["interfaces"] or ()), *(exchange["instances"] or ())) for exchange in self.exchanges) or any(
-            row["primary"] == thing_id for exchange in self.exchanges for row in (exchange["instances"] or {}).values()
-        )
-
-    def times_left_out(self, eni_id: str) -> int:
-        return sum(1 for read in self.reads if eni_id in read.asked and eni_id not in read.rows)
-
-    def instance_left_out(self, instance_id: str) -> bool:
+    def was_seen(self, thing_id: str, before: float) -> bool:
+        """Whether a reply that had arrived before this moment showed this ENI or instance."""
         return any(
-            exchange["instances"] is not None and instance_id in exchange["parameters"].get("InstanceIds", "")
+            thing_id in (*(exchange["interfaces"] or ()), *(exchange["instances"] or ()))
+            or thing_id in (row["primary"] for row in (exchange["instances"] or {}).values())
             for exchange in self.exchanges
-            if instance_id not in (exchange["instances"] or ())
+            if exchange["ended"] < before
         )
+
+    def times_left_out(self, thing_id: str) -> list[float]:
+        """When reads began that asked for this ENI or instance, and whose reply left it out."""
+        if thing_id.startswith("eni-"):
+            return [read.began for read in self.reads if thing_id in read.asked and thing_id not in read.rows]
+        asked = (exchange for exchange in self.exchanges if thing_id in exchange["parameters"].get("InstanceIds", ""))
+        return [exchange["began"] for exchange in asked if exchange["instances"] is not None and thing_id not in exchange["instances"]]
 
     def is_broken_in(self, thing_id: str, request_id: str) -> bool:
         """Whether the reply with this request id can be blamed on this ENI or instance, or on the reply as a whole."""

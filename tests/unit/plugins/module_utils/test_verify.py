@@ -239,6 +239,15 @@ def test_without_waiting_it_may_have_been_done(earlier):
     assert (ledger.states[A], ledger.reasons[A].code) == (IN_FLIGHT, NOT_VERIFIED)
 
 
+@pytest.mark.parametrize("error", OPEN_REPLIES, ids=str)
+def test_what_is_not_to_be_sent_again_is_only_looked_for(error):
+    """As when the plan no longer lets it pass, or nothing may be written any more."""
+    ledger = ledger_after(([A], error))
+    ledger.refuse([A], Reason("Refused", "no longer"))
+    assert not look(ledger, shown("absent"), waited=EARLY)
+    assert (ledger.states, ledger.batches) == ({A: IN_FLIGHT}, [])
+
+
 # A call that is refused because of some of its addresses
 
 SPLIT = [
