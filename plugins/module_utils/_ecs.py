@@ -105,8 +105,9 @@ class Ecs:
             with ThreadPoolExecutor(min(self.writers, MOST_READERS, len(batches) - 1)) as pool:
                 try:
                     timed = list(pool.map(lambda batch: (read(batch), self._pacer.waited), batches[1:]))
-                except (KeyboardInterrupt, SystemExit):
-                    self.stop()  # the pool waits for its threads, and they would wait for their turns
+                except BaseException as error:
+                    if not isinstance(error, Exception):
+                        self.stop()  # the pool waits for its threads, and they would wait for their turns
                     raise
             found += [one for one, _waited in timed]
             self._pacer.waited += max(waited for _one, waited in timed)
@@ -207,22 +208,28 @@ class Ecs:
             if not_after is not None and _clock.now() > not_after:
                 raise PlanAged()
 
-        started: float | None = None
+        started = 0.0
+        refusal: EcsError | None = None  # of a write: an attempt that did leave this machine is never forgotten
         pause = FIRST_PAUSE
         while True:
-            self._admit(action, check)
-            started = started or _clock.now()
             try:
+                self._admit(action, check)
+                started = started or _clock.now()
                 return self._send_once(action, parameters, check)
+            except PlanAged:
+                raise PlanAged(refusal) from None
             except EcsError as caught:
                 error = caught
+            if not_after is not None and not error.unsent:
+                refusal = error
+            if not (error.is_transient and (not_after is None or error.certainly_not_carried_out)):
+                raise refusal or error
             patience = self.retry_timeout
             if self._answered_at is None:
                 patience = min(patience, FIRST_CONTACT_SECONDS)
             left = started + patience - _clock.now()
-            is_repeatable = error.is_transient and (not_after is None or error.certainly_not_carried_out)
-            if left <= 0 or not is_repeatable:
-                raise error
+            if left <= 0:
+                raise refusal or error
             if not error.is_throttled:  # a throttled call waits with all others, in admit()
                 jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads calls, keeps no secret
                 _clock.sleep(min(pause * jitter, left))

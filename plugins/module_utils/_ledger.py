@@ -62,11 +62,12 @@ ACCEPTED = Reason("Accepted", "accepted by the service")
 @dataclass(slots=True, eq=False)
 class Write:
     """One call that was sent, or is being sent. ``error`` None: the service accepted it. ``named``: the addresses that a refusal
-    names as its cause."""
+    names as its cause. ``to_repeat``: its plan aged before it could be sent once more."""
 
     addresses: tuple[str, ...]
     error: EcsError | None = None
     named: frozenset[str] = frozenset()
+    to_repeat: bool = False
 
     @property
     def reply(self) -> Reason:
@@ -108,6 +109,14 @@ class EniLedger:
                 self.reasons[address] = reason
             else:
                 self.reasons.pop(address, None)
+
+    def confirm(self, view: Interface, state: str) -> bool:
+        """``view`` is of a read that started after all writes had ended: what it shows as changed is done. Whether anything is."""
+        self.latest = view
+        held = set(flatten(view.held))
+        changed = [address for address in self.having(IN_FLIGHT) if (address in held) == (state == "present")]
+        self.move(Event.CONFIRM, changed)
+        return bool(changed)
 
     def send_again(self, *batches: Iterable[str]) -> None:
         """Each batch in one call: the same call again, so that its ClientToken is the same, or a part of it."""

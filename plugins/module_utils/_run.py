@@ -100,7 +100,7 @@ class _Run:
                 self._go_round()
             except BaseException as error:  # nothing is read back any more, so nothing more may be written
                 self._writers.abort = self._verifier.abort = as_defect(error)
-                if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                if not isinstance(error, Exception):  # also the timeout of a task, where this runs in the worker
                     self._ecs.stop()  # a call that waits for its turn must not be sent either
                     raise
             finally:
@@ -188,7 +188,8 @@ class _Run:
                 eni.refuse(eni.having(PLANNED), reason)
             self._verifier.postpone(eni)  # a single read without the ENI proves nothing
             return
-        eni.latest, eni.read_at = change.interface, change.read_at
+        eni.confirm(change.interface, self._request.state)
+        eni.read_at = change.read_at
         sent = eni.sent
         for address in flatten(change.unchanged):
             eni.move(Event.CONFIRM if address in sent else Event.FOUND, [address])

@@ -96,8 +96,12 @@ class Writers:
         eni.move(Event.SEND, batch)
         try:
             self._send(eni, batch)
-        except PlanAged:
-            _take_back(eni, write)
+        except PlanAged as aged:
+            if aged.refusal is None:
+                _take_back(eni, write)
+            else:  # it was sent before, so that a read decides
+                self._note_error(eni, write, aged.refusal)
+                write.to_repeat = self._late.get(eni.eni_id, 0) < RENEWALS_IN_A_ROW
             self.note_late(eni)
         except BaseException as error:  # a defect of ours leaves it open whether the call was carried out
             self._note_error(eni, write, as_defect(error))

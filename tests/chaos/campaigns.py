@@ -12,8 +12,11 @@ from typing import Any
 
 from support.emulator import Emulator
 
-from chaos.oracles import DONE, PARAMETERS, judge
-from chaos.running import Story, prepare, tell
+from chaos.case import DONE
+from chaos.evidence import PARAMETERS
+from chaos.oracles import judge, judge_prediction
+from chaos.predictions import differences
+from chaos.running import Run, prepare, run_scenario
 from chaos.scenario import Scenario, make_calm, make_faulty
 from chaos.worlds import KINDS
 
@@ -24,7 +27,7 @@ class Trial:
 
     scenario: Scenario
     complaints: list[str]
-    stories: dict[str, Story]
+    runs: dict[str, Run]
     met: Counter[str] = field(default_factory=Counter)  # for the summary: how often what was met
 
 
@@ -36,34 +39,31 @@ class Campaign:
 
 def run_with_faults(emulator: Emulator, scenario: Scenario) -> Trial:
     prepare(emulator, scenario)
-    story = tell(emulator, scenario)
-    trial = Trial(scenario, judge(scenario, story), {"run": story})
+    run = run_scenario(emulator, scenario)
+    trial = Trial(scenario, judge(scenario, run), {"run": run})
     trial.met.update({f"fault {fault['kind']}": fault["fired"] for fault in emulator.fault_counts() if fault["fired"]})
-    trial.met.update(f"by others: {event_kind}" for call in story.calls for event in call["by_others"] for event_kind in event if event)
-    _count(trial, story)
+    trial.met.update(f"by others: {event_kind}" for call in run.calls for event in call["by_others"] for event_kind in event if event)
+    _count(trial, run)
     return trial
 
 
 def run_in_peace(emulator: Emulator, scenario: Scenario) -> Trial:
-    """Check mode, run, second run, and giving back what the run returned."""
+    """Check mode, run, second run, and a run that undoes what the first one returned."""
     prepare(emulator, scenario)
-    stories = {"check": tell(emulator, scenario, check=True), "run": tell(emulator, scenario), "second run": tell(emulator, scenario)}
-    complaints = judge(scenario, stories["run"])
-    foreseen, result = (_comparable(scenario, stories[name]) for name in ("check", "run"))
-    complaints += [
-        f"check mode says {key}={foreseen.get(key)!r}, the run {result.get(key)!r}"
-        for key in sorted({*foreseen, *result})
-        if foreseen.get(key) != result.get(key)
-    ]
-    if stories["run"].result.get("changed"):
-        complaints += _too_many_writes(stories["run"])
-    complaints += [f"{name} sent writes" for name in ("check", "second run") if _writes(stories[name])]
+    runs = {"check": run_scenario(emulator, scenario, check=True)}
+    runs |= {name: run_scenario(emulator, scenario) for name in ("run", "second run")}
+    result = runs["run"].result
+    complaints = judge(scenario, runs["run"]) + judge_prediction(scenario, runs["check"])
+    complaints += differences(scenario, runs["check"].result, result)
+    if runs["run"].result.get("changed"):
+        complaints += _too_many_writes(runs["run"])
+    complaints += [f"{name} sent writes" for name in ("check", "second run") if _writes(runs[name])]
     if "interfaces" in result:
-        if stories["second run"].result.get("changed") is not False or stories["second run"].result.get("failed"):
-            complaints.append(f"the second run is not quiet: {stories['second run'].result}")
-        complaints += _restore(emulator, scenario, stories)
-    trial = Trial(scenario, complaints, stories)
-    _count(trial, stories["run"])
+        if runs["second run"].result.get("changed") is not False or runs["second run"].result.get("failed"):
+            complaints.append(f"the second run is not quiet: {runs['second run'].result}")
+        complaints += _restore(emulator, scenario, runs)
+    trial = Trial(scenario, complaints, runs)
+    _count(trial, runs["run"])
     return trial
 
 
@@ -71,69 +71,56 @@ FAULTS, TRUTH = Campaign(make_faulty, run_with_faults), Campaign(make_calm, run_
 CAMPAIGNS = {"faults": FAULTS, "truth": TRUTH}
 
 
-def _restore(emulator: Emulator, scenario: Scenario, stories: dict[str, Story]) -> list[str]:
+def _restore(emulator: Emulator, scenario: Scenario, runs: dict[str, Run]) -> list[str]:
     state = scenario.arguments["state"]
-    given_back = stories["run"].result[DONE[state]]
+    returned = runs["run"].result[DONE[state]]
     arguments = {
         **{name: scenario.arguments[name] for name in ("on_refusal", "protected_tags", "wait_timeout") if name in scenario.arguments},
         "state": "present" if state == "absent" else "absent",
-        "assignments": given_back,
+        "assignments": returned,
         "calls_per_minute": 0,
     }
     restoring = Scenario(scenario.seed, arguments, settings=scenario.settings)
-    stories["restoring"] = tell(emulator, restoring)
-    at_first, now = stories["run"].before["interfaces"], stories["restoring"].after["interfaces"]
+    runs["restoring"] = run_scenario(emulator, restoring)
+    at_first, now = runs["run"].before["interfaces"], runs["restoring"].after["interfaces"]
     return [
-        f"{eni_id}: after giving back what was returned, {kind} is {now[eni_id][kind]} instead of {at_first[eni_id][kind]}"
+        f"{eni_id}: after the run was undone, {kind} is {now[eni_id][kind]} instead of {at_first[eni_id][kind]}"
         for eni_id in at_first
         for kind in KINDS
         if set(now[eni_id][kind]) != set(at_first[eni_id][kind])
     ]
 
 
-def _too_many_writes(story: Story) -> list[str]:
+def _too_many_writes(run: Run) -> list[str]:
     """With nothing going wrong there is one call for each full batch of a kind, and one for the rest."""
     needed = sum(
         -(-len(entry[done][kind]) // most)
-        for entry in story.result["interfaces"]
+        for entry in run.result["interfaces"]
         for done in DONE.values()
         if done in entry
         for kind, (_prefix, most) in PARAMETERS.items()
     )
-    sent = len(_writes(story))
+    sent = len(_writes(run))
     return [f"{sent} writes were sent where {needed} do"] if sent > needed else []
 
 
-def _comparable(scenario: Scenario, story: Story) -> dict[str, Any]:
-    """All but the number of calls, and the status of an ENI that is about to change by itself."""
-    result = {name: value for name, value in story.result.items() if name != "invocation"}
-    if "interfaces" in result:
-        passing = {interface["id"] for interface in scenario.seed["interfaces"] if "becomes" in interface}
-        result["interfaces"] = [
-            {name: value for name, value in entry.items() if name != "status" or entry["eni_id"] not in passing}
-            for entry in result["interfaces"]
-        ]
-        result["summary"] = {name: number for name, number in result["summary"].items() if name != "api_calls"}
-    return result
+def _writes(run: Run) -> list[dict[str, Any]]:
+    return [call for call in run.calls if call["writes"]]
 
 
-def _writes(story: Story) -> list[dict[str, Any]]:
-    return [call for call in story.calls if call["writes"]]
-
-
-def _count(trial: Trial, story: Story) -> None:
-    result, met = story.result, trial.met
+def _count(trial: Trial, run: Run) -> None:
+    result, met = run.result, trial.met
     if "interfaces" not in result:
         met["ended before any write"] += 1
     elif result.get("failed"):
         met["ended with failures"] += 1
     else:
         met["ended well, changed" if result["changed"] else "ended well, unchanged"] += 1
-    met["calls"] += len(story.calls)
-    met["writes"] += len(_writes(story))
+    met["calls"] += len(run.calls)
+    met["writes"] += len(_writes(run))
     met["addresses changed"] += sum(
         len(addresses)
-        for call in _writes(story)
+        for call in _writes(run)
         for changed in call["effect"].values()
         if isinstance(changed, dict)
         for addresses in changed.values()

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options, the campaigns side by side, and what is told in the end."""
+"""The options, the campaigns in several processes, and the summary."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from ecs_emulator.switches import SWITCHES, mistakes_in
 from support.emulator import Emulator
 from support.numbers import whole_number
 
+from chaos import roles
 from chaos.campaigns import CAMPAIGNS, Trial
 from chaos.shrinking import shrink
 
 
 def main() -> int:
     options = _options()
+    if options.campaign == roles.NAME:
+        return 1 if roles.run(options) else 0
     wrong = 0
     for name in [options.campaign] if options.campaign else list(CAMPAIGNS):
         wrong += _run(name, options)
@@ -31,23 +34,35 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make chaos", description="Random scenarios for eni_secondary_ip on the local ECS endpoint.")
-    parser.add_argument("--campaign", choices=list(CAMPAIGNS), help="default: both, one after the other")
-    parser.add_argument("--scenarios", type=whole_number(1), default=200, metavar="N", help="how many of each (default: %(default)s)")
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="which ones; the same number makes the same scenarios (default: %(default)s)"
+    parser = argparse.ArgumentParser(
+        prog="make chaos", description="Run random scenarios against the local ECS endpoint, and judge each result."
     )
     parser.add_argument(
-        "--first", type=whole_number(0), default=0, metavar="N", help="the number of the first scenario (default: %(default)s)"
-    )
-    parser.add_argument("--only", type=whole_number(0), metavar="N", help="this scenario alone, told in full")
-    parser.add_argument(
-        "--switches", type=_switches, default={}, metavar="NAME=CHOICE,…", help="these for all scenarios, instead of random ones"
+        "--campaign", choices=[*CAMPAIGNS, roles.NAME], help="campaign to run; default: faults and truth, one after the other"
     )
     parser.add_argument(
-        "--jobs", type=whole_number(1), default=2, metavar="N", help="processes side by side, each with an endpoint (default: %(default)s)"
+        "--scenarios", type=whole_number(1), default=200, metavar="N", help="number of scenarios of each campaign (default: %(default)s)"
     )
-    parser.add_argument("--no-shrink", action="store_true", help="do not look for a smaller scenario that fails")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seed of the scenarios; the same seed makes the same scenarios (default: %(default)s)",
+    )
+    parser.add_argument("--first", type=whole_number(0), default=0, metavar="N", help="number of the first scenario (default: %(default)s)")
+    parser.add_argument("--only", type=whole_number(0), metavar="N", help="only this scenario, reported in full")
+    parser.add_argument(
+        "--switches", type=_switches, default={}, metavar="NAME=CHOICE,…", help="switches for all scenarios, instead of random ones"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=whole_number(1),
+        default=2,
+        metavar="N",
+        help="number of processes, each with an endpoint of its own (default: %(default)s)",
+    )
+    parser.add_argument("--no-shrink", action="store_true", help="do not search for a smaller scenario that is wrong")
     return parser.parse_args()
 
 
@@ -68,16 +83,16 @@ def _run(name: str, options: argparse.Namespace) -> int:
         met.update(report["met"])
         if report["complaints"]:
             wrong.append(number)
-            _tell_failure(name, options, number, report)
+            _print_failure(name, options, number, report)
         elif options.only is not None:
             print(json.dumps(report, indent=1))
     seconds = time.monotonic() - started
-    _tell_summary(name, len(numbers), wrong, met, seconds)
+    _print_summary(name, len(numbers), wrong, met, seconds)
     return len(wrong)
 
 
 def _trials(name: str, options: argparse.Namespace, numbers: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every scenario tried, in processes side by side: the module works on its process's environment."""
+    """The number and the report of each scenario. In several processes, because the module works on the environment of its process."""
     jobs = max(1, min(options.jobs, len(numbers)))
     if jobs == 1:
         with Emulator() as emulator:
@@ -118,53 +133,46 @@ def _in_full(trial: Trial) -> dict[str, Any]:
     return {
         "complaints": trial.complaints,
         "scenario": asdict(trial.scenario),
-        "stories": {name: asdict(story) for name, story in trial.stories.items()},
+        "runs": {name: asdict(run) for name, run in trial.runs.items()},
     }
 
 
-def _tell_failure(name: str, options: argparse.Namespace, number: int, report: dict[str, Any]) -> None:
+def _print_failure(name: str, options: argparse.Namespace, number: int, report: dict[str, Any]) -> None:
     pinned = ",".join(f"{switch}={choice}" for switch, choice in options.switches.items())
     repeat = f"--campaign {name} --seed {options.seed} --only {number}" + (f" --switches {pinned}" if pinned else "")
     print(f"\n{name} {number} is wrong. To repeat it: make chaos ARGS='{repeat}'")
     for complaint in report["complaints"]:
         print(f"  - {complaint}")
     for details in report["details"]:
-        named = json.dumps(details["scenario"]["arguments"])
-        print("  made smaller:")
-        for complaint in details["complaints"]:
-            print(f"  - {complaint}")
-        print(f"  asked: {named}")
-        print(f"  settings: {json.dumps(details['scenario']['settings'])}, a plan lives {details['scenario']['plan_lives']} s")
-        print(f"  faults: {json.dumps(details['scenario']['faults'])}")
-        for which, story in details["stories"].items():
-            print(f"  {which}: the module told {json.dumps(story['result'])}")
-            print(f"  {which}: the endpoint knows of these calls:")
-            for call in story["calls"]:
-                shown = {
-                    key: call[key]
-                    for key in (
-                        "sequence",
-                        "time",
-                        "action",
-                        "parameters",
-                        "status",
-                        "code",
-                        "effect",
-                        "faults",
-                        "by_others",
-                        "duration_ms",
-                    )
-                }
-                print(f"    {json.dumps(shown)}")
-            changed = {
-                eni_id: {"before": interface, "after": story["after"]["interfaces"].get(eni_id)}
-                for eni_id, interface in story["before"]["interfaces"].items()
-                if eni_id in named or interface != story["after"]["interfaces"].get(eni_id)
-            }
-            print(f"  {which}: what was and what is so: {json.dumps(changed)}")
+        _print_details(details)
 
 
-def _tell_summary(name: str, tried: int, wrong: list[int], met: Counter[str], seconds: float) -> None:
+SHOWN = ("sequence", "time", "action", "parameters", "status", "code", "effect", "faults", "by_others", "repeats", "duration_ms")
+
+
+def _print_details(details: dict[str, Any]) -> None:
+    scenario = details["scenario"]
+    named = json.dumps(scenario["arguments"])
+    print("  the smallest scenario that was found:")
+    for complaint in details["complaints"]:
+        print(f"  - {complaint}")
+    print(f"  arguments: {named}")
+    print(f"  settings: {json.dumps(scenario['settings'])}, a plan lives {scenario['plan_lives']} s")
+    print(f"  faults: {json.dumps(scenario['faults'])}")
+    for name, run in details["runs"].items():
+        print(f"  {name}: result: {json.dumps(run['result'])}")
+        print(f"  {name}: calls at the endpoint:")
+        for call in run["calls"]:
+            print(f"    {json.dumps({key: call[key] for key in SHOWN})}")
+        changed = {
+            eni_id: {"before": interface, "after": run["after"]["interfaces"].get(eni_id)}
+            for eni_id, interface in run["before"]["interfaces"].items()
+            if eni_id in named or interface != run["after"]["interfaces"].get(eni_id)
+        }
+        print(f"  {name}: ENIs before and after: {json.dumps(changed)}")
+
+
+def _print_summary(name: str, tried: int, wrong: list[int], met: Counter[str], seconds: float) -> None:
     print(f"\n{name}: {tried} scenarios in {seconds:.0f} s, {len(wrong)} of them wrong" + (f": {sorted(wrong)}" if wrong else ""))
     for what, times in sorted(met.items()):
         if not what.startswith("switch "):

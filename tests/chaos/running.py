@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module on a scenario, in this process, with everything that only passes time made short."""
+"""Runs the module on a scenario, in this process, with short pauses."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from support.module import run_module
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _ecs, _pacing, _review, _verify, _write
 from chaos.scenario import Scenario
+from chaos.witness import recording
 
 MODULE = "eni_secondary_ip"
-# A run that takes longer than this, beside all the patience that it was asked to have with each ENI, hangs.
+# A run hangs if it takes longer than this and all the time that it may wait for each ENI.
 LONGEST_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Story:
-    """What the endpoint knows of a run, and what the module told."""
+class Run:
+    """What the endpoint knows of a run (state before and after, calls), what the client got, and the result of the module."""
 
     before: dict[str, Any]
     after: dict[str, Any]
     calls: list[dict[str, Any]]
+    exchanges: list[dict[str, Any]]
     result: dict[str, Any]
 
 
@@ -44,18 +46,22 @@ def prepare(emulator: Emulator, scenario: Scenario) -> None:
     emulator.faults(scenario.faults)
 
 
-def tell(emulator: Emulator, scenario: Scenario, *, check: bool = False, **arguments: Any) -> Story:
-    """Run the module on the world as it is now. ``arguments`` win over the scenario's."""
+def run_scenario(emulator: Emulator, scenario: Scenario, *, check: bool = False) -> Run:
+    """Run the module on the world as it is now."""
     before, called = emulator.state(), len(emulator.calls())
-    result = _result(emulator, {**scenario.arguments, **arguments}, scenario.plan_lives, check=check)
-    return Story(before, emulator.state(), emulator.calls(since=called), result)
+    exchanges: list[dict[str, Any]] = []
+    with recording(exchanges):
+        result = _result(emulator, scenario.arguments, scenario.plan_lives, check=check)
+    # The calls last: what the service carries out meanwhile is then in the calls, even if it is not in the state.
+    after = emulator.state()
+    return Run(before, after, emulator.calls(since=called), exchanges, result)
 
 
 def _result(emulator: Emulator, arguments: dict[str, Any], plan_lives: float, *, check: bool) -> dict[str, Any]:
     try:
         with _hurried(plan_lives), _alarm(LONGEST_SECONDS + _patience(arguments)):
             return run_module(MODULE, arguments, emulator.environment(), check=check)
-    except Exception:  # whatever it is, the module ought to have told it as JSON
+    except Exception:  # whatever it is, the module should have reported it as JSON
         return {"traceback": traceback.format_exc()}
 
 
@@ -73,7 +79,7 @@ def _hurried(plan_lives: float) -> Iterator[None]:
 
 
 def _patience(arguments: Mapping[str, Any]) -> int:
-    """At most: one ENI after the other, and each in vain with a call of each of two families."""
+    """Seconds at most: one ENI after the other, each in vain, with a call of each of two families."""
     of_one: int = 2 * (arguments.get("wait_timeout", 60) + arguments.get("retry_timeout", 120))
     return of_one * len(arguments.get("assignments") or [arguments])
 

@@ -12,24 +12,84 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecs_emulator.actions import ACTIONS
-from ecs_emulator.faults import BENT, OTHERS, REFUSALS, SHAPES, SPOILT
+from ecs_emulator.faults import BENT, OTHERS, POSTPONED, REFUSALS, REPEATED, ROWS, SHAPES, SPOILT
 from ecs_emulator.switches import SWITCHES
 
 from chaos.worlds import IPV4_PREFIXES, IPV6, IPV6_PREFIXES, KINDS, PRIVATE_IPV4, World, make_world
 
 WRITES = tuple(name for name, action in ACTIONS.items() if action.writes)
-PERMANENT = (
+# Codes of the tables, of other clients' reports, of other APIs, and of none. Any of them may come with any status.
+CODES = (
+    "Forbidden.RAM",
+    "InvalidOperation.InvalidEniState",
+    "InvalidOperation.InvalidEcsState",
+    "InvalidOperation.EniServiceManaged",
+    "InvalidParameter",
+    "InvalidEniId.NotFound",
+    "InvalidIp.IpUnassigned",
+    "InvalidIp.IpAssigned",
+    "InvalidIp.IpPrefixIllegal",
+    "InvalidVSwitchId.IpInvalid",
+    "QuotaExceeded.PrivateIpAddress",
+    "MissingParameter",
+    "InternalError",
+    "InternalServerError",
+    "UnknownError",
+    "ServiceBusy",
+    "SystemBusy",
+    "ServiceTimeout",
+    "ServiceUnavailable",
+    "Throttling",
+    "Throttling.User",
+    "Rejected.Throttling",
+    "Operation.Conflict",
+    "OperationConflict",
+    "InvalidOperation.Conflict",
+    "SignatureNonceUsed",
+    "IdempotentProcessing",
+    "IdempotentFailed",
+    "IdempotentParameterMismatch",
+    "InvalidAccessKeyId.NotFound",
+    "InvalidSecurityToken.Expired",
+    "NoSuchCodeAnywhere",
+)
+STATUSES = (400, 400, 403, 403, 404, 408, 409, 429, 499, 500, 500, 502, 503, 504, 599)
+# As a fault is documented: likely codes with their statuses.
+REFUSED = (
     ("Forbidden.RAM", 403),
     ("InvalidOperation.InvalidEniState", 400),
     ("InvalidOperation.InvalidEcsState", 400),
     ("InvalidParameter", 400),
     ("QuotaExceeded.PrivateIpAddress", 403),
+    ("ServiceTimeout", 504),
+    ("ServiceBusy", 503),
+    ("SystemError", 500),
+    ("SignatureNonceUsed", 400),
+    ("IdempotentProcessing", 400),
+    ("IdempotentFailed", 400),
 )
-CARELESS = 0.12  # so many requests hold a mistake
-LONG_LAG = 5000  # ms
-# Seconds, for wait_timeout and retry_timeout: longer than what is meant to pass takes, however busy the machine.
+# Fields that a read may lose. An ENI may lack some of them, so that nobody can notice; a record without one of the others is broken.
+STRIPPED = (
+    "NetworkInterfaces",
+    "PrivateIpSets",
+    "Ipv4PrefixSets",
+    "Ipv6Sets",
+    "Ipv6PrefixSets",
+    "PrivateIpAddress",
+    "PrimaryIpAddress",
+    "SecurityGroupIds",
+    "Tags",
+    "InstanceId",
+    "Status",
+    "Type",
+    "VSwitchId",
+)
+CARELESS = 0.12  # so many requests contain an error
+# Lags in ms that are longer than a wait_timeout of 0 or 1 s, and than one of 5 s.
+SHORTEST_LONG_LAG, LONG_LAG = 1500, 9000
+# Seconds, for wait_timeout and retry_timeout: longer than what ends by itself takes, however busy the machine is.
 PATIENT = 8
-# Without faults these would make a run fail on what no read can tell beforehand.
+# Without faults these would make a run fail because of what no read can show beforehand.
 CALM_SWITCHES = {
     "eip": ("drop",),
     "addresses_per_call": ("32", "any"),
@@ -56,7 +116,7 @@ def make_faulty(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
     world = make_world(chance, calm=False)
     arguments = _arguments(chance, world, calm=False, careless=chance.random() < CARELESS)
     settings = {**_settings(chance, number, {}, pinned), "lag_ms": _lag(chance)}
-    if settings["lag_ms"] == LONG_LAG:
+    if settings["lag_ms"] in (SHORTEST_LONG_LAG, LONG_LAG):
         arguments["wait_timeout"] = chance.choice((0, 1))
     bounded = chance.random() < 0.4
     faults = [_fault(chance, world, arguments, bounded=bounded) for _number in range(chance.choice((1, 2, 2, 3, 4, 6)))]
@@ -90,9 +150,9 @@ def _lag(chance: random.Random) -> Any:
     dice = chance.random()
     if dice < 0.6:
         return 0
-    if dice < 0.97:
+    if dice < 0.92:
         return [0, chance.choice((20, 100, 300))]
-    return LONG_LAG
+    return chance.choice((SHORTEST_LONG_LAG, LONG_LAG))
 
 
 # --- what is asked for
@@ -172,7 +232,7 @@ def _to_unassign(chance: random.Random, world: World, interface: Mapping[str, An
         named[PRIVATE_IPV4].append(str(ipaddress.ip_network(interface[IPV4_PREFIXES][0])[3]))
     if careless and interface.get("primary_ipv6_address"):
         named.setdefault(IPV6, []).append(interface["primary_ipv6_address"])
-    return _written(chance, named)
+    return _as_people_write(chance, named)
 
 
 def _to_assign(chance: random.Random, world: World, interface: Mapping[str, Any], *, careless: bool) -> dict[str, Any]:
@@ -190,11 +250,11 @@ def _to_assign(chance: random.Random, world: World, interface: Mapping[str, Any]
         # Of the same vSwitch: that an address is outside of it, the ECS API tells only when it is to be assigned.
         other = chance.choice([one for one in world.interfaces if one["vswitch_id"] == interface["vswitch_id"]])
         named[PRIVATE_IPV4] += chance.choice((subnet.hidden[:1], [interface["primary_address"]], list(other[PRIVATE_IPV4][:1])))
-    return _written(chance, named)
+    return _as_people_write(chance, named)
 
 
-def _written(chance: random.Random, named: Mapping[str, list[str]]) -> dict[str, Any]:
-    """As people write: in any order, with doubles and spaces, IPv6 in another spelling."""
+def _as_people_write(chance: random.Random, named: Mapping[str, list[str]]) -> dict[str, Any]:
+    """In any order, with duplicates and spaces, IPv6 in another spelling."""
     written = {}
     for kind, addresses in named.items():
         texts = list(addresses)
@@ -209,16 +269,14 @@ def _written(chance: random.Random, named: Mapping[str, list[str]]) -> dict[str,
 
 # --- what goes wrong
 
+LASTING = (REFUSALS, ("error",), SPOILT, SPOILT, BENT, ROWS, REPEATED, POSTPONED)
+
 
 def _fault(chance: random.Random, world: World, arguments: Mapping[str, Any], *, bounded: bool) -> dict[str, Any]:
     """``bounded``: it ends after a few times, and leaves the world as it is."""
-    kind = chance.choice(
-        chance.choice((REFUSALS, SPOILT, SPOILT, BENT) if bounded else (REFUSALS, SPOILT, SPOILT, BENT, OTHERS, OTHERS, ("take_address",)))
-    )
-    verb = "Unassign" if arguments["state"] == "absent" else "Assign"
-    actions = ("write", "write", "write", "read", "*", "DescribeInstances", "DescribeNetworkInterfaces", f"{verb}PrivateIpAddresses")
-    fault: dict[str, Any] = {"kind": kind, "action": "read" if kind == "stale" else chance.choice(actions)}
+    kind = chance.choice(chance.choice(LASTING if bounded else (*LASTING, OTHERS, OTHERS, ("take_address",))))
     named = [target["eni_id"] for target in arguments.get("assignments", [arguments]) if target.get("eni_id")]
+    fault: dict[str, Any] = {"kind": kind, "action": chance.choice(_actions(kind, arguments))}
     if named and chance.random() < 0.3:
         fault["eni_id"] = chance.choice(named)
     fault |= _when(chance, bounded=bounded)
@@ -231,12 +289,57 @@ def _fault(chance: random.Random, world: World, arguments: Mapping[str, Any], *,
     if kind == "shape":
         fault["shape"] = chance.choice(SHAPES)
     if kind == "error":
-        fault["code"], fault["status"] = chance.choice(PERMANENT)
-    if kind in ("500", "503", "html", "503_unreadable") and chance.random() < 0.3:
+        fault |= _refusal(chance)
+    if kind == "twice":
+        fault["nonce"] = chance.choice(("used", "fresh"))
+    if kind in (*REFUSALS, "html", "503_unreadable") and chance.random() < 0.4:
         fault["after_effect"] = True
+    if kind in ROWS:
+        fault |= _rows(chance, world, kind, named)
+    if kind in POSTPONED:
+        fault |= _postponed(chance)
     if kind in OTHERS:
         fault |= _by_others(chance, world, kind, named)
     return fault
+
+
+def _actions(kind: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    if kind == "stale":
+        return ("read",)
+    reads = ("DescribeInstances", "DescribeNetworkInterfaces", "DescribeNetworkInterfaces")
+    if kind in ROWS:
+        return ("read", *reads)
+    writes = ("write", "write", "write", ("Unassign" if arguments["state"] == "absent" else "Assign") + "PrivateIpAddresses")
+    return writes if kind in POSTPONED else (*writes, "read", "*", *reads[:2])
+
+
+def _refusal(chance: random.Random) -> dict[str, Any]:
+    if chance.random() < 0.5:
+        return {"code": chance.choice(CODES), "status": chance.choice(STATUSES)}
+    return dict(zip(("code", "status"), chance.choice(REFUSED), strict=True))
+
+
+def _rows(chance: random.Random, world: World, kind: str, named: list[str]) -> dict[str, Any]:
+    """Mostly of what the request names."""
+    things = [thing["id"] for thing in (*world.interfaces, *world.instances)]
+    likely = [
+        *named,
+        *(interface["instance_id"] for interface in world.interfaces if interface["id"] in named and "instance_id" in interface),
+    ]
+    ids = [chance.choice(likely if likely and chance.random() < 0.7 else things) for _number in range(chance.choice((1, 1, 2, 5)))]
+    if kind == "drop_rows":
+        return {"ids": sorted(set(ids))}
+    found = {"fields": chance.sample(STRIPPED, chance.choice((1, 1, 2))), "leave": chance.choice(("empty", "absent"))}
+    return found if chance.random() < 0.2 else {**found, "ids": sorted(set(ids))}
+
+
+def _postponed(chance: random.Random) -> dict[str, Any]:
+    found: dict[str, Any] = {"fails": True} if chance.random() < 0.25 else {}
+    if chance.random() < 0.6:
+        found["ms"] = chance.choice((5, 50, 200, 600, SHORTEST_LONG_LAG, LONG_LAG))
+    if "ms" not in found or chance.random() < 0.3:
+        found["calls"] = chance.randint(1, 3)
+    return found | (_refusal(chance) if chance.random() < 0.3 else {})
 
 
 def _when(chance: random.Random, *, bounded: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -30,6 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     REFUSED,
     UNEXPECTED,
     EcsError,
+    PlanAged,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import ENI_STATE, find_refusals
@@ -61,13 +63,14 @@ EXPIRED = "InvalidAccessKeyId.Inactive"
 PLANNED, IN_FLIGHT, DONE, UNCHANGED, SKIPPED, FAILED = AddressState
 
 
-def run(ecs, request, concurrency=4):
-    """Review, carry out, and what must be so after every run, whatever happened."""
+def run(ecs, request, concurrency=4, raises=None):
+    """Review, carry out, and what must be so after every run, whatever happened, also if it ``raises``."""
     plan = review(ecs, request, request.targets, wait_for_states=False)
     assert find_refusals(plan, request) == []
     ecs.writers = concurrency
     ledger = open_ledger(plan)
-    carry_out(ecs, request, ledger)
+    with pytest.raises(raises) if raises else nullcontext():
+        carry_out(ecs, request, ledger)
     check(ecs, plan, request, ledger)
     return ledger
 
@@ -437,18 +440,18 @@ def test_interrupted_later_nothing_more_is_written_and_the_ledger_is_complete(cl
     assert Counter(code for eni in ledger for code in failures(eni).values())[NOT_VERIFIED] == 1
 
 
-def test_a_defect_of_the_reader_that_is_not_an_exception_does_not_lose_the_ledger(clock, monkeypatch):
+def test_what_ends_the_reader_is_raised_and_does_not_lose_the_ledger(clock, monkeypatch):
     monkeypatch.setattr(_run._Run, "_route", end)
     ecs, targets = fleet(clock, 3)
-    ledger = run(ecs, make_request("absent", *targets), concurrency=1)
+    ledger = run(ecs, make_request("absent", *targets), concurrency=1, raises=Ended)
     assert {eni.eni_id for eni in ledger if eni.changed} == {call.eni_id for call in ecs.writes} != set()
     assert all(eni.failures() for eni in ledger)
 
 
-def test_a_defect_of_the_reader_is_no_failure_of_what_need_not_be_read_back(clock, monkeypatch):
+def test_what_ends_the_reader_is_not_a_failure_of_what_need_not_be_read_back(clock, monkeypatch):
     monkeypatch.setattr(_run._Run, "_route", end)
     ecs, targets = fleet(clock, 1)
-    ledger = run(ecs, make_request("absent", *targets, wait=False), concurrency=1)
+    ledger = run(ecs, make_request("absent", *targets, wait=False), concurrency=1, raises=Ended)
     assert [(len(done(eni)), eni.failures()) for eni in ledger] == [(1, [])]
 
 
@@ -1066,6 +1069,40 @@ def test_what_was_sent_and_is_gone_when_the_plan_is_renewed_is_done(clock):
     ecs.delays = [lambda: None, lambda: clock.sleep(61)]
     eni = run_one(ecs, "absent", A)
     assert (done(eni), eni.verified, len(ecs.writes), len(ecs.reads)) == ((A,), True, 1, 3)
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_call_that_was_refused_before_its_plan_aged_is_read_back_and_sent_again(clock, carried_out):
+    def refuse_and_age(fake, call):
+        if carried_out:
+            fake.carry_out(call)
+        clock.sleep(61)
+        raise PlanAged(refused("Operation.Conflict"))
+
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[refuse_and_age])
+    eni = run_one(ecs, "absent", A)
+    assert (done(eni), eni.failures(), sent(ecs)) == ((A,), [], [(A,)] * (1 if carried_out else 2))
+
+
+def test_a_call_whose_plan_always_ages_after_a_refusal_fails_with_that_refusal(clock):
+    def refuse_and_age(_fake, _call):
+        clock.sleep(61)
+        raise PlanAged(refused("Operation.Conflict"))
+
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[refuse_and_age] * 50)
+    eni = run_one(ecs, "absent", A)
+    assert (failures(eni), eni.changed) == ({A: "Operation.Conflict"}, False)
+    assert len(ecs.writes) < 10
+
+
+def test_what_a_renewal_shows_as_changed_is_done_even_if_it_is_never_read_again(clock):
+    """Two calls; the plan ages after the first one. When the second one has been sent, the service no longer lists the ENI."""
+    ecs = FakeEcs(
+        clock, eni_record("eni-1", MANY[:33]), script=[answer(refused("ServiceTimeout", status=504)), lambda fake, _call: fake.enis.clear()]
+    )
+    ecs.delays = [lambda: clock.sleep(50)]
+    eni = run_one(ecs, "absent", *MANY[:33])
+    assert (done(eni), failures(eni)) == (MANY[:32], {MANY[32]: ENI_NOT_RETURNED})
 
 
 @pytest.mark.parametrize("ignore_missing", [False, True])

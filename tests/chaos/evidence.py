@@ -1,0 +1,189 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module could know: the writes that it sent with their replies, and what each read showed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chaos.witness import canonical
+from chaos.worlds import IPV4_PREFIXES, IPV6, IPV6_PREFIXES, KINDS, PRIVATE_IPV4
+
+# The parameter of a write that names addresses of a kind, and how many the API takes in one call.
+PARAMETERS = {
+    PRIVATE_IPV4: ("PrivateIpAddress.", 32),
+    IPV4_PREFIXES: ("Ipv4Prefix.", 10),
+    IPV6: ("Ipv6Address.", 10),
+    IPV6_PREFIXES: ("Ipv6Prefix.", 10),
+}
+# Codes which say that this request arrived before.
+ARRIVED_EARLIER = re.compile(r"SignatureNonceUsed|Idempotent")
+# Codes by which a call is refused because of one or more of its addresses. What it did for the others, the API does not say.
+ABOUT_AN_ADDRESS = re.compile(r"InvalidIp\.|InvalidPrivateIpAddress|InvalidVSwitchId\.IpInvalid|InvalidParameter")
+
+
+@dataclass(frozen=True)
+class Write:
+    exchange: Mapping[str, Any]
+    eni_id: str
+    addresses: tuple[str, ...]
+
+    @property
+    def began(self) -> float:
+        return float(self.exchange["began"])
+
+    @property
+    def ended(self) -> float:
+        return float(self.exchange["ended"])
+
+    @property
+    def code(self) -> str:
+        return str(self.exchange["code"])
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.exchange["status"] == 200 and bool(self.exchange["request_id"])
+
+    @property
+    def is_plainly_refused(self) -> bool:
+        """HTTP 4xx with a code that can be read, and that does not say that the request arrived earlier. All else may have been
+        carried out."""
+        status = self.exchange["status"]
+        return status is not None and 400 <= status < 500 and bool(self.code) and not ARRIVED_EARLIER.match(self.code)
+
+    @property
+    def is_perhaps_partial(self) -> bool:
+        """Refused because of one of several addresses."""
+        return self.is_plainly_refused and len(self.addresses) > 1 and bool(ABOUT_AN_ADDRESS.match(self.code))
+
+
+@dataclass(frozen=True)
+class Read:
+    """All pages of one read. ``rows``: of the ENIs, by id."""
+
+    began: float
+    ended: float
+    asked: frozenset[str]
+    rows: Mapping[str, Mapping[str, Any]]
+
+
+class Evidence:
+    def __init__(self, exchanges: Sequence[Mapping[str, Any]]) -> None:
+        self.exchanges = sorted(exchanges, key=lambda exchange: exchange["began"])
+        self.writes = [write for exchange in self.exchanges if (write := _write(exchange))]
+        self.reads = sorted(_whole_reads(self.exchanges), key=lambda read: read.began)
+
+    def writes_of(self, eni_id: str, address: str) -> list[Write]:
+        return [write for write in self.writes if write.eni_id == eni_id and address in write.addresses]
+
+    def views_of(self, eni_id: str) -> list[tuple[Read, Mapping[str, Any] | None]]:
+        """Each read that asked for this ENI, and its record; None where the read left it out or the record cannot be believed."""
+        return [(read, _if_whole(read.rows.get(eni_id))) for read in self.reads if eni_id in read.asked]
+
+    def last_view_before(self, eni_id: str, moment: float) -> Mapping[str, Any] | None:
+        return next((row for read, row in reversed(self.views_of(eni_id)) if row and read.ended < moment), None)
+
+    def later_views(self, eni_id: str, address: str) -> list[Mapping[str, Any]]:
+        """What reads showed that began after the last write of this address had ended."""
+        ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
+        return [row for read, row in self.views_of(eni_id) if row and read.began >= ended]
+
+    def is_shown_changed(self, eni_id: str, address: str, state: str) -> bool:
+        return any((address in held(row)) == (state == "present") for row in self.later_views(eni_id, address))
+
+    def looked_again(self, eni_id: str, address: str) -> bool:
+        """Whether at least a request for a read of it was sent after its last write, whatever came back."""
+        ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
+        return any(exchange["began"] >= ended and eni_id in _asked(exchange) for exchange in self.exchanges)
+
+    def was_seen(self, thing_id: str, before: float) -> bool:
+        """Whether a reply that had arrived before this moment showed this ENI or instance."""
+        return any(
+            thing_id in (*(exchange["interfaces"] or ()), *(exchange["instances"] or ()))
+            or thing_id in (row["primary"] for row in (exchange["instances"] or {}).values())
+            for exchange in self.exchanges
+            if exchange["ended"] < before
+        )
+
+    def times_left_out(self, thing_id: str) -> list[float]:
+        """When reads began that asked for this ENI or instance, and whose reply left it out."""
+        if thing_id.startswith("eni-"):
+            return [read.began for read in self.reads if thing_id in read.asked and thing_id not in read.rows]
+        asked = (exchange for exchange in self.exchanges if thing_id in exchange["parameters"].get("InstanceIds", ""))
+        return [exchange["began"] for exchange in asked if exchange["instances"] is not None and thing_id not in exchange["instances"]]
+
+    def is_broken_in(self, thing_id: str, request_id: str) -> bool:
+        """Whether the reply with this request id can be blamed on this ENI or instance, or on the reply as a whole."""
+        for exchange in self.exchanges:
+            if exchange["request_id"] == request_id:
+                rows = {**(exchange["interfaces"] or {}), **(exchange["instances"] or {})}
+                if not rows or exchange["nameless"]:
+                    return True
+                return thing_id in rows and not rows[thing_id]["whole"]
+        return True
+
+    def has_broken_holder(self, eni_id: str) -> bool:
+        """Whether a list of a vSwitch had an ENI, other than this one, that cannot be read."""
+        return any(
+            not row["whole"]
+            for exchange in self.exchanges
+            if "VSwitchId" in exchange["parameters"]
+            for other, row in (exchange["interfaces"] or {}).items()
+            if other != eni_id
+        )
+
+    def instance_status_before(self, instance_id: str, moment: float) -> str | None:
+        shown = [
+            exchange["instances"][instance_id]["status"]
+            for exchange in self.exchanges
+            if exchange["ended"] < moment and instance_id in (exchange["instances"] or ())
+        ]
+        return shown[-1] if shown else None
+
+
+def held(row: Mapping[str, Any]) -> set[str]:
+    return {address for kind in KINDS for address in row[kind]}
+
+
+def _if_whole(row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return row if row and row["whole"] else None
+
+
+def written_addresses(parameters: Mapping[str, str]) -> tuple[str, ...]:
+    prefixes = tuple(prefix for prefix, _most in PARAMETERS.values())
+    return tuple(canonical(value) for name, value in parameters.items() if name.startswith(prefixes))
+
+
+def _write(exchange: Mapping[str, Any]) -> Write | None:
+    if not exchange["action"].startswith(("Assign", "Unassign")):
+        return None
+    return Write(exchange, exchange["parameters"].get("NetworkInterfaceId", ""), written_addresses(exchange["parameters"]))
+
+
+def _asked(exchange: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(value for name, value in exchange["parameters"].items() if name.startswith("NetworkInterfaceId."))
+
+
+def _whole_reads(exchanges: Iterable[Mapping[str, Any]]) -> Iterator[Read]:
+    """Reads of ENIs of which every page arrived. The pages of one read follow one another in one thread."""
+    under_way: dict[int, list[Mapping[str, Any]]] = {}
+    for exchange in exchanges:
+        thread, token = exchange["thread"], exchange["parameters"].get("NextToken", "")
+        pages = under_way.pop(thread, [])
+        if exchange["action"] != "DescribeNetworkInterfaces":
+            continue
+        if token and not (pages and pages[-1]["next_token"] == token):
+            continue
+        pages = pages if token else []
+        is_readable = exchange["status"] == 200 and exchange["interfaces"] is not None and not exchange["nameless"]
+        if is_readable:
+            pages = [*pages, exchange]
+        if is_readable and not exchange["next_token"]:
+            rows = {eni_id: row for page in pages for eni_id, row in page["interfaces"].items()}
+            yield Read(pages[0]["began"], exchange["ended"], _asked(pages[0]), rows)
+        elif pages:
+            under_way[thread] = pages
