@@ -225,6 +225,26 @@ def test_keep_holds_back_all_secondary_too_and_says_so():
     assert "keep" in change.skipped["192.168.0.8"].text
 
 
+@pytest.mark.parametrize(
+    ("keep", "text"),
+    [
+        ("192.168.0.16/28", "kept, because it is in keep"),
+        ("192.168.0.0/16", "kept, because keep has 192.168.0.0/16"),
+        ("192.168.0.20/32", "kept, because keep has 192.168.0.20/32"),
+    ],
+)
+def test_what_is_kept_says_for_which_block(keep, text):
+    change = only_change(
+        make_request("absent", target("eni-1", PREFIX), keep=[keep]), take_snapshot(eni_record("eni-1", prefixes=[PREFIX]))
+    )
+    assert change.skipped[PREFIX].text == text
+
+
+def test_keep_does_not_forbid_to_assign():
+    request = make_request("present", target("eni-1", "192.168.0.10"), keep=["192.168.0.0/24"])
+    assert flatten(only_change(request, take_snapshot(eni_record("eni-1"))).todo) == ("192.168.0.10",)
+
+
 # Guards: rule 5
 
 

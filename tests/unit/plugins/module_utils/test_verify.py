@@ -354,6 +354,12 @@ def test_what_a_read_shows_in_any_form_is_not_deleted(found):
     assert ledger.states == {A: IN_FLIGHT if found is UNREADABLE else FAILED}
 
 
+def test_without_a_view_of_the_eni_a_batch_that_was_refused_for_another_address_may_have_been_carried_out_in_part():
+    ledger = ledger_after(([A, B], refused(UNASSIGNED, f"The IP {B}")))
+    look(ledger, None, waited=OVER)
+    assert (ledger.states, ledger.reasons[A].code) == ({A: IN_FLIGHT, B: FAILED}, ENI_NOT_RETURNED)
+
+
 def test_of_a_deleted_eni_an_earlier_call_may_have_been_carried_out():
     ledger = ledger_after(([A], refused("ServiceTimeout", status=504)), ([A], refused(ENI_NOT_FOUND, status=404)))
     look(ledger, None)
