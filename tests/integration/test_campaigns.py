@@ -103,11 +103,10 @@ class TestTheOraclesNotice:
         made, story = told
         entry = story.result["interfaces"][0]
         entry["already_absent"], entry["unassigned"] = entry["unassigned"], entry["already_absent"]
-        story.result["changed"] = False
 
         complaints = " ".join(judge(made, story))
         assert "changed by our calls" in complaints
-        assert "changed is false" in complaints
+        assert "changed is True, but the ledger has nothing" in complaints
 
     def test_an_address_that_was_not_named(self, told: tuple[Scenario, Run]) -> None:
         made, story = told
@@ -117,7 +116,7 @@ class TestTheOraclesNotice:
 
     def test_the_primary_address(self, told: tuple[Scenario, Run]) -> None:
         made, story = told
-        write = next(call for call in story.calls if call["writes"])
+        write = next(exchange for exchange in story.exchanges if exchange["action"].startswith("Unassign"))
         write["parameters"]["PrivateIpAddress.3"] = "10.0.0.10"
 
         assert any("10.0.0.10 is the primary address" in complaint for complaint in judge(made, story))
@@ -137,7 +136,7 @@ class TestTheOraclesNotice:
     def test_a_traceback(self, told: tuple[Scenario, Run]) -> None:
         made, story = told
 
-        assert judge(made, Run(story.before, story.after, story.calls, {"traceback": "ZeroDivisionError"}))
+        assert judge(made, Run(story.before, story.after, story.calls, story.exchanges, {"traceback": "ZeroDivisionError"}))
 
 
 class TestFound:
@@ -169,9 +168,9 @@ class TestFound:
         assert trial.complaints == []
 
     @pytest.mark.parametrize("kind", ["throttle", "conflict"])
-    def test_what_was_surely_not_carried_out_is_no_change_whatever_somebody_else_does(self, emulator: Emulator, kind: str) -> None:
+    def test_what_somebody_else_takes_counts_as_unassigned_when_a_write_of_it_was_sent(self, emulator: Emulator, kind: str) -> None:
         faults = [{"action": "write", "kind": kind}, {"action": "write", "kind": "take_address", "nth": 1}]
         trial = run_with_faults(emulator, scenario(faults, retry_timeout=0))
 
         assert trial.complaints == []
-        assert trial.runs["run"].result["changed"] is False
+        assert trial.runs["run"].result["changed"] is True
