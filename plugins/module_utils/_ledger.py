@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ADDRESS_REFUSED, NOT_VERIFIED, EcsError
@@ -54,6 +55,8 @@ TRANSITIONS: Mapping[tuple[AddressState, Event], AddressState] = {
     (IN_FLIGHT, Event.RETURN): PLANNED,
     (IN_FLIGHT, Event.HOLD): IN_FLIGHT,
     (IN_FLIGHT, Event.FAIL): FAILED,
+    (SKIPPED, Event.CONFIRM): DONE,  # as for what failed: it was sent and refused before it was left alone
+    (FAILED, Event.CONFIRM): DONE,  # it was sent, and a read for other addresses of the ENI shows the change after all
 }
 
 ACCEPTED = Reason("Accepted", "accepted by the service")
@@ -79,6 +82,9 @@ class Write:
         is_open = self.error is None or self.error.may_have_been_carried_out
         is_for_another = len(self.addresses) > 1 and address not in self.named and bool(ADDRESS_REFUSED.match(self.reply.code))
         return address in self.addresses and (is_open or (partly and is_for_another))
+
+
+_GUARDED = attrgetter("type", "status", "instance_id", "primary", "eips", "tags", "service_managed")
 
 
 @dataclass(slots=True, eq=False)
@@ -108,10 +114,14 @@ class EniLedger:
                 self.reasons[address] = reason
 
     def confirm(self, view: Interface, state: str) -> bool:
-        """``view`` is of a read that started after all writes had ended: what it shows as changed is done. Whether anything is."""
+        """``view`` is of a read that started after all writes had ended: what it shows as changed is done. Returns whether anything
+        is. If it shows another state, owner or EIP than the last view, the guards have to look at the ENI again before a write."""
+        if self.latest and _GUARDED(view) != _GUARDED(self.latest):
+            self.read_at = float("-inf")
         self.latest = view
-        held = set(flatten(view.held))
-        changed = [address for address in self.having(IN_FLIGHT) if (address in held) == (state == "present")]
+        held, sent = set(flatten(view.held)), self.sent
+        open_or_refused = self.having(IN_FLIGHT, FAILED, SKIPPED)
+        changed = [address for address in open_or_refused if address in sent and (address in held) == (state == "present")]
         self.move(Event.CONFIRM, changed)
         return bool(changed)
 
