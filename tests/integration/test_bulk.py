@@ -636,7 +636,5 @@ def test_two_thousand_enis_go_and_come_back(bulk: Bulk) -> None:
     assert len(changed_by(start, bulk.held())) == 2002
     # One write an ENI, and for each wave no more reads than its ENIs and the polls take.
     assert len(bulk.writes()) == 2001
-    # Too large for a mapping, so it is published as packed text.
-    assert done["published"]["restore_secondary_ips_recipe"].startswith("secondary-ips-zlib:")
-    bulk.run("restore", recipe=done["published"]["restore_secondary_ips_recipe"], **many)
+    bulk.run("restore", recipe_file=done["files"]["recipe"], **many)
     assert bulk.held() == start
