@@ -180,6 +180,11 @@ options:
       - When the service throttles a call nevertheless, all calls wait, one tries again, and when it is let through all go on.
     type: int
     default: 300
+"""
+
+    # Of those that tasks run. An inventory is read where Ansible runs, and has no environment of a task.
+    MODULE = r"""
+options: {}
 notes:
   - Runs where the SDK is installed, which is the controller or the execution environment.
     Use C(delegate_to=localhost) or C(connection=local).

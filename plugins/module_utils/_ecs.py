@@ -105,8 +105,9 @@ class Ecs:
             with ThreadPoolExecutor(min(self.writers, MOST_READERS, len(batches) - 1)) as pool:
                 try:
                     timed = list(pool.map(lambda batch: (read(batch), self._pacer.waited), batches[1:]))
-                except (KeyboardInterrupt, SystemExit):
-                    self.stop()  # the pool waits for its threads, and they would wait for their turns
+                except BaseException as error:
+                    if not isinstance(error, Exception):
+                        self.stop()  # the pool waits for its threads, and they would wait for their turns
                     raise
             found += [one for one, _waited in timed]
             self._pacer.waited += max(waited for _one, waited in timed)

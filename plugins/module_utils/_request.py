@@ -245,8 +245,31 @@ SELECTORS = (
 )
 
 
+def selection_spec() -> dict[str, dict[str, Any]]:
+    """Selectors and address filters in an argument spec: types and choices only."""
+    texts = {"type": "list", "elements": "str"}
+    return {
+        "eni_ids": texts,
+        "instance_ids": texts,
+        "instance_enis": {"type": "str", "choices": ["primary", "all"], "default": "primary"},
+        "security_group_ids": texts,
+        "security_group_names": texts,
+        "security_group_tags": {"type": "dict"},
+        "vpc_id": {"type": "str"},
+        "vswitch_id": {"type": "str"},
+        "tags": {"type": "dict"},
+        "status": {"type": "str", "choices": ["Available", "Attaching", "InUse", "Detaching", "Deleting"]},
+        "type": {"type": "str", "choices": ["Primary", "Secondary"]},
+        "whole_region": {"type": "bool", "default": False},
+        "within": texts,
+        "excluding": texts,
+        "private_ip_addresses": {**texts, "aliases": ["secondary_private_ip_addresses"]},
+        "kinds": {**texts, "choices": list(KIND_BY_NAME), "default": [PRIVATE_IPV4]},
+    }
+
+
 def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
-    """As ``parse_request``, for the info module."""
+    """As ``parse_request``, for the info module and the inventory."""
 
     def ids(option: str, pattern: re.Pattern[str], example: str) -> tuple[str, ...] | None:
         texts = texts_or_none(params[option])

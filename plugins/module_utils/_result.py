@@ -93,7 +93,7 @@ def build_info(found: Found, wanted: Selection, api_calls: int) -> dict[str, Any
     matches = {interface.eni_id: matching(interface, wanted) for interface in found.interfaces}
     return {
         "changed": False,
-        "interfaces": [_describe(interface) for interface in found.interfaces],
+        "interfaces": [describe_interface(interface) for interface in found.interfaces],
         "assignments": [{"eni_id": eni_id, **lists} for eni_id, lists in matches.items() if count(lists)],
         "missing": found.missing,
         "unreadable": [{"id": name, "reason": str(error)} for name, error in sorted(found.unreadable.items())],
@@ -102,7 +102,8 @@ def build_info(found: Found, wanted: Selection, api_calls: int) -> dict[str, Any
     }
 
 
-def _describe(interface: Interface) -> dict[str, Any]:
+def describe_interface(interface: Interface) -> dict[str, Any]:
+    """All that is known of an ENI, for the info module and the inventory. It has to be read with ``detailed=True``."""
     details = interface.details
     return {
         "eni_id": interface.eni_id,

@@ -165,6 +165,7 @@ options:
     default: 60
 extends_documentation_fragment:
   - alicloud_ops.network.connection
+  - alicloud_ops.network.connection.module
   - alicloud_ops.network.attributes
   - alicloud_ops.network.attributes.api
 attributes:

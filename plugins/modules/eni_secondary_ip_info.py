@@ -92,6 +92,7 @@ options:
     default: [private_ip_addresses]
 extends_documentation_fragment:
   - alicloud_ops.network.connection
+  - alicloud_ops.network.connection.module
   - alicloud_ops.network.attributes
   - alicloud_ops.network.attributes.api
 attributes:
@@ -291,41 +292,18 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import of_other_accounts
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_selection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_selection, selection_spec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_info, build_refusal
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import select
 
 
 def main() -> None:
-    texts = {"type": "list", "elements": "str"}
-    module = AnsibleModule(
-        argument_spec={
-            "eni_ids": texts,
-            "instance_ids": texts,
-            "instance_enis": {"type": "str", "choices": ["primary", "all"], "default": "primary"},
-            "security_group_ids": texts,
-            "security_group_names": texts,
-            "security_group_tags": {"type": "dict"},
-            "vpc_id": {"type": "str"},
-            "vswitch_id": {"type": "str"},
-            "tags": {"type": "dict"},
-            "status": {"type": "str", "choices": ["Available", "Attaching", "InUse", "Detaching", "Deleting"]},
-            "type": {"type": "str", "choices": ["Primary", "Secondary"]},
-            "whole_region": {"type": "bool", "default": False},
-            "within": texts,
-            "excluding": texts,
-            "private_ip_addresses": {**texts, "aliases": ["secondary_private_ip_addresses"]},
-            "kinds": {**texts, "choices": list(KIND_BY_NAME), "default": [PRIVATE_IPV4]},
-            **connection_spec(),
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec={**selection_spec(), **connection_spec()}, supports_check_mode=True)
     result = run(module)
     (module.fail_json if result.get("failed") else module.exit_json)(**result)
 

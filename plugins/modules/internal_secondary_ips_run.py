@@ -25,6 +25,7 @@ options:
     choices: [audit_secondary_ips, unassign_secondary_ips, restore_secondary_ips]
 extends_documentation_fragment:
   - alicloud_ops.network.connection
+  - alicloud_ops.network.connection.module
   - alicloud_ops.network.attributes
   - alicloud_ops.network.attributes.api
 attributes:

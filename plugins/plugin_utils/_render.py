@@ -20,6 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import format_conflict
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import FILE_LABELS, format_duration, label, split_step
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "audit_secondary_ips" / "templates"
@@ -43,6 +44,7 @@ def render(report: Mapping[str, Any], kind: str) -> str:
     )
     environment.filters.update(label=label, duration=format_duration, clusters=_clusters, code=_Code, csp_hash=_csp_hash)
     environment.filters["step"] = split_step
+    environment.filters["conflict"] = format_conflict
     environment.filters["file_label"] = lambda kind: FILE_LABELS.get(kind, kind)
     table, recipe = (_table(report), _recipe(report)) if kind == "html" else (None, "")
     return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe)
@@ -67,11 +69,14 @@ def _for_markdown(value: Any) -> Any:
     return Markup(line if isinstance(value, _Code) else _MARKDOWN.sub(r"\\\1", line))  # noqa: S704 - this is the escaping
 
 
-def _clusters(row: Mapping[str, Any]) -> list[tuple[tuple[str, str, str, str], list[str]]]:
-    """The addresses of an ENI by what became of them: (state, code, reason, request id) → addresses, each with its EIP."""
-    found: dict[tuple[str, str, str, str], list[str]] = {}
+def _clusters(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[str]]]:
+    """The addresses of an ENI by what became of them: (state, code, reason, request id, level, finding) → addresses, each with its
+    EIP. Level and finding are empty without guests; so is a finding that is the reason already."""
+    found: dict[tuple[str, ...], list[str]] = {}
     for line in row["addresses"] + ([row["failure"]] if row["failure"] else []):
-        addresses = found.setdefault((line["state"], line["code"] or "", line["reason"], line["request_id"] or ""), [])
+        level, finding = line.get("level", ""), line.get("finding", "")
+        key = (line["state"], line["code"] or "", line["reason"], line["request_id"] or "")
+        addresses = found.setdefault((*key, level, "" if finding == line["reason"] else finding), [])
         if line["address"]:
             addresses.append(line["address"] + (f" EIP {line['eip']}" if line["eip"] else ""))
     return sorted(found.items(), key=lambda cluster: cluster[0][1] == "")
@@ -79,7 +84,7 @@ def _clusters(row: Mapping[str, Any]) -> list[tuple[tuple[str, str, str, str], l
 
 def _table(report: Mapping[str, Any]) -> dict[str, Any]:
     """The rows of the page, short: 100,000 addresses are to be a page of a few megabytes. The script of the page makes the table."""
-    reasons: dict[tuple[str, str, str, str], int] = {}
+    reasons: dict[tuple[str, ...], int] = {}
     rows = [
         [
             *(row[name] for name in ("eni_id", "name", "type", "status", "instance_id", "security_group_ids")),
@@ -88,7 +93,12 @@ def _table(report: Mapping[str, Any]) -> dict[str, Any]:
         for row in report["interfaces"]
     ]
     names = {group["security_group_id"]: group["name"] for group in report["groups"] if group["name"]}
-    return {"groups": names, "reasons": [[label(reason[0]), *reason] for reason in reasons], "rows": rows}
+    return {
+        "guests": report["guests"] is not None,
+        "groups": names,
+        "reasons": [[label(reason[0]), *reason] for reason in reasons],
+        "rows": rows,
+    }
 
 
 def _recipe(report: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,17 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE_KEY, UNCHANGED_KEY, format_name
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import (
+    add_levels,
+    describe_guests,
+    guest_plan_lines,
+    guest_summary_lines,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
+    from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
 
 VERSION = 1  # of the JSON report
 # The states of an address in the report, worst first. This is also the order of the report.
@@ -50,6 +58,7 @@ GUARDS = {
     **dict.fromkeys((_plan.INSTANCE_STATE, _plan.INSTANCE_IN_TRANSITION, _plan.INSTANCE_UNKNOWN), "instance state"),
     **dict.fromkeys((_plan.ADDRESS_HELD, _plan.HOLDER_UNREADABLE), "address in use"),
     _plan.ENI_MISSING: "missing ENI",
+    **dict.fromkeys((_evidence.GUEST_IN_USE, _evidence.GUEST_CONFIGURED, _evidence.GUEST_UNKNOWN), "guests"),
 }
 FILE_LABELS = {"plan": "plan", "recipe": "restore recipe", "json": "report, JSON", "md": "report, Markdown", "html": "report, HTML"}
 DIFFERENCES = {"added": "not in the saved or approved plan", "removed": "in that plan, but no longer there"}
@@ -86,7 +95,8 @@ class RunView:
     last read shows them, None if there was no last read. ``security_groups``: id → name. ``unreadable``: id of an ENI or instance →
     why it cannot be read. ``refusals``: why nothing was written. ``difference``: lines "added" to and "removed" from the saved or
     approved plan. ``sure``: how sure a restore is of "already present". ``files``: kind → path. ``next_steps``: exact commands, each
-    with what it is for before it if there are several ("To undo it: ansible-playbook …").
+    with what it is for before it if there are several ("To undo it: ansible-playbook …"). ``evidence``: what the guests returned,
+    None if no guests are given.
     """
 
     operation: str
@@ -112,6 +122,7 @@ class RunView:
     sure: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     next_steps: Sequence[str] = ()
+    evidence: Evidence | None = None
 
     @property
     def state(self) -> str:
@@ -126,6 +137,7 @@ def build_report(run: RunView) -> dict[str, Any]:
     counts = Counter(line["state"] for row in rows for line in row["addresses"])
     totals = {"interfaces": len(rows), "addresses": counts.total(), **{state: counts[state] for state in STATES if counts[state]}}
     reasons = _reasons(rows)
+    guests = _guests(run, rows)
     unverified = _unverified(run)
     report: dict[str, Any] = {
         "version": VERSION,
@@ -156,8 +168,9 @@ def build_report(run: RunView) -> dict[str, Any]:
         "files": {kind: _clean(path) for kind, path in run.files.items()},
         "next_steps": [_clean(step) for step in run.next_steps],
         "recipe": run.recipe.as_dict() if run.recipe else None,
+        "guests": guests,
     }
-    report["headline"] = _headline(report)
+    report["headline"] = build_headline(report)
     return report
 
 
@@ -167,7 +180,7 @@ def build_report(run: RunView) -> dict[str, Any]:
 def _rows(run: RunView) -> list[dict[str, Any]]:
     if run.ledger:
         return [_row(run, format_name(eni), _told_by_ledger(run, eni), eni) for eni in run.ledger]
-    state = PLANNED if run.check_mode else PENDING if run.state else HELD
+    state = HELD if not run.state else PLANNED if run.check_mode else PENDING
     assignments = run.plan.assignments if run.plan else {}
     return [_row(run, eni_id, dict.fromkeys(flatten(held), (state, None))) for eni_id, held in assignments.items()]
 
@@ -247,6 +260,19 @@ def _lines_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return row["addresses"] if row["failure"] is None else [*row["addresses"], row["failure"]]
 
 
+def _guests(run: RunView, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if run.evidence is None:
+        return None
+    add_levels(rows, run.evidence)
+    # What is read again before a write is read without its MAC address.
+    latest = {
+        eni.eni_id: replace(eni.latest, details=run.interfaces[eni.eni_id].details)
+        for eni in run.ledger
+        if eni.latest and eni.eni_id in run.interfaces
+    }
+    return describe_guests(run.operation, rows, run.evidence, run.interfaces, {**latest, **(run.final or {})})
+
+
 def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One entry a state and code: how many addresses of how many ENIs, and the first few of them."""
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
@@ -324,7 +350,7 @@ def _wrong(operation: str) -> tuple[str, ...]:
     return (FAILED, SKIPPED) if operation == "restore" else (FAILED,)
 
 
-def _headline(report: Mapping[str, Any]) -> str:
+def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
     parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{_many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
@@ -353,13 +379,14 @@ def plan_lines(report: Mapping[str, Any]) -> list[str]:
         f"{'found' if report['operation'] == 'audit' else 'plan'}: {report['headline']}",
         _format_digest(report),
         *first_few([f"  {_format_group(group)}" for group in report["groups"]], MOST_LINES),
+        *guest_plan_lines(report["guests"]),
         *_reason_lines(report),
         *first_few([f"  cannot be read: {entry['id']}: {entry['reason']}" for entry in report["unreadable"]], MOST_LINES),
     ]
     for name, what in DIFFERENCES.items():
         if pairs := report["difference"][name]:
             lines.append(f"  {len(pairs)} {what}: {', '.join(first_few(pairs, MOST_LINES))}")
-    return _fold(lines + _address_lines(report))
+    return fold_lines(lines + _address_lines(report))
 
 
 def summary_lines(report: Mapping[str, Any]) -> list[str]:
@@ -369,10 +396,11 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     lines += [report["stopped"]] if report["stopped"] else []
     lines += [] if report["check_mode"] or report["operation"] == "audit" or report["refusals"] else _reason_lines(report)
     lines += [report["sure"]] if report["sure"] else []
+    lines += guest_summary_lines(report["guests"])
     lines += [f"{FILE_LABELS.get(kind, kind)}: {path}" for kind, path in report["files"].items()]
     # A command that is folded must still be one command.
     steps = [": ".join(split_step(step)) for step in report["next_steps"]]
-    return _fold(lines) + [line for step in steps for line in _fold([step], " \\")]
+    return fold_lines(lines) + [line for step in steps for line in fold_lines([step], " \\")]
 
 
 def wave_line(waves: Sequence[WaveView], addresses: int, operation: str, elapsed: float) -> str:
@@ -447,7 +475,7 @@ def _address_lines(report: Mapping[str, Any]) -> list[str]:
     return [*first_few(lines, MOST_LINES), f"all {number} addresses: {where}"]
 
 
-def _fold(lines: Iterable[str], continued: str = "") -> list[str]:
+def fold_lines(lines: Iterable[str], continued: str = "") -> list[str]:
     """Lines that AWX shows whole: what is too long goes on in a next line, cut at a space where there is one."""
     folded = []
     for line in lines:

@@ -18,12 +18,15 @@ from ecs_emulator.switches import SWITCHES, mistakes_in
 from support.emulator import Emulator
 from support.numbers import whole_number
 
+from chaos import roles
 from chaos.campaigns import CAMPAIGNS, Trial
 from chaos.shrinking import shrink
 
 
 def main() -> int:
     options = _options()
+    if options.campaign == roles.NAME:
+        return 1 if roles.run(options) else 0
     wrong = 0
     for name in [options.campaign] if options.campaign else list(CAMPAIGNS):
         wrong += _run(name, options)
@@ -32,9 +35,11 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="make chaos", description="Run random scenarios of eni_secondary_ip against the local ECS endpoint, and judge each result."
+        prog="make chaos", description="Run random scenarios against the local ECS endpoint, and judge each result."
     )
-    parser.add_argument("--campaign", choices=list(CAMPAIGNS), help="campaign to run; default: both, one after the other")
+    parser.add_argument(
+        "--campaign", choices=[*CAMPAIGNS, roles.NAME], help="campaign to run; default: faults and truth, one after the other"
+    )
     parser.add_argument(
         "--scenarios", type=whole_number(1), default=200, metavar="N", help="number of scenarios of each campaign (default: %(default)s)"
     )

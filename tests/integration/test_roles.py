@@ -3,62 +3,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The roles by real ansible-playbook. What is expected of the service is read from its own state and call log, and after
-unassigning and restoring its state is that of the start, in every test."""
+unassigning and restoring its state is that of the start, in every test. ``test_bulk.py`` has what needs no Ansible around it."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
+from support.bulk import changed_by, outcomes, pairs, read_json, seed
 from support.emulator import Emulator
-from support.module import run_module
 from support.playbook import Playbooks, ansible_environment
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import read_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
 
-GROUPS = ("web", "shop", "data", "batch", "legacy")
+ROLE = "alicloud_ops.network.unassign_secondary_ips"
+MODULE = "alicloud_ops.network.eni_secondary_ip"
+GROUP = "group/alicloud_ops.network.alicloud"
+ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
 FAST = {"calls_per_minute": 0}
-# Recipe to the output, unassign, take down, recipe to the disk, stop if need be, pause: whatever the number of ENIs.
-TASKS_PER_WAVE = 6
-
-
-def seed(count: int, each: int = 3, groups: tuple[str, ...] = GROUPS) -> dict[str, Any]:
-    """``count`` ENIs over the groups, those of the first one primary; one more is in two of the groups."""
-    return {
-        "region": "cn-hangzhou",
-        "account": "1000000000000001",
-        "vswitches": [{"id": "vsw-app", "vpc_id": "vpc-main", "cidr": "10.0.0.0/14"}],
-        "security_groups": [
-            {"id": f"sg-{name}", "vpc_id": "vpc-main", "name": name, "tags": {"stage": "test", "team": name}} for name in groups
-        ],
-        "generate": [
-            {
-                "prefix": name,
-                "count": count // len(groups),
-                "type": "Primary" if name == groups[0] else "Secondary",
-                "private_ip_addresses": each,
-                "vswitch_id": "vsw-app",
-                "security_group_ids": [f"sg-{name}"],
-            }
-            for name in groups
-        ],
-        "interfaces": [
-            {
-                "id": "eni-both1",
-                "vswitch_id": "vsw-app",
-                "security_group_ids": [f"sg-{groups[0]}", f"sg-{groups[-1]}"],
-                "primary_address": "10.3.0.10",
-                "private_ip_addresses": ["10.3.0.11", "10.3.0.12"],
-            }
-        ],
-    }
+WEB = {"security_group_ids": ["sg-web"], **FAST}
+DIGEST = "unassign_secondary_ips_approved_digest"
 
 
 @pytest.fixture
@@ -67,204 +43,94 @@ def playbooks(emulator: Emulator, tmp_path: Path) -> Playbooks:
     return Playbooks(emulator, tmp_path)
 
 
-def changed_by(before: Mapping[str, list[str]], after: Mapping[str, list[str]]) -> set[tuple[str, str]]:
-    return {(eni_id, address) for eni_id, held in before.items() for address in held if address not in after[eni_id]}
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to this in time"
+        time.sleep(0.05)
 
 
-def pairs(document: Mapping[str, Any]) -> set[tuple[str, str]]:
-    return {(entry["eni_id"], address) for entry in document["assignments"] for address in entry["private_ip_addresses"]}
+@contextmanager
+def started(playbooks: Playbooks, **variables: Any) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """An unassign run in a process group of its own, and the file with its output."""
+    output = playbooks.folder / f"output-{time.monotonic_ns()}.txt"
+    environment = variables.pop("environment", {})
+    with output.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            playbooks.command("unassign", False, variables),
+            cwd=playbooks.folder,
+            # Into a file, Ansible itself writes in blocks; to a terminal, as AWX gives it one, it writes each line at once.
+            env={**ansible_environment(playbooks.emulator), "PYTHONUNBUFFERED": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        try:
+            yield process, output
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
-def outcomes(report: Mapping[str, Any], state: str) -> set[tuple[str, str]]:
-    return {(row["eni_id"], line["address"]) for row in report["interfaces"] for line in row["addresses"] if line["state"] == state}
+def recipes(playbooks: Playbooks) -> set[tuple[str, str]]:
+    """All that the recipes of the folder name."""
+    return {pair for path in playbooks.reports.glob("recipe-*.json") for pair in pairs(read_json(path))}
 
 
-def read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def restore_all(playbooks: Playbooks, **variables: Any) -> None:
+    for path in sorted(playbooks.reports.glob("recipe-*.json")):
+        playbooks.run("restore", recipe_file=str(path), **{"wait_timeout": 5, **FAST, **variables})
+
+
+def play(tasks: list[dict[str, Any]], **keywords: Any) -> str:
+    base = {"hosts": "localhost", "connection": "local", "gather_facts": False}
+    python = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    return yaml.safe_dump([{**base, "vars": python, **({"tasks": tasks} if tasks else {}), **keywords}], sort_keys=False)
+
+
+def use_role(kind: str = "import_role", **keywords: Any) -> dict[str, Any]:
+    return {f"ansible.builtin.{kind}": {"name": ROLE}, **keywords}
+
+
+class Plays:
+    """Plays of the test's own, with ``unassign_secondary_ips``."""
+
+    def __init__(self, playbooks: Playbooks) -> None:
+        self.playbooks = playbooks
+
+    def run(self, text: str, *arguments: str, succeeds: bool = True, environment: Mapping[str, str] | None = None, **given: Any) -> str:
+        path = self.playbooks.folder / "play.yml"
+        path.write_text(text, encoding="utf-8")
+        variables = {"report_dir": str(self.playbooks.reports), **WEB, **given}
+        extra = {f"unassign_secondary_ips_{name}": value for name, value in variables.items()}
+        return self.playbooks.play(str(path), *arguments, variables=extra, succeeds=succeeds, environment=environment).output
+
+
+@pytest.fixture
+def plays(playbooks: Playbooks) -> Plays:
+    return Plays(playbooks)
+
+
+# -- the whole way
 
 
 def test_an_audit_lists_by_name_and_changes_nothing(playbooks: Playbooks) -> None:
-    listed = playbooks.run("audit", security_group_names="web\nlegacy\n", within="10.0.0.0/24, 10.3.0.0/24", excluding="", eni_type="")
+    # What narrows is a guard, so that empty text is none of it; for all else empty text is "not given".
+    listed = playbooks.run("audit", security_group_names="web\nlegacy\n", within="10.0.0.0/24, 10.3.0.0/24", eni_type="")
     report = playbooks.report("audit")
-
     assert listed.changed == 0
     assert {row["eni_id"][:7] for row in report["interfaces"]} == {"eni-web", "eni-leg", "eni-bot"}
     assert next(row for row in report["interfaces"] if row["eni_id"] == "eni-both1")["security_group_id"] == "sg-web"
     assert report["totals"]["held"] == 26
     assert "| sg-web | web | 5 |" in playbooks.report("audit", "md")
-    # What can't be written hides nothing: neither what is wrong, nor what is published.
-    (playbooks.folder / "file").touch()
-    told = playbooks.run(
-        "audit",
-        succeeds=False,
-        security_group_names=["web", "wbe"],
-        security_group_tags="team=nobody",
-        report_dir=f"{playbooks.folder}/file/reports",
-    )
-    assert "'wbe' does not exist" in told.output
-    assert "'team=nobody' does not exist" in told.output
-    assert f"{playbooks.folder}/file/reports/audit-" in told.output
-    assert told.published["secondary_ips_audit"]["outcome"] == "refused"
-
-
-def test_what_came_between_stops_the_run_and_is_shown(playbooks: Playbooks) -> None:
-    start = playbooks.held()
-    chosen = {"security_group_ids": ["sg-web"], **FAST}
-    digest = playbooks.run("unassign", check=True, **chosen).published["unassign_secondary_ips_approved_plan"]
-
-    def somebody_else(state: str, eni_id: str, address: str) -> None:
-        run_module(
-            "eni_secondary_ip",
-            {"state": state, "eni_id": eni_id, "private_ip_addresses": [address]},
-            playbooks.emulator.environment(),
-        )
-
-    somebody_else("present", "eni-web00001", "10.3.0.77")
-    somebody_else("absent", "eni-both1", "10.3.0.11")
-    drifted = playbooks.held()
-    refused = playbooks.run("unassign", succeeds=False, approved_plan=digest, **chosen)
-    assert "More than approved: eni-web00001 10.3.0.77" in refused.output
-    assert "No longer there: eni-both1 10.3.0.11" in refused.output
-    assert playbooks.report("unassign")["difference"] == {"added": ["eni-web00001 10.3.0.77"], "removed": ["eni-both1 10.3.0.11"]}
-
-    # With the plan beside the groups, what is more than planned stops it; the plan alone is applied to what still matches.
-    plan_file = str(playbooks.saved("plan", digest))
-    assert "eni-web00001 10.3.0.77" in playbooks.run("unassign", succeeds=False, plan_file=plan_file, **chosen).output
-    assert playbooks.held() == drifted
-    playbooks.run("unassign", plan_file=plan_file, approved_plan=digest, **FAST)
-    assert playbooks.report("unassign")["totals"]["absent"] == 1
-    assert playbooks.held()["eni-web00001"] == ["10.3.0.77"]
-
-    playbooks.run("restore", recipe_file=str(playbooks.saved("recipe", digest)), **FAST)
-    assert playbooks.held() == drifted
-    somebody_else("absent", "eni-web00001", "10.3.0.77")
-    somebody_else("present", "eni-both1", "10.3.0.11")
-    assert playbooks.held() == start
-
-
-def test_more_than_the_cap_is_planned_but_not_done(playbooks: Playbooks) -> None:
-    refused = playbooks.run("unassign", check=True, succeeds=False, security_group_names="web", max_addresses="13", **FAST)
-
-    assert "unassign_secondary_ips_max_addresses: 14 addresses would be unassigned, more than 13" in refused.output
-    assert playbooks.report("unassign")["outcome"] == "refused"
-    assert len(outcomes(playbooks.report("unassign"), "planned")) == 14
-    assert "restore_secondary_ips_recipe" not in refused.published
+    assert "web (sg-web): 5 ENIs, 14 held" in listed.output
     assert playbooks.writes() == []
 
 
-def test_a_recipe_that_can_not_be_read_stops_the_run_and_stays_as_it_is(playbooks: Playbooks) -> None:
-    chosen = {"security_group_ids": "sg-web", **FAST}
-    digest = playbooks.run("unassign", check=True, **chosen).published["unassign_secondary_ips_approved_plan"]
-    recipe = playbooks.reports / f"recipe-{digest[:12]}.json"
-    recipe.write_text('{"version": 1, "assign', encoding="utf-8")
-
-    stopped = playbooks.run("unassign", succeeds=False, **chosen)
-    assert f"{recipe}: it can't be read" in stopped.output
-    assert stopped.published["secondary_ips_unassign"]["outcome"] == "stopped"
-    assert f"{recipe}: it can't be read" in playbooks.report("unassign")["stopped"]
-    assert recipe.read_text(encoding="utf-8") == '{"version": 1, "assign'
-    assert playbooks.writes() == []
-
-
-def test_failures_in_a_wave_stop_the_run_and_what_was_done_can_be_restored(playbooks: Playbooks) -> None:
-    start = playbooks.held()
-    denied = {"action": "write", "eni_id": "eni-legacy00001", "kind": "error", "code": "OperationDenied", "status": 403}
-    playbooks.emulator.faults([denied])
-    chosen = {"security_group_tags": "stage=test", "wave_size": 20, **FAST}
-
-    stopped = playbooks.run("unassign", succeeds=False, **chosen)
-    gone = changed_by(start, playbooks.held())
-    report = playbooks.report("unassign")
-    assert "stopped after wave 2/" in stopped.output
-    assert report["outcome"] == "stopped"
-    assert {eni_id for eni_id, _address in outcomes(report, "failed")} == {"eni-legacy00001"}
-    assert outcomes(report, "unassigned") == gone
-    assert outcomes(report, "pending")
-    assert report["interfaces"][0]["eni_id"] == "eni-legacy00001"
-    assert report["interfaces"][0]["addresses"][0]["request_id"]
-    assert pairs(read(playbooks.saved("recipe"))) == gone
-    assert stopped.published["restore_secondary_ips_recipe"]["digest"] == read(playbooks.saved("recipe"))["digest"]
-
-    # Some may fail: it goes on to the end, and fails there.
-    ended = playbooks.run("unassign", succeeds=False, max_failures="20%", **chosen)
-    assert playbooks.report("unassign")["outcome"] == "failed"
-    assert "OperationDenied" in ended.output
-    assert set(playbooks.held()["eni-legacy00001"]) == set(start["eni-legacy00001"])
-    assert len(changed_by(start, playbooks.held())) == 59
-
-    playbooks.emulator.faults([])
-    recipes = [read(path) for path in playbooks.reports.glob("recipe-*.json")]
-    assert len(recipes) == 2
-    playbooks.run("restore", recipe=recipes, **FAST)
-    assert playbooks.held() == start
-
-
-def test_a_killed_run_goes_on_and_all_of_it_can_be_restored(playbooks: Playbooks) -> None:
-    """SIGKILL to the whole process group, in the middle of the second wave."""
-    start = playbooks.held()
-    playbooks.emulator.reset(seed=seed(20), latency_ms=150)
-    chosen = {"security_group_names": list(GROUPS), "wave_size": 15, "max_concurrency": 1, **FAST}
-    digest = playbooks.run("unassign", check=True, **chosen).published["unassign_secondary_ips_approved_plan"]
-
-    output = playbooks.folder / "killed.txt"
-    with output.open("w", encoding="utf-8") as file:
-        process = subprocess.Popen(
-            playbooks.command("unassign", False, {"approved_plan": digest, **chosen}),
-            cwd=playbooks.folder,
-            env=ansible_environment(playbooks.emulator),
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 120
-        while len(playbooks.writes()) < 8 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    time.sleep(1)
-    gone = changed_by(start, playbooks.held())
-    assert 0 < len(gone) < 62
-    assert gone <= pairs(read(playbooks.saved("recipe", digest)))
-    # The ledger of the waves that ended is there too, and the output holds the recipe of each wave that began.
-    assert outcomes(playbooks.report("unassign"), "unassigned") <= gone
-    assert outcomes(playbooks.report("unassign"), "unassigned")
-    shown = output.read_text(encoding="utf-8")
-    assert gone <= pairs(read_document(shown))
-
-    plan_file = str(playbooks.saved("plan", digest))
-    # As the guide has it, with the plan alone: its recipe and reports stay where the plan is.
-    playbooks.run("unassign", plan_file=plan_file, approved_plan=digest, wave_size=100, report_dir="", **FAST)
-    assert playbooks.report("unassign")["totals"]["absent"] == len(gone)
-    assert playbooks.report("unassign")["digest"] == playbooks.report("unassign")["approved_plan"] == digest
-    assert changed_by(start, playbooks.held()) == pairs(read(Path(plan_file)))
-    # One recipe for both runs.
-    assert pairs(read(playbooks.saved("recipe", digest))) == pairs(read(Path(plan_file)))
-
-    # From what the output of the killed run shows, as somebody would paste it, and then the rest.
-    playbooks.run("restore", recipe=shown, **FAST)
-    assert gone.isdisjoint(changed_by(start, playbooks.held()))
-    playbooks.run("restore", recipe_file=str(playbooks.saved("recipe", digest)), **FAST)
-    assert playbooks.held() == start
-
-
-def test_what_can_not_be_restored_is_told_and_the_rest_is_restored(playbooks: Playbooks) -> None:
-    start = playbooks.held()
-    playbooks.run("unassign", security_group_ids="sg-web", **FAST)
-    taken = start["eni-web00000"][0]
-    other = {"eni_id": "eni-data00000", "private_ip_addresses": [taken]}
-    run_module("eni_secondary_ip", {"state": "present", **other}, playbooks.emulator.environment())
-    recipe = {"recipe_file": str(playbooks.saved("recipe")), **FAST}
-
-    told = playbooks.run("restore", succeeds=False, **recipe)
-    assert f"eni-web00000 {taken}: eni-data00000 holds it" in told.output
-    assert changed_by(start, playbooks.held()) == {("eni-web00000", taken)}
-
-    run_module("eni_secondary_ip", {"state": "absent", **other}, playbooks.emulator.environment())
-    playbooks.run("restore", **recipe)
-    assert playbooks.held() == start
-
-
-def test_all_wrong_variables_are_told_at_once_and_no_call_is_made(playbooks: Playbooks) -> None:
+def test_all_wrong_variables_come_at_once_and_no_call_is_made(playbooks: Playbooks) -> None:
     refused = playbooks.run(
         "unassign",
         succeeds=False,
@@ -275,42 +141,35 @@ def test_all_wrong_variables_are_told_at_once_and_no_call_is_made(playbooks: Pla
         allow_eip="perhaps",
         plan_file="plan.json",
     )
-    for told in (
-        "unassign_secondary_ips_secuirty_group_ids: there is no such variable; did you mean unassign_secondary_ips_security_group_ids?",
-        "unassign_secondary_ips_wave_size",
-        "ipv5",
-        "Third",
-        "perhaps",
-        "'plan.json' is not an absolute path",
+    for error in (
+        "secuirty_group_ids: there is no such variable; did you mean unassign_secondary_ips_security_group_ids?",
+        "wave_size: 'many'",
+        "kinds: 'ipv5'",
+        "eni_type: 'Third'",
+        "allow_eip: 'perhaps'",
+        "plan_file: 'plan.json' is not an absolute path",
     ):
-        assert told in refused.output, told
-    for told in ("_wave_size", "_kinds", "_eni_type", "_allow_eip", "_plan_file"):
-        assert f"unassign_secondary_ips{told}" in refused.output, told
-    for machinery in ("Finalization", "filter plugin", "Traceback", "set_fact"):
+        assert f"unassign_secondary_ips_{error}" in refused.output, error
+    for machinery in ("Finalization", "Traceback", "set_fact"):
         assert machinery not in refused.output
-    changed = {"version": 1, "region": "cn-hangzhou", "digest": "0" * 64, "assignments": [{"eni_id": "eni-1", "private_ip_addresses": []}]}
-    refused = playbooks.run("restore", succeeds=False, recipe=changed)
+    edited = {"version": 1, "region": "cn-hangzhou", "digest": "0" * 64, "assignments": [{"eni_id": "eni-1", "private_ip_addresses": []}]}
+    refused = playbooks.run("restore", succeeds=False, recipe=edited)
     assert "restore_secondary_ips_recipe: its digest is 0000" in refused.output
+    assert refused.published == {"secondary_ips_restore": {"outcome": "refused"}}
     assert playbooks.emulator.calls() == []
     # Another account than meant.
-    account = {"security_group_ids": "sg-web", "account_id": "1000000000000002"}
-    assert "belongs to 1000000000000001, not to 1000000000000002" in playbooks.run("unassign", succeeds=False, **account).output
+    refused = playbooks.run("unassign", succeeds=False, account_id=OTHER_ACCOUNT, **WEB)
+    assert f"belong to {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused.output
     assert playbooks.writes() == []
 
 
 def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Playbooks) -> None:
     playbooks.emulator.reset(seed=seed(200))
     start = playbooks.held()
-    chosen = {
-        "security_group_tags": {"stage": "test"},
-        "keep": ["10.3.0.12"],
-        "wave_size": 250,
-        "account_id": "1000000000000001",
-        **FAST,
-    }
+    chosen = {"security_group_tags": {"stage": "test"}, "keep": ["10.3.0.12"], "wave_size": 250, "account_id": ACCOUNT, **FAST}
 
-    # The first run is a rehearsal: plan and report, no write.
-    rehearsed = playbooks.run("unassign", check=True, **chosen)
+    # Plan and report, no write.
+    planned = playbooks.run("unassign", check=True, **chosen)
     plan = playbooks.report("unassign")
     assert playbooks.writes() == []
     assert plan["outcome"] == "planned"
@@ -322,120 +181,424 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
         "batch": 40,
         "legacy": 40,
     }
-    assert rehearsed.published["unassign_secondary_ips_approved_plan"] == plan["digest"]
+    assert planned.published[DIGEST] == plan["digest"]
     assert list(playbooks.reports.glob("recipe-*")) == []
 
-    # Another plan than the approved one: stopped, and told.
-    refused = playbooks.run("unassign", succeeds=False, approved_plan="0" * 64, **chosen)
+    # Another plan than the approved one: stopped.
+    refused = playbooks.run("unassign", succeeds=False, approved_digest="0" * 64, **chosen)
     assert f"today's plan has the digest {plan['digest']}" in refused.output
-    assert playbooks.report("unassign")["outcome"] == "refused"
+    assert refused.published["secondary_ips_unassign"]["outcome"] == "refused"
     assert playbooks.writes() == []
 
     # What was approved is done, in waves, and proven.
-    done = playbooks.run("unassign", approved_plan=plan["digest"], **chosen)
-    assert [name for name in done.tasks if name.startswith("Unassign wave")] == [
-        "Unassign wave 1/3 · 250 of 601 addresses",
-        "Unassign wave 2/3 · 499 of 601 addresses",
-        "Unassign wave 3/3 · 601 of 601 addresses",
-    ]
-    assert tasks_per_wave(done.tasks) == [TASKS_PER_WAVE] * 3
+    done = playbooks.run("unassign", approved_digest=plan["digest"], **chosen)
+    waves = re.findall(r"^wave (\d/3) · (\d+) of 601 addresses · (\d+) unassigned", done.output, re.M)
+    assert waves == [("1/3", "250", "250"), ("2/3", "499", "499"), ("3/3", "601", "601")]
+    assert done.tasks[-2:] == ["Plan, unassign in waves and verify", "Publish the outcome for later jobs"]
     gone = changed_by(start, playbooks.held())
     assert len(gone) == 601
     assert ("eni-both1", "10.3.0.12") not in gone
     report = playbooks.report("unassign")
     assert report["outcome"] == "done"
     assert outcomes(report, "unassigned") == gone
-    assert pairs(read(playbooks.saved("recipe"))) == gone
-    assert pairs(read(playbooks.saved("plan", plan["digest"]))) == gone
+    assert pairs(read_json(playbooks.saved("recipe"))) == pairs(read_json(playbooks.saved("plan", plan["digest"]))) == gone
     assert done.published["restore_secondary_ips_recipe"]["digest"] == plan["digest"]
     assert done.published["secondary_ips_unassign"]["totals"]["unassigned"] == 601
+    # The plan was shown before the recipe of the first wave, and that before its first write ended.
+    assert done.output.index(f"digest {plan['digest']}") < done.output.index("{version: 1") < done.output.index("wave 1/3")
 
     # The second run finds nothing to do, also under the old approval.
     written = len(playbooks.writes())
-    again = playbooks.run("unassign", approved_plan=plan["digest"], **chosen)
+    again = playbooks.run("unassign", approved_digest=plan["digest"], **chosen)
     assert again.changed == 0
     assert playbooks.report("unassign")["outcome"] == "nothing to do"
     assert len(playbooks.writes()) == written
 
-    # Back again: rehearsed, done, and nothing the second time.
-    recipe = {"recipe_file": str(playbooks.saved("recipe")), "account_id": "1000000000000001", "wave_size": 400, **FAST}
+    # Back again: planned, done, and nothing the second time.
+    recipe = {"recipe_file": str(playbooks.saved("recipe")), "account_id": ACCOUNT, "wave_size": 400, "wait_timeout": 5, **FAST}
     playbooks.run("restore", check=True, **recipe)
     assert len(playbooks.writes()) == written
     assert playbooks.report("restore")["totals"]["planned"] == 601
-    restored = playbooks.run("restore", **recipe)
-    assert restored.changed == 2
-    assert tasks_per_wave(restored.tasks) == [TASKS_PER_WAVE] * 2
+    assert playbooks.run("restore", **recipe).changed == 1
     assert playbooks.held() == start
     assert playbooks.run("restore", **recipe).changed == 0
 
 
-PLAYS = """
-- hosts: "{{ chosen_hosts }}"
-  connection: local
-  gather_facts: false
-  vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
-  tasks:
-    - ansible.builtin.import_role:
-        name: alicloud_ops.network.unassign_secondary_ips
-        rolespec_validate: false
-      check_mode: MODE
-"""
-
-
-def test_the_mode_of_the_task_counts_and_not_that_of_the_play(playbooks: Playbooks) -> None:
-    """A report that says otherwise than what was done would be the end of all trust; and so would a run on many hosts."""
+def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
+    """Plan → the command that does it → (a failure) the command that goes on → the command that undoes it."""
     start = playbooks.held()
+    playbooks.reports = playbooks.folder / "a folder with 'quotes' & spaces"
 
-    def play(mode: str, *arguments: str, hosts: str = "localhost", succeeds: bool = True) -> str:
-        path = playbooks.folder / "play.yml"
-        path.write_text(PLAYS.replace("MODE", mode), encoding="utf-8")
-        variables = {
-            "chosen_hosts": hosts,
-            "unassign_secondary_ips_security_group_ids": "sg-web",
-            "unassign_secondary_ips_calls_per_minute": 0,
-        }
-        return playbooks.play(
-            str(path), *arguments, variables={**variables, "unassign_secondary_ips_report_dir": str(playbooks.reports)}, succeeds=succeeds
-        ).output
+    def run_as_printed(output: str, title: str, succeeds: bool = True) -> str:
+        (command,) = re.findall(rf"^{title}: (ansible-playbook .*)$", output, re.M)
+        assert len(command.encode()) < 1000
+        environment = ansible_environment(playbooks.emulator)
+        # What a shell makes of the command is what is tested.
+        asked = {"cwd": "/", "env": environment, "capture_output": True, "encoding": "utf-8", "check": False, "timeout": 300}
+        done = subprocess.run(["sh", "-c", command], **asked)
+        assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
+        return done.stdout
 
-    play("true")
-    assert playbooks.report("unassign")["outcome"] == "planned"
-    assert playbooks.report("unassign")["check_mode"] is True
+    tags = {"team": ["it's", 'a "b"'], "x y": None}
+    planned = playbooks.run("unassign", check=True, keep=["10.3.0.12", "10.9.0.0/16"], protected_tags=tags, wave_size=5, **WEB)
     assert playbooks.writes() == []
+    playbooks.emulator.faults([{"action": "write", "eni_id": "eni-web00002", "kind": "error", "code": "OperationDenied", "status": 403}])
+    stopped = run_as_printed(planned.output, "To do exactly this plan", succeeds=False)
+    assert "OperationDenied" in stopped
+    assert 0 < len(changed_by(start, playbooks.held())) < 13
+    playbooks.emulator.faults([])
+    done = run_as_printed(stopped, "To go on with this plan")
+    assert len(changed_by(start, playbooks.held())) == 13
+    assert "10.3.0.12" in playbooks.held()["eni-both1"]
+    playbooks.emulator.faults([{"action": "write", "eni_id": "eni-web00002", "kind": "error", "code": "OperationDenied", "status": 403}])
+    failed = run_as_printed(done, "To undo it", succeeds=False)
+    playbooks.emulator.faults([])
+    run_as_printed(failed, "To go on")
+    assert playbooks.held() == start
 
-    assert "give one, such as localhost" in play("false", "-i", "one,other,", hosts="all", succeeds=False)
-    assert playbooks.writes() == []
 
-    output = play("false", "--check")
+# -- runs that are killed, cut off or doubled
+
+
+def kill_in_the_middle(playbooks: Playbooks, writes: int, **chosen: Any) -> tuple[set[tuple[str, str]], str]:
+    """SIGKILL to the whole process group after so many writes; returns what is gone soon after, and the output."""
+    start = {eni_id: list(held) for eni_id, held in playbooks.held().items()}
+    with started(playbooks, **chosen) as (process, output):
+        wait_until(lambda: len(playbooks.writes()) >= writes or process.poll() is not None)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return changed_by(start, playbooks.held()), output.read_text(encoding="utf-8")
+
+
+def test_a_killed_run_and_the_same_command_again_at_once(playbooks: Playbooks) -> None:
+    start = playbooks.held()
+    playbooks.emulator.reset(seed=seed(20), latency_ms=150)
+    chosen = {"security_group_names": ["web", "shop", "data"], "wave_size": 15, "max_concurrency": 1, **FAST}
+    kill_in_the_middle(playbooks, 8, **chosen)
+    playbooks.run("unassign", **chosen)
+    gone = changed_by(start, playbooks.held())
+    assert len(gone) == 38
+    assert gone <= recipes(playbooks)
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
+def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbooks: Playbooks) -> None:
+    start = playbooks.held()
+    playbooks.emulator.reset(seed=seed(20), latency_ms=150)
+    chosen = {"security_group_names": ["web", "shop", "data", "batch", "legacy"], "wave_size": 15, "max_concurrency": 1, **FAST}
+    digest = playbooks.run("unassign", check=True, **chosen).published[DIGEST]
+    _gone, shown = kill_in_the_middle(playbooks, 8, approved_digest=digest, **chosen)
+    time.sleep(3)  # by then nothing is written any more
+    gone = changed_by(start, playbooks.held())
+    assert 0 < len(gone) < 62
+    assert gone <= pairs(read_json(playbooks.saved("recipe", digest)))
+    # The output holds the recipe of each wave that began.
+    assert gone <= set(read_document(shown).pairs())
+
+    plan_file = str(playbooks.saved("plan", digest))
+    # With the plan alone: its recipe and reports stay where the plan is.
+    playbooks.run("unassign", plan_file=plan_file, approved_digest=digest, wave_size=100, report_dir="", **FAST)
+    report = playbooks.report("unassign")
+    assert report["totals"]["already_absent"] == len(gone)
+    assert report["digest"] == report["approved_digest"] == digest
+    assert changed_by(start, playbooks.held()) == pairs(read_json(Path(plan_file)))
+    # One recipe for both runs.
+    assert pairs(read_json(playbooks.saved("recipe", digest))) == pairs(read_json(Path(plan_file)))
+    assert list(playbooks.reports.glob("*.lock")) == []
+
+    # From what the output of the killed run shows, as somebody would paste it, and then the rest.
+    playbooks.run("restore", recipe=shown, wait_timeout=5, **FAST)
+    assert gone.isdisjoint(changed_by(start, playbooks.held()))
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
+def test_a_killed_run_goes_on_while_reads_lag(playbooks: Playbooks) -> None:
+    start = playbooks.held()
+    playbooks.emulator.reset(seed=seed(20), latency_ms=100, lag_ms=20_000)
+    chosen = {"wave_size": 8, "max_concurrency": 1, **WEB}
+    kill_in_the_middle(playbooks, 2, **chosen)
+    playbooks.run("unassign", plan_file=str(playbooks.saved("plan")), **FAST)
+    assert len(changed_by(start, playbooks.held())) == 14
+    assert recipes(playbooks) == changed_by(start, playbooks.held())
+    # Reads lag behind this, too: what looks already present is not believed at once.
+    restore_all(playbooks, wait_timeout=40)
+    assert playbooks.held() == start
+
+
+def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
+    start = playbooks.held()
+    playbooks.emulator.reset(seed=seed(20), latency_ms=150)
+    chosen = {"wave_size": 3, "max_concurrency": 1, "wave_pause": 30, **WEB}
+    planned = playbooks.run("unassign", check=True, **chosen)
+    with started(playbooks, **chosen) as (first, output):
+        wait_until(lambda: "wave 1/" in output.read_text(encoding="utf-8"))
+        before = len(playbooks.writes())
+        plan_file = str(playbooks.saved("plan", planned.published[DIGEST]))
+        second = playbooks.run("unassign", succeeds=False, plan_file=plan_file, **FAST)
+        assert "another run works on this plan (process " in second.output
+        assert len(playbooks.writes()) == before
+        assert first.poll() is None
+        os.killpg(first.pid, signal.SIGKILL)
+    assert changed_by(start, playbooks.held()) <= recipes(playbooks)
+    # The worker of the killed run is in its pause, and yet the plan is free within seconds.
+    playbooks.run("unassign", plan_file=plan_file, **FAST)
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
+@pytest.mark.parametrize("how", ["setting", "task"])
+def test_the_timeout_of_a_task_stops_the_writes_and_leaves_the_recipe_whole(plays: Plays, how: str) -> None:
+    playbooks = plays.playbooks
+    start = playbooks.held()
+    playbooks.emulator.reset(seed=seed(60), latency_ms=300)
+    start = playbooks.held()
+    chosen = {"max_concurrency": 1, "wave_size": 20, "security_group_tags": "stage", "security_group_ids": ""}
+    environment = {"ANSIBLE_TASK_TIMEOUT": "10"} if how == "setting" else {}
+    keywords = {} if how == "setting" else {"timeout": 10}
+    output = plays.run(play([use_role(**keywords)]), succeeds=False, environment=environment, **chosen)
+    stopped_at = len(playbooks.writes())
+    gone = changed_by(start, playbooks.held())
+    assert 0 < stopped_at < 61
+    assert gone <= recipes(playbooks)
+    # What was done is in the files, the result and the stats, although Ansible has cut the task off.
+    assert "interrupted: TaskTimeoutError" in output
+    report = playbooks.report("unassign")
+    assert report["outcome"] == "stopped"
+    assert outcomes(report, "unassigned") <= gone <= outcomes(report, "unassigned") | outcomes(report, "failed")
+    assert '"secondary_ips_unassign"' in output
+    time.sleep(3)
+    assert len(playbooks.writes()) == stopped_at
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
+def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> None:
+    start = playbooks.held()
+    playbooks.emulator.reset(seed=seed(20), latency_ms=150)
+    with started(playbooks, wave_size=5, max_concurrency=1, **WEB) as (process, _output):
+        wait_until(lambda: len(playbooks.writes()) >= 2)
+        process.terminate()
+        wait_until(lambda: process.poll() is not None)
+    time.sleep(3)
+    stopped_at = len(playbooks.writes())
+    time.sleep(2)
+    assert len(playbooks.writes()) == stopped_at
+    assert changed_by(start, playbooks.held()) <= recipes(playbooks)
+    (plan_file,) = playbooks.reports.glob("plan-*.json")
+    assert (playbooks.reports / f"{plan_file.name}.lock").exists()
+    done = playbooks.run("unassign", plan_file=str(plan_file), **FAST)
+    assert "An earlier run of this plan did not end (process " in done.output
+    assert list(playbooks.reports.glob("*.lock")) == []
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
+# -- what a play sets
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
+def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
+    start = playbooks.held()
+    environment = {"ANSIBLE_STRATEGY": strategy}
+    done = playbooks.run("unassign", environment=environment, wave_size=5, wave_pause=1, **WEB)
+    assert len(changed_by(start, playbooks.held())) == 14
+    assert playbooks.report("unassign")["outcome"] == "done"
+    assert done.published["secondary_ips_unassign"]["outcome"] == "done"
+    playbooks.run("restore", environment=environment, recipe_file=str(playbooks.saved("recipe")), **FAST)
+    assert playbooks.held() == start
+
+
+@pytest.mark.parametrize("where", ["play", "block", "task"])
+def test_module_defaults_count(plays: Plays, where: str) -> None:
+    start = plays.playbooks.held()
+
+    def run(defaults: Mapping[str, Any], succeeds: bool = True) -> str:
+        keyword = {"module_defaults": defaults}
+        if where == "block":
+            return plays.run(play([{"block": [use_role()], **keyword}]), succeeds=succeeds)
+        return plays.run(play([use_role()], **keyword) if where == "play" else play([use_role(**keyword)]), succeeds=succeeds)
+
+    for key in (GROUP, MODULE):
+        output = run({key: {"account_id": OTHER_ACCOUNT}}, succeeds=False)
+        assert f"belong to {ACCOUNT}, not to {OTHER_ACCOUNT}" in output
+    assert plays.playbooks.writes() == []
+    run({GROUP: {"account_id": ACCOUNT}, MODULE: {"keep": ["10.3.0.12", "10.255.0.0/30"]}})
+    assert plays.playbooks.held()["eni-both1"] == ["10.3.0.12"]
+    assert outcomes(plays.playbooks.report("unassign"), "skipped") == {("eni-both1", "10.3.0.12")}
+    restore_all(plays.playbooks)
+    assert plays.playbooks.held() == start
+
+
+@pytest.mark.parametrize("where", ["play", "block", "task"])
+def test_the_environment_of_play_block_and_task_counts(plays: Plays, where: str) -> None:
+    """Endpoint and credentials are nowhere else."""
+    start = plays.playbooks.held()
+    names = plays.playbooks.emulator.environment()
+    keyword = {"environment": {**names, "ALIBABA_CLOUD_ACCOUNT_ID": "{{ the_account }}"}}
+    variables = {"vars": {"the_account": ACCOUNT, "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}
+    text = {
+        "play": lambda: play([use_role()], **keyword, **variables),
+        "block": lambda: play([{"block": [use_role()], **keyword}], **variables),
+        "task": lambda: play([use_role(**keyword)], **variables),
+    }[where]()
+    nothing = dict.fromkeys(names, "")
+    output = plays.run(text, environment=nothing)
+    assert len(changed_by(start, plays.playbooks.held())) == 14
+    assert names["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] not in output
+    restore_all(plays.playbooks)
+    assert plays.playbooks.held() == start
+
+
+def test_the_mode_of_task_block_and_role_counts_and_not_that_of_the_play(plays: Plays) -> None:
+    """A report that says otherwise than what was done would be the end of all trust."""
+    playbooks = plays.playbooks
+    start = playbooks.held()
+    for text in (
+        play([use_role(check_mode=True)]),
+        play([{"block": [use_role()], "check_mode": True}]),
+        play([], roles=[{"role": ROLE, "check_mode": True}]),
+        play([{"ansible.builtin.include_role": {"name": ROLE, "apply": {"check_mode": True}}}]),
+    ):
+        plays.run(text)
+        report = playbooks.report("unassign")
+        assert (report["outcome"], report["check_mode"]) == ("planned", True)
+        assert playbooks.writes() == []
+    output = plays.run(play([use_role(check_mode=False)]), "--check")
     gone = changed_by(start, playbooks.held())
     assert len(gone) == 14
     assert "{version: 1" in output
     assert playbooks.report("unassign")["check_mode"] is False
     assert outcomes(playbooks.report("unassign"), "unassigned") == gone
-    playbooks.run("restore", recipe_file=str(playbooks.saved("recipe")), **FAST)
+    restore_all(playbooks)
     assert playbooks.held() == start
 
 
-def test_two_thousand_enis_take_the_same_tasks_a_wave(playbooks: Playbooks) -> None:
-    playbooks.emulator.reset(seed=seed(2000, each=1))
-    start = playbooks.held()
-    chosen = {"security_group_tags": "stage", "wave_size": 700, "max_addresses": 2002, "max_concurrency": 16, **FAST}
-    began = time.monotonic()
-    done = playbooks.run("unassign", **chosen)
-    unassigned = time.monotonic() - began
-    assert tasks_per_wave(done.tasks) == [TASKS_PER_WAVE] * 3
-    assert len(changed_by(start, playbooks.held())) == 2002
+def test_no_log_shows_nothing_of_the_run(plays: Plays) -> None:
+    start = plays.playbooks.held()
+    for keywords in ({"no_log": True}, {"no_log": True, "ignore_errors": True}):
+        output = plays.run(play([use_role(**keywords)]), "-vv", wave_size=5)
+        for shown in ("eni-web", "10.3.0.1", "digest", "wave 1", "sg-web", "recipe"):
+            assert shown not in output, shown
+    assert len(changed_by(start, plays.playbooks.held())) == 14
+    restore_all(plays.playbooks)
+    assert plays.playbooks.held() == start
 
-    began = time.monotonic()
-    playbooks.run("restore", recipe_file=str(playbooks.saved("recipe")), wave_size=700, max_concurrency=16, **FAST)
-    assert playbooks.held() == start
-    print(
-        f"2,000 ENIs: {TASKS_PER_WAVE} tasks a wave, {len(done.tasks)} in all; {unassigned:.0f} s and {time.monotonic() - began:.0f} s back"
+
+def test_many_hosts_are_a_clear_error(plays: Plays) -> None:
+    output = plays.run(play([use_role()], hosts="all"), "-i", "one,other,", succeeds=False)
+    assert "use one host, such as localhost" in output
+    assert plays.playbooks.emulator.calls() == []
+
+
+TYPED = {
+    "security_group_ids": ["sg-web"],
+    "keep": ["10.3.0.12"],
+    "max_addresses": 13,
+    "allow_eip": False,
+    "wave_size": 5,
+    "kinds": ["private_ip_addresses"],
+    "require_approval": False,
+    "protected_tags": {"team": "db"},
+}
+TEXT = {
+    "security_group_ids": "sg-web\n",
+    "keep": "10.3.0.12",
+    "max_addresses": "13",
+    "allow_eip": "false",
+    "wave_size": "5",
+    "kinds": "private_ip_addresses",
+    "require_approval": "false",
+    "protected_tags": "team=db",
+    **dict.fromkeys(("eni_type", "eni_tags", "plan", "approved_digest", "region"), ""),
+}
+
+
+@pytest.mark.parametrize("given", [TYPED, TEXT], ids=["typed", "text"])
+def test_every_way_to_use_the_role_takes_the_same_input(plays: Plays, given: dict[str, Any]) -> None:
+    digests = set()
+    for text in (play([], roles=[ROLE]), play([use_role()]), play([use_role("include_role")])):
+        output = plays.run(text, "--check", **given)
+        digests.add(re.search(r"^digest ([0-9a-f]{64})$", output, re.M)[1])
+    digests.add(plays.playbooks.run("unassign", check=True, **FAST, **given).published[DIGEST])
+    assert len(digests) == 1
+    assert plays.playbooks.report("unassign")["totals"]["planned"] == 13
+    assert plays.playbooks.writes() == []
+
+
+def test_variables_may_be_templates_and_survey_text_is_none(plays: Plays) -> None:
+    # What is omitted was not given, as for a module.
+    defaults = {MODULE: {"keep": "{{ ['10.3.0.11'] }}", "max_addresses": "{{ nothing | default(omit) }}"}}
+    text = play(
+        [
+            use_role(
+                vars={
+                    "unassign_secondary_ips_keep": "{{ [the_address] }}",
+                    "unassign_secondary_ips_eni_status": "{{ nothing | default('') }}",
+                    "unassign_secondary_ips_within": "{{ nothing | default(omit) }}",
+                }
+            )
+        ],
+        module_defaults=defaults,
+        vars={"the_address": "10.3.0.12", "ansible_python_interpreter": "{{ ansible_playbook_python }}"},
     )
+    plays.run(text, "--check")
+    assert outcomes(plays.playbooks.report("unassign"), "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
 
 
-def tasks_per_wave(tasks: list[str]) -> list[int]:
-    """Tasks from each wave's first to the one before the next wave's first; behind the last wave comes the reading back."""
-    first = [index for index, name in enumerate(tasks) if name.startswith("Restore recipe of wave")]
-    last = tasks.index("Read all ENIs of the plan again")
-    return [end - begin for begin, end in zip(first, [*first[1:], last], strict=True)]
+def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Plays) -> None:
+    playbooks = plays.playbooks
+    start = playbooks.held()
+    playbooks.emulator.faults([{"action": "write", "eni_id": "eni-web00002", "kind": "error", "code": "OperationDenied", "status": 403}])
+    rescue = [
+        {
+            "ansible.builtin.debug": {
+                "msg": "RESCUED {{ unassign_secondary_ips_result.totals.unassigned }} {{ unassign_secondary_ips_result.outcome }}"
+            }
+        },
+        {"ansible.builtin.fail": {"msg": "{{ unassign_secondary_ips_result.msg }}"}},
+    ]
+    output = plays.run(play([{"block": [use_role()], "rescue": rescue}]), succeeds=False, wave_size=5)
+    gone = changed_by(start, playbooks.held())
+    assert 0 < len(gone) < 14
+    assert f"RESCUED {len(gone)} stopped" in output
+    stats = json.loads(re.search(r"RUN: (\{.*\})", output)[1])
+    assert stats["secondary_ips_unassign"]["totals"]["unassigned"] == len(gone)
+    assert gone <= pairs(stats["restore_secondary_ips_recipe"])
+    playbooks.emulator.faults([])
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
+def test_a_plan_that_is_encrypted_with_vault_stays_so(playbooks: Playbooks) -> None:
+    start = playbooks.held()
+    digest = playbooks.run("unassign", check=True, **WEB).published[DIGEST]
+    secret = VaultSecret(b"open sesame")
+    plan = playbooks.folder / "vaulted" / "plan.json"
+    plan.parent.mkdir()
+    plan.write_bytes(VaultLib([("default", secret)]).encrypt(playbooks.saved("plan", digest).read_bytes(), secret))
+    password = playbooks.folder / "password"
+    password.write_text("open sesame", encoding="utf-8")
+    environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(password)}
+    assert "it cannot be read" in playbooks.run("unassign", succeeds=False, plan_file=str(plan), report_dir="", **FAST).output
+    playbooks.run("unassign", environment=environment, plan_file=str(plan), report_dir="", **FAST)
+    assert len(changed_by(start, playbooks.held())) == 14
+    files = list(plan.parent.iterdir())
+    assert len(files) == 6  # the plan as it was, and as it is saved, the recipe and three reports
+    assert all(is_encrypted(path.read_bytes()) for path in files)
+    (recipe,) = plan.parent.glob("recipe-*")
+    playbooks.run("restore", environment=environment, recipe_file=str(recipe), report_dir=str(plan.parent), **FAST)
+    assert all(is_encrypted(path.read_bytes()) for path in plan.parent.iterdir())
+    assert playbooks.held() == start
+
+
+def test_without_a_folder_the_files_are_in_the_state_folder(playbooks: Playbooks) -> None:
+    start = playbooks.held()
+    state = playbooks.folder / "state"
+    done = playbooks.run("unassign", environment={"XDG_STATE_HOME": str(state)}, report_dir="", **WEB)
+    (recipe,) = (state / "alicloud_ops.network").glob("recipe-*.json")
+    assert f"restore recipe: {recipe}" in done.output
+    assert shlex.quote(f"restore_secondary_ips_recipe_file={recipe}") in done.output
+    playbooks.run("restore", recipe_file=str(recipe), **FAST)
+    assert playbooks.held() == start

@@ -18,10 +18,12 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from support.bulk import changed_by, seed
 from support.emulator import Emulator
 from support.playbook import BIN, ROOT, ansible_environment, held
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import read_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, read_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import variables_of
 
 PATTERN = ROOT / "extensions" / "patterns" / "bulk_secondary_ips"
 SURVEYS = sorted((PATTERN / "template_surveys").glob("*.yml"))
@@ -52,7 +54,8 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
     assert len(set(variables)) == len(variables)
     for question in survey["spec"]:
         name = question["variable"]
-        option = options(re.match(r"[a-z]+_secondary_ips", name)[0])[name]
+        role = re.match(r"[a-z]+_secondary_ips", name)[0]
+        option = options(role)[name]
         assert set(question) <= {
             "variable",
             "question_name",
@@ -68,12 +71,13 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
         assert question["type"] in ("text", "textarea", "password", "multiplechoice", "multiselect", "integer", "float")
         if "default" in question:
             assert isinstance(question["default"], int if question["type"] == "integer" else str), name
-            # What is left as it is means what the role does by itself.
-            assert question["default"] == "" or str(question["default"]).lower() == str(option["default"]).lower(), name
+            # An answer that is left as it is means what the role does by itself. An empty one would be an empty guard.
+            assert question["default"] != "", name
+            assert str(question["default"]).lower() == str(option["default"]).lower(), name
         if question["type"] == "multiplechoice":
             assert all(isinstance(choice, str) and choice for choice in question["choices"])
             assert question.get("default", question["choices"][0]) in question["choices"]
-            assert sorted(question["choices"]) == sorted(option.get("choices", ["false", "true"])), name
+            assert sorted(question["choices"]) == sorted(variables_of(role)[name].choices or ("false", "true")), name
         assert all(isinstance(question.get(key, 0), int) for key in ("min", "max"))
 
 
@@ -86,6 +90,8 @@ def test_job_templates_name_playbooks_that_awx_lists() -> None:
         survey = re.search(r"'/(\w+\.yml)'", template["survey_spec"])[1]
         assert PATTERN / "template_surveys" / survey in SURVEYS
         assert template["job_slice_count"] == 1
+        writes = template["playbook"] == "playbooks/unassign.yml" and template["job_type"] == "run"
+        assert template.get("extra_vars", {}) == ({"unassign_secondary_ips_require_approval": True} if writes else {})
     # A workflow's survey would win over the digest and the plan that its first job publishes.
     (workflow,) = setup["controller_workflows"]
     variables = {
@@ -94,7 +100,7 @@ def test_job_templates_name_playbooks_that_awx_lists() -> None:
     }
     asked = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(workflow["survey_spec"]))
     survey = load(PATTERN / "template_surveys" / "unassign.yml")
-    published = {"unassign_secondary_ips_approved_plan", "unassign_secondary_ips_plan"}
+    published = {"unassign_secondary_ips_approved_digest", "unassign_secondary_ips_plan"}
     assert {question["variable"] for question in survey["spec"]} - {question["variable"] for question in asked["spec"]} == published
     assert set(asked) == set(survey)
 
@@ -130,6 +136,14 @@ class Awx:
         self.emulator = emulator
         self._folder = folder
         self._jobs = 0
+        # Of each event of all jobs, as it comes: how many writes the service has had by then, and what AWX lists of it.
+        self.live: list[tuple[int, str]] = []
+
+    def _on_event(self, event: dict[str, Any]) -> bool:
+        if event["stdout"]:
+            assert len(event["stdout"].encode()) < 1024 or event["event"] != "verbose", event["stdout"]
+            self.live.append((len(self.emulator.calls(writes=True)), plain_text(event["stdout"].encode()[:1024].decode(errors="ignore"))))
+        return True
 
     def launch(self, playbook: str, answers: dict[str, Any], check: bool = False) -> tuple[str, dict[str, Any], str]:
         """Status, artifacts and output of the job; ``shown`` is what AWX lists of it, 1,024 bytes of each event."""
@@ -153,14 +167,19 @@ class Awx:
             playbook=f"playbooks/{playbook}",
             cmdline="-u root" + (" --check" if check else ""),
             quiet=True,
+            event_handler=self._on_event,
         )
         self.shown = [event["stdout"].encode()[:1024].decode(errors="ignore") for event in runner.events]
         artifacts = [event["event_data"].get("artifact_data") for event in runner.events if event["event"] == "playbook_on_stats"]
         return runner.status, artifacts[-1] or {}, Path(runner.stdout.name).read_text(encoding="utf-8")
 
 
+def plain_text(shown: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
 def answers(survey: str, **given: Any) -> dict[str, Any]:
-    """What a launch gives for a survey: text that is left empty is defined all the same."""
+    """What a launch gives for a survey: a question with a default is always answered."""
     spec = load(PATTERN / "template_surveys" / f"{survey}.yml")["spec"]
     defaults = {question["variable"]: question["default"] for question in spec if "default" in question}
     return {**defaults, **{f"{survey}_secondary_ips_{name}": value for name, value in given.items()}}
@@ -187,15 +206,19 @@ def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path:
     assert emulator.calls(writes=True) == []
 
     # Behind the approval the artifacts of the plan are variables of the run, and win over the survey's defaults.
-    status, done, output = awx.launch("unassign.yml", {**chosen, **planned})
+    status, _nothing, output = awx.launch("unassign.yml", {**chosen, "unassign_secondary_ips_require_approval": True})
+    assert status == "failed"
+    assert "an approval is required" in output
+    assert emulator.calls(writes=True) == []
+    status, done, output = awx.launch("unassign.yml", {**chosen, **planned, "unassign_secondary_ips_require_approval": True})
     assert status == "successful", output
     assert done["secondary_ips_unassign"]["totals"]["unassigned"] == 96
     assert "emulator-key-secret" not in json.dumps([planned, done]) + output
 
     # Back by the output, as somebody pastes it into the survey: it holds what the artifact holds.
-    shown = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(awx.shown)).splitlines() if "{version: 1" in line]
+    shown = [line for line in plain_text("\n".join(awx.shown)).splitlines() if "{version: 1" in line]
     assert len(shown) > 4
-    assert read_document("\n".join(shown)) == read_document(done["restore_secondary_ips_recipe"])
+    assert read_document("\n".join(shown)).as_dict()["digest"] == done["restore_secondary_ips_recipe"]["digest"]
     status, restored, output = awx.launch("restore.yml", answers("restore", recipe="\n".join(shown)))
     assert status == "successful", output
     assert restored["secondary_ips_restore"]["totals"]["assigned"] == 96
@@ -205,3 +228,45 @@ def test_plan_approve_unassign_restore_as_awx_does(emulator: Emulator, tmp_path:
     status, audited, _output = awx.launch("audit.yml", answers("audit", security_group_ids="sg-web,sg-nowhere"))
     assert status == "failed"
     assert audited["secondary_ips_audit"]["outcome"] == "refused"
+
+
+def test_progress_is_there_while_the_run_goes_on_and_restores_it(emulator: Emulator, tmp_path: Path) -> None:
+    emulator.reset(seed=seed(40, each=8), latency_ms=100)
+    start = held(emulator)
+    awx = Awx(emulator, tmp_path)
+    chosen = {"security_group_names": "web, shop", "wave_size": 48, "max_concurrency": 1}
+    variables = {f"unassign_secondary_ips_{name}": value for name, value in {**chosen, "calls_per_minute": 0}.items()}
+    status, done, output = awx.launch("unassign.yml", variables)
+    assert status == "successful", output
+    digest = done["secondary_ips_unassign"]["digest"]
+    writes = len(emulator.calls(writes=True))
+    assert len(changed_by(start, held(emulator))) == 130
+
+    # The plan and the recipe of the first wave came before the first write, each wave when it ended, and nothing waited for the end.
+    def writes_at(text: str) -> list[int]:
+        return [count for count, shown in awx.live if text in shown]
+
+    assert writes_at(f"digest {digest}")[0] == 0
+    waves = [writes_at(f"wave {number}/3 · ")[0] for number in (1, 2, 3)]
+    assert 0 < waves[0] < waves[1] < waves[2] == writes
+    parts = [(count, shown.strip()) for count, shown in awx.live if "{version: 1" in shown]
+    for number in (1, 2, 3):
+        before = [count for count, shown in parts if f"wave: {number} of 3" in shown]
+        assert before
+        # Events take a moment to get here; a wave that has gone on for that long is far from its end.
+        assert all(count < waves[number - 1] for count in before)
+    assert re.search(r"wave 1/3 · \d+ of 130 addresses · \d+ unassigned · about .* left", output)
+
+    # Each line says which part it is and of which plan; one that is lost is noticed, and from all of them everything comes back.
+    assert len(parts) > 3
+    assert all(re.search(r"part: \d+ of \d+, ", shown) and f"plan: '{digest}'" in shown for _count, shown in parts)
+    lines = [shown for _count, shown in parts]
+    for lost in range(len(lines) - 1):
+        with pytest.raises(DocumentError, match="missing: "):
+            read_document("\n".join(lines[:lost] + lines[lost + 1 :]))
+    status, _artifacts, output = awx.launch(
+        "restore.yml",
+        {"restore_secondary_ips_recipe": "\n".join(shown for _count, shown in awx.live), "restore_secondary_ips_wait_timeout": 2},
+    )
+    assert status == "successful", output
+    assert held(emulator) == start

@@ -85,18 +85,27 @@ class Playbooks:
         chosen = ["--check"] if check else []
         return [str(BIN / "ansible-playbook"), f"alicloud_ops.network.{name}", "-u", "root", *chosen, "-e", json.dumps(extra)]
 
-    def run(self, name: str, check: bool = False, succeeds: bool = True, **variables: Any) -> Played:
-        return self._play(self.command(name, check, variables), succeeds)
+    def run(
+        self, name: str, check: bool = False, succeeds: bool = True, environment: Mapping[str, str] | None = None, **variables: Any
+    ) -> Played:
+        return self._play(self.command(name, check, variables), succeeds, environment)
 
-    def play(self, path: str, *arguments: str, variables: Mapping[str, Any], succeeds: bool = True) -> Played:
+    def play(
+        self,
+        path: str,
+        *arguments: str,
+        variables: Mapping[str, Any],
+        succeeds: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> Played:
         """A playbook of the test's own."""
-        return self._play([str(BIN / "ansible-playbook"), path, *arguments, "-e", json.dumps(variables)], succeeds)
+        return self._play([str(BIN / "ansible-playbook"), path, *arguments, "-e", json.dumps(variables)], succeeds, environment)
 
-    def _play(self, command: list[str], succeeds: bool) -> Played:
+    def _play(self, command: list[str], succeeds: bool, environment: Mapping[str, str] | None) -> Played:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=ansible_environment(self.emulator),
+            env={**ansible_environment(self.emulator), **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",

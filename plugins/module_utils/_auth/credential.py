@@ -9,6 +9,8 @@ Private to this collection.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -40,6 +42,12 @@ class Credential:
         self._renew_at = self._ends_at = 0.0  # by the wall clock, as the expiration of a key is
         self._turn = threading.Lock()
         self._report_secrets: Callable[[Iterable[str]], None] = lambda secrets: None
+
+    @property
+    def fingerprint(self) -> str:
+        """One-way hash of all settings, for what is cached: another login has another one."""
+        settings = [[spec.method.name, sorted(spec.settings.items())] for spec in self._spec.chain]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     def report_secrets_to(self, listener: Callable[[Iterable[str]], None]) -> None:
         """``listener`` gets what must never be shown: at once what is known, and every new key before it is used."""

@@ -78,14 +78,16 @@ def test_a_token_that_comes_twice_is_an_error():
         list(ecs._rows("DescribeRows", {}, "Rows", "Row"))
 
 
-@pytest.mark.parametrize("check", [None, lambda: None], ids=["read", "write"])
-def test_once_stopped_no_call_is_sent(check):
+@pytest.mark.parametrize("not_after", [None, float("inf")], ids=["read", "write"])
+def test_once_stopped_no_call_is_sent(not_after):
     ecs = Ecs.__new__(Ecs)
+    ecs._connection = SimpleNamespace(retry_timeout=0)
+    ecs._answered_at = None
     ecs._pacer = Pacer(0, 8)
     ecs._send_once = pytest.fail
     ecs.stop()
     with pytest.raises(EcsError) as caught:
-        ecs._send("DescribeRows", {}, check)
+        ecs._send("DescribeRows", {}, not_after)
     assert (caught.value.code, caught.value.unsent, caught.value.may_have_been_carried_out) == (INTERRUPTED, True, False)
 
 

@@ -157,7 +157,7 @@ def test_a_move_takes_its_reason_and_drops_the_old_one():
 def test_a_move_that_the_table_does_not_know_is_never_hidden():
     ledger = ledger_in(PLANNED, A)
     with pytest.raises(KeyError):
-        ledger.accept([A])
+        ledger.move(Event.ACCEPT, [A])
     with pytest.raises(KeyError):
         ledger.move(Event.SEND, [B])
     assert ledger.states == {A: PLANNED}
@@ -404,7 +404,7 @@ class AnyOrder(RuleBasedStateMachine):
         write.error, write.named = error, find_addresses(error.message) if error else frozenset()
         self.called |= set(batch)
         if error is None and not self.request.wait:
-            self.ledger.accept(batch)
+            self.ledger.move(Event.ACCEPT, batch, _ledger.ACCEPTED)
             self.accepted |= set(batch)
 
     @precondition(lambda self: self.ledger.having(PLANNED))

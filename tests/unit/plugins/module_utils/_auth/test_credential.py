@@ -139,3 +139,18 @@ def test_the_metadata_service_is_waited_for_no_longer_than_a_second():
     """It is a hop away, or not there."""
     provider = ECS_RAM_ROLE.provider({"ecs_role_name": "operator"}, Transport(connect_timeout=30, read_timeout=7), None)
     assert provider._runtime_options == {**provider._runtime_options, "connectTimeout": 1000, "readTimeout": 7000}
+
+
+class TestFingerprint:
+    def test_each_login_has_another_one(self, find):
+        logins = [
+            OPTIONS,
+            {**OPTIONS, "access_key_id": "other-id"},
+            {**OPTIONS, "role_arn": ROLE},
+            {URI: "https://keys.example.com/a?token=one"},
+            {URI: "https://keys.example.com/a?token=two"},
+            {"ecs_role_name": "operator"},
+        ]
+        fingerprints = [Credential(find(login)[0], Transport()).fingerprint for login in logins]
+        assert len(set(fingerprints)) == len(logins)
+        assert Credential(find(OPTIONS)[0], Transport()).fingerprint == fingerprints[0]

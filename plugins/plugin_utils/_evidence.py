@@ -1,0 +1,199 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the guests returned, and what a bulk run makes of it: the policy, the age of the evidence, and what is skipped.
+
+Private to this collection. Pure, except for ``read_evidence``, which asks Ansible for the hosts and their variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, AddressSet, difference, flatten, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
+    CONFIGURED,
+    IN_USE,
+    UNKNOWN,
+    Finding,
+    GuestReport,
+    Guests,
+    find_not_assigned,
+    find_remaining,
+    join_guests,
+)
+
+# The variable of a host that has the result of guest_addresses_info. The playbooks register it, and so does a play of one's own.
+RESULT = "guest_addresses_info_result"
+
+# Reason codes: why an address is skipped.
+GUEST_IN_USE, GUEST_CONFIGURED, GUEST_UNKNOWN = "GuestInUse", "GuestConfigured", "GuestUnknown"
+REASON_CODES = {IN_USE: GUEST_IN_USE, CONFIGURED: GUEST_CONFIGURED, UNKNOWN: GUEST_UNKNOWN}
+
+REPORT, PROTECT, REQUIRE = "report", "protect", "require"
+SKIPPED_LEVELS: Mapping[str, tuple[str, ...]] = {
+    REPORT: (),
+    PROTECT: (IN_USE, CONFIGURED),
+    REQUIRE: (IN_USE, CONFIGURED, UNKNOWN),
+}
+POLICIES = tuple(SKIPPED_LEVELS)
+# The variables of the roles, without the prefix.
+GUESTS, POLICY, ONLY_NOT_SEEN, MAX_AGE = "guests", "guest_policy", "only_not_seen", "guest_max_age"
+CLOCK_SKEW = 60  # seconds that evidence may be in the future, because somebody set the clock
+
+
+@dataclass(frozen=True)
+class GuestSettings:
+    """``pattern``: hosts, as ``hosts:`` of a play names them. ``only_not_seen``: select only what no guest uses. ``max_age``: minutes."""
+
+    pattern: str
+    policy: str
+    only_not_seen: bool
+    max_age: int
+
+
+def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[str, Any], errors: list[str]) -> GuestSettings | None:
+    """``values``: typed, with the defaults. ``given``: those that were given. None without guests."""
+    if GUESTS not in given:
+        # They ask for a protection that there is not.
+        alone = [name for name in (POLICY, ONLY_NOT_SEEN) if given.get(name) not in (None, False, REPORT)]
+        errors.extend(f"{prefix}{name}: needs {prefix}{GUESTS}; give the guests, or leave it out" for name in alone)
+        return None
+    validate_numbers({prefix + MAX_AGE: values.get(MAX_AGE)}, {prefix + MAX_AGE: (1, None)}, errors)
+    only_not_seen = bool(values.get(ONLY_NOT_SEEN))
+    # An audit has no policy, because it skips nothing. A later run of a plan that was made of what no guest uses must not take what
+    # nobody can see any more.
+    default = REPORT if POLICY not in values else REQUIRE if only_not_seen else PROTECT
+    return GuestSettings(str(values.get(GUESTS) or ""), values.get(POLICY) or default, only_not_seen, values.get(MAX_AGE) or 1)
+
+
+def read_evidence(settings: GuestSettings, task_vars: Mapping[str, Any], loader: DataLoader) -> Evidence:
+    """From the variables of the hosts, as they are: a template would walk through every value of every guest."""
+    # As the lookup inventory_hostnames does it: ``--limit`` must not make a host look as if it did not exist.
+    manager = InventoryManager(loader, parse=False)
+    for name, members in task_vars["groups"].items():
+        manager.add_group(name)
+        for host in members:
+            manager.add_host(host, group=name)
+    try:
+        hosts = [str(host.name) for host in manager.get_hosts(pattern=settings.pattern)] if settings.pattern else []
+    except AnsibleError:
+        hosts = []
+    hostvars = task_vars["hostvars"]
+    found = {host: hostvars.raw_get(host).get(RESULT) for host in hosts}
+    return Evidence(settings, hosts, {host: result for host, result in found.items() if isinstance(result, Mapping)})
+
+
+class Evidence:
+    """``results``: host → what its task registered. A host without one was not read."""
+
+    def __init__(self, settings: GuestSettings, hosts: Iterable[str], results: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self.hosts = list(hosts)
+        self.results = results
+        not_read = {"msg": f"it has no variable {RESULT}"}
+        self.guests = Guests({host: results.get(host, not_read) for host in self.hosts})
+        self.joined = GuestReport()
+        # Reason codes of what is left out because the user selects only what no guest uses: that is no refusal.
+        self.deselected = frozenset(REASON_CODES.values()) if settings.only_not_seen else frozenset()
+
+    @property
+    def read_at(self) -> dict[str, datetime | None]:
+        """Host that was read → when; None if that cannot be known."""
+        return {host: _parse_time(result.get("read_at")) for host, result in self.results.items() if "addresses" in result}
+
+    def join(self, interfaces: Mapping[str, Interface], assignments: Mapping[str, AddressSet]) -> None:
+        """Find the level of each address. ``interfaces``: all that are known, because two of them may have one MAC address."""
+        eni_ids = dict.fromkeys([*interfaces, *assignments])
+        self.joined = join_guests(
+            [{**_describe(eni_id, interfaces.get(eni_id)), **assignments.get(eni_id, EMPTY)} for eni_id in eni_ids], self.guests
+        )
+
+    def finding(self, eni_id: str, address: str) -> Finding | None:
+        return self.joined.findings.get(eni_id, {}).get(address)
+
+    def refusals(self, prefix: str, now: datetime | None = None) -> list[str]:
+        """Why nothing may be decided by this evidence."""
+        pattern, most = self.settings.pattern, self.settings.max_age
+        if not self.hosts:
+            # An empty list names no guest, so every level is unknown. A group that is empty or misspelled is more likely an error.
+            return [f"{prefix}{GUESTS}: '{pattern}' matches no host of the inventory"] if pattern else []
+        if not self.results:
+            return [
+                f"{prefix}{GUESTS}: none of the {len(self.hosts)} hosts of '{pattern}' was read: {shorten(self.hosts)}. The playbook of "
+                f"this role reads them first, if {prefix}{GUESTS} is given with -e and --limit does not leave them out. In a play of your "
+                f"own, run alicloud_ops.network.guest_addresses_info on them and register {RESULT}"
+            ]
+        now = now or datetime.now(UTC)
+        ages = {host: (now - time).total_seconds() if time else None for host, time in self.read_at.items()}
+        old = [host for host, age in ages.items() if age is None or not -CLOCK_SKEW <= age <= most * 60]
+        if not old:
+            return []
+        known = [age for host in old if (age := ages[host]) is not None]
+        oldest = f"{max(known) / 60:.0f} minutes ago" if known else "at an unknown time"
+        return [
+            f"{prefix}{MAX_AGE}: {len(old)} of {len(self.hosts)} guests were read too long ago, the oldest {oldest}, but at most {most} "
+            f"minutes are allowed: {shorten(old)}. Run it again, so that the guests are read again"
+        ]
+
+    def protect(self, plan: Plan) -> Plan:
+        """What the policy forbids, or what is not selected, becomes skipped. What another guard refuses keeps that reason."""
+        return replace(plan, changes=tuple(map(self._protect_one, plan.changes)))
+
+    def _protect_one(self, change: Change) -> Change:
+        eni_id = change.eni_id or ""
+        found = {address: self._reason_to_skip(eni_id, address) for address in flatten(change.todo)}
+        reasons = {address: reason for address, reason in found.items() if reason}
+        if not reasons:
+            return change
+        return replace(change, todo=difference(change.todo, group(reasons)), skipped={**change.skipped, **reasons})
+
+    def _reason_to_skip(self, eni_id: str, address: str) -> Reason | None:
+        finding = self.finding(eni_id, address)
+        if finding is None:
+            finding = Finding(UNKNOWN, "", "nobody looked for it on the guests")
+        # The level may be unknown although some guest shows the address, for example if two guests have one MAC address.
+        level = finding.seen or finding.level
+        policy = REQUIRE if self.settings.only_not_seen else self.settings.policy
+        return Reason(REASON_CODES[level], finding.text) if level in SKIPPED_LEVELS[policy] else None
+
+    def not_assigned(self, interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
+        """What the guests have on these ENIs and the API has not."""
+        return find_not_assigned([_whole(interface) for interface in interfaces.values()], self.guests)
+
+    def remaining(self, unassigned: Mapping[str, Iterable[str]], interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
+        """Where unassigned addresses are still configured. ``interfaces``: as they are now."""
+        assignments = [{"eni_id": eni_id, **group(addresses)} for eni_id, addresses in unassigned.items()]
+        return find_remaining(assignments, [_whole(interface) for interface in interfaces.values()], self.guests)
+
+
+def _describe(eni_id: str, interface: Interface | None) -> dict[str, Any]:
+    if interface is None:
+        return {"eni_id": eni_id}
+    mac_address = interface.details.get("MacAddress")
+    return {"eni_id": eni_id, "mac_address": mac_address, "private_ip_address": interface.private_ip_address}
+
+
+def _whole(interface: Interface) -> dict[str, Any]:
+    """With all its addresses, also those that were not selected, and the primary IPv6 address."""
+    held = {**interface.held, "ipv6_addresses": (*interface.held["ipv6_addresses"], *(each for each in interface.primary if ":" in each))}
+    return {**_describe(interface.eni_id, interface), **held}
+
+
+def _parse_time(text: Any) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return time if time.tzinfo else None

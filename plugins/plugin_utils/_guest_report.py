@@ -1,0 +1,130 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: the part of a report that is about the guests, and its lines in the output.
+
+Private to this collection. The output is what is approved, so it says of each level how many addresses have it, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import LEVELS, PERMANENT_CONFIGURATION, UNKNOWN
+
+MOST_LINES = 20  # of one kind in the output; the report has all
+MOST_EXAMPLES = 5  # addresses that a line names as examples
+
+NOT_JOINED = "nobody looked for it on the guests"
+
+
+def add_levels(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> None:
+    """Give each address of the report its level and its finding."""
+    for row in rows:
+        for line in row["addresses"]:
+            finding = evidence.finding(row["eni_id"], line["address"])
+            line["level"], line["finding"] = (finding.level, finding.text) if finding else (UNKNOWN, NOT_JOINED)
+
+
+def describe_guests(
+    operation: str, rows: Iterable[Mapping[str, Any]], evidence: Evidence, before: Mapping[str, Interface], now: Mapping[str, Interface]
+) -> dict[str, Any]:
+    """``rows``: with their levels. ``before`` and ``now``: the ENIs as first and as last read."""
+    reasons = _reasons(rows, evidence)
+    times = [time for time in evidence.read_at.values() if time]
+    # Of what was absent before, nobody here knows whether another ENI of the guest has it now.
+    unassigned = {row["eni_id"]: [line["address"] for line in row["addresses"] if line["state"] == "unassigned"] for row in rows}
+    remaining = evidence.remaining({eni_id: gone for eni_id, gone in unassigned.items() if gone}, {**before, **now})
+    return {
+        "pattern": evidence.settings.pattern,
+        "policy": evidence.settings.policy,
+        "only_not_seen": evidence.settings.only_not_seen,
+        "hosts": len(evidence.hosts),
+        "read": len(evidence.read_at),
+        "read_at": min(times).isoformat(timespec="seconds") if times else None,  # the oldest
+        "totals": {level: sum(entry["addresses"] for entry in reasons if entry["level"] == level) for level in LEVELS},
+        "reasons": reasons,
+        "conflicts": evidence.joined.conflicts,
+        "gaps": evidence.joined.gaps,
+        "not_assigned": evidence.not_assigned(before) if operation == "audit" else [],
+        "remaining": remaining,
+        "permanent_configuration": PERMANENT_CONFIGURATION if remaining else "",
+    }
+
+
+def guest_plan_lines(guests: Mapping[str, Any] | None) -> list[str]:
+    """For the plan: one line a level with its counts, one line a reason, and what could not be read."""
+    if guests is None:
+        return []
+    lines = [_format_guests(guests)]
+    for level, number in guests["totals"].items():
+        reasons = [entry for entry in guests["reasons"] if entry["level"] == level]
+        if number:
+            lines.append(f"  {label(level)}: {_addresses(number)}")
+            lines += [f"    {_format_reason(entry)}" for entry in reasons]
+    lines += first_few([f"  guest {gap['host']}: {gap['text']}" for gap in guests["gaps"]], MOST_LINES)
+    return lines + first_few([f"  {format_conflict(conflict)}" for conflict in guests["conflicts"]], MOST_LINES)
+
+
+def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
+    """At the end: what is configured in a guest and leads nowhere."""
+    if guests is None:
+        return []
+    lines = []
+    if found := guests["not_assigned"]:
+        lines.append(f"configured in a guest, but not assigned to its ENI: {_addresses(len(found))}")
+        lines += first_few([f"  {entry['eni_id']} {entry['address']}: {entry['text']}" for entry in found], MOST_LINES)
+    if found := guests["remaining"]:
+        lines.append(f"unassigned, but still configured in a guest: {_addresses(len(found))}. To remove them there:")
+        lines += first_few([f"  {entry['host']}: {entry['command'] or entry['text']}" for entry in found], MOST_LINES)
+        lines.append(guests["permanent_configuration"])
+    return lines
+
+
+def format_conflict(conflict: Mapping[str, Any]) -> str:
+    """Several guests or ENIs that have one MAC address."""
+    sharers = [*(f"guest {host}" for host in conflict["hosts"]), *conflict["eni_ids"]]
+    return f"MAC address {conflict['mac_address']} is that of {', '.join(sharers)}"
+
+
+def label(level: str) -> str:
+    return level.replace("_", " ")
+
+
+def _reasons(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[dict[str, Any]]:
+    """One entry a level and reason code: how many addresses, the first few of them, and the text of the first."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        for line in row["addresses"]:
+            finding = evidence.finding(row["eni_id"], line["address"])
+            code = finding.reason_code if finding else ""
+            entry = found.setdefault(
+                (line["level"], code), {"level": line["level"], "code": code, "addresses": 0, "finding": line["finding"], "first": []}
+            )
+            entry["addresses"] += 1
+            if len(entry["first"]) < MOST_EXAMPLES:
+                entry["first"].append(f"{row['eni_id']} {line['address']}")
+    return sorted(found.values(), key=lambda entry: (LEVELS.index(entry["level"]), -entry["addresses"], entry["code"]))
+
+
+def _format_guests(guests: Mapping[str, Any]) -> str:
+    named = f" of '{guests['pattern']}'" if guests["pattern"] else ""
+    rule = "only what no guest uses" if guests["only_not_seen"] else f"policy {guests['policy']}"
+    when = f", the first at {guests['read_at']}" if guests["read_at"] else ""
+    return f"  guests{named}: {guests['read']} of {guests['hosts']} were read{when}; {rule}"
+
+
+def _format_reason(entry: Mapping[str, Any]) -> str:
+    number, first = entry["addresses"], entry["first"]
+    more = f" and {number - len(first)} more" if number > len(first) else ""
+    example = "for example: " if number > 1 else ""
+    return f"{number} {label(entry['code'] or UNKNOWN)}, {example}{entry['finding']}: {', '.join(first)}{more}"
+
+
+def _addresses(number: int) -> str:
+    return f"{number} {'address' if number == 1 else 'addresses'}"

@@ -1,0 +1,640 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bulk runs against the local endpoint, in the process of the test: the gate, the recipe, what reads that lag or lack rows do to
+them, and the files. ``test_roles.py`` has what takes a real ansible-playbook."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
+from support.bulk import Bulk, changed_by, outcomes, pairs, read_json, seed
+from support.emulator import Emulator
+from support.module import run_module
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import document_name, make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
+
+ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
+WEB = {"security_group_ids": ["sg-web"]}
+READ = "DescribeNetworkInterfaces"
+
+
+@pytest.fixture
+def bulk(emulator: Emulator, tmp_path: Path) -> Bulk:
+    emulator.reset(seed=seed(20))
+    return Bulk(emulator, tmp_path)
+
+
+def change(bulk: Bulk, state: str, eni_id: str, *addresses: str) -> None:
+    """What somebody else does."""
+    run_module("eni_secondary_ip", {"state": state, "eni_id": eni_id, "private_ip_addresses": addresses}, bulk.emulator.environment())
+
+
+def restore_all(bulk: Bulk, **variables: Any) -> dict[str, Any]:
+    """From every recipe of the folder, one after the other."""
+    result: dict[str, Any] = {}
+    for path in sorted(bulk.reports.glob("recipe-*.json")):
+        result = bulk.run("restore", recipe_file=str(path), **variables)
+        assert not result.get("failed"), result
+    return result
+
+
+def documents(bulk: Bulk, result: Mapping[str, Any]) -> tuple[Any, Any]:
+    return read_json(Path(result["files"]["plan"])), read_json(Path(result["files"]["recipe"]))
+
+
+# -- the gate
+
+
+def test_what_came_between_stops_the_run_and_is_shown(bulk: Bulk) -> None:
+    start = bulk.held()
+    digest = bulk.run("unassign", check=True, **WEB)["published"]["unassign_secondary_ips_approved_digest"]
+    change(bulk, "present", "eni-web00001", "10.3.0.77")
+    change(bulk, "absent", "eni-both1", "10.3.0.11")
+    drifted = bulk.held()
+    refused = bulk.run("unassign", approved_digest=digest, **WEB)
+    assert (refused["outcome"], refused["failed"], refused["changed"]) == ("refused", True, False)
+    assert "More than approved: eni-web00001 10.3.0.77" in refused["msg"]
+    assert "No longer there: eni-both1 10.3.0.11" in refused["msg"]
+    assert refused["report"]["difference"] == {"added": ["eni-web00001 10.3.0.77"], "removed": ["eni-both1 10.3.0.11"]}
+    assert any("eni-web00001 10.3.0.77" in line for line in bulk.lines)
+
+    # With the plan beside the groups, what is more than planned stops it; the plan alone is applied to what still matches.
+    plan_file = str(bulk.reports / document_name("plan", digest))
+    assert "eni-web00001 10.3.0.77" in bulk.run("unassign", plan_file=plan_file, **WEB)["msg"]
+    assert bulk.held() == drifted
+    done = bulk.run("unassign", plan_file=plan_file, approved_digest=digest)
+    assert done["outcome"] == "done"
+    assert (done["digest"], done["approved_digest"]) == (digest, digest)
+    assert done["totals"]["already_absent"] == 1
+    assert bulk.held()["eni-web00001"] == ["10.3.0.77"]
+
+    # The recipe has the address that was found gone at its turn, too: nobody knows who has unassigned it.
+    assert pairs(documents(bulk, done)[1]) == pairs(documents(bulk, done)[0])
+    restore_all(bulk)
+    change(bulk, "absent", "eni-web00001", "10.3.0.77")
+    assert bulk.held() == start
+
+
+def test_what_was_never_approved_does_not_refuse_what_was(bulk: Bulk) -> None:
+    """An address with an EIP is skipped in check mode, and no part of the plan that is approved."""
+    world = seed(20)
+    world["interfaces"][0]["eips"] = {"10.3.0.11": "203.0.113.7"}
+    bulk.emulator.reset(seed=world)
+    start = bulk.held()
+    planned = bulk.run("unassign", check=True, **WEB)
+    assert planned["totals"]["skipped"] == 1
+    done = bulk.run("unassign", approved_digest=planned["digest"], **WEB)
+    assert done["outcome"] == "done", done["msg"]
+    assert len(changed_by(start, bulk.held())) == 13
+    again = bulk.run("unassign", approved_digest=planned["digest"], **WEB)
+    assert (again.get("failed", False), again["changed"]) == (False, False), again.get("msg")
+
+
+@pytest.mark.parametrize("by_plan", [True, False])
+def test_an_approved_plan_of_which_something_is_refused_today_ends_red_before_a_write(bulk: Bulk, by_plan: bool) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    world = seed(20)
+    world["interfaces"][0]["tags"] = {"creator": "terway"}
+    bulk.emulator.reset(seed=world)
+    source = {"plan_file": planned["files"]["plan"]} if by_plan else WEB
+    refused = bulk.run("unassign", approved_digest=planned["digest"], **source)
+    assert refused["failed"]
+    assert "eni-both1 10.3.0.11" in refused["msg"]
+    assert bulk.writes() == []
+
+
+@pytest.mark.parametrize("digest", ["", " ", "\n"])
+def test_a_blank_digest_where_approval_is_required_is_an_error(bulk: Bulk, digest: str) -> None:
+    with pytest.raises(SettingsError, match="unassign_secondary_ips_approved_digest"):
+        bulk.run("unassign", approved_digest=digest, require_approval="true", **WEB)
+    assert bulk.emulator.calls() == []
+
+
+def test_a_required_approval_is_needed_for_a_write_and_not_for_a_plan(bulk: Bulk) -> None:
+    refused = bulk.run("unassign", require_approval=True, **WEB)
+    assert "unassign_secondary_ips_approved_digest: an approval is required" in refused["msg"]
+    assert bulk.writes() == []
+    planned = bulk.run("unassign", check=True, require_approval=True, **WEB)
+    assert planned["outcome"] == "planned"
+    assert bulk.run("unassign", require_approval=True, approved_digest=planned["digest"], **WEB)["outcome"] == "done"
+
+
+def test_more_than_the_cap_is_planned_but_not_done(bulk: Bulk) -> None:
+    refused = bulk.run("unassign", check=True, security_group_names="web", max_addresses="13")
+    assert "unassign_secondary_ips_max_addresses: at most 13 may be unassigned, but 14 would be" in refused["msg"]
+    assert (refused["outcome"], refused["changed"]) == ("refused", False)
+    assert len(outcomes(refused["report"], "planned")) == 14
+    assert set(refused["published"]) == {"secondary_ips_unassign"}
+    assert refused["next_steps"] == []
+    assert bulk.writes() == []
+
+
+def test_the_stricter_of_variable_and_module_default_counts(bulk: Bulk) -> None:
+    refused = bulk.run("unassign", defaults={"account_id": OTHER_ACCOUNT}, **WEB)
+    assert f"belong to {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused["msg"]
+    assert bulk.writes() == []
+    planned = bulk.run("unassign", check=True, defaults={"keep": ["10.3.0.11"]}, keep="10.3.0.12", **WEB)
+    assert outcomes(planned["report"], "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
+    # The printed command runs without the play, and keeps as much.
+    assert '{"unassign_secondary_ips_keep": ["10.3.0.12", "10.3.0.11"]}' in planned["next_steps"][0]
+
+
+def test_unknown_groups_and_names_in_several_vpcs_name_their_variables(bulk: Bulk) -> None:
+    world = seed(20)
+    world["vswitches"].append({"id": "vsw-two", "vpc_id": "vpc-two", "cidr": "10.8.0.0/24"})
+    world["security_groups"].append({"id": "sg-web2", "vpc_id": "vpc-two", "name": "web"})
+    world["interfaces"].append(
+        {"id": "eni-two1", "vswitch_id": "vsw-two", "security_group_ids": ["sg-web2"], "private_ip_addresses": ["10.8.0.9"]}
+    )
+    bulk.emulator.reset(seed=world)
+    for operation in ("audit", "unassign"):
+        refused = bulk.run(operation, security_group_names=["web", "wbe"], security_group_ids="sg-none", security_group_tags="team=nobody")
+        prefix = f"{operation}_secondary_ips_security_group"
+        assert refused["outcome"] == "refused"
+        for error in (
+            f"{prefix}_names: 'wbe' does not exist in cn-hangzhou",
+            f"{prefix}_ids: 'sg-none' does not exist",
+            f"{prefix}_tags: 'team=nobody' does not exist",
+            f"{prefix}_names: 'web' is the name of groups in several VPCs (sg-web in vpc-main, sg-web2 in vpc-two); "
+            f"set {operation}_secondary_ips_vpc_ids",
+        ):
+            assert error in refused["msg"], error
+    assert bulk.writes() == []
+    planned = bulk.run("unassign", check=True, security_group_names="web", vpc_ids="vpc-two")
+    assert outcomes(planned["report"], "planned") == {("eni-two1", "10.8.0.9")}
+    both = bulk.run("unassign", check=True, security_group_names="web", vpc_ids=["vpc-two", "vpc-main"])
+    assert both["totals"]["planned"] == 15
+
+
+def test_a_name_is_not_another_vpcs_group(bulk: Bulk) -> None:
+    refused = bulk.run("audit", security_group_names="web", vpc_ids="vpc-two")
+    assert "audit_secondary_ips_security_group_names: 'web' does not exist" in refused["msg"]
+
+
+def test_a_thousand_blocks_to_keep_cost_as_much_as_ten(bulk: Bulk) -> None:
+    def steps(number: int) -> int:
+        blocks = Blocks(f"10.{4 + at // 250}.{at % 250}.0/28" for at in range(number))
+        found = 0
+
+        def count(_frame: Any, event: str, _argument: Any) -> None:
+            nonlocal found
+            found += event == "call"
+
+        sys.setprofile(count)
+        try:
+            for address in range(100):
+                blocks.overlapping(f"10.3.1.{address}")
+        finally:
+            sys.setprofile(None)
+        return found
+
+    assert steps(5000) < 4 * steps(10)
+    keep = [f"10.{4 + at // 250}.{at % 250}.0/28" for at in range(4999)]
+    planned = bulk.run("unassign", check=True, keep=[*keep, "10.3.0.8/29"], **WEB)
+    assert outcomes(planned["report"], "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
+    # The command that does this plan is one line that AWX shows whole.
+    (step,) = planned["next_steps"]
+    assert len(step) < 1000
+    assert read_json(Path(step.rpartition("@")[2]))["unassign_secondary_ips_keep"][-1] == "10.3.0.8/29"
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ('{"version": 1, "version": 1, "assignments": []}', "the key 'version' comes twice"),
+        ("version: 1\nassignments: []\n5: five", "the key '5' is not text"),
+        ({5: "five", "version": 1, "assignments": []}, "the key 5 is not text"),
+    ],
+)
+def test_double_and_odd_keys_name_their_variable(bulk: Bulk, plan: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=f"unassign_secondary_ips_plan: .*{message}"):
+        bulk.run("unassign", plan=plan)
+
+
+# -- the recipe
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"region": "cn-beijing"}, "its region is cn-beijing"),
+        ({"account_id": OTHER_ACCOUNT}, f"its account_id is {OTHER_ACCOUNT}"),
+        ({"plan": "a" * 64}, f"it belongs to the plan {'a' * 64}"),
+    ],
+)
+def test_a_recipe_of_another_origin_in_the_folder_is_refused(bulk: Bulk, other: dict[str, str], message: str) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    recipe = bulk.reports / document_name("recipe", planned["digest"])
+    plan = read_json(Path(planned["files"]["plan"]))
+    origin = {"region": plan["region"], "account_id": plan["account_id"], "made": plan["made"], "plan": plan["digest"], **other}
+    recipe.write_text(json.dumps(make_document(plan["assignments"], **origin).as_dict()), encoding="utf-8")
+    before = recipe.read_text(encoding="utf-8")
+    refused = bulk.run("unassign", **WEB)
+    assert refused["outcome"] == "refused"
+    assert str(recipe) in refused["msg"]
+    assert message in refused["msg"]
+    assert recipe.read_text(encoding="utf-8") == before
+    assert bulk.writes() == []
+
+
+@pytest.mark.parametrize("text", ['{"version": 1, "assign', "$ANSIBLE_VAULT;1.1;AES256\n3832\n"])
+def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bulk, text: str) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    recipe = bulk.reports / document_name("recipe", planned["digest"])
+    recipe.write_text(text, encoding="utf-8")
+    refused = bulk.run("unassign", **WEB)
+    assert refused["outcome"] == "refused"
+    assert f"{recipe}: it cannot be read" in refused["msg"]
+    assert f"{recipe}: it cannot be read" in str(refused["report"]["refusals"])
+    assert recipe.read_text(encoding="utf-8") == text
+    assert bulk.writes() == []
+
+
+def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bulk) -> None:
+    start = bulk.held()
+    bulk.emulator.reset(seed=seed(20), lag_ms=4000)
+    failed = bulk.run("unassign", wait_timeout=1, **WEB)
+    plan, recipe = documents(bulk, failed)
+    assert failed["failed"]
+    assert failed["changed"]
+    assert failed["totals"]["failed"] == 14
+    assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.held())
+    # While reads still lag, all of it looks already present: it is read again before that is believed.
+    restored = bulk.run("restore", recipe_file=failed["files"]["recipe"], wait_timeout=10)
+    assert not restored.get("failed"), restored["msg"]
+    assert bulk.held() == start
+    assert "looked already present and were read again after" in restored["report"]["sure"]
+
+
+def test_a_restore_right_after_the_run_does_not_believe_a_read_that_lags(bulk: Bulk) -> None:
+    start = bulk.held()
+    done = bulk.run("unassign", **WEB)
+    # The next read shows what was before the last change of each ENI.
+    bulk.emulator.faults([{"kind": "stale", "action": READ, "times": 1}])
+    restored = bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=1)
+    assert restored["totals"]["assigned"] == 14
+    assert bulk.held() == start
+    assert any("look already present" in line for line in bulk.lines)
+
+
+def test_one_stale_last_read_leaves_the_recipe_whole_and_ends_red(bulk: Bulk) -> None:
+    start = bulk.held()
+    bulk.run("unassign", **WEB)
+    reads = len(bulk.emulator.calls(READ))
+    restore_all(bulk)
+    for path in bulk.reports.iterdir():
+        path.unlink()
+    bulk.emulator.reset(seed=seed(20))
+    bulk.emulator.faults([{"kind": "stale", "action": READ, "nth": reads}])
+    red = bulk.run("unassign", **WEB)
+    assert bulk.emulator.fault_counts()[0]["fired"] == 1
+    assert len(bulk.emulator.calls(READ)) == reads
+    plan, recipe = documents(bulk, red)
+    assert red["failed"]
+    assert "Contradiction" in red["msg"]
+    assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.held())
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_a_recipe_is_a_plan_too(bulk: Bulk) -> None:
+    """What was restored is unassigned again by the recipe, also when that is smaller than the plan was."""
+    start = bulk.held()
+    bulk.emulator.faults([{"action": "write", "eni_id": "eni-legacy00001", "kind": "error", "code": "OperationDenied", "status": 403}])
+    stopped = bulk.run("unassign", wave_size=3, security_group_tags="stage=test")
+    recipe = {"recipe_file": stopped["files"]["recipe"], "wait_timeout": 1}
+    bulk.emulator.faults([])
+    gone = changed_by(start, bulk.held())
+    assert len(pairs(documents(bulk, stopped)[1])) < len(pairs(documents(bulk, stopped)[0]))
+    bulk.run("restore", **recipe)
+    assert bulk.held() == start
+    again = bulk.run("unassign", plan_file=stopped["files"]["recipe"])
+    assert again["outcome"] == "done", again.get("msg")
+    assert gone <= changed_by(start, bulk.held()) == pairs(documents(bulk, again)[1])
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_an_eni_that_a_read_by_id_lacks_ends_red_and_the_others_are_done(bulk: Bulk) -> None:
+    start = bulk.held()
+    planned = bulk.run("unassign", check=True, **WEB)
+    bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
+    red = bulk.run("unassign", plan_file=planned["files"]["plan"])
+    assert red["failed"]
+    assert "eni-both1" in red["msg"]
+    assert "already_absent" not in red["totals"]
+    assert outcomes(red["report"], "failed") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
+    assert bulk.held()["eni-both1"] == start["eni-both1"]
+    assert len(changed_by(start, bulk.held())) == 12
+    # Of what could not be read nobody knows anything, so it stays in the recipe.
+    assert len(pairs(documents(bulk, red)[1])) == 14
+    # Under an approval nothing is written.
+    bulk.emulator.reset(seed=seed(20))
+    bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
+    refused = bulk.run("unassign", plan_file=planned["files"]["plan"], approved_digest=planned["digest"])
+    assert refused["outcome"] == "refused"
+    assert "eni-both1" in refused["msg"]
+    assert bulk.writes() == []
+    # One read that lacks it is read again.
+    bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"], "times": 1}])
+    assert bulk.run("unassign", plan_file=planned["files"]["plan"])["outcome"] == "done"
+
+
+@pytest.mark.parametrize("nothing_else", [True, False])
+def test_an_eni_of_a_group_that_cannot_be_read_ends_red(bulk: Bulk, nothing_else: bool) -> None:
+    if nothing_else:
+        change(bulk, "absent", "eni-both1", "10.3.0.11", "10.3.0.12")
+        world = seed(20)
+        world["generate"] = [{**world["generate"][0], "count": 1}, *world["generate"][1:]]
+        world["interfaces"] = []
+        bulk.emulator.reset(seed=world)
+    start = bulk.held()
+    bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-web00000"]}])
+    red = bulk.run("unassign", **WEB)
+    assert red["failed"]
+    assert "eni-web00000" in red["msg"]
+    assert bulk.held()["eni-web00000"] == start["eni-web00000"]
+    assert len(changed_by(start, bulk.held())) == (0 if nothing_else else 11)
+
+
+def test_an_eni_that_the_last_read_lacks_ends_red(bulk: Bulk) -> None:
+    bulk.run("unassign", **WEB)
+    reads = len(bulk.emulator.calls(READ))
+    bulk.emulator.reset(seed=seed(20))
+    bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"], "nth": reads, "times": 2}])
+    red = bulk.run("unassign", **WEB)
+    assert red["outcome"] == "not verified"
+    assert "eni-both1" in red["msg"]
+
+
+def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = 0
+    slept: list[float] = []
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    def set_back(line: str) -> None:
+        nonlocal hours
+        if line.startswith("wave 1/"):
+            hours -= 1
+
+    monkeypatch.setattr(_bulk, "datetime", Clock)
+    monkeypatch.setattr(_clock, "sleep", lambda seconds, sleep=_clock.sleep: (slept.append(seconds), sleep(min(seconds, 1))))
+    start = bulk.held()
+    done = bulk.run("unassign", wave_size=5, wave_pause=1, wait_timeout=30, say=set_back, **WEB)
+    assert done["outcome"] == "done"
+    assert done["report"]["seconds"] >= 0
+    assert all(wave["offset"] >= 0 and wave["seconds"] >= 0 for wave in done["report"]["waves"])
+    assert max(slept) <= 5
+    # The recipe is of the future now.
+    hours = -2
+    change(bulk, "present", "eni-both1", "10.3.0.11")
+    assert not bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=30).get("failed")
+    assert max(slept) <= 30
+    assert bulk.held() == start
+
+
+def test_how_sure_already_present_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(_clock, "sleep", slept.append)
+    plan = read_json(Path(bulk.run("unassign", check=True, **WEB)["files"]["plan"]))
+
+    def restore(made: str) -> str:
+        slept.clear()
+        recipe = make_document(plan["assignments"], "cn-hangzhou", ACCOUNT, made, plan["digest"])
+        return str(bulk.run("restore", recipe=recipe.as_dict(), wait_timeout=40)["report"]["sure"])
+
+    def ago(seconds: float) -> str:
+        return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+    assert restore(ago(3600)) == "14 were already present: read once, 60 minutes after the recipe was written"
+    assert slept == []
+    assert "read again after" in restore(ago(20))
+    assert 0 < slept[0] <= 20
+    assert "read again after 0 s" in restore(ago(120))
+    # Its run did not end, so that nobody knows when its last write was.
+    assert "read again after 40 s" in restore("")
+    assert slept == [40]
+
+
+# -- failures
+
+
+def test_failures_in_a_wave_stop_the_run_and_what_was_done_can_be_restored(bulk: Bulk) -> None:
+    start = bulk.held()
+    bulk.emulator.faults([{"action": "write", "eni_id": "eni-legacy00001", "kind": "error", "code": "OperationDenied", "status": 403}])
+    chosen = {"security_group_tags": "stage=test", "wave_size": 20}
+    stopped = bulk.run("unassign", **chosen)
+    gone = changed_by(start, bulk.held())
+    report = stopped["report"]
+    assert "stopped after wave 2 of 4: 3 of 62 addresses failed" in stopped["msg"]
+    assert stopped["outcome"] == stopped["published"]["secondary_ips_unassign"]["outcome"] == "stopped"
+    assert {eni_id for eni_id, _address in outcomes(report, "failed")} == {"eni-legacy00001"}
+    assert outcomes(report, "unassigned") == gone
+    assert outcomes(report, "pending")
+    assert report["interfaces"][0]["eni_id"] == "eni-legacy00001"
+    assert report["interfaces"][0]["addresses"][0]["request_id"]
+    # A write was sent for what failed: only that it was never sent proves anything.
+    assert pairs(documents(bulk, stopped)[1]) == gone | outcomes(report, "failed")
+    assert stopped["published"]["restore_secondary_ips_recipe"]["digest"] == documents(bulk, stopped)[1]["digest"]
+
+    # Some may fail: it goes on to the end, and fails there.
+    ended = bulk.run("unassign", max_failures="20%", **chosen)
+    assert ended["outcome"] == "failed"
+    assert "OperationDenied" in ended["msg"]
+    assert set(bulk.held()["eni-legacy00001"]) == set(start["eni-legacy00001"])
+    assert len(changed_by(start, bulk.held())) == 59
+
+    bulk.emulator.faults([])
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_what_failed_before_the_first_wave_does_not_stop_the_waves(bulk: Bulk) -> None:
+    planned = bulk.run("unassign", check=True, security_group_tags="stage=test")
+    bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
+    red = bulk.run("unassign", plan_file=planned["files"]["plan"], wave_size=20)
+    assert red["outcome"] == "failed"
+    assert red["totals"]["unassigned"] == 60
+
+
+class TimeoutOfTask(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), TimeoutOfTask("60 s")])
+def test_what_was_done_is_told_whatever_goes_wrong(bulk: Bulk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    start = bulk.held()
+
+    def fail(ecs: Any, request: Any, wave: Any, carry_out: Any = _bulk.carry_out) -> None:
+        carry_out(ecs, request, wave)
+        raise error
+
+    monkeypatch.setattr(_bulk, "carry_out", fail)
+    red = bulk.run("unassign", wave_size=5, **WEB)
+    gone = changed_by(start, bulk.held())
+    assert (red["outcome"], red["failed"], red["changed"]) == ("stopped", True, True)
+    assert type(error).__name__ in red["msg"]
+    assert 0 < len(gone) < 14
+    assert outcomes(red["report"], "unassigned") == gone == pairs(documents(bulk, red)[1])
+    assert "To undo it" in str(red["next_steps"])
+
+
+def test_what_cannot_be_restored_is_reported_and_the_rest_is_restored(bulk: Bulk) -> None:
+    start = bulk.held()
+    recipe = {"recipe_file": bulk.run("unassign", **WEB)["files"]["recipe"]}
+    taken = start["eni-web00000"][0]
+    change(bulk, "present", "eni-data00000", taken)
+    failed = bulk.run("restore", **recipe)
+    assert (failed["outcome"], failed["failed"], failed["changed"]) == ("failed", True, True)
+    assert f"eni-data00000 holds it: eni-web00000 {taken}" in failed["msg"]
+    assert changed_by(start, bulk.held()) == {("eni-web00000", taken)}
+
+    change(bulk, "absent", "eni-data00000", taken)
+    bulk.run("restore", wait_timeout=1, **recipe)
+    assert bulk.held() == start
+
+
+def test_a_restore_of_an_eni_that_was_deleted_fails_and_names_it(bulk: Bulk) -> None:
+    recipe = bulk.run("unassign", **WEB)["files"]["recipe"]
+    world = seed(20)
+    world["interfaces"] = []
+    bulk.emulator.reset(seed=world)
+    failed = bulk.run("restore", recipe_file=recipe, wait_timeout=1)
+    assert failed["failed"]
+    assert "eni-both1" in failed["msg"]
+
+
+# -- files
+
+
+@pytest.mark.parametrize("operation", ["audit", "unassign", "restore"])
+def test_a_folder_that_cannot_be_written_to_is_an_error_before_any_call(bulk: Bulk, operation: str) -> None:
+    (bulk.folder / "file").touch()
+    recipe = make_document([{"eni_id": "eni-both1", "private_ip_addresses": ["10.3.0.11"]}], "cn-hangzhou", ACCOUNT, "").as_dict()
+    source: dict[str, Any] = {"recipe": recipe} if operation == "restore" else WEB
+    refused = bulk.run(operation, report_dir=f"{bulk.folder}/file/reports", **source)
+    assert refused["failed"]
+    assert f"{bulk.folder}/file/reports: this folder cannot be written to" in refused["msg"]
+    assert set(refused["published"]) == {f"secondary_ips_{operation}"}
+    assert bulk.emulator.calls() == []
+
+
+def test_the_recipe_is_on_the_disk_before_the_first_write_and_lines_come_before_each_wave(bulk: Bulk) -> None:
+    seen: list[tuple[str, int, set[tuple[str, str]]]] = []
+
+    def look(line: str) -> None:
+        recipes = bulk.recipes()
+        seen.append((line.split(" ")[0], len(bulk.writes()), pairs(recipes[0]) if recipes else set()))
+
+    done = bulk.run("unassign", wave_size=5, say=look, **WEB)
+    plan, recipe = documents(bulk, done)
+    before = [(count, held) for word, count, held in seen if word == "{version:"]
+    assert before[0] == (0, pairs(plan))
+    assert len(before) == done["report"]["waves"][-1]["of"] == 4
+    assert all(held >= pairs(recipe) for _count, held in before)
+    assert seen[0][:2] == ("Unassign", 0)
+
+
+def test_without_a_folder_all_is_kept_in_the_state_folder_of_the_user(bulk: Bulk) -> None:
+    done = bulk.run("unassign", report_dir="", **WEB)
+    assert {Path(path).parent for path in done["files"].values()} == {bulk.folder / "state"}
+
+
+def test_what_belongs_to_an_encrypted_plan_is_never_written_in_clear(bulk: Bulk) -> None:
+    start = bulk.held()
+    planned = bulk.run("unassign", check=True, **WEB)
+    secret = VaultSecret(b"secret")
+    vault = VaultLib([("team", secret)])
+    plan = bulk.folder / "vaulted" / "plan.yml"
+    plan.parent.mkdir()
+    plan.write_bytes(vault.encrypt(Path(planned["files"]["plan"]).read_bytes(), secret, vault_id="team"))
+    bulk.loader.set_vault_secrets([("team", secret)])
+    done = bulk.run("unassign", plan_file=str(plan), report_dir="")
+    written = [path for path in plan.parent.iterdir() if path != plan]
+    assert {path.suffix for path in written} == {".json", ".md", ".html"}
+    assert all(is_encrypted(path.read_bytes()) for path in written)
+    restored = bulk.run("restore", recipe_file=done["files"]["recipe"], report_dir=str(bulk.folder / "restored"))
+    assert not restored.get("failed"), restored["msg"]
+    assert all(is_encrypted(path.read_bytes()) for path in (bulk.folder / "restored").iterdir())
+    assert bulk.held() == start
+
+
+def test_restoring_and_unassigning_one_plan_exclude_each_other(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_bulk, "PATIENCE", 0)
+    start = bulk.held()
+    tried: list[dict[str, Any]] = []
+
+    def restore(line: str) -> None:
+        if line.startswith("wave 1/"):
+            tried.append(Bulk(bulk.emulator, bulk.folder).run("restore", recipe=bulk.recipes()[0]))
+
+    bulk.run("unassign", wave_size=5, say=restore, **WEB)
+    (refused,) = tried
+    assert refused["outcome"] == "refused"
+    assert "another run works on this plan" in refused["msg"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+# -- the same again, and many
+
+
+def test_check_mode_a_run_and_a_second_run_agree(bulk: Bulk) -> None:
+    start = bulk.held()
+    planned, done, again = (bulk.run("unassign", check=check, **WEB) for check in (True, False, False))
+    assert (planned["changed"], done["changed"], again["changed"]) == (True, True, False)
+    assert outcomes(planned["report"], "planned") == outcomes(done["report"], "unassigned") == changed_by(start, bulk.held())
+    assert (planned["digest"], again["outcome"]) == (done["digest"], "nothing to do")
+    recipe = {"recipe_file": done["files"]["recipe"], "wait_timeout": 1}
+    written = len(bulk.writes())
+    predicted = bulk.run("restore", check=True, **recipe)
+    assert len(bulk.writes()) == written
+    restored, again = (bulk.run("restore", **recipe) for _time in range(2))
+    assert (predicted["changed"], restored["changed"], again["changed"]) == (True, True, False)
+    assert outcomes(predicted["report"], "planned") == outcomes(restored["report"], "assigned")
+    assert bulk.held() == start
+
+
+def test_all_kinds_go_and_come_back(bulk: Bulk) -> None:
+    bulk.emulator.reset()
+    start = bulk.held()
+    kinds = "private_ip_addresses, ipv4_prefixes, ipv6_addresses, ipv6_prefixes"
+    done = bulk.run("unassign", security_group_names="web, data, pods", kinds=kinds, allow_eip=True, wait_timeout=5, wave_size=7)
+    assert done["outcome"] == "done", done.get("msg")
+    gone = changed_by(start, bulk.held())
+    assert {":" in address for _eni_id, address in gone} == {"/" in address for _eni_id, address in gone} == {True, False}
+    assert gone == outcomes(done["report"], "unassigned") == pairs(documents(bulk, done)[1])
+    # From the lines of the output alone, too.
+    shown = [line for line in bulk.lines if line.startswith("{version")]
+    assert not bulk.run("restore", recipe="\n".join(shown), wait_timeout=5).get("failed")
+    assert bulk.held() == start
+
+
+def test_two_thousand_enis_go_and_come_back(bulk: Bulk) -> None:
+    bulk.emulator.reset(seed=seed(2000, each=1))
+    start = bulk.held()
+    many = {"wave_size": 700, "max_concurrency": 16, "wait_timeout": 20}
+    done = bulk.run("unassign", security_group_tags="stage", max_addresses=2002, **many)
+    assert [wave["addresses"] for wave in done["report"]["waves"]] == [700, 700, 602]
+    assert len(changed_by(start, bulk.held())) == 2002
+    # One write an ENI, and for each wave no more reads than its ENIs and the polls take.
+    assert len(bulk.writes()) == 2001
+    bulk.run("restore", recipe_file=done["files"]["recipe"], **many)
+    assert bulk.held() == start

@@ -1,0 +1,102 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Inventory files by real ``ansible-inventory`` and ``ansible-playbook``, against the local endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from support.emulator import Emulator
+from support.playbook import BIN, ansible_environment
+
+PLUGIN = "alicloud_ops.network.eni"
+
+
+def without_marks(value: Any) -> Any:
+    """Strings as strings: ``ansible-inventory`` marks each that must not be templated."""
+    if isinstance(value, dict):
+        return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else {key: without_marks(one) for key, one in value.items()}
+    return [without_marks(one) for one in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a command printed."""
+
+    code: int
+    output: str
+    messages: str  # warnings and errors, in one line each
+
+    @property
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.output)
+        return found
+
+    @property
+    def hosts(self) -> dict[str, dict[str, Any]]:
+        """Host → its variables."""
+        found: dict[str, dict[str, Any]] = without_marks(self.document["_meta"]["hostvars"])
+        return found
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Group → the hosts and groups that it holds."""
+        groups = {name: group.get("hosts", []) + group.get("children", []) for name, group in self.document.items() if name != "_meta"}
+        return {name: sorted(held) for name, held in groups.items()}
+
+
+class Inventories:
+    """``list(eni_ids=[...])``: the options of one inventory file, without ``plugin``."""
+
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.emulator = emulator
+        self.folder = folder
+        self.environment: dict[str, str] = {}
+
+    def write(self, options: Mapping[str, Any] | str, name: str = "test.eni.yml") -> Path:
+        text = options if isinstance(options, str) else yaml.safe_dump({"plugin": PLUGIN, **options}, sort_keys=False)
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def list(self, *arguments: str, **options: Any) -> Shown:
+        return self.run("ansible-inventory", "-i", str(self.write(options)), "--list", *arguments)
+
+    def graph(self, **options: Any) -> str:
+        return self.run("ansible-inventory", "-i", str(self.write(options)), "--graph").output
+
+    def failure(self, *arguments: str, **options: Any) -> str:
+        """The message of an inventory that cannot be read."""
+        shown = self.list(*arguments, **options)
+        assert shown.hosts == {}, shown.output
+        before, found, message = shown.messages.partition("Failed to parse inventory with 'auto' plugin: ")
+        assert found, before
+        return message.split(" Failed to parse inventory with 'auto' plugin.")[0]
+
+    def play(self, inventory: Path, playbook: str, *arguments: str) -> Shown:
+        path = self.folder / "playbook.yml"
+        path.write_text(playbook, encoding="utf-8")
+        return self.run("ansible-playbook", "-i", str(inventory), str(path), *arguments)
+
+    def run(self, command: str, *arguments: str) -> Shown:
+        environ = {name: text for name, text in {**ansible_environment(self.emulator), **self.environment}.items() if text}
+        done = subprocess.run(
+            [str(BIN / command), *arguments],
+            cwd=self.folder,
+            env={**environ, "COLUMNS": os.environ.get("COLUMNS", "200")},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=300,
+        )
+        return Shown(done.returncode, done.stdout, " ".join(done.stderr.split()))
