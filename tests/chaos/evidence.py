@@ -102,6 +102,10 @@ class Evidence:
         ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
         return any(exchange["began"] >= ended and eni_id in _asked(exchange) for exchange in self.exchanges)
 
+    def last_look(self, eni_id: str) -> Mapping[str, Any]:
+        """The last request for a read of this ENI."""
+        return [exchange for exchange in self.exchanges if eni_id in _asked(exchange)][-1]
+
     def was_seen(self, thing_id: str, before: float) -> bool:
         """Whether a reply that had arrived before this moment showed this ENI or instance."""
         return any(
