@@ -132,8 +132,9 @@ class AwxApi:
             self.surveys[endpoint, number] = data
             return 200, {}
         if path[2] == "create_approval_template":
-            known: dict[str, Any] = {name: data[name] for name in ("name", "description", "timeout") if name in data}
-            approval = self._add("workflow_approval_templates", known)
+            approval = self._add(
+                "workflow_approval_templates", {name: data[name] for name in ("name", "description", "timeout") if name in data}
+            )
             node = self.objects[endpoint][number]
             node["unified_job_template"] = approval["id"]
             node["related"]["unified_job_template"] = approval["url"]
@@ -165,8 +166,8 @@ class AwxApi:
     def _shown(self, item: dict[str, Any]) -> dict[str, Any]:
         shown: dict[str, Any] = json.loads(json.dumps(item))
         for part in ("inputs", "notification_configuration"):
-            values: dict[str, Any] = (shown.get(part) if item.get("type") in ("credential", "notification_template") else None) or {}
-            for name in values:
+            values = shown.get(part) if item.get("type") in ("credential", "notification_template") else None
+            for name in values or {}:
                 if re.search("secret|password|token", name) and values[name]:
                     values[name] = SECRET
         return shown
