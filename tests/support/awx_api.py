@@ -132,8 +132,9 @@ class AwxApi:
             self.surveys[endpoint, number] = data
             return 200, {}
         if path[2] == "create_approval_template":
-            known = {name: data[name] for name in ("name", "description", "timeout") if name in data}
-            approval = self._add("workflow_approval_templates", known)
+            approval = self._add(
+                "workflow_approval_templates", {name: data[name] for name in ("name", "description", "timeout") if name in data}
+            )
             node = self.objects[endpoint][number]
             node["unified_job_template"] = approval["id"]
             node["related"]["unified_job_template"] = approval["url"]
