@@ -194,13 +194,11 @@ class Holders:
 
 
 def _eni_of(target: Target, snapshot: Snapshot) -> str:
-    """The ENI that a target means, or the instance whose ENI is unknown; '' for an instance that does not exist."""
+    """The ENI that a target means, or the instance if its ENI is unknown: its record is unreadable, or it does not exist."""
     if target.eni_id:
         return target.eni_id
     instance = snapshot.instances.get(target.instance_id or "")
-    if instance is None:
-        return ""
-    return instance.primary_eni_id or instance.instance_id
+    return (instance and instance.primary_eni_id) or target.instance_id or ""
 
 
 def _plan_one(request: Request, snapshot: Snapshot, interface: Interface, claims: Iterable[Target]) -> Change:

@@ -89,9 +89,11 @@ class Verifier:
             if self._ecs.is_fatal(error):
                 self.abort = error
                 self.waiting.clear()
-            for eni in batch:
-                eni.give_up(Reason(_errors.NOT_VERIFIED, f"reading back failed: {error}", error.request_id))
-            return batch
+            if self.abort or not error.is_transient:
+                for eni in batch:
+                    eni.give_up(Reason(_errors.NOT_VERIFIED, f"reading back failed: {error}", error.request_id))
+                return batch
+            interfaces, unreadable = {}, {eni.eni_id: error for eni in batch}
         for eni in batch:
             found = interfaces.get(eni.eni_id) or unreadable.get(eni.eni_id)
             if observe(eni, found, self._request, self.waited(eni), self._ecs.retry_timeout):

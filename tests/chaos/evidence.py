@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,10 +57,12 @@ class Write:
         status = self.exchange["status"]
         return status is not None and 400 <= status < 500 and bool(self.code) and not ARRIVED_EARLIER.match(self.code)
 
-    @property
-    def is_perhaps_partial(self) -> bool:
-        """Refused because of one of several addresses."""
-        return self.is_plainly_refused and len(self.addresses) > 1 and bool(ABOUT_AN_ADDRESS.match(self.code))
+    def may_have_changed(self, address: str) -> bool:
+        """Whether only a read can tell what became of this address. A call that was refused because of another address may have been
+        carried out for this one."""
+        if not self.is_plainly_refused:
+            return True
+        return len(self.addresses) > 1 and bool(ABOUT_AN_ADDRESS.match(self.code)) and address not in _named_in(self.exchange["message"])
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,15 @@ class Evidence:
         """Whether at least a request for a read of it was sent after its last write, whatever came back."""
         ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
         return any(exchange["began"] >= ended and eni_id in _asked(exchange) for exchange in self.exchanges)
+
+    def last_look(self, eni_id: str) -> Mapping[str, Any]:
+        """The last request for a read of this ENI."""
+        return [exchange for exchange in self.exchanges if eni_id in _asked(exchange)][-1]
+
+    def seconds_of_silence(self, last: Mapping[str, Any]) -> float:
+        """How long nothing had answered as the service does when this exchange ended."""
+        answered = [exchange["ended"] for exchange in self.exchanges if exchange["request_id"] and exchange["ended"] <= last["ended"]]
+        return float(last["ended"] - max(answered, default=float("-inf")))
 
     def was_seen(self, thing_id: str, before: float) -> bool:
         """Whether a reply that had arrived before this moment showed this ENI or instance."""
@@ -147,6 +159,14 @@ class Evidence:
 
 def held(row: Mapping[str, Any]) -> set[str]:
     return {address for kind in KINDS for address in row[kind]}
+
+
+def _named_in(message: str) -> set[str]:
+    named = set()
+    for word in re.findall(r"[0-9A-Fa-f:./]*[0-9A-Fa-f]", message):
+        with contextlib.suppress(ValueError):
+            named.add(canonical(word))
+    return named
 
 
 def _if_whole(row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

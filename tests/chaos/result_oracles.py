@@ -21,6 +21,8 @@ from chaos.evidence import held
 OPEN_CODES = ("NotVerified", "EniNotReturned")
 # An ENI or instance whose record is missing or cannot be read.
 UNREADABLE_CODES = ("UnreadableReply", "EniNotReturned", "InstanceWithoutEni")
+# Seconds between the end of a write and the moment at which the module begins to wait.
+CLOCK_GRAIN = 0.1
 NO_CODE = ("Unexpected", "", None)
 
 
@@ -156,8 +158,7 @@ def _open(case: Case, entry: Mapping[str, Any]) -> set[str]:
 
 
 def _may_be_open(case: Case, eni_id: str, address: str) -> bool:
-    """Whether one of its writes was not plainly refused, so that only a read could decide."""
-    return any(not write.is_plainly_refused or write.is_perhaps_partial for write in case.evidence.writes_of(eni_id, address))
+    return any(write.may_have_changed(address) for write in case.evidence.writes_of(eni_id, address))
 
 
 # --- one ENI, by what arrived
@@ -205,6 +206,21 @@ def _failed_for_a_reason(case: Case, entry: Mapping[str, Any], failure: Mapping[
         yield f"{address} has failed with {code}, but a write of it may have been carried out ({unclear[-1].code or 'no code'})"
     if case.arguments["wait"] and not case.evidence.looked_again(eni_id, address) and not _is_fatal(case, code):
         yield f"{address} has failed with {code}, but was not read again after its last write"
+    if _gave_up_too_early(case, eni_id, address) and not _is_fatal(case, code):
+        yield f"{address} has failed with {code}, but was not looked for until wait_timeout was over"
+
+
+def _gave_up_too_early(case: Case, eni_id: str, address: str) -> bool:
+    """What may have been carried out is looked for until wait_timeout is over, because reads may lag. Only a plain refusal of a
+    read ends that, and a service that has not answered for the retry_timeout."""
+    if not case.arguments["wait"] or not _may_be_open(case, eni_id, address):
+        return False
+    first = min(write.ended for write in case.evidence.writes_of(eni_id, address))
+    last = case.evidence.last_look(eni_id)
+    is_refused = last["status"] in range(400, 500) and bool(last["code"])
+    silence = case.evidence.seconds_of_silence(last)
+    is_silent = silence > 0 and silence >= case.arguments["retry_timeout"]
+    return not is_refused and not is_silent and last["began"] - first < case.arguments["wait_timeout"] - CLOCK_GRAIN
 
 
 def _is_fatal(case: Case, code: str) -> bool:

@@ -223,6 +223,12 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
     "possible write as done": (LOST_FOR_GOOD, IMPATIENT, move("unassigned", FIRST), "no read after its last write shows that"),
     "done that no read shows": (LOST, {}, without_later_reads, "no read after its last write shows that"),
     "refusal that was not read back": (DENIED, {}, without_later_reads, "was not read again after its last write"),
+    "possible write given up early": (
+        [{"action": "write", "kind": "reset_before"}],
+        {"retry_timeout": 0, "wait_timeout": 1},
+        asked(wait_timeout=30),
+        "was not looked for until wait_timeout was over",
+    ),
     "an address left out": (LOST, {}, move("", FIRST), f"{FIRST} was named but is nowhere in the ledger"),
     "an address twice": (LOST, {}, lambda _made, run: entry_of(run)["skipped"].append({"address": FIRST, "code": "x"}), "2 times"),
     "changed is false": (LOST, {}, result(changed=False), "changed is False, but the ledger has something done or open"),

@@ -441,8 +441,13 @@ LOST = EcsError("DescribeNetworkInterfaces", "EniNotReturned", "it is not there"
 @pytest.mark.parametrize("ignore_missing", [False, True])
 @pytest.mark.parametrize(
     ("name", "unreadable", "eni_id", "instance_id"),
-    [("eni-2", "eni-2", "eni-2", None), ("i-2", "i-2", None, "i-2"), ("i-1", "eni-1", "eni-1", "i-1")],
-    ids=["the ENI", "the instance", "the primary ENI of the instance"],
+    [
+        ("eni-2", "eni-2", "eni-2", None),
+        ("i-2", "i-2", None, "i-2"),
+        ("i-3", "i-3", None, "i-3"),
+        ("i-1", "eni-1", "eni-1", "i-1"),
+    ],
+    ids=["the ENI", "the instance, which shows no ENI", "the whole record of the instance", "the primary ENI of the instance"],
 )
 def test_what_cannot_be_read_fails_alone_and_never_counts_as_missing(name, unreadable, eni_id, instance_id, ignore_missing):
     instances = [instance_record("i-1", enis=[eni_record("eni-1", Type="Primary")]), instance_record("i-2")]

@@ -30,6 +30,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     PLAN_AGED,
     REFUSED,
     UNEXPECTED,
+    UNREADABLE_REPLY,
     EcsError,
     PlanAged,
 )
@@ -895,11 +896,29 @@ def test_a_write_that_never_gets_a_reply_fails_in_time_and_may_be_a_change(clock
     assert 60 <= clock.monotonic() - before < 70
 
 
-def test_a_lost_reply_that_cannot_be_cleared_up_is_not_verified(clock):
+MALFORMED = EcsError("DescribeNetworkInterfaces", UNREADABLE_REPLY, "the reply has no list", "R-1", status=200)
+
+
+@pytest.mark.parametrize("error", [MALFORMED, refused("ServiceUnavailable", status=503)], ids=str)
+@pytest.mark.parametrize("times", [5, 1000])
+def test_a_lost_reply_is_looked_for_until_the_time_is_over_although_reads_fail(clock, error, times):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[lost_reply()])
-    ecs.read_faults = [None, EcsError("DescribeNetworkInterfaces", CONNECTION_FAILED, "gone")]
+    ecs.read_faults = [None, *[error] * times]
+    before = clock.monotonic()
+    eni = run_one(ecs, "absent", A, wait_timeout=60)
+    if times == 5:
+        assert (done(eni), eni.failures(), eni.verified) == ((A,), [], True)
+    else:
+        assert (failures(eni), eni.changed, eni.verified) == ({A: NOT_VERIFIED}, True, False)
+        assert error.code in texts(eni)[0]
+        assert 60 <= clock.monotonic() - before < 70
+
+
+def test_a_read_back_that_is_refused_for_good_ends_the_wait(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[lost_reply()])
+    ecs.read_faults = [None, refused("Forbidden.RAM")]
     eni = run_one(ecs, "absent", A)
-    assert (failures(eni), eni.changed, eni.verified) == ({A: NOT_VERIFIED}, True, False)
+    assert (failures(eni), eni.changed, eni.verified, len(ecs.reads)) == ({A: NOT_VERIFIED}, True, False, 2)
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
