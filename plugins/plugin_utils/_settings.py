@@ -98,8 +98,8 @@ VARIABLES: Mapping[str, Variable] = {
     "calls_per_minute": Variable("int", "aur", "connection.calls_per_minute"),
     "max_concurrency": Variable("int", "ur", "connection.max_concurrency"),
     "wait_timeout": Variable("int", "ur", "request.wait_timeout"),
-    "report_dir": Variable("path", "aur"),
     "report_url": Variable("str", "aur"),
+    "report_dir": Variable("path", "aur"),
     "guests": Variable("pattern", "au", is_guard=True),
     "guest_policy": Variable("str", "u", choices=POLICIES, is_guard=True),
     "only_not_seen": Variable("bool", "u", default=False, is_guard=True),
@@ -196,7 +196,7 @@ def read_settings(
     errors: list[str] = []
     prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
     table = variables_of(role)
-    if variables.get(f"{prefix}enis") is not None:
+    if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
         # A slice does its part of the plan; what a survey of its workflow says of the selection was for the planning job.
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = _read_variables(role, plain(variables), table, errors)
@@ -430,7 +430,7 @@ def _validate_slices(
         if plan and most is not None and plan.addresses > most:
             errors.append(f"{prefix}max_addresses: at most {most} may be unassigned, but the plan of all slices has {plan.addresses}")
     slices = values.get("slices")
-    if slices and slices > 0:
+    if slices and slices > 1:
         try:
             parts["connection"]["calls_per_minute"] = share_pace(parts["connection"]["calls_per_minute"], slices)
         except ValueError as error:

@@ -27,7 +27,6 @@ QUESTIONS: Mapping[str, str] = {
     "keep": "Addresses to keep",
     "approved_digest": "Digest of the approved plan",
     "plan": "Saved plan",
-    "slices": "Number of slices",
     "recipe": "Restore recipe",
     "max_addresses": "Maximum number of addresses",
     "wave_size": "Addresses per wave",

@@ -164,7 +164,7 @@ class _Trial:
                 cwd=self._playbooks.folder,
                 env=ansible_environment(self._emulator),
                 capture_output=True,
-                encoding="utf-8",  # whatever locale an earlier test has set
+                encoding="utf-8",
                 check=False,
                 timeout=LONGEST_SECONDS,
             )

@@ -32,7 +32,8 @@ ROLE = "acs:ram::1000000000000001:role/network-operator"
 IDP = "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"
 
 # Of the form that the real ones have, and with all that is spelled otherwise in a URL or in JSON.
-OPTION, VARIABLE, PROFILE = "CanaryOption/1+a=", "CanaryVariable/2+b=", "CanaryProfile/3+c="
+# With the id of this process: the search looks at every process of the machine, and one test shows its canary on purpose.
+OPTION, VARIABLE, PROFILE = (f"Canary{name}/{os.getpid()}+a=" for name in ("Option", "Variable", "Profile"))
 TOKEN, POD_TOKEN, URI_TOKEN, PROXY_PASSWORD = "CanaryToken/4+d==", "CanaryPod.5-e_", "CanaryUri/6+f=", "CanaryProxy7"
 FROM_STS = Key("STS.from-sts", "CanaryStsSecret/8+g=", "CanaryStsToken/9+h==")
 FROM_METADATA = Key("STS.from-metadata", "CanaryMetadataSecret/10+i=", "CanaryMetadataToken/11+j==")

@@ -225,6 +225,26 @@ def test_keep_holds_back_all_secondary_too_and_says_so():
     assert "keep" in change.skipped["192.168.0.8"].text
 
 
+@pytest.mark.parametrize(
+    ("keep", "text"),
+    [
+        ("192.168.0.16/28", "kept, because it is in keep"),
+        ("192.168.0.0/16", "kept, because keep has 192.168.0.0/16"),
+        ("192.168.0.20/32", "kept, because keep has 192.168.0.20/32"),
+    ],
+)
+def test_what_is_kept_says_for_which_block(keep, text):
+    change = only_change(
+        make_request("absent", target("eni-1", PREFIX), keep=[keep]), take_snapshot(eni_record("eni-1", prefixes=[PREFIX]))
+    )
+    assert change.skipped[PREFIX].text == text
+
+
+def test_keep_does_not_forbid_to_assign():
+    request = make_request("present", target("eni-1", "192.168.0.10"), keep=["192.168.0.0/24"])
+    assert flatten(only_change(request, take_snapshot(eni_record("eni-1"))).todo) == ("192.168.0.10",)
+
+
 # Guards: rule 5
 
 
@@ -437,6 +457,19 @@ def test_what_cannot_be_read_fails_alone_and_never_counts_as_missing(name, unrea
     assert (lost.failure.code, lost.failure.request_id) == ("EniNotReturned", "R-7")
     assert "nothing was sent" in lost.failure.text
     assert (flatten(other.todo), other.failure) == (("192.168.0.30",), None)
+
+
+def test_an_unreadable_eni_is_reported_with_the_instance_by_which_one_of_its_targets_named_it():
+    snapshot = take_snapshot(instances=[instance_record("i-1", enis=[eni_record("eni-1", Type="Primary")])], unreadable={"eni-1": LOST})
+    (change,) = plan_for(make_request("absent", target("eni-1", "192.168.0.10"), target("i-1", "192.168.0.11")), snapshot).changes
+    assert (change.eni_id, change.instance_id) == ("eni-1", "i-1")
+
+
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_an_unreadable_eni_has_no_vswitch_and_no_owner(state):
+    request = make_request(state, target("eni-2", "192.168.0.10"), target("eni-1", "192.168.0.10"))
+    snapshot = take_snapshot(eni_record("eni-1", OwnerId="1001"), unreadable={"eni-2": LOST})
+    assert find_refusals(plan_for(request, snapshot), request, "1001") == []
 
 
 def test_what_cannot_be_read_is_not_counted_by_max_addresses():

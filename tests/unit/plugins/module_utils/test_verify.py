@@ -201,6 +201,13 @@ def test_the_last_call_of_an_address_decides():
     assert ledger.states == {A: IN_FLIGHT, B: FAILED}
 
 
+def test_sending_again_ends_with_the_retry_timeout():
+    for waited, state in ((RETRY_TIMEOUT - 0.1, PLANNED), (RETRY_TIMEOUT, IN_FLIGHT)):
+        ledger = ledger_after(([A], refused("ServiceTimeout", status=504)))
+        look(ledger, shown("absent"), waited=waited)
+        assert ledger.states == {A: state}
+
+
 # An earlier call that may have been carried out
 
 EARLIER = {
@@ -345,6 +352,12 @@ def test_what_a_read_shows_in_any_form_is_not_deleted(found):
     look(ledger, found)
     assert ledger.latest is not None
     assert ledger.states == {A: IN_FLIGHT if found is UNREADABLE else FAILED}
+
+
+def test_without_a_view_of_the_eni_a_batch_that_was_refused_for_another_address_may_have_been_carried_out_in_part():
+    ledger = ledger_after(([A, B], refused(UNASSIGNED, f"The IP {B}")))
+    look(ledger, None, waited=OVER)
+    assert (ledger.states, ledger.reasons[A].code) == ({A: IN_FLIGHT, B: FAILED}, ENI_NOT_RETURNED)
 
 
 def test_of_a_deleted_eni_an_earlier_call_may_have_been_carried_out():

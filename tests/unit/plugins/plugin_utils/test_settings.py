@@ -200,7 +200,7 @@ def test_text_of_a_survey_means_the_same_as_the_typed_value(name, text, typed):
 
 def test_empty_text_is_not_given():
     guards = {"keep", "within", "excluding", "private_ip_addresses", "max_addresses", "account_id", "max_failures"}
-    guards |= {"guests", "guest_policy", "only_not_seen", "guest_max_age"}
+    guards |= {"guests", "guest_policy", "only_not_seen", "guest_max_age", "approval_max_age", "enis"}
     empty = {name: " " for name, variable in VARIABLES.items() if "u" in variable.roles and name not in guards}
     assert guards == {name for name, variable in VARIABLES.items() if variable.is_guard}
     given, plain = read(**{**empty, "security_group_ids": "sg-1"}), read(security_group_ids="sg-1")
