@@ -1,29 +1,55 @@
 # What a contributor runs; `make` alone lists it. All that is made stays in folders that git ignores: nothing is installed elsewhere.
 # `make test ARGS='-k word'`: ARGS goes to the tool that the target runs.
 
-# The newest Python that really runs (a version manager's shim may not) and can make virtual environments.
-PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-BIN := $(CURDIR)/.venv/bin
+# `make test CORE=2.21`: every target with another ansible-core, in a virtual environment of its own. PY=3.12 chooses its Python.
+# CORE=lowest is the lower end of each range in requirements.txt.
+CORE ?=
+PY ?=
+CORES := 2.19 2.20 2.21
+PYTHONS_2.19 := 3.13 3.12 3.11
+PYTHONS_2.20 := 3.14 3.13 3.12
+PYTHONS_2.21 := 3.14 3.13 3.12
+PYTHONS_lowest := 3.11 3.12 3.13
+$(if $(CORE),$(if $(PYTHONS_$(CORE)),,$(error CORE=$(CORE) is not one of $(CORES) lowest)))
+VENV := .venv$(if $(CORE),-$(CORE))$(if $(PY),-py$(PY))
+
+# The first Python of these versions that really runs (a version manager's shim may not) and can make virtual environments.
+# What only a version manager knows is used only if CORE or PY asks for it.
+find-python = $(shell for v in $(1); do for p in python$$v python3 $(if $(CORE)$(PY)$(2),~/.pyenv/versions/$$v.*/bin/python$$v \
+	~/.local/share/uv/python/cpython-$$v.*/bin/python$$v); do $$p -c 'import ensurepip, sys; \
+	sys.exit("%d.%d" % sys.version_info[:2] != "'$$v'")' 2>/dev/null && echo $$p && exit; done; done)
+PYTHON ?= $(call find-python,$(or $(PY),$(PYTHONS_$(CORE)),3.14 3.13 3.12 3.11))
+BIN := $(CURDIR)/$(VENV)/bin
 
 export PATH := $(BIN):$(PATH)
-export ANSIBLE_HOME := $(CURDIR)/.venv/ansible
-export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
+export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
 
 .PHONY: help
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: .venv
-.venv: .venv/dev.stamp collections/ansible_collections/alicloud_ops/network  ## the virtual environment (PYTHON=python3.x to choose)
+.venv: $(VENV)/dev.stamp collections/ansible_collections/alicloud_ops/network  ## the virtual environment (PYTHON=python3.x to choose)
 
-.venv/dev.stamp: requirements.txt
-.venv/docs.stamp .venv/bench.stamp: .venv/dev.stamp
-.venv/%.stamp: requirements-%.txt constraints.txt
-	@test -n "$(PYTHON)" || { echo 'Python 3.11 or later with venv is needed (on Debian: python3-venv).' >&2; exit 1; }
-	@test -x $(BIN)/python || { echo 'Making .venv with $(PYTHON) …' && $(PYTHON) -m venv .venv; }
-	@echo 'Installing $< into .venv; the first time takes a minute or two …'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $< --constraint constraints.txt
+# What is pinned: constraints.txt; with CORE another ansible-core; with CORE=lowest also the lowest of what requirements.txt allows.
+PINS := cat constraints.txt
+ifneq ($(CORE),)
+PINS := { sed '/^ansible-core==/d' constraints.txt; grep '^ansible-core==$(subst .,\.,$(CORE))\.' constraints-cores.txt; }
+endif
+ifeq ($(CORE),lowest)
+PINS := { sed -E '/^(ansible-core|alibabacloud-(ecs20140526|credentials|tea))==/d' constraints.txt; \
+	sed -nE 's/^(ansible-core|alibabacloud-[a-z0-9-]+)>=([0-9.]+).*/\1==\2/p' requirements.txt requirements-dev.txt; }
+endif
+
+$(VENV)/dev.stamp: requirements.txt
+$(VENV)/docs.stamp $(VENV)/bench.stamp $(VENV)/gates.stamp: $(VENV)/dev.stamp
+$(VENV)/%.stamp: requirements-%.txt constraints.txt constraints-cores.txt
+	@test -n "$(PYTHON)" || { echo 'No Python $(or $(PY),$(PYTHONS_$(CORE)),3.11 or later) with venv was found (on Debian: python3-venv).' >&2; exit 1; }
+	@test -x $(BIN)/python || { echo 'Making $(VENV) with $(PYTHON) …' && $(PYTHON) -m venv $(VENV); }
+	@echo 'Installing $< into $(VENV); the first time takes a minute or two …'
+	@$(PINS) >$(VENV)/constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $< --constraint $(VENV)/constraints.txt
 	@touch $@
 
 # Where pytest-ansible imports the collection from. Left alone, it links what stands here on the first day, and nothing later.
@@ -32,7 +58,7 @@ collections/ansible_collections/alicloud_ops/network:
 
 .PHONY: collection
 collection: .venv  ## install this collection, as it stands, into .venv/collections
-	@$(BIN)/ansible-galaxy collection install . -p .venv/collections --force >/dev/null
+	@$(BIN)/ansible-galaxy collection install . -p $(VENV)/collections --force >/dev/null
 
 .PHONY: demo
 demo: collection  ## the main job, step by step, against the local ECS emulator
@@ -44,9 +70,9 @@ emulator: collection  ## the local ECS emulator, to try things by hand
 
 # The Node SDKs, to see them work against the emulator. Where there is no npm, those tests are skipped and say so.
 NODE_CLIENTS := @alicloud/ecs20140526@7.11.6 @alicloud/openapi-client@0.4.15 @alicloud/pop-core@1.8.0
-.venv/node.stamp: Makefile .venv/dev.stamp
-	@if command -v npm >/dev/null; then echo 'Installing the Node SDKs into .venv/node …'; \
-		npm install --silent --no-audit --no-fund --cache .venv/npm --prefix .venv/node $(NODE_CLIENTS) >/dev/null \
+$(VENV)/node.stamp: Makefile $(VENV)/dev.stamp
+	@if command -v npm >/dev/null; then echo 'Installing the Node SDKs into $(VENV)/node …'; \
+		npm install --silent --no-audit --no-fund --cache $(VENV)/npm --prefix $(VENV)/node $(NODE_CLIENTS) >/dev/null \
 		|| echo 'The Node SDKs could not be installed; their tests are skipped.'; fi
 	@touch $@
 
@@ -74,14 +100,35 @@ lint: collection  ## ruff, mypy, yamllint, ansible-lint (production profile), an
 	$(BIN)/antsibull-changelog lint
 
 # ansible-test wants a git repository below ansible_collections, and dies on a Python that does not run: it gets a copy of
-# what stands here, committed or not, and the one Python of .venv.
-SANITY := .venv/sanity/ansible_collections/alicloud_ops/network
+# what stands here, committed or not, and the one Python of the virtual environment.
+COPY := $(VENV)/sanity/ansible_collections/alicloud_ops/network
+PY_OF_VENV = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+.PHONY: .copy
+.copy: .venv
+	@rm -rf $(COPY) && mkdir -p $(COPY) && git init --quiet $(COPY)
+	@{ git ls-files -z --cached --others --exclude-standard; printf 'tests/integration/cloud-config-alicloud.ini\0'; } \
+		| xargs -0 sh -c 'for f; do [ ! -f "$$f" ] || printf "%s\0" "$$f"; done' sh | tar -c --null -T - -f - | tar -x -C $(COPY) -f -
+
 .PHONY: sanity
-sanity: .venv  ## ansible-test sanity, without exceptions
-	@rm -rf $(SANITY) && mkdir -p $(SANITY) && git init --quiet $(SANITY)
-	@git ls-files -z --cached --others --exclude-standard | tar -c --null -T - -f - | tar -x -C $(SANITY) -f -
-	cd $(SANITY) && $(BIN)/ansible-test sanity --local \
-		--python $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') $(ARGS)
+sanity: .copy  ## ansible-test sanity, without exceptions
+	cd $(COPY) && $(BIN)/ansible-test sanity --local --python $(PY_OF_VENV) $(ARGS)
+
+# In an environment of its own, which has what ansible-test reads and nothing else: pytest-ansible, for one, gets in its way.
+$(VENV)/units.stamp: tests/unit/requirements.txt constraints.txt constraints-cores.txt $(VENV)/dev.stamp
+	@test -x $(VENV)/units/bin/python || $(BIN)/python -m venv $(VENV)/units
+	@echo 'Installing $< into $(VENV)/units …'
+	@$(VENV)/units/bin/python -m pip install --quiet --disable-pip-version-check ansible-core --requirement $< \
+		--requirement "$$($(BIN)/python -c 'import ansible_test; print(*ansible_test.__path__)')/_data/requirements/units.txt" \
+		--constraint $(VENV)/constraints.txt
+	@touch $@
+
+.PHONY: units
+units: .copy $(VENV)/units.stamp  ## the unit tests of the plugins by ansible-test
+	cd $(COPY) && PATH='$(CURDIR)/$(VENV)/units/bin:$(PATH)' ansible-test units --local --python $(PY_OF_VENV) $(ARGS)
+
+.PHONY: integration
+integration: .copy  ## the targets of ansible-test, on the local endpoint or a real account (tests/integration/targets)
+	cd $(COPY) && $(BIN)/ansible-test integration --local --python $(PY_OF_VENV) $(ARGS)
 
 .PHONY: docs
 docs: collection .venv/docs.stamp  ## the documentation as HTML, build/docs/build/html/index.html

@@ -95,11 +95,15 @@ class ActionModule(ActionBase):
         # the defaults of the options as well.
         shared = plain(self._task.args)
         with self._environment() as environ:
-            return {**result, **self._run(str(shared.pop("role")), shared, task_vars or {}, environ)}
+            made = self._run(str(shared.pop("role")), shared, task_vars or {}, environ)
+        if self._task.no_log:
+            made.pop("published", None)  # nothing censors what set_stats shows
+        return {**result, "changed": False, **made}
 
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         prefix = f"{role}_"
-        variables = {name: plain(self._templar.template(value)) for name, value in task_vars.items() if name.startswith(prefix)}
+        # As one mapping, of which templating leaves out what is omitted.
+        variables = plain(self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)}))
         defaults = {**shared, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         shares_plan = variables.get(f"{prefix}enis") is not None and bool(self._task.run_once)
@@ -113,7 +117,9 @@ class ActionModule(ActionBase):
             settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
             errors = name_questions(error.errors) if is_awx(task_vars) else error.errors
-            return {"failed": True, "changed": False, "errors": errors, "msg": f"Nothing was changed. {'; '.join(errors)}"}
+            outcome = {"outcome": "refused"}
+            published = {f"secondary_ips_{role.removesuffix('_secondary_ips')}": outcome}
+            return {"failed": True, "errors": errors, "msg": f"Nothing was changed. {'; '.join(errors)}", **outcome, "published": published}
         secrets: set[str] = set()
         settings.connection.credential.report_secrets_to(secrets.update)
         secrets.update(secrets_of(settings.report_url or ""))
@@ -141,8 +147,6 @@ class ActionModule(ActionBase):
             made: dict[str, Any] = remove_values(run.run(), secrets)
             for line in _send_report(settings, folder, made["files"]):
                 say(line)
-        if self._task.no_log:
-            del made["published"]  # nothing censors what set_stats shows
         return made
 
     def _change_defaults(self) -> dict[str, Any]:

@@ -241,10 +241,10 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import select
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import plain
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._inventory import (
     Membership,
     Settings,
-    as_plain,
     describe_region,
     has_matches,
     host_variables,
@@ -320,7 +320,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """The file may hold templates and vault-encrypted values."""
         self.templar.available_variables = self._vars
         try:
-            return as_plain(self.templar.template(value))
+            return plain(self.templar.template(value))
         except AnsibleError as error:
             errors.append(f"{name}: {error}")
             return None

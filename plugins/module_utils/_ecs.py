@@ -208,7 +208,7 @@ class Ecs:
             if not_after is not None and _clock.now() > not_after:
                 raise PlanAged()
 
-        started: float | None = None
+        started = 0.0
         refusal: EcsError | None = None  # of a write: an attempt that did leave this machine is never forgotten
         pause = FIRST_PAUSE
         while True:
@@ -222,12 +222,13 @@ class Ecs:
                 error = caught
             if not_after is not None and not error.unsent:
                 refusal = error
+            if not (error.is_transient and (not_after is None or error.certainly_not_carried_out)):
+                raise refusal or error
             patience = self.retry_timeout
             if self._answered_at is None:
                 patience = min(patience, FIRST_CONTACT_SECONDS)
-            left = (started or _clock.now()) + patience - _clock.now()
-            is_repeatable = error.is_transient and (not_after is None or error.certainly_not_carried_out)
-            if left <= 0 or not is_repeatable:
+            left = started + patience - _clock.now()
+            if left <= 0:
                 raise refusal or error
             if not error.is_throttled:  # a throttled call waits with all others, in admit()
                 jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads calls, keeps no secret

@@ -36,6 +36,7 @@ UNEXPECTED = "Unexpected"  # a defect of this collection
 THROTTLED = re.compile(r"Throttling|Rejected\.Throttling")
 CONFLICT = re.compile(r"Operation\.?Conflict|InvalidOperation\.Conflict")
 IN_PROGRESS = re.compile(r"IdempotentProcessing")
+NONCE_USED = re.compile(r"SignatureNonceUsed")  # sent again, a request has a new nonce
 # A request with this nonce or this client token arrived before, and may have been carried out.
 ARRIVED_EARLIER = re.compile(r"SignatureNonceUsed|Idempotent")
 IDEMPOTENT_FAILED = re.compile(r"IdempotentFailed")
@@ -111,7 +112,7 @@ class EcsError(Exception):
     @property
     def is_transient(self) -> bool:
         """Whether the same call may succeed a little later. Whether it may be sent again is another question."""
-        if self.is_throttled or CONFLICT.match(self.code) or IN_PROGRESS.match(self.code):
+        if self.is_throttled or any(code.match(self.code) for code in (CONFLICT, IN_PROGRESS, NONCE_USED)):
             return True
         if self.code in (CONNECTION_FAILED, UNREADABLE_REPLY) or _is_server_error(self.status):
             return True

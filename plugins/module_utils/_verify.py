@@ -14,11 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import IDS_PER_READ, Interface, read_interfaces
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import IN_FLIGHT, EniLedger, Event, Write
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import EniLedger, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
@@ -126,11 +125,7 @@ def observe(eni: EniLedger, found: Interface | EcsError | None, request: Request
 
 
 def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, in_time: bool, may_send_again: bool) -> bool:
-    eni.latest = interface
-    held = set(flatten(interface.held))
-    changed = [address for address in eni.having(IN_FLIGHT) if (address in held) == (request.state == "present")]
-    eni.move(Event.CONFIRM, changed)
-    is_split = False
+    has_progress = eni.confirm(interface, request.state)
     for write, addresses in _by_last_write(eni):
         error = write.error
         if error is None:
@@ -142,10 +137,10 @@ def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, i
             eni.send_again(addresses)
             eni.read_at = float("-inf")  # the plan is older than the state that the service found
         elif _errors.ADDRESS_REFUSED.match(error.code):
-            is_split |= _settle_refused_call(eni, write, addresses, request)
+            has_progress |= _settle_refused_call(eni, write, addresses, request)
         else:
             eni.refuse(addresses, write.reply)
-    return bool(changed) or is_split
+    return has_progress
 
 
 def _by_last_write(eni: EniLedger) -> Iterable[tuple[Write, list[str]]]:

@@ -67,6 +67,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read_at:
+  description:
+    - Time at which reading began, in UTC and by the clock of the controller. The roles of this collection refuse what is too old.
+  returned: if the guest could be reached
+  type: str
+  sample: "2026-01-05T10:00:00+00:00"
 complete:
   description:
     - Whether every address of the instance is in RV(addresses). Only then does an address that is not listed count as not configured.

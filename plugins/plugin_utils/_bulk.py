@@ -229,6 +229,9 @@ class BulkRun:
             self._say(line)
         if self._refusals:
             return
+        if view.check_mode:
+            self._save_plan()
+            return
         # Unassigning and restoring the same plan exclude each other.
         # Slices do not: they have no ENI in common.
         locked = view.plan.digest if settings.part else view.plan.whole_digest
@@ -236,7 +239,7 @@ class BulkRun:
             if interrupted:
                 self._say(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it.")
             self._save_plan()
-            if not view.check_mode and total(view.ledger, PLANNED):
+            if total(view.ledger, PLANNED):
                 self._carry_out(request)
 
     def _wanted(self, found: Found) -> Mapping[str, AddressSet]:

@@ -26,6 +26,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import describe_interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none, texts_or_none
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import plain
 
 CACHE_VERSION = 1  # of what `describe_region` returns: a cache of another version is not used
 VARIABLE_PREFIX = "eni_"
@@ -99,7 +100,7 @@ class Settings:
             connection.credential.fingerprint,
             self.selection_params,
         ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def unknown_options(given: Iterable[Any], known: Sequence[str]) -> list[str]:
@@ -125,7 +126,7 @@ def parse_settings(given: Mapping[str, Any], environ: Mapping[str, str], errors:
     return Settings(
         selection=selection,
         connections=tuple(connections),
-        selection_params=as_plain({name: params[name] for name in selection_spec()}),
+        selection_params={name: params[name] for name in selection_spec()},
         warn_on_region_error=params["on_region_error"] == "warn",
         matching_only=params["matching_only"],
         group_by=tuple(params["group_by"]),
@@ -184,7 +185,7 @@ def _texts_in(value: Any) -> Iterator[str]:
 def describe_region(region: str, found: Found, selection: Selection) -> dict[str, Any]:
     """What one region holds, as it is cached: ordinary lists, dictionaries and strings."""
     names = {group_id: group.name for group_id, group in found.security_groups.items()}
-    described: dict[str, Any] = as_plain(
+    described: dict[str, Any] = plain(
         {
             "region": region,
             "interfaces": [
@@ -250,14 +251,3 @@ def missing_everywhere(regions: Sequence[Mapping[str, Any]]) -> list[str]:
     """What was named and is in none of the regions that were read."""
     first, *others = [region["missing"] for region in regions]
     return [name for name in first if all(name in other for other in others)]
-
-
-def as_plain(value: Any) -> Any:
-    """Ansible's lazy and tagged containers and strings, and tuples, as ordinary ones."""
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(entry) for key, entry in value.items()}
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Sequence):
-        return [as_plain(entry) for entry in value]
-    return value

@@ -180,7 +180,7 @@ def build_report(run: RunView) -> dict[str, Any]:
 def _rows(run: RunView) -> list[dict[str, Any]]:
     if run.ledger:
         return [_row(run, format_name(eni), _told_by_ledger(run, eni), eni) for eni in run.ledger]
-    state = PLANNED if run.check_mode else PENDING if run.state else HELD
+    state = HELD if not run.state else PLANNED if run.check_mode else PENDING
     assignments = run.plan.assignments if run.plan else {}
     return [_row(run, eni_id, dict.fromkeys(flatten(held), (state, None))) for eni_id, held in assignments.items()]
 

@@ -44,11 +44,11 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     read_document,
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES, GuestSettings, parse_guest_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import Part, share_pace, take_part
 
-STATES = {"audit": "", "unassign": "absent", "restore": "present"}  # operation → state of the change module
-ROLES = tuple(f"{operation}_secondary_ips" for operation in STATES)
+ROLES = tuple(f"{operation}_secondary_ips" for operation in STATE_OF)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,6 @@ class Settings:
 
     role: str
     operation: str
-    state: str
     selection: Selection
     request: Request
     connection: Connection
@@ -216,7 +215,8 @@ def read_settings(
     selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
-    request_params = {**_OF_THE_ROLE, "state": STATES[operation], **parts["request"]}
+    # A role that only reads has no request; that of another one protects as much.
+    request_params = {**_OF_THE_ROLE, **parts["request"], "state": STATE_OF[operation] or "absent"}
     connection_params = parts["connection"]
     if saved and saved.region and "region" not in given:
         connection_params["region"], paths["connection"]["region"] = saved.region, saved_name
@@ -229,8 +229,7 @@ def read_settings(
         return parsed
 
     selection = parse("selection", parse_selection, selection_params)
-    # A role that only reads has no request; that of another one protects as much.
-    request = parse("request", parse_request, {**request_params, "state": STATES[operation] or "absent"})
+    request = parse("request", parse_request, request_params)
     connection = parse("connection", parse_connection, connection_params, environ)
     if saved:
         account_id = connection.account_id if connection else connection_params["account_id"]
@@ -254,7 +253,6 @@ def read_settings(
     return Settings(
         role,
         operation,
-        STATES[operation],
         selection,
         request,
         replace(connection, account_id=connection_params["account_id"] or connection.account_id),

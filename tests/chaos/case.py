@@ -73,13 +73,13 @@ class Case:
         effects = [call["effect"] for call in self.calls if call["writes"] and call["effect"].get("eni_id") == eni_id]
         return {address for effect in effects for addresses in effect.get(self.done_key, {}).values() for address in addresses}
 
-    def stripped(self, thing_id: str) -> set[str]:
-        """Fields of this ENI or instance that a read may have shown empty, though they were not. A field that a record may lack
-        makes such a read a lie that nobody can notice."""
-        if not any("strip_rows" in call["faults"] for call in self.calls):
+    def stripped(self, eni_id: str) -> set[str]:
+        """Fields of this ENI that a read may have shown empty, although they were not. A read without a field that a record may lack
+        is wrong, and nobody can notice."""
+        if not any("strip_rows" in call["faults"] for call in self.calls if call["action"] == "DescribeNetworkInterfaces"):
             return set()
-        strips = [fault for fault in self.scenario.faults if fault["kind"] == "strip_rows"]
-        return {field for fault in strips if thing_id in fault.get("ids", [thing_id]) for field in fault["fields"]}
+        strips = [fault for fault in self.scenario.faults if fault["kind"] == "strip_rows" and fault["action"] != "DescribeInstances"]
+        return {field for fault in strips if eni_id in fault.get("ids", [eni_id]) for field in fault["fields"]}
 
     def credible(self, eni_id: str, addresses: set[str]) -> set[str]:
         """Those of these addresses whose kind no read of this ENI has left out."""

@@ -30,7 +30,7 @@ def judge_liveness(case: Case) -> Iterator[str]:
     if not _all_ends(case):
         return
     failures = [(entry, failure) for entry in case.result.get("interfaces", ()) for failure in entry["failures"]]
-    codes = {failure["code"] for _entry, failure in failures}
+    codes = {failure["code"] for entry, failure in failures if not _is_refused_for_good(case, entry, failure)}
     if "error" in case.result:
         codes.add(case.result["error"]["code"])
     yield from (f"{code} was not survived, although it ends" for code in sorted(codes) if TRANSIENT.match(code))
@@ -39,6 +39,12 @@ def judge_liveness(case: Case) -> Iterator[str]:
             if HELD.match(failure["code"]) and not any("error" in call["faults"] for call in case.calls):
                 free = [address for address in failure["addresses"] if not _is_held(case, entry["eni_id"], address)]
                 yield from (f"{entry['eni_id']}: {address} was not assigned, although nobody holds it" for address in free)
+
+
+def _is_refused_for_good(case: Case, entry: Mapping[str, Any], failure: Mapping[str, Any]) -> bool:
+    """Whether one of its writes was plainly refused with a code that does not end by itself."""
+    writes = (write for address in failure["addresses"] for write in case.evidence.writes_of(entry["eni_id"], address))
+    return any(write.is_plainly_refused and not TRANSIENT.match(write.code) for write in writes)
 
 
 def _all_ends(case: Case) -> bool:

@@ -195,6 +195,7 @@ def test_an_audit_shows_the_level_of_each_address(roles: Roles, check: bool) -> 
     shown = roles.guests_run("audit", check=check)
     report = roles.report("audit")
     assert levels_of(report) == ADDRESSES
+    assert of_state(report, "held").keys() == ADDRESSES.keys()
     guests = report["guests"]
     assert guests["totals"] == {level: list(ADDRESSES.values()).count(level) for level in guests["totals"]}
     assert (guests["policy"], guests["hosts"], guests["read"]) == ("report", 4, 2)

@@ -32,7 +32,11 @@ class Loader(yaml.SafeLoader):
     """YAML as Ansible reads it: text that is never a template."""
 
 
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+def _as_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+    return loader.construct_scalar(node)
+
+
+Loader.add_constructor("!unsafe", _as_text)
 
 
 def load(path: Path) -> Any:

@@ -166,8 +166,8 @@ class AwxApi:
     def _shown(self, item: dict[str, Any]) -> dict[str, Any]:
         shown: dict[str, Any] = json.loads(json.dumps(item))
         for part in ("inputs", "notification_configuration"):
-            values = shown.get(part) if item.get("type") in ("credential", "notification_template") else None
-            for name in values or {}:
+            values: dict[str, Any] = (shown.get(part) if item.get("type") in ("credential", "notification_template") else None) or {}
+            for name in values:
                 if re.search("secret|password|token", name) and values[name]:
                     values[name] = SECRET
         return shown

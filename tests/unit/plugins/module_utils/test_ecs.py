@@ -153,7 +153,7 @@ def failed(code, status=None, **more):
         (failed("Throttling", 503), True, False),
         (failed("IdempotentProcessing", 403), True, False),
         (failed("IdempotentFailed", 400), False, False),
-        (failed("SignatureNonceUsed", 400), False, False),
+        (failed("SignatureNonceUsed", 400), True, False),
         (failed("InvalidIp.IpUnassigned", 403), False, False),
         (failed("Redirected", 302), False, False),
         (failed("InvalidCredentials", unsent=True), False, False),
@@ -217,6 +217,29 @@ def test_the_age_of_a_plan_is_checked_after_the_login(clock, takes, sent):
         with pytest.raises(PlanAged):
             call()
     assert ecs.api_calls == len(service.sent) == sent
+
+
+@pytest.mark.parametrize("refusal", [None, failed("Operation.Conflict", 403)], ids=str)
+def test_a_plan_that_ages_tells_whether_the_call_was_sent_before(clock, refusal):
+    service = Service(clock, *[refusal] * bool(refusal), takes=6)
+    with pytest.raises(PlanAged) as caught:
+        make_ecs(service).unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=clock.monotonic() + 5 + 5 * bool(refusal))
+    assert caught.value.refusal is refusal
+    assert len(service.sent) == bool(refusal)
+
+
+@pytest.mark.parametrize(("send", "first_counts"), [(read, False), (write, True)])
+@pytest.mark.parametrize("stopped_by", ["caller", "connection"])
+def test_a_write_that_was_sent_once_does_not_fail_as_one_that_was_never_sent(clock, send, first_counts, stopped_by):
+    """Its first attempt was refused, and the next one did not leave this machine. For a read the newest error is the right one."""
+    first, second = failed("Operation.Conflict", 403), failed("ConnectionFailed", unsent=True)
+    service = Service(clock, first, *[second] * 100)
+    ecs = make_ecs(service)
+    ecs._is_caller_waiting = lambda: stopped_by != "caller" or not service.sent
+    with pytest.raises(EcsError) as caught:
+        send(ecs)
+    assert caught.value.unsent is not first_counts
+    assert (caught.value is first) is first_counts
 
 
 @pytest.mark.parametrize("send", [read, write])

@@ -38,7 +38,7 @@ CASES = [
     ("RequestTimeout", 408, False, True),
     ("TooManyRequests", 429, False, True),
     # It says that the request arrived before.
-    ("SignatureNonceUsed", 400, False, False),
+    ("SignatureNonceUsed", 400, True, False),
     ("IdempotentProcessing", 403, True, False),
     ("IdempotentFailed", 400, False, False),
     ("IdempotentParameterMismatch", 400, False, False),

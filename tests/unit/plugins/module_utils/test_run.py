@@ -31,6 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     REFUSED,
     UNEXPECTED,
     EcsError,
+    PlanAged,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import ENI_STATE, find_refusals
@@ -1068,6 +1069,68 @@ def test_what_was_sent_and_is_gone_when_the_plan_is_renewed_is_done(clock):
     ecs.delays = [lambda: None, lambda: clock.sleep(61)]
     eni = run_one(ecs, "absent", A)
     assert (done(eni), eni.verified, len(ecs.writes), len(ecs.reads)) == ((A,), True, 1, 3)
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_call_that_was_refused_before_its_plan_aged_is_read_back_and_sent_again(clock, carried_out):
+    def refuse_and_age(fake, call):
+        if carried_out:
+            fake.carry_out(call)
+        clock.sleep(61)
+        raise PlanAged(refused("Operation.Conflict"))
+
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[refuse_and_age])
+    eni = run_one(ecs, "absent", A)
+    assert (done(eni), eni.failures(), sent(ecs)) == ((A,), [], [(A,)] * (1 if carried_out else 2))
+
+
+def test_a_call_whose_plan_always_ages_after_a_refusal_fails_with_that_refusal(clock):
+    def refuse_and_age(_fake, _call):
+        clock.sleep(61)
+        raise PlanAged(refused("Operation.Conflict"))
+
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[refuse_and_age] * 50)
+    eni = run_one(ecs, "absent", A)
+    assert (failures(eni), eni.changed) == ({A: "Operation.Conflict"}, False)
+    assert len(ecs.writes) < 10
+
+
+def test_what_a_renewal_shows_as_changed_is_done_even_if_it_is_never_read_again(clock):
+    """Two calls; the plan ages after the first one. When the second one has been sent, the service no longer lists the ENI."""
+    ecs = FakeEcs(
+        clock, eni_record("eni-1", MANY[:33]), script=[answer(refused("ServiceTimeout", status=504)), lambda fake, _call: fake.enis.clear()]
+    )
+    ecs.delays = [lambda: clock.sleep(50)]
+    eni = run_one(ecs, "absent", *MANY[:33])
+    assert (done(eni), failures(eni)) == (MANY[:32], {MANY[32]: ENI_NOT_RETURNED})
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_what_reading_back_shows_is_guarded_before_the_next_call(clock, skip):
+    """The first call is lost, and then the ENI is service-managed: no second call is sent."""
+
+    def lose(fake, _call):
+        fake.enis["eni-1"]["ServiceManaged"] = True
+        raise refused("ServiceTimeout", status=504)
+
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[lose])
+    eni = run_one(ecs, "absent", A, skip_refused=skip)
+    assert (failures(eni), eni.changed, sent(ecs)) == ({A: NOT_VERIFIED}, True, [(A,)])
+
+
+def test_what_was_refused_and_is_gone_in_a_later_read_is_done(clock):
+    """A is refused, and the first read shows it. A lagging read of the other call comes later, and by then A is gone."""
+    ecs = FakeEcs(clock, eni_record("eni-1", [A], prefixes=[PREFIX]), script=[refused("Forbidden.RAM")])
+    ecs.lag = 1
+
+    def lose_a(rows):
+        ecs.lag = 0
+        ecs.take_away("eni-1", A)
+        return rows
+
+    ecs.read_faults = [None, lose_a]
+    eni = run_one(ecs, "absent", A, PREFIX)
+    assert (done(eni), eni.failures(), len(ecs.reads)) == ((A, PREFIX), [], 3)
 
 
 @pytest.mark.parametrize("ignore_missing", [False, True])

@@ -19,6 +19,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     PLAN_AGED,
     UNEXPECTED,
     EcsError,
+    PlanAged,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import ACCEPTED, AddressState, EniLedger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change
@@ -207,6 +208,20 @@ def test_a_plan_that_ages_while_its_call_waits_is_returned_unsent_and_has_to_be_
     ecs.delays = [lambda: clock.sleep(PLAN_LIVES_SECONDS + 1)]
     write(ecs, ledger)
     assert (ledger.states, ledger.writes, ledger.batches, ecs.writes) == ({A: PLANNED, B: PLANNED}, [], [(A, B)], [])
+    assert is_aged(ledger)
+
+
+@pytest.mark.parametrize("times_late", [0, RENEWALS_IN_A_ROW])
+def test_a_call_that_was_refused_before_its_plan_aged_stays_noted(clock, times_late):
+    """A read decides on it like on any other, and then it is sent again, but not for ever."""
+    ledger = planned(A, B)
+    refusal = refused("Operation.Conflict")
+    writers = Writers(FakeEcs(clock, eni_record("eni-1", [A, B]), script=[PlanAged(refusal)]), make_request("absent"))
+    writers._late["eni-1"] = times_late
+    writers._write(ledger, (A,))
+    (call,) = ledger.writes
+    assert (call.addresses, call.error, call.to_repeat) == ((A,), refusal, not times_late)
+    assert ledger.states == {A: IN_FLIGHT, B: FAILED if times_late else PLANNED}
     assert is_aged(ledger)
 
 

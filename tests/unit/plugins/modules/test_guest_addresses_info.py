@@ -42,6 +42,7 @@ def test_check_mode_returns_the_same_and_nothing_is_changed():
 @linux
 def test_the_result_is_as_documented():
     documented = yaml.safe_load(guest_addresses_info.RETURN)
+    del documented["read_at"]  # by the action plugin, with the clock of the controller
 
     def compare(value, fields, path):
         for entry in value if isinstance(value, list) else [value]:

@@ -14,8 +14,10 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger, Write
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._run import open_ledger
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence, GuestSettings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, WaveView
 
 ACCOUNT = "1000000000000001"
@@ -165,3 +167,63 @@ def restore() -> RunView:
     ]
     sure = "2 addresses were already present: two reads, 60 s apart, show them on their ENIs."
     return run_of("restore", ledger, final=last_read(ledger), sure=sure, waves=[wave(1, 1, done=5)], files={"json": "/state/restore.json"})
+
+
+# -- with guests
+
+
+def mac(number: int) -> str:
+    return f"00:16:3e:00:00:{number:02x}"
+
+
+def guest_result(number: int, *addresses: str, read_at: str = STARTED, **more: Any) -> dict[str, Any]:
+    """What guest_addresses_info returns of the guest that has ENI ``number``. An address with ``!`` is one that sshd listens on."""
+    return {
+        "read_at": read_at,
+        "complete": True,
+        "reasons": [],
+        "namespaces": [],
+        "interfaces": [{"interface": "eth1", "namespace": "", "mac_address": mac(number)}],
+        "addresses": [
+            {
+                "address": address.removesuffix("!"),
+                "prefix_length": 24,
+                "found_as": "interface_address",
+                "namespace": "",
+                "interface": "eth1",
+                "parent_interface": None,
+                "mac_addresses": [mac(number)],
+                "dynamic": False,
+                "listeners": [{"protocol": "tcp", "port": 22, "process": "sshd"}] if address.endswith("!") else [],
+                "connections": 0,
+                "uncertain": False,
+            }
+            for address in addresses
+        ],
+        **more,
+    }
+
+
+def with_mac(number: int, *addresses: str, **more: Any) -> Interface:
+    details = {"NetworkInterfaceName": HOSTILE, "MacAddress": mac(number)}
+    return interface(f"eni-{number}", addresses, details=details, private_ip_address=f"10.0.{number}.5", **more)
+
+
+def guest_evidence(policy: str = "report", *, only_not_seen: bool = False, results: Mapping[str, Any] | None = None) -> Evidence:
+    """Of web, which has eni-1, and of db, which could not be reached and would have eni-2."""
+    default = {"web": guest_result(1, "10.0.1.5", "10.0.1.1!", "10.0.1.2", "10.0.1.99"), "db": {"unreachable": True, "msg": HOSTILE}}
+    results = default if results is None else results
+    return Evidence(GuestSettings("web,db", policy, only_not_seen, 15), results, results)
+
+
+def guests(policy: str = "protect", operation: str = "unassign", **more: Any) -> RunView:
+    """The plan of an unassign, or an audit: of eni-1 one address in use, one configured and one not seen, of eni-2 one unknown."""
+    evidence = guest_evidence(policy, only_not_seen=more.pop("only_not_seen", False))
+    found = {one.eni_id: one for one in (with_mac(1, "10.0.1.1", "10.0.1.2", "10.0.1.3"), with_mac(2, "10.0.2.1"))}
+    evidence.join(found, {eni_id: one.held for eni_id, one in found.items()})
+    if operation == "audit":
+        held = document({eni_id: [address for kind in one.held.values() for address in kind] for eni_id, one in found.items()})
+        return run_of("audit", plan=held, interfaces=found, evidence=evidence, **more)
+    changes = tuple(Change(eni_id, one.instance_id, one, one.held, group(())) for eni_id, one in found.items())
+    ledger = open_ledger(evidence.protect(Plan(changes)))
+    return run_of("unassign", ledger, evidence=evidence, **{"check_mode": True, **more})

@@ -28,6 +28,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.re
     document,
     eni,
     failed,
+    guests,
     plan,
     refused,
     restore,
@@ -43,6 +44,8 @@ RUNS = {
     "failed": failed(),
     "refused": refused(),
     "restore": restore(),
+    "guests": guests(),
+    "audit of guests": guests("report", "audit"),
     "nothing": RunView("unassign", refusals=[HOSTILE], stopped=HOSTILE, sure=HOSTILE, next_steps=[HOSTILE], files={HOSTILE: HOSTILE}),
 }
 
@@ -191,6 +194,37 @@ def test_the_table_is_filtered_by_words_and_by_state(browser: Browser, tmp_path:
     assert browser.shown_rows() == ["eni-5"]
     browser.click("button[data-state='']")
     assert browser.shown_rows() == ["eni-5"]
+
+
+def test_the_table_is_filtered_by_level(browser: Browser, tmp_path: Path) -> None:
+    show(browser, tmp_path, guests("protect"))
+    assert browser.errors() == []
+    assert browser.value("[...document.querySelectorAll('#table th')].map(cell => cell.innerText)")[3] == "Guests"
+    counts = "[...document.querySelectorAll('#eni-1 td')][3].innerText.split('\\n').filter(Boolean)"
+    assert browser.value(counts) == ["1 in use", "1 configured", "1 not seen"]
+    for state, level, rows in (
+        ("", "unknown", ["eni-2"]),
+        ("", "in_use", ["eni-1"]),
+        ("skipped", "in_use", ["eni-1"]),
+        ("planned", "in_use", []),  # both of one address, not of one ENI
+        ("planned", "not_seen", ["eni-1"]),
+    ):
+        browser.click(f"button[data-state='{state}']")
+        browser.click(f"button[data-level={level}]")
+        assert browser.shown_rows() == rows, (state, level)
+        browser.click(f"button[data-level={level}]")  # all levels again
+    assert browser.shown_rows() == ["eni-1", "eni-2"]
+    browser.type("#filter", "sshd")
+    assert browser.shown_rows() == ["eni-1"]
+    for selector in (".state.l-in_use", ".state.l-not_seen", ".level"):
+        assert browser.contrast(selector) >= 4.5, selector
+
+
+def test_without_guests_the_page_has_neither_the_column_nor_the_filter() -> None:
+    text = render(build_report(replace(guests(), evidence=None)), "html")
+    assert "<th>Guests</th>" not in text
+    assert "data-level=" not in text
+    assert "On the guests" not in text
 
 
 def large(number: int) -> RunView:

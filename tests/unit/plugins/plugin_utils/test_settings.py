@@ -16,6 +16,7 @@ from ansible.template import trust_as_template
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, FolderError, make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import (
     VARIABLES,
     Settings,
@@ -78,7 +79,7 @@ def only_error(role: str = UNASSIGN, **given: Any) -> str:
 
 def test_a_run_by_group_with_defaults():
     settings = by_group()
-    assert (settings.operation, settings.state, settings.by_group, settings.saved) == ("unassign", "absent", True, None)
+    assert (settings.operation, settings.request.state, settings.by_group, settings.saved) == ("unassign", "absent", True, None)
     assert settings.selection.security_group_names == ("web",)
     assert settings.selection.kinds == ("private_ip_addresses",)
     assert (settings.request.max_addresses, settings.request.skip_refused, settings.request.allow_eip) == (1000, True, False)
@@ -100,9 +101,9 @@ def test_a_run_by_group_with_defaults():
 
 def test_an_audit_and_a_restore():
     settings = read(AUDIT, security_group_ids=["sg-1"])
-    assert (settings.operation, settings.state, settings.by_group) == ("audit", "", True)
+    assert (settings.operation, settings.by_group) == ("audit", True)
     settings = read(RESTORE, recipe=document().as_dict())
-    assert (settings.operation, settings.state, settings.by_group, settings.max_failures) == ("restore", "present", False, "100%")
+    assert (settings.operation, settings.by_group, settings.max_failures) == ("restore", False, "100%")
     assert settings.request.state == "present"
     assert settings.saved == document()
     assert settings.selection.eni_ids == ("eni-1", "eni-2")
@@ -480,6 +481,59 @@ def test_what_a_default_says_about_single_enis_is_up_to_the_role():
     }
     settings = by_group(defaults=defaults)
     assert (settings.request.state, settings.request.targets, settings.request.wait) == ("absent", (), True)
+
+
+# -- guests
+
+
+@pytest.mark.parametrize(
+    ("given", "pattern"), [("web", "web"), (" web,db:!old ", "web,db:!old"), (["web", "db[0:3]"], "web,db[0:3]"), ([], "")]
+)
+def test_guests_are_a_host_pattern(given, pattern):
+    for role in (AUDIT, UNASSIGN):
+        settings = read(role, security_group_ids="sg-1", guests=given)
+        assert settings.guests == GuestSettings(pattern, {AUDIT: "report", UNASSIGN: "protect"}[role], False, 15)
+    assert by_group().guests is None
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"),
+    [
+        ({}, "protect"),
+        ({"only_not_seen": "no"}, "protect"),
+        ({"guest_policy": "report"}, "report"),
+        ({"only_not_seen": "true"}, "require"),  # so that a later run of this plan takes nothing that became unknown
+        ({"only_not_seen": True, "guest_policy": "protect"}, "protect"),
+    ],
+)
+def test_the_policy_is_given_again_beside_the_plan(given, policy):
+    settings = by_group(guests="web", guest_max_age="5", **given)
+    assert settings.guests == GuestSettings("web", policy, given.get("only_not_seen") in (True, "true"), 5)
+    assert settings.given_beside_plan == {"guests": "web", "guest_max_age": 5, "guest_policy": policy}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"guest_policy": "protect"}, "guest_policy: needs unassign_secondary_ips_guests; give the guests, or leave it out"),
+        ({"only_not_seen": True}, "only_not_seen: needs unassign_secondary_ips_guests"),
+        ({"guests": "web", "guest_max_age": 0}, "guest_max_age: 0 is too small; it must be 1 or more"),
+        ({"guests": "web", "guest_policy": "keep"}, "guest_policy: 'keep' is not one of report, protect, require"),
+        ({"guests": {"hosts": "web"}}, "guests: {'hosts': 'web'} is not text"),
+    ],
+)
+def test_what_is_wrong_about_guests(given, message):
+    assert only_error(security_group_ids="sg-1", **given).startswith(f"unassign_secondary_ips_{message}")
+
+
+def test_what_asks_for_no_protection_needs_no_guests():
+    """A file of variables may set it for all runs."""
+    assert by_group(guest_policy="report", only_not_seen=False, guest_max_age=5).guests is None
+
+
+def test_only_what_no_guest_uses_narrows_the_selection():
+    error = only_error(plan=document().as_dict(), guests="web", only_not_seen=True)
+    assert error.startswith("unassign_secondary_ips_only_not_seen: narrows the selection by security groups")
 
 
 # -- the argument specs of the roles
