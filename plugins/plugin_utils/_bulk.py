@@ -80,8 +80,8 @@ _SIMPLE = re.compile(r"[A-Za-z0-9_./:%+,-]+")
 
 
 class BulkRun:
-    """``say`` shows one line at once, and ``shown`` waits until all of them are to be seen; ``mask`` takes secrets out of a text. ``check_mode`` is that of the task. ``evidence``: what the
-    guests returned, if any are given."""
+    """``say`` shows one line at once, and ``shown`` waits until all of them are to be seen; ``mask`` takes secrets out of a text.
+    ``check_mode`` is that of the task. ``evidence``: what the guests returned, if any are given."""
 
     def __init__(
         self,
@@ -246,9 +246,10 @@ class BulkRun:
         saved = self._settings.saved
         if self._settings.by_group or saved is None:
             matches = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
-            for interface in found.interfaces if saved else ():
+            in_plan = saved.assignments if saved else {}
+            for interface in found.interfaces:
                 # What of the plan is gone is reported as gone, as without the security groups.
-                gone = difference(saved.assignments.get(interface.eni_id, EMPTY), interface.held)
+                gone = difference(in_plan.get(interface.eni_id, EMPTY), interface.held)
                 matches[interface.eni_id] = union(matches[interface.eni_id], gone)
             return {eni_id: addresses for eni_id, addresses in matches.items() if count(addresses)}
         return saved.assignments
