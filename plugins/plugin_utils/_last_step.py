@@ -58,7 +58,9 @@ class LastStep:
         lines = summary_lines(self.report) if self.report else []
         if self.summary and not self.report:
             lines += fold_lines([f"{self.summary['outcome']}: {self.summary.get('headline') or 'see the job that ran'}"])
-        lines += fold_lines([*self.notes, *(f"missing or failed: {error}" for error in self.errors[:MOST_LINES])])
+        # A report says by itself what is missing.
+        errors = [] if self.report else self.errors[:MOST_LINES]
+        lines += fold_lines([*self.notes, *(f"missing or failed: {error}" for error in errors)])
         if self.recipe:
             lines.append("To undo it, launch 'Restore secondary addresses' with the artifacts of this job.")
         return lines
