@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey impor
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MASK = "********"
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # of a run whose play has gone
+SECONDS_TO_SHOW = 0.05  # from taking a line out of the queue
 
 
 @contextlib.contextmanager
@@ -55,6 +57,16 @@ def _ending_with(caller: Caller) -> Iterator[None]:
         yield
     finally:
         ended.set()
+
+
+def _wait_until_shown(caller: Caller) -> None:
+    """A worker gives its lines to the play, which may be killed before it shows them. What a job showed may be all that is left to
+    restore from, so nothing is written before the play has taken the lines and still lives."""
+    queue = getattr(Display(), "_final_q", None)
+    while queue is not None and not queue.empty() and caller.is_waiting():
+        time.sleep(SECONDS_TO_SHOW / 5)
+    time.sleep(SECONDS_TO_SHOW)
+    caller.look_again()
 
 
 def _send_report(settings: Settings, folder: Folder, files: Mapping[str, str]) -> list[str]:
@@ -127,9 +139,10 @@ class ActionModule(ActionBase):
         except SdkMissing as error:
             return {"failed": True, **build_failure(error)}
         evidence = read_evidence(settings.guests, task_vars, self._loader) if settings.guests else None
+        shown = partial(_wait_until_shown, caller)
         folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
         # Not ansible_check_mode, which is that of the play: a task, block or role may be in another mode.
-        run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode), evidence=evidence)
+        run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode), evidence=evidence, shown=shown)
         with _ending_with(caller):
             made: dict[str, Any] = remove_values(run.run(), secrets)
             for line in _send_report(settings, folder, made["files"]):

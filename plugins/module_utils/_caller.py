@@ -47,6 +47,10 @@ class Caller:
             self._looked_at = time.monotonic()
         return True
 
+    def look_again(self) -> None:
+        """The next ``is_waiting`` looks, however short ago the last look was."""
+        self._looked_at = float("-inf")
+
 
 def _find_chain() -> tuple[_Process, ...]:
     """This process and its ancestors up to the play, whose own parent may end, as after ``nohup``.

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, AddressSet, count, flatten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, AddressSet, count, difference, flatten, union
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import CALLER_GONE, EcsError, as_defect
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Unreadable, read_seen_interfaces
@@ -80,8 +80,8 @@ _SIMPLE = re.compile(r"[A-Za-z0-9_./:%+,-]+")
 
 
 class BulkRun:
-    """``say`` shows one line at once; ``mask`` takes secrets out of a text. ``check_mode`` is that of the task. ``evidence``: what the
-    guests returned, if any are given."""
+    """``say`` shows one line at once, and ``shown`` waits until all of them are to be seen; ``mask`` takes secrets out of a text.
+    ``check_mode`` is that of the task. ``evidence``: what the guests returned, if any are given."""
 
     def __init__(
         self,
@@ -93,12 +93,14 @@ class BulkRun:
         *,
         check_mode: bool,
         evidence: Evidence | None = None,
+        shown: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._evidence = evidence
         self._ecs = ecs
         self._folder = folder
         self._say = say
+        self._wait_until_shown = shown
         self._mask = mask
         self._refusals: list[str] = []
         self._stops: list[str] = []
@@ -244,6 +246,11 @@ class BulkRun:
         saved = self._settings.saved
         if self._settings.by_group or saved is None:
             matches = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
+            in_plan = saved.assignments if saved else {}
+            for interface in found.interfaces:
+                # What of the plan is gone is reported as gone, as without the security groups.
+                gone = difference(in_plan.get(interface.eni_id, EMPTY), interface.held)
+                matches[interface.eni_id] = union(matches[interface.eni_id], gone)
             return {eni_id: addresses for eni_id, addresses in matches.items() if count(addresses)}
         return saved.assignments
 
@@ -397,6 +404,7 @@ class BulkRun:
             name = self._settings.part.name if self._settings.part else ""
             for line in recipe_lines(self._document(addresses, made=""), view.plan.whole_digest, place, name):
                 self._say(line)
+            self._wait_until_shown()
         started, calls = _now(), self._ecs.api_calls
         carry_out(self._ecs, request, enis)
         tried = sum(map(count, addresses.values()))

@@ -56,8 +56,11 @@ class LastStep:
 
     def lines(self) -> list[str]:
         lines = summary_lines(self.report) if self.report else []
-        lines += fold_lines([f"{self.summary['outcome']}: {self.summary['headline']}"]) if self.summary and not self.report else []
-        lines += fold_lines([*self.notes, *(f"missing or failed: {error}" for error in self.errors[:MOST_LINES])])
+        if self.summary and not self.report:
+            lines += fold_lines([f"{self.summary['outcome']}: {self.summary.get('headline') or 'see the job that ran'}"])
+        # A report says by itself what is missing.
+        errors = [] if self.report else self.errors[:MOST_LINES]
+        lines += fold_lines([*self.notes, *(f"missing or failed: {error}" for error in errors)])
         if self.recipe:
             lines.append("To undo it, launch 'Restore secondary addresses' with the artifacts of this job.")
         return lines
@@ -130,8 +133,8 @@ def _of_one_run(given: Mapping[str, Any], digest: str) -> LastStep:
     errors = []
     if not summary:
         errors.append(_NOTHING)
-    elif digest and summary.get("digest") != digest:
+    elif summary["outcome"] != "refused" and digest and summary.get("digest") != digest:
         errors.append(f"the outcome is of the plan {summary.get('digest')}, but {digest} was approved")
     elif summary["outcome"] not in FINISHED:
-        errors.append(f"{summary['outcome']}: {summary['headline']}")
+        errors.append(": ".join(filter(None, (summary["outcome"], summary.get("headline")))))
     return LastStep(digest, summary, {}, given.get(RECIPE), errors)

@@ -13,14 +13,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 import zlib
 from collections.abc import Callable
 from typing import Any
 
 PREFIX = "secondary-ips-zlib:"
 MOST_BYTES = 256 * 1024 * 1024  # of the JSON: a small text can stand for any amount of memory
-_PACKED = re.compile(re.escape(PREFIX) + r"([A-Za-z0-9+/=\s]*)")
 
 
 def pack(value: Any) -> str:
@@ -36,25 +34,20 @@ def is_packed(text: str) -> bool:
 def unpack(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> list[Any]:
     """The values of one or more packed texts. Line breaks inside do not matter. ValueError says what is wrong.
     ``pairs``: what ``json`` calls for each mapping."""
-    values = []
-    rest = text.strip()
-    while rest:
-        found = _PACKED.match(rest)
-        if not found:
-            raise ValueError(f"'{rest[:20]}' is not the beginning of a text that was packed by this collection")
-        values.append(json.loads(_decompress(found[1]), object_pairs_hook=pairs))
-        rest = rest[found.end() :].lstrip(" \t\r\n,")
-    return values
+    before, *packed = "".join(text.split()).split(PREFIX)
+    if before or not packed:
+        raise ValueError(f"it does not begin with {PREFIX}, as a text that was packed by this collection does")
+    return [json.loads(_decompress(one.rstrip(",")), object_pairs_hook=pairs) for one in packed]
 
 
 def _decompress(text: str) -> str:
     try:
         engine = zlib.decompressobj()
-        data = engine.decompress(base64.b64decode("".join(text.split()), validate=True), MOST_BYTES)
+        data = engine.decompress(base64.b64decode(text, validate=True), MOST_BYTES)
     except (binascii.Error, zlib.error):
         raise ValueError("the packed text is not whole, or was changed; copy all of it") from None
     if engine.unconsumed_tail:
         raise ValueError(f"the packed text stands for more than {MOST_BYTES} bytes")
-    if not engine.eof:
+    if not engine.eof or engine.unused_data:
         raise ValueError("the packed text is not whole; copy all of it")
     return data.decode()

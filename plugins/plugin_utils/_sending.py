@@ -21,6 +21,7 @@ from ansible.module_utils.urls import NoSSLError, SSLValidationError, open_url
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import is_loopback, query_values
 
+SHORTEST = 6  # characters of a secret that is looked for in messages
 TIMEOUT = 15  # seconds, for each of two files
 TYPES = {"json": "application/json", "html": "text/html; charset=utf-8"}
 
@@ -42,11 +43,11 @@ def validate_url(name: str, url: str, errors: list[str]) -> None:
 def secrets_of(url: str) -> Iterator[str]:
     """What of the URL must not be shown."""
     parts = urlsplit(url)
-    for text in (parts.password, parts.username):
-        if text:
-            yield text
-            yield unquote(text)
-    yield from filter(None, (parts.query, *query_values(url)))
+    texts = [parts.query, *query_values(url)] + [
+        each for text in (parts.password, parts.username) if text for each in (text, unquote(text))
+    ]
+    # A short one, such as the 1 of part=1, would mask what is no secret, and not even the URL repeats it anywhere.
+    yield from (text for text in texts if len(text) >= SHORTEST)
     if parts.username or parts.query:
         yield url
 
