@@ -76,8 +76,17 @@ $(VENV)/node.stamp: Makefile $(VENV)/dev.stamp
 		|| echo 'The Node SDKs could not be installed; their tests are skipped.'; fi
 	@touch $@
 
+# The modules of AWX, to see that the AWX kit can be set up. They are not on PyPI by themselves. Without them, those tests are skipped.
+.venv/awx.stamp: Makefile | $(VENV)/dev.stamp
+	@echo 'Getting awx.awx, which is in the package ansible 11 …'; mkdir -p .venv/awx && cd .venv/awx && \
+		if $(BIN)/pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: 'ansible==11.13.0'; then \
+		$(BIN)/python -m zipfile -e ansible-11.13.0-py3-none-any.whl all && mkdir -p ansible_collections && rm -rf ansible_collections/awx && \
+		mv all/ansible_collections/awx ansible_collections/awx && rm -rf all ansible-11.13.0-py3-none-any.whl; \
+		else echo 'awx.awx could not be had; its tests are skipped.'; fi
+	@touch $@
+
 .PHONY: test
-test: .venv $(VENV)/node.stamp  ## unit and integration tests; CORE=2.21 on another ansible-core, PY=3.12 on another Python
+test: .venv $(VENV)/node.stamp .venv/awx.stamp  ## unit and integration tests; CORE=2.21 on another ansible-core, PY=3.12 on another Python
 	$(BIN)/pytest -n 2 $(ARGS)
 
 # What differs between versions of ansible-core shows here first. A folder and -k, because a single file does not find the collection.

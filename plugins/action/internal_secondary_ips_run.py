@@ -14,9 +14,11 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.parameters import remove_values
+from ansible.parsing.vault import is_encrypted
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -26,9 +28,11 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, default_folder, plain, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, FolderError, default_folder, plain, read_text
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import ROLES, SettingsError, read_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import ROLES, Settings, SettingsError, read_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import is_awx, name_questions
 
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MASK = "********"
@@ -53,6 +57,21 @@ def _ending_with(caller: Caller) -> Iterator[None]:
         ended.set()
 
 
+def _send_report(settings: Settings, folder: Folder, files: Mapping[str, str]) -> list[str]:
+    """One line for each file that was sent, or could not be."""
+    if not settings.report_url:
+        return []
+    if settings.saved_path and is_encrypted(Path(settings.saved_path).read_bytes()):
+        return ["The report was not sent, because the plan or recipe is encrypted with Ansible Vault."]
+    texts = {}
+    for kind in ("json", "html"):
+        name = Path(files.get(kind, "")).name
+        with contextlib.suppress(FolderError):
+            if name and (text := folder.read(name)):
+                texts[kind] = (name, text)
+    return send(settings.report_url, texts) or ["The report was not sent, because it could not be written."]
+
+
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -64,22 +83,34 @@ class ActionModule(ActionBase):
         # the defaults of the options as well.
         shared = plain(self._task.args)
         with self._environment() as environ:
-            return {**result, **self._run(str(shared.pop("role")), shared, task_vars or {}, environ)}
+            made = self._run(str(shared.pop("role")), shared, task_vars or {}, environ)
+        if self._task.no_log:
+            made.pop("published", None)  # nothing censors what set_stats shows
+        return {**result, "changed": False, **made}
 
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         prefix = f"{role}_"
-        variables = {name: plain(self._templar.template(value)) for name, value in task_vars.items() if name.startswith(prefix)}
+        # As one mapping, of which templating leaves out what is omitted.
+        variables = plain(self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)}))
         defaults = {**shared, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
+        shares_plan = variables.get(f"{prefix}enis") is not None and bool(self._task.run_once)
+        if shares_plan and task_vars.get("inventory_hostname") not in plain(task_vars.get("ansible_play_hosts") or [])[:1]:
+            # A strategy that does not know run_once, or a later batch of a play with serial. One host does the work of all.
+            return {"skipped": True, "changed": False, "skip_reason": "another host of this play does the work of all"}
         try:
-            if len(hosts) > 1:
+            if len(hosts) > 1 and not shares_plan:
                 # Each host would be a run of its own, and what they publish and write would be that of one of them.
                 raise SettingsError([f"hosts: this role works on the cloud, not on hosts; use one host, such as localhost, not {hosts}"])
             settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
-            return {"failed": True, "changed": False, "errors": error.errors, "msg": f"Nothing was changed. {error}"}
+            errors = name_questions(error.errors) if is_awx(task_vars) else error.errors
+            outcome = {"outcome": "refused"}
+            published = {f"secondary_ips_{role.removesuffix('_secondary_ips')}": outcome}
+            return {"failed": True, "errors": errors, "msg": f"Nothing was changed. {'; '.join(errors)}", **outcome, "published": published}
         secrets: set[str] = set()
         settings.connection.credential.report_secrets_to(secrets.update)
+        secrets.update(secrets_of(settings.report_url or ""))
 
         def mask(text: str) -> str:
             for secret in sorted(secrets, key=len, reverse=True):
@@ -101,8 +132,8 @@ class ActionModule(ActionBase):
         run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode), evidence=evidence)
         with _ending_with(caller):
             made: dict[str, Any] = remove_values(run.run(), secrets)
-        if self._task.no_log:
-            del made["published"]  # nothing censors what set_stats shows
+            for line in _send_report(settings, folder, made["files"]):
+                say(line)
         return made
 
     def _change_defaults(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ADDRESS_REFUSED, NOT_VERIFIED, EcsError
@@ -54,6 +55,8 @@ TRANSITIONS: Mapping[tuple[AddressState, Event], AddressState] = {
     (IN_FLIGHT, Event.RETURN): PLANNED,
     (IN_FLIGHT, Event.HOLD): IN_FLIGHT,
     (IN_FLIGHT, Event.FAIL): FAILED,
+    (SKIPPED, Event.CONFIRM): DONE,  # as for what failed: it was sent and refused before it was left alone
+    (FAILED, Event.CONFIRM): DONE,  # it was sent, and a read for other addresses of the ENI shows the change after all
 }
 
 ACCEPTED = Reason("Accepted", "accepted by the service")
@@ -76,11 +79,12 @@ class Write:
     def may_have_changed(self, address: str, *, partly: bool) -> bool:
         """``partly`` counts a call that was refused because of another one of its addresses: the API does not say that such a call
         does nothing for the others (ecs-api.md, open question 1)."""
-        if address not in self.addresses:
-            return False
-        if self.error is None or self.error.may_have_been_carried_out:
-            return True
-        return partly and len(self.addresses) > 1 and address not in self.named and bool(ADDRESS_REFUSED.match(self.error.code))
+        is_open = self.error is None or self.error.may_have_been_carried_out
+        is_for_another = len(self.addresses) > 1 and address not in self.named and bool(ADDRESS_REFUSED.match(self.reply.code))
+        return address in self.addresses and (is_open or (partly and is_for_another))
+
+
+_GUARDED = attrgetter("type", "status", "instance_id", "primary", "eips", "tags", "service_managed")
 
 
 @dataclass(slots=True, eq=False)
@@ -105,16 +109,19 @@ class EniLedger:
         for address in addresses:
             self.states[address] = TRANSITIONS[self.states[address], event]
             self.refusals.pop(address, None)
+            self.reasons.pop(address, None)
             if reason:
                 self.reasons[address] = reason
-            else:
-                self.reasons.pop(address, None)
 
     def confirm(self, view: Interface, state: str) -> bool:
-        """``view`` is of a read that started after all writes had ended: what it shows as changed is done. Whether anything is."""
+        """``view`` is of a read that started after all writes had ended: what it shows as changed is done. Returns whether anything
+        is. If it shows another state, owner or EIP than the last view, the guards have to look at the ENI again before a write."""
+        if self.latest and _GUARDED(view) != _GUARDED(self.latest):
+            self.read_at = float("-inf")
         self.latest = view
-        held = set(flatten(view.held))
-        changed = [address for address in self.having(IN_FLIGHT) if (address in held) == (state == "present")]
+        held, sent = set(flatten(view.held)), self.sent
+        open_or_refused = self.having(IN_FLIGHT, FAILED, SKIPPED)
+        changed = [address for address in open_or_refused if address in sent and (address in held) == (state == "present")]
         self.move(Event.CONFIRM, changed)
         return bool(changed)
 
@@ -123,6 +130,11 @@ class EniLedger:
         for batch in map(tuple, batches):
             self.move(Event.RETURN, batch)
             self.batches.append(batch)
+
+    def take_back(self, write: Write) -> None:
+        """The call never left this machine."""
+        self.writes.remove(write)
+        self.send_again(write.addresses)
 
     def refuse(self, addresses: Iterable[str], reason: Reason, *, hold: bool = False) -> None:
         """These are not sent (again). What may have been changed is held, that is, read until the time is over. ``hold``: hold all."""
@@ -143,10 +155,6 @@ class EniLedger:
                 self.reasons[address] = Reason(reason.code, f"{sent}, but {reason.text}", last.request_id or reason.request_id)
             else:
                 self.move(Event.FAIL, [address], last)
-
-    def accept(self, addresses: Iterable[str]) -> None:
-        """Without waiting for a read."""
-        self.move(Event.ACCEPT, addresses, ACCEPTED)
 
     def still_waiting(self) -> list[str]:
         """Addresses in flight that were not given up."""

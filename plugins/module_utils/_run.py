@@ -25,7 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     EcsError,
     as_defect,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, AddressState, EniLedger, Event
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import ACCEPTED, PLANNED, AddressState, EniLedger, Event
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import TRANSITIONAL, Change, Plan, Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
@@ -58,7 +58,7 @@ def predict(plan: Plan, request: Request) -> list[EniLedger]:
         if request.wait:
             eni.move(Event.CONFIRM, addresses)
         else:
-            eni.accept(addresses)
+            eni.move(Event.ACCEPT, addresses, ACCEPTED)
         if addresses:
             _expect(eni, request.state)
     return ledger

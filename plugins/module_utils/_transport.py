@@ -321,6 +321,5 @@ def _split(text: str) -> SplitResult | None:
     """None if it cannot be parsed, or if its port is not a number of a port."""
     with suppress(ValueError):
         url = urlsplit(text)
-        _ = url.port
-        return url
+        return url if url.port is None or url.port >= 0 else None  # reading the port is what validates it
     return None

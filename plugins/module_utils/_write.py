@@ -18,7 +18,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, find_addresses, kind_of
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, PlanAged, as_defect
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, EniLedger, Event, Write
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import ACCEPTED, PLANNED, EniLedger, Event, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
 
@@ -98,7 +98,7 @@ class Writers:
             self._send(eni, batch)
         except PlanAged as aged:
             if aged.refusal is None:
-                _take_back(eni, write)
+                eni.take_back(write)
             else:  # it was sent before, so that a read decides
                 self._note_error(eni, write, aged.refusal)
                 write.to_repeat = self._late.get(eni.eni_id, 0) < RENEWALS_IN_A_ROW
@@ -110,7 +110,7 @@ class Writers:
         else:
             self._late.pop(eni.eni_id, None)
             if not self._request.wait:
-                eni.accept(batch)
+                eni.move(Event.ACCEPT, batch, ACCEPTED)
         return write.error
 
     def _send(self, eni: EniLedger, batch: tuple[str, ...]) -> None:
@@ -137,16 +137,10 @@ class Writers:
         if self._ecs.is_fatal(error):
             self.abort = error
         if error.unsent:
-            _take_back(eni, write)
+            eni.take_back(write)
             eni.refuse(write.addresses, write.reply)
         elif _errors.IDEMPOTENT_FAILED.match(error.code):
             self._tokens.pop((eni.eni_id, write.addresses), None)
-
-
-def _take_back(eni: EniLedger, write: Write) -> None:
-    """The call never left this machine."""
-    eni.writes.remove(write)
-    eni.send_again(write.addresses)
 
 
 def _next_batch(eni: EniLedger) -> tuple[str, ...] | None:

@@ -39,12 +39,15 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._review impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching, select
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import find_expiry, find_use, make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
+    MOST_PUBLISHED,
     Document,
     DocumentError,
     Folder,
     FolderError,
     document_name,
+    publishable,
     read_document,
     recipe_after,
     recipe_lines,
@@ -63,12 +66,11 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report impor
     wave_line,
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import artifact, part_line
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
 # A read may lag behind a change. What looks "already present" so soon after the recipe was written is read a second time.
 RECENT_SECONDS = 300
-# Published documents are kept by AWX in its database and given to every later job of a workflow.
-MOST_PUBLISHED = 2_000  # addresses
 REPORT_KINDS = ("json", "md", "html")
 UNFINISHED = (PLANNED, FAILED, IN_FLIGHT)
 # A killed run that still holds its lock ends within a few seconds (the action sees to that).
@@ -103,6 +105,7 @@ class BulkRun:
         self._waves: list[WaveView] = []
         self._files: dict[str, str] = {}
         self._earlier: Document | None = None
+        self._plan_text: list[str] = []
         self._view = RunView(
             operation=settings.operation,
             check_mode=check_mode,
@@ -140,6 +143,7 @@ class BulkRun:
         view.finished, view.api_calls = _now(), self._ecs.api_calls
         view.next_steps = self._next_steps()
         report = build_report(view)
+        self._mark_approval(report)
         self._write_reports(report)
         for line in summary_lines(report):
             self._say(line)
@@ -218,16 +222,22 @@ class BulkRun:
         today = self._document({change.eni_id or "": change.todo for change in plan.changes if not change.failure})
         view.plan = settings.saved or today
         self._refusals += self._gate(request, plan, today)
-        for line in plan_lines(build_report(view)):
+        self._plan_text = [*plan_lines(build_report(view)), *self._limit_lines()]
+        for line in self._plan_text:
             self._say(line)
         if self._refusals:
             return
+        if view.check_mode:
+            self._save_plan()
+            return
         # Unassigning and restoring the same plan exclude each other.
-        with self._folder.lock(document_name("plan", view.plan.plan or view.plan.digest), PATIENCE) as interrupted:
+        # Slices do not: they have no ENI in common.
+        locked = view.plan.digest if settings.part else view.plan.whole_digest
+        with self._folder.lock(document_name("plan", locked), PATIENCE) as interrupted:
             if interrupted:
                 self._say(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it.")
             self._save_plan()
-            if not view.check_mode and total(view.ledger, PLANNED):
+            if total(view.ledger, PLANNED):
                 self._carry_out(request)
 
     def _wanted(self, found: Found) -> Mapping[str, AddressSet]:
@@ -291,7 +301,8 @@ class BulkRun:
         unreadable = [*view.unreadable]
         if not settings.request.skip_refused and refused:
             refusals.append(f"{prefix}on_refusal: {len(refused)} addresses must not be unassigned: {shorten([*refused.values()])}")
-        approved = settings.approved_digest
+        # The settings have proven that the part belongs to the approved plan.
+        approved = settings.saved.digest if settings.part and settings.saved else settings.approved_digest
         if settings.require_approval and not approved and not view.check_mode:
             refusals.append(f"{prefix}approved_digest: an approval is required; give the digest of the approved plan")
         other = settings.saved or self._saved_plan(approved)
@@ -304,6 +315,9 @@ class BulkRun:
             refusals.append(f"{len(view.difference['added'])} addresses are not in the saved plan: {shorten(view.difference['added'])}")
         if not approved:
             return refusals
+        refusals += find_expiry(prefix, other, settings.approval_max_age, datetime.now(UTC))
+        if total(view.ledger, PLANNED):
+            refusals += find_use(prefix, other, self._folder.read(document_name("approval", approved)))
         if not settings.saved and today.digest != approved and (today.addresses or refused or unreadable):
             refusals.append(self._drifted(approved, today, known=other is not None))
         if other and other.digest == approved and (refused or unreadable):
@@ -380,7 +394,8 @@ class BulkRun:
         view = self._view
         addresses = {eni.eni_id: eni.as_set(PLANNED) for eni in enis}
         if view.operation == "unassign" and view.plan:
-            for line in recipe_lines(self._document(addresses, made=""), view.plan.digest, place):
+            name = self._settings.part.name if self._settings.part else ""
+            for line in recipe_lines(self._document(addresses, made=""), view.plan.whole_digest, place, name):
                 self._say(line)
         started, calls = _now(), self._ecs.api_calls
         carry_out(self._ecs, request, enis)
@@ -419,7 +434,10 @@ class BulkRun:
         view, plan = self._view, self._view.plan
         if view.operation != "unassign" or plan is None:
             return
-        if plan.addresses:
+        # The time of an approved plan says how old its approval is, so a run that makes the plan again does not replace it.
+        if not view.check_mode and not self._settings.saved and self._saved_plan(plan.digest):
+            self._files["plan"] = str(self._folder.path / document_name("plan", plan.digest))
+        elif plan.addresses and not self._settings.part:
             self._write("plan", document_name("plan", plan.digest), _as_text(plan))
         name = document_name("recipe", plan.digest)
         text = self._folder.read(name)
@@ -441,6 +459,28 @@ class BulkRun:
         # A recipe without a time tells a restore that its run did not end.
         view.recipe = recipe_after(view.plan, self._earlier, sent, shown, made=_now() if last else "")
         self._write("recipe", document_name("recipe", view.plan.digest), _as_text(view.recipe))
+
+    def _limit_lines(self) -> list[str]:
+        """What the approver has to know about the way of the plan to the run."""
+        view = self._view
+        lines = [part_line(self._settings.part, view.plan)] if self._settings.part and view.plan else []
+        if view.check_mode and view.operation == "unassign" and view.plan and view.plan.addresses > MOST_PUBLISHED:
+            lines.append(
+                f"This plan cannot be handed on to a later job: it has {view.plan.addresses} addresses, more than {MOST_PUBLISHED}. The "
+                "run makes the plan again, and stops before the first write if anything has changed. Better approve smaller plans."
+            )
+        return lines
+
+    def _mark_approval(self, report: dict[str, Any]) -> None:
+        """An approval counts for one finished run. That the mark cannot be written must not hide what was done."""
+        view = self._view
+        if view.check_mode or not self._settings.approved_digest or not view.plan or report["outcome"] != "done":
+            return
+        made = self._settings.saved or self._saved_plan(view.plan.digest) or view.plan
+        try:
+            self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished))
+        except FolderError as error:
+            report["stopped"] = ". ".join(filter(None, (report["stopped"], f"The use of the approval could not be recorded: {error}")))
 
     def _write_reports(self, report: dict[str, Any]) -> None:
         """That a report cannot be written must not hide what was done."""
@@ -493,7 +533,7 @@ class BulkRun:
             "stopped": report["stopped"],
             "files": dict(self._files),
             "next_steps": report["next_steps"],
-            "published": {f"secondary_ips_{view.operation}": summary, **self._published()},
+            "published": self._published(summary, report),
         }
         if view.plan:
             result["plan"] = view.plan.as_dict(compact=True)
@@ -503,17 +543,20 @@ class BulkRun:
             result |= {"failed": True, "msg": self._mask(message)}
         return result
 
-    def _published(self) -> dict[str, Any]:
+    def _published(self, summary: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
         """In a workflow of AWX these become variables of the jobs that follow, so they have the names of those: a plan that was made
         in check mode binds the run behind the approval, and a recipe is what restores it."""
-        view = self._view
-        published: dict[str, Any] = {}
+        view, part = self._view, self._settings.part
+        if part and self._settings.saved:
+            return artifact(part, self._settings.saved, report, view.recipe)
+        published: dict[str, Any] = {f"secondary_ips_{view.operation}": summary}
         if view.operation == "unassign" and view.check_mode and view.plan and not self._refusals:
             published["unassign_secondary_ips_approved_digest"] = view.plan.digest
-            if view.plan.addresses <= MOST_PUBLISHED:
-                published["unassign_secondary_ips_plan"] = view.plan.as_dict(compact=True)
-        if view.recipe and 0 < view.recipe.addresses <= MOST_PUBLISHED:
-            published["restore_secondary_ips_recipe"] = view.recipe.as_dict(compact=True)
+            published["unassign_secondary_ips_plan_text"] = "\n".join(self._plan_text)
+            if plan := publishable(view.plan):
+                published["unassign_secondary_ips_plan"] = plan
+        if view.recipe and view.recipe.addresses and (recipe := publishable(view.recipe)):
+            published["restore_secondary_ips_recipe"] = recipe
         return published
 
 

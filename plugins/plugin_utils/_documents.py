@@ -43,11 +43,15 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, parse_each
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import is_packed, pack, unpack
 
 VERSION = 1
 DIGEST = re.compile(r"[0-9a-f]{64}")
 LINE_BYTES = 900  # of the 1,024 that AWX shows of an event; the rest is for what a callback plugin puts around the line
 FOLDER_MODE, FILE_MODE = 0o750, 0o640
+# Published documents are kept by AWX in its database and given to every later job of a workflow.
+MOST_PUBLISHED_PLAIN, MOST_PUBLISHED = 2_000, 100_000  # addresses
+SLICE_ARTIFACT = "secondary_ips_slice_"  # and the name of the slice: what a slice of a bulk run publishes
 
 # A document in flow style, as ``recipe_lines`` writes it, and what shows that a part of one is left over.
 _SHOWN = re.compile(r"\{version:\s(?:(?!\{version:).)*?\}\s*\]\s*\}", re.S)
@@ -93,6 +97,11 @@ class Document:
         bound = {"region": self.region, "account_id": self.account_id, "assignments": self._records(compact=False)}
         return hashlib.sha256(json.dumps(bound, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
+    @property
+    def whole_digest(self) -> str:
+        """The digest of the plan that this document is, or that it is a part of."""
+        return self.plan or self.digest
+
     @cached_property
     def addresses(self) -> int:
         return sum(map(count, self.assignments.values()))
@@ -112,6 +121,12 @@ class Document:
             {"eni_id": eni_id, **{name: list(entries) for name, entries in addresses.items() if entries or not compact}}
             for eni_id, addresses in self.assignments.items()
         ]
+
+
+def publishable(document: Document) -> Any:
+    """The document as an artifact of a job: a mapping, packed if it is large; None if it is too large."""
+    value = document.as_dict(compact=True) if document.addresses <= MOST_PUBLISHED else None
+    return pack(value) if value and document.addresses > MOST_PUBLISHED_PLAIN else value
 
 
 def make_document(
@@ -143,8 +158,8 @@ def recipe_after(
             theirs, ours = getattr(earlier, name), getattr(plan, name)
             if theirs != ours:
                 raise DocumentError(f"its {name} is {theirs}, but that of the plan is {ours}; the two are never joined")
-        if plan.digest != (theirs := earlier.plan or earlier.digest):
-            raise DocumentError(f"it belongs to the plan {theirs}, not to {plan.digest}; the two are never joined")
+        if plan.whole_digest != (theirs := earlier.plan or earlier.digest):
+            raise DocumentError(f"it belongs to the plan {theirs}, not to {plan.whole_digest}; the two are never joined")
     left: dict[str, AddressSet] = {}
     for eni_id, addresses in plan.assignments.items():
         touched = {*sent.get(eni_id, ()), *flatten(earlier.assignments.get(eni_id, EMPTY) if earlier else EMPTY)}
@@ -152,20 +167,22 @@ def recipe_after(
         kept = {name: tuple(entry for entry in entries if entry not in untouched) for name, entries in addresses.items()}
         if count(kept):
             left[eni_id] = kept
-    return Document(plan.region, plan.account_id, left, made, plan.digest)
+    return Document(plan.region, plan.account_id, left, made, plan.whole_digest)
 
 
 # -- documents in the output of a run
 
 
-def recipe_lines(document: Document, plan_digest: str, wave: tuple[int, int] | None = None) -> list[str]:
-    """The document in lines that AWX shows whole, each a document of its own. ``wave``: its number, and of how many.
+def recipe_lines(document: Document, plan_digest: str, wave: tuple[int, int] | None = None, slice_name: str = "") -> list[str]:
+    """The document in lines that AWX shows whole, each a document of its own. ``wave``: its number, and of how many. ``slice_name``:
+    of the slice, if several runs share the plan.
 
     In YAML flow style and without double quotes, which callback plugins would escape. Each line says which part it is, of which
     plan, wave and whole, so that ``read_document`` notices a line that is lost.
     """
     where = {"version": VERSION, "region": document.region, "account_id": document.account_id, "plan": plan_digest}
     where |= {"made": document.made} if document.made else {}
+    where |= {"slice": slice_name} if slice_name else {}
     where |= {"wave": f"{wave[0]} of {wave[1]}"} if wave else {}
     free = LINE_BYTES - len(_flow({**where, "part": "99999 of 99999", "whole": "0" * 12, "digest": "0" * 64, "assignments": []}))
     parts: list[dict[str, list[str]]] = []
@@ -198,11 +215,12 @@ def _flow(value: Any) -> str:
 
 
 def _find_gaps(documents: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The parts and waves that are missing. A wave after the last one that is there may not have begun."""
+    """The parts and waves that are missing. A wave after the last one that is there may not have begun. Each slice has its own."""
     seen: dict[tuple[str, str, int], set[int]] = {}
     for document in documents:
-        wave = f" of wave {document['wave']}" if "wave" in document else ""
-        for name, whole, suffix in (("part", document.get("whole"), wave), ("wave", "", "")):
+        slice_name = f" of slice {document['slice']}" if "slice" in document else ""
+        wave = f" of wave {document['wave']}{slice_name}" if "wave" in document else ""
+        for name, whole, suffix in (("part", document.get("whole"), wave), ("wave", "", slice_name)):
             if name in document:
                 found = _PART.fullmatch(str(document[name]))
                 if not found or int(found[1]) > int(found[2]):
@@ -242,10 +260,10 @@ def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def read_document(given: Any, published_as: str = "") -> Document:
     """A saved document, checked. Several of one region, account and plan become one.
 
-    ``given``: a mapping, a list of mappings, JSON (one or more), YAML, what the output of a run shows before its waves, or the
-    artifacts of a job, in which ``published_as`` names the document.
+    ``given``: a mapping, a list of mappings, JSON (one or more), YAML, packed text, what the output of a run shows before its waves,
+    or the artifacts of a job, in which ``published_as`` names the document. Those of slices have one document each.
     """
-    found = [inner for outer in _parse(plain(given)) for inner in _parse(outer.get(published_as) or outer)]
+    found = [inner for outer in _parse(plain(given)) for each in _published(outer, published_as) for inner in _parse(each)]
     documents = [_check_document(document) for document in found]
     if not documents:
         raise DocumentError("there is no plan or recipe in it")
@@ -264,6 +282,14 @@ def read_document(given: Any, published_as: str = "") -> Document:
     return make_document(records, first.region, first.account_id, max(times) if all(times) else "", plan)
 
 
+def _published(outer: Mapping[str, Any], name: str) -> list[Any]:
+    """The documents in the artifacts of a job; whatever else it is, itself."""
+    if name and outer.get(name):
+        return [outer[name]]
+    slices = [value for key, value in outer.items() if str(key).startswith(SLICE_ARTIFACT) and isinstance(value, Mapping)]
+    return [value["recipe"] for value in slices if value.get("recipe")] if slices else [outer]
+
+
 def _parse(given: Any) -> list[Mapping[str, Any]]:
     try:
         found = _parse_text(given.strip()) if isinstance(given, str) else given if isinstance(given, list) else [given] if given else []
@@ -280,6 +306,13 @@ def _parse(given: Any) -> list[Mapping[str, Any]]:
 
 
 def _parse_text(text: str) -> list[Any]:
+    if is_packed(text):
+        try:
+            return unpack(text, without_doubles)
+        except DocumentError:
+            raise
+        except ValueError as error:
+            raise DocumentError(str(error)) from None
     if _SHOWN.search(text):
         # Lines of an output, with other text around and between them; a callback plugin may have folded them and doubled quotes.
         joined = re.sub(r"\s+", " ", text).replace("''", "'")

@@ -170,7 +170,7 @@ def build_report(run: RunView) -> dict[str, Any]:
         "recipe": run.recipe.as_dict() if run.recipe else None,
         "guests": guests,
     }
-    report["headline"] = _headline(report)
+    report["headline"] = build_headline(report)
     return report
 
 
@@ -350,7 +350,7 @@ def _wrong(operation: str) -> tuple[str, ...]:
     return (FAILED, SKIPPED) if operation == "restore" else (FAILED,)
 
 
-def _headline(report: Mapping[str, Any]) -> str:
+def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
     parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{_many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
@@ -386,7 +386,7 @@ def plan_lines(report: Mapping[str, Any]) -> list[str]:
     for name, what in DIFFERENCES.items():
         if pairs := report["difference"][name]:
             lines.append(f"  {len(pairs)} {what}: {', '.join(first_few(pairs, MOST_LINES))}")
-    return _fold(lines + _address_lines(report))
+    return fold_lines(lines + _address_lines(report))
 
 
 def summary_lines(report: Mapping[str, Any]) -> list[str]:
@@ -400,7 +400,7 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     lines += [f"{FILE_LABELS.get(kind, kind)}: {path}" for kind, path in report["files"].items()]
     # A command that is folded must still be one command.
     steps = [": ".join(split_step(step)) for step in report["next_steps"]]
-    return _fold(lines) + [line for step in steps for line in _fold([step], " \\")]
+    return fold_lines(lines) + [line for step in steps for line in fold_lines([step], " \\")]
 
 
 def wave_line(waves: Sequence[WaveView], addresses: int, operation: str, elapsed: float) -> str:
@@ -475,7 +475,7 @@ def _address_lines(report: Mapping[str, Any]) -> list[str]:
     return [*first_few(lines, MOST_LINES), f"all {number} addresses: {where}"]
 
 
-def _fold(lines: Iterable[str], continued: str = "") -> list[str]:
+def fold_lines(lines: Iterable[str], continued: str = "") -> list[str]:
     """Lines that AWX shows whole: what is too long goes on in a next line, cut at a space where there is one."""
     folded = []
     for line in lines:

@@ -44,9 +44,11 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     read_document,
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES, GuestSettings, parse_guest_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import Part, share_pace, take_part
 
-STATES = {"audit": "", "unassign": "absent", "restore": "present"}  # operation → state of the change module
-ROLES = tuple(f"{operation}_secondary_ips" for operation in STATES)
+ROLES = tuple(f"{operation}_secondary_ips" for operation in STATE_OF)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ VARIABLES: Mapping[str, Variable] = {
     "plan_file": Variable("path", "u"),
     "approved_digest": Variable("str", "u"),
     "require_approval": Variable("bool", "u", default=False),
+    "approval_max_age": Variable("int", "u", default=24, is_guard=True),
+    "enis": Variable("list", "u", is_guard=True),
+    "slices": Variable("int", "u", default=1),
     "recipe": Variable("raw", "r"),
     "recipe_file": Variable("path", "r"),
     "max_addresses": Variable("int", "u", "request.max_addresses", 1000, is_guard=True),
@@ -93,6 +98,7 @@ VARIABLES: Mapping[str, Variable] = {
     "calls_per_minute": Variable("int", "aur", "connection.calls_per_minute"),
     "max_concurrency": Variable("int", "ur", "connection.max_concurrency"),
     "wait_timeout": Variable("int", "ur", "request.wait_timeout"),
+    "report_url": Variable("str", "aur"),
     "report_dir": Variable("path", "aur"),
     "guests": Variable("pattern", "au", is_guard=True),
     "guest_policy": Variable("str", "u", choices=POLICIES, is_guard=True),
@@ -134,18 +140,20 @@ class Settings:
 
     role: str
     operation: str
-    state: str
     selection: Selection
     request: Request
     connection: Connection
     saved: Document | None
     saved_path: str | None
+    part: Part | None  # if several runs share the plan; ``saved`` then is what this one does of it
     approved_digest: str | None
     require_approval: bool
+    approval_max_age: int  # hours
     wave_size: int
     wave_pause: int
     max_failures: str
     report_dir: str | None
+    report_url: str | None
     by_group: bool
     given: Mapping[str, Any]
     guests: GuestSettings | None
@@ -188,6 +196,9 @@ def read_settings(
     errors: list[str] = []
     prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
     table = variables_of(role)
+    if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
+        # A slice does its part of the plan; what a survey of its workflow says of the selection was for the planning job.
+        variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = _read_variables(role, plain(variables), table, errors)
     values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given
     _validate_own(prefix, values, errors)
@@ -197,12 +208,15 @@ def read_settings(
     module_defaults = _read_defaults(plain(defaults), errors)
     parts, paths = _merge(prefix, table, given, module_defaults, errors)
 
+    if operation == "unassign":
+        _validate_slices(prefix, saved, values, parts, errors)
     by_group = any(given.get(name) not in (None, {}) for name in GROUPS)
     selection_params: dict[str, Any] = {**dict.fromkeys((*SELECTORS, *ADDRESS_FILTERS)), "whole_region": False, "instance_enis": "primary"}
     selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
-    request_params = {**_OF_THE_ROLE, "state": STATES[operation], **parts["request"]}
+    # A role that only reads has no request; that of another one protects as much.
+    request_params = {**_OF_THE_ROLE, **parts["request"], "state": STATE_OF[operation] or "absent"}
     connection_params = parts["connection"]
     if saved and saved.region and "region" not in given:
         connection_params["region"], paths["connection"]["region"] = saved.region, saved_name
@@ -215,8 +229,7 @@ def read_settings(
         return parsed
 
     selection = parse("selection", parse_selection, selection_params)
-    # A role that only reads has no request; that of another one protects as much.
-    request = parse("request", parse_request, {**request_params, "state": STATES[operation] or "absent"})
+    request = parse("request", parse_request, request_params)
     connection = parse("connection", parse_connection, connection_params, environ)
     if saved:
         account_id = connection.account_id if connection else connection_params["account_id"]
@@ -232,18 +245,23 @@ def read_settings(
     if errors or connection is None:
         raise SettingsError(errors)
     own: dict[str, Any] = {"approved_digest": None, "require_approval": False, "wave_size": 1, "wave_pause": 0, "max_failures": "0"}
+    own |= {"approval_max_age": 0}
     own |= {name: values[name] for name in own if name in values}
+    part = None
+    if saved and "enis" in given:
+        saved, part = take_part(saved, given["enis"])
     return Settings(
         role,
         operation,
-        STATES[operation],
         selection,
         request,
         replace(connection, account_id=connection_params["account_id"] or connection.account_id),
         saved,
         saved_path,
+        part=part,
         # The way on after a stop: the recipe belongs to the one beside the plan.
         report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path and operation == "unassign" else None),
+        report_url=values["report_url"],
         by_group=by_group,
         # The policy may follow from what selects, which is not given again beside a plan.
         given={**given, "guest_policy": guests.policy} if guests and "guest_policy" in values else given,
@@ -267,8 +285,8 @@ def _read_variables(
         binding.append(f"{role}_approved_digest")
     for full_name, value in variables.items():
         name = full_name.removeprefix(f"{role}_")
-        if full_name == f"{role}_result" or value is None:
-            continue
+        if full_name in (f"{role}_result", f"{role}_plan_text") or value is None:
+            continue  # what the role itself registers and publishes
         if full_name not in table:
             close = difflib.get_close_matches(full_name, table, n=1)
             errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
@@ -370,7 +388,7 @@ def _tags(entries: Iterable[str]) -> dict[str, Any]:
 
 def _validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
     """What no module validates. The digest becomes lower case."""
-    for name, least in (("wave_size", 1), ("wave_pause", 0)):
+    for name, least in (("wave_size", 1), ("wave_pause", 0), ("approval_max_age", 1), ("slices", 1)):
         validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)
     for vpc_id in values.get("vpc_ids") or ():
         parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, "vpc-bp1example", errors)
@@ -378,6 +396,8 @@ def _validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> Non
         allowed_failures(values.get("max_failures", "0"), 0)
     except ValueError as error:
         errors.append(f"{prefix}max_failures: {error}")
+    if values.get("report_url"):
+        validate_url(f"{prefix}report_url", values["report_url"], errors)
     if values.get("approved_digest"):
         values["approved_digest"] = values["approved_digest"].lower()
         if not DIGEST.fullmatch(values["approved_digest"]):
@@ -395,6 +415,26 @@ def _validate_sources(prefix: str, table: Mapping[str, Variable], named: Iterabl
     if given and saved == given:
         why = "narrows the selection by security groups, but a saved plan is applied exactly; leave it out"
         errors.extend(f"{prefix}{name}: {why}" for name in NARROWING if name in named)
+
+
+def _validate_slices(
+    prefix: str, plan: Document | None, values: Mapping[str, Any], parts: Mapping[str, dict[str, Any]], errors: list[str]
+) -> None:
+    """A slice proves that its part belongs to the approved plan, so it has to have both. Divides the pace by the number of slices."""
+    if values.get("enis") is not None:
+        if plan is None:
+            errors.append(f"{prefix}enis: several runs share a plan, so it has to be given; give {prefix}plan or {prefix}plan_file")
+        if not values.get("approved_digest"):
+            errors.append(f"{prefix}enis: a part of a plan needs the digest of the whole plan; give {prefix}approved_digest")
+        most = parts["request"]["max_addresses"]
+        if plan and most is not None and plan.addresses > most:
+            errors.append(f"{prefix}max_addresses: at most {most} may be unassigned, but the plan of all slices has {plan.addresses}")
+    slices = values.get("slices")
+    if slices and slices > 1:
+        try:
+            parts["connection"]["calls_per_minute"] = share_pace(parts["connection"]["calls_per_minute"], slices)
+        except ValueError as error:
+            errors.append(f"{prefix}slices: {error}")
 
 
 def _read_saved(

@@ -14,7 +14,8 @@ from support.emulator import Emulator
 
 from chaos.case import DONE
 from chaos.evidence import PARAMETERS
-from chaos.oracles import judge
+from chaos.oracles import judge, judge_prediction
+from chaos.predictions import differences
 from chaos.running import Run, prepare, run_scenario
 from chaos.scenario import Scenario, make_calm, make_faulty
 from chaos.worlds import KINDS
@@ -51,13 +52,9 @@ def run_in_peace(emulator: Emulator, scenario: Scenario) -> Trial:
     prepare(emulator, scenario)
     runs = {"check": run_scenario(emulator, scenario, check=True)}
     runs |= {name: run_scenario(emulator, scenario) for name in ("run", "second run")}
-    complaints = judge(scenario, runs["run"])
-    predicted, result = (_comparable(scenario, runs[name]) for name in ("check", "run"))
-    complaints += [
-        f"check mode says {key}={predicted.get(key)!r}, the run {result.get(key)!r}"
-        for key in sorted({*predicted, *result})
-        if predicted.get(key) != result.get(key)
-    ]
+    result = runs["run"].result
+    complaints = judge(scenario, runs["run"]) + judge_prediction(scenario, runs["check"])
+    complaints += differences(scenario, runs["check"].result, result)
     if runs["run"].result.get("changed"):
         complaints += _too_many_writes(runs["run"])
     complaints += [f"{name} sent writes" for name in ("check", "second run") if _writes(runs[name])]
@@ -105,19 +102,6 @@ def _too_many_writes(run: Run) -> list[str]:
     )
     sent = len(_writes(run))
     return [f"{sent} writes were sent where {needed} do"] if sent > needed else []
-
-
-def _comparable(scenario: Scenario, run: Run) -> dict[str, Any]:
-    """All but the number of calls, and the status of an ENI that is about to change by itself."""
-    result = {name: value for name, value in run.result.items() if name != "invocation"}
-    if "interfaces" in result:
-        passing = {interface["id"] for interface in scenario.seed["interfaces"] if "becomes" in interface}
-        result["interfaces"] = [
-            {name: value for name, value in entry.items() if name != "status" or entry["eni_id"] not in passing}
-            for entry in result["interfaces"]
-        ]
-        result["summary"] = {name: number for name, number in result["summary"].items() if name != "api_calls"}
-    return result
 
 
 def _writes(run: Run) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Read:
-    """All pages of one read. ``rows``: of the ENIs, by id."""
+    """All pages of one read. ``asked``: the ids of ENIs or instances that it asked for. ``rows``: by id."""
 
     began: float
     ended: float
@@ -75,7 +76,8 @@ class Evidence:
     def __init__(self, exchanges: Sequence[Mapping[str, Any]]) -> None:
         self.exchanges = sorted(exchanges, key=lambda exchange: exchange["began"])
         self.writes = [write for exchange in self.exchanges if (write := _write(exchange))]
-        self.reads = sorted(_whole_reads(self.exchanges), key=lambda read: read.began)
+        self.reads = _whole_reads(self.exchanges, "DescribeNetworkInterfaces", "interfaces")
+        self.instance_reads = _whole_reads(self.exchanges, "DescribeInstances", "instances")
 
     def writes_of(self, eni_id: str, address: str) -> list[Write]:
         return [write for write in self.writes if write.eni_id == eni_id and address in write.addresses]
@@ -100,21 +102,19 @@ class Evidence:
         ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
         return any(exchange["began"] >= ended and eni_id in _asked(exchange) for exchange in self.exchanges)
 
-    def was_seen(self, thing_id: str) -> bool:
-        """Whether any reply showed this ENI or instance."""
-        return any(thing_id in (*(exchange["interfaces"] or ()), *(exchange["instances"] or ())) for exchange in self.exchanges) or any(
-            row["primary"] == thing_id for exchange in self.exchanges for row in (exchange["instances"] or {}).values()
-        )
-
-    def times_left_out(self, eni_id: str) -> int:
-        return sum(1 for read in self.reads if eni_id in read.asked and eni_id not in read.rows)
-
-    def instance_left_out(self, instance_id: str) -> bool:
+    def was_seen(self, thing_id: str, before: float) -> bool:
+        """Whether a reply that had arrived before this moment showed this ENI or instance."""
         return any(
-            exchange["instances"] is not None and instance_id in exchange["parameters"].get("InstanceIds", "")
+            thing_id in (*(exchange["interfaces"] or ()), *(exchange["instances"] or ()))
+            or thing_id in (row["primary"] for row in (exchange["instances"] or {}).values())
             for exchange in self.exchanges
-            if instance_id not in (exchange["instances"] or ())
+            if exchange["ended"] < before
         )
+
+    def times_left_out(self, thing_id: str) -> list[float]:
+        """When reads began that asked for this ENI or instance, and whose reply left it out."""
+        reads = self.reads if thing_id.startswith("eni-") else self.instance_reads
+        return [read.began for read in reads if thing_id in read.asked and thing_id not in read.rows]
 
     def is_broken_in(self, thing_id: str, request_id: str) -> bool:
         """Whether the reply with this request id can be blamed on this ENI or instance, or on the reply as a whole."""
@@ -165,25 +165,29 @@ def _write(exchange: Mapping[str, Any]) -> Write | None:
 
 
 def _asked(exchange: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(value for name, value in exchange["parameters"].items() if name.startswith("NetworkInterfaceId."))
+    parameters = exchange["parameters"]
+    listed = (value for name, value in parameters.items() if name.startswith("NetworkInterfaceId."))
+    return frozenset((*listed, *json.loads(parameters.get("InstanceIds") or "[]")))
 
 
-def _whole_reads(exchanges: Iterable[Mapping[str, Any]]) -> Iterator[Read]:
-    """Reads of ENIs of which every page arrived. The pages of one read follow one another in one thread."""
+def _whole_reads(exchanges: Iterable[Mapping[str, Any]], action: str, rows: str) -> list[Read]:
+    """Reads of which every page arrived, in the order in which they began. The pages of one follow one another in one thread."""
+    found = []
     under_way: dict[int, list[Mapping[str, Any]]] = {}
     for exchange in exchanges:
         thread, token = exchange["thread"], exchange["parameters"].get("NextToken", "")
         pages = under_way.pop(thread, [])
-        if exchange["action"] != "DescribeNetworkInterfaces":
+        if exchange["action"] != action:
             continue
         if token and not (pages and pages[-1]["next_token"] == token):
             continue
         pages = pages if token else []
-        is_readable = exchange["status"] == 200 and exchange["interfaces"] is not None and not exchange["nameless"]
+        is_readable = exchange["status"] == 200 and exchange[rows] is not None and not exchange["nameless"]
         if is_readable:
             pages = [*pages, exchange]
         if is_readable and not exchange["next_token"]:
-            rows = {eni_id: row for page in pages for eni_id, row in page["interfaces"].items()}
-            yield Read(pages[0]["began"], exchange["ended"], _asked(pages[0]), rows)
+            all_rows = {thing_id: row for page in pages for thing_id, row in page[rows].items()}
+            found.append(Read(pages[0]["began"], exchange["ended"], _asked(pages[0]), all_rows))
         elif pages:
             under_way[thread] = pages
+    return sorted(found, key=lambda read: read.began)

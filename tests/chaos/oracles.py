@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from chaos.case import Case
 from chaos.liveness_oracles import judge_liveness
-from chaos.result_oracles import judge_result
+from chaos.result_oracles import judge_ledger, judge_result
 from chaos.running import Run
 from chaos.scenario import Scenario
 from chaos.write_oracles import judge_writes
@@ -22,6 +22,13 @@ def judge(scenario: Scenario, run: Run) -> list[str]:
     if "traceback" in run.result:
         return [f"the module raised: {run.result['traceback']}"]
     return list(_complaints(Case(scenario, run)))
+
+
+def judge_prediction(scenario: Scenario, run: Run) -> list[str]:
+    """Everything that is wrong with the result of check mode as such. Whether it predicts the run is another question."""
+    if "traceback" in run.result:
+        return [f"check mode raised: {run.result['traceback']}"]
+    return [f"check mode: {complaint}" for complaint in judge_ledger(Case(scenario, run))]
 
 
 def _complaints(case: Case) -> Iterator[str]:

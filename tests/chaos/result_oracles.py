@@ -29,8 +29,7 @@ def judge_result(case: Case) -> Iterator[str]:
     if "interfaces" not in case.result:
         yield from _nothing_was_begun(case)
         return
-    yield from _ledger_adds_up(case)
-    yield from _summary_is_the_sum(case)
+    yield from judge_ledger(case)
     for entry in case.result["interfaces"]:
         if entry["eni_id"] in case.before:
             yield from (f"{entry['eni_id']}: {complaint}" for complaint in _reads_decide(case, entry))
@@ -39,6 +38,13 @@ def judge_result(case: Case) -> Iterator[str]:
             yield f"{entry['eni_id']} does not exist, but its type is {entry['type']}"
         yield from _unreadable_is_its_own(case, entry)
     yield from _changed_is_true(case)
+
+
+def judge_ledger(case: Case) -> Iterator[str]:
+    """Whether the parts of a result agree with each other."""
+    if "interfaces" in case.result:
+        yield from _ledger_adds_up(case)
+        yield from _summary_is_the_sum(case)
 
 
 # --- before any write
@@ -62,12 +68,11 @@ def _nothing_seen_is_missing(case: Case) -> Iterator[str]:
     for error in case.result.get("errors", ()):
         named.update(re.findall(r"\b((?:eni|i)-\w+) does not exist", error))
     for name in named:
-        if case.evidence.was_seen(name):
-            yield f"{name} does not exist, says the result, but a read had shown it"
-        elif name.startswith("eni-") and case.evidence.times_left_out(name) < 2:
-            yield f"{name} does not exist, says the result, but fewer than two reads had left it out"
-        elif name.startswith("i-") and not case.evidence.instance_left_out(name):
-            yield f"{name} does not exist, says the result, but no read had left it out"
+        left_out = case.evidence.times_left_out(name)
+        if len(left_out) < (2 if name.startswith("eni-") else 1):
+            yield f"{name} does not exist, says the result, but {len(left_out)} reads have left it out"
+        elif case.evidence.was_seen(name, before=left_out[-1]):
+            yield f"{name} does not exist, says the result, but a read had shown it before others left it out"
 
 
 # --- the ledger as a whole

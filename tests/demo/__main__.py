@@ -170,8 +170,9 @@ def printed_command(command: str, earlier: str) -> str:
     """The command itself, or the one that an earlier step printed. A long one is printed in several lines."""
     if not command.startswith("next: "):
         return command
-    found = re.search(rf"^{re.escape(command)}: ((?:.*\\\n)*.*)$", earlier, re.MULTILINE)
-    return re.sub(r" \\\n\s*", " ", found[1]) if found else f"echo No earlier step printed {shlex.quote(command)}"
+    title = command.removeprefix("next: ")
+    found = re.search(rf"^{re.escape(title)}: ((?:.*\\\n)*.*)$", earlier, re.MULTILINE)
+    return re.sub(r" \\\n\s*", " ", found[1]) if found else f"echo No earlier step printed {shlex.quote(title)}"
 
 
 def offer(emulator: Emulator) -> int:

@@ -25,6 +25,7 @@ from support.stand_ins import Asked, CloudSso, CredentialsUri, Front, Key, Metad
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._auth import choose
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
 
 ROLE = "acs:ram::1000000000000001:role/network-operator"
@@ -555,21 +556,19 @@ class TestOnTheWay:
         errors: list[str] = []
         connection = parse_connection(params, {"HOME": str(run.home)}, errors)
         assert connection, errors
-        ecs = Ecs(connection)
         looks: list[tuple[bool, int]] = []
+        answers = [True, False, True, True]
 
-        def unassign(end: type[Exception] | None) -> None:
-            def look() -> None:
-                looks.append((bool(asked), len(run.emulator.calls())))
-                if end and asked:
-                    raise end
+        def is_caller_waiting() -> bool:
+            looks.append((bool(asked), len(run.emulator.calls())))
+            return answers.pop(0)
 
-            ecs.unassign("eni-web1001", "private_ip_addresses", ["192.168.0.101"], not_after=float("inf"), before_send=look)
-
-        with pytest.raises(ZeroDivisionError):
-            unassign(ZeroDivisionError)
+        ecs = Ecs(connection, is_caller_waiting)
+        address = ["192.168.0.101"]
+        with pytest.raises(EcsError, match="nobody waits"):
+            ecs.unassign("eni-web1001", "private_ip_addresses", address, not_after=float("inf"))
         assert (looks, ecs.api_calls) == ([(False, 0), (True, 0)], 0), "before its turn ends, and right before it is sent"
-        unassign(None)
+        ecs.unassign("eni-web1001", "private_ip_addresses", address, not_after=float("inf"))
         assert looks[2:] == [(True, 0), (True, 0)]
         assert [call["action"] for call in run.emulator.calls()] == ["UnassignPrivateIpAddresses"]
 
@@ -692,7 +691,7 @@ class TestAccount:
     """The account of the local endpoint is 1000000000000001."""
 
     CHANGE = {"state": "absent", "eni_id": "eni-web1001", "private_ip_addresses": ["192.168.0.101"]}  # noqa: RUF012 (read only)
-    OTHER = "account_id: eni-web1001 belongs to 1000000000000001, not to 1000000000000002"
+    OTHER = "account_id: 1 of 1 ENIs belong to 1000000000000001, not to 1000000000000002: eni-web1001"
 
     def change(self, emulator: Emulator, check: bool = False, environ: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
         return run_module("eni_secondary_ip", {**self.CHANGE, **options}, {**emulator.environment(), **(environ or {})}, check=check)

@@ -27,6 +27,7 @@ from support.stand_ins import CredentialsUri, Key, MetadataService, Proxy, Sts, 
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = yaml.safe_load((FOLDER / "seeds" / "sample.yml").read_text(encoding="utf-8"))
+COLLECTION = "alicloud_ops.network"
 ROLE = "acs:ram::1000000000000001:role/network-operator"
 IDP = "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"
 
@@ -101,8 +102,8 @@ class Places:
 
 
 @contextmanager
-def watched_processes(places: Places) -> Iterator[None]:
-    """What `ps` shows to anybody, looked at ten times a second: a module runs for longer."""
+def watched_processes(places: Places, program: bytes) -> Iterator[None]:
+    """What `ps` shows to anybody, looked at ten times a second: a module runs for longer. ``program``: what must be seen."""
     over = threading.Event()
     seen: set[bytes] = set()
 
@@ -121,7 +122,7 @@ def watched_processes(places: Places) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        assert any(b"AnsiballZ_eni_secondary_ip" in line for line in seen), "the modules were seen running"
+        assert any(program in line for line in seen), f"{program!r} was not seen running"
         places.search("process list", b"\n".join(seen))
 
 
@@ -175,8 +176,10 @@ class World:
             **more,
         }
 
-    def run(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-        with watched_processes(self.places):
+    def run(
+        self, name: str, *command: str, environment: Mapping[str, str] | None = None, program: bytes = b"AnsiballZ_eni_secondary_ip"
+    ) -> subprocess.CompletedProcess[bytes]:
+        with watched_processes(self.places, program):
             work = self.folder / "work"
             done = subprocess.run(command, cwd=work, env={**self.environment(), **(environment or {})}, capture_output=True, check=False)
         self.places.search(f"{name}: standard output", done.stdout)
@@ -325,29 +328,57 @@ def test_ansible_runner(world: World, by: str) -> None:
     assert world.places.found == record
 
 
-def test_the_reports_of_the_roles(world: World) -> None:
-    """The service repeats what it was sent, so that ledger, reports and recipe would get it, if anything did."""
-    sent = " ".join((VARIABLE, FROM_STS.access_key_secret, FROM_STS.security_token))
-    refusal = {"kind": "error", "code": "InvalidParameter", "status": 400, "message": f"Sent: {sent}"}
-    world.emulator.faults([{**refusal, "action": "UnassignPrivateIpAddresses", "nth": 1}])
+def role_login(world: World, by: str) -> tuple[dict[str, Any], dict[str, str], str]:
+    """Keywords of the play, environment of the command, and the caller that the service then sees."""
+    if by == "environment of the command":
+        # The guide's way for an authority that has to be known to STS as well.
+        return {}, {**ENVIRONMENTS["role"], "SSL_CERT_FILE": str(world.tls.bundle)}, FROM_STS.access_key_id
+    if by == "environment of the play":
+        keyword = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "variable-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "{{ the_secret }}"}
+        return {"environment": keyword}, {}, "variable-id"
+    options = {"access_key_id": "STS.option-id", "access_key_secret": "{{ the_option }}", "security_token": "{{ the_token }}"}
+    return {"module_defaults": {"group/alicloud_ops.network.alicloud": options}}, {}, "STS.option-id"
+
+
+@pytest.mark.parametrize("by", ["environment of the command", "environment of the play", "module_defaults"])
+def test_the_roles_show_publish_and_write_no_secret(world: World, by: str) -> None:
+    """The service repeats what it was sent, so that lines, ledger, stats, reports and recipe would get it, if anything did."""
+    keywords, environment, caller = role_login(world, by)
+    known = {"environment of the play": [VARIABLE], "module_defaults": [OPTION, TOKEN]}
+    sent = " ".join(known.get(by, [VARIABLE, FROM_STS.access_key_secret, FROM_STS.security_token]))
+    refusal = {"kind": "error", "code": "OperationDenied", "status": 403, "message": f"Sent: {sent}"}
+    world.emulator.faults([{**refusal, "action": "UnassignPrivateIpAddresses", "eni_id": "eni-web1001"}])
+    world.write(world.folder / "work" / "secrets.yml", yaml.safe_dump({"the_secret": VARIABLE, "the_option": OPTION, "the_token": TOKEN}))
     reports = world.folder / "work" / "reports"
-    # The guide's way for an authority that has to be known to STS as well.
-    environment = {**ENVIRONMENTS["role"], "SSL_CERT_FILE": str(world.tls.bundle)}
 
-    def run(role: str, **variables: Any) -> int:
-        # One ENI of the sample is never ready, and is not waited for.
-        given = {"report_dir": str(reports), "calls_per_minute": 0, "wait_timeout": 2, **variables}
+    def run(role: str, **variables: Any) -> subprocess.CompletedProcess[bytes]:
+        given = {"report_dir": str(reports), "calls_per_minute": 0, **variables}
         extra = json.dumps({f"{role}_secondary_ips_{name}": value for name, value in given.items()})
-        command = ("ansible-playbook", f"alicloud_ops.network.{role}", "-e", extra, "-vvvv", "--diff")
-        return world.run(role, *command, environment=environment).returncode
+        play = {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "tasks": [{"ansible.builtin.include_role": {"name": f"{COLLECTION}.{role}_secondary_ips"}}],
+        }
+        shown = {"ansible.builtin.debug": {"var": f"{role}_secondary_ips_result"}}
+        play["tasks"] = [{"block": play["tasks"], "always": [shown]}]
+        (world.folder / "work" / "play.yml").write_text(yaml.safe_dump([{**play, **keywords}]), encoding="utf-8")
+        command = ("ansible-playbook", "play.yml", "-e", "@secrets.yml", "-e", extra, "-vvvv", "--diff")
+        show = {"ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+        return world.run(role, *command, environment={**environment, **show}, program=b"ansible-playbook")
 
-    assert run("unassign", security_group_ids=["sg-web"], on_refusal="skip") != 0
+    audited = run("audit", security_group_ids=["sg-web"])
+    assert audited.returncode == 0, audited.stdout.decode()[-3000:]
+    failed = run("unassign", security_group_ids=["sg-web"], wait_timeout=2)
+    assert failed.returncode != 0
+    assert b"secondary_ips_unassign" in failed.stdout
     (recipe,) = reports.glob("recipe-*.json")
-    assert run("restore", recipe_file=str(recipe)) == 0
-    assert {call["caller"] for call in world.emulator.calls()} == {FROM_STS.access_key_id}
+    restored = run("restore", recipe_file=str(recipe), wait_timeout=2)
+    assert restored.returncode == 0, restored.stdout.decode()[-3000:]
+    assert {call["caller"] for call in world.emulator.calls()} == {caller}
     assert {path.suffix for path in reports.iterdir()} >= {".json", ".md", ".html"}
-    told = [path.name for path in reports.iterdir() if "Sent: " in path.read_text(encoding="utf-8")]
-    assert {Path(name).suffix for name in told} >= {".json", ".md", ".html"}, "they tell the refusal, without what it repeats"
+    repeated = [path.name for path in reports.iterdir() if "Sent: " in path.read_text(encoding="utf-8")]
+    assert {Path(name).suffix for name in repeated} >= {".json", ".md", ".html"}, "they have the refusal, without what it repeats"
+    assert b"Sent: " in failed.stdout
     assert {f"work/reports/{path.name}" for path in reports.iterdir()} <= set(world.places.searched)
     assert world.places.found == []
 

@@ -34,7 +34,7 @@ def test_the_tables_list_all_that_exists(emulator: Emulator) -> None:
 
 
 def test_a_printed_command_is_found_also_if_it_was_folded() -> None:
-    output = "plan: x\nnext: To undo it: ansible-playbook restore -e a=1 \\\n    -e b=2\nchanged: [localhost]\n"
+    output = "plan: x\nTo undo it: ansible-playbook restore -e a=1 \\\n    -e b=2\nchanged: [localhost]\n"
 
     assert printed_command("next: To undo it", output) == "ansible-playbook restore -e a=1 -e b=2"
     assert printed_command("ansible --version", output) == "ansible --version"

@@ -408,7 +408,7 @@ class FakeEcs:
         with self._lock:
             step = self.script.pop(0) if self.script else None
             if isinstance(step, EcsError) and step.unsent:
-                raise step
+                _throw(step)
             self.writes.append(call)
             self.events.append(call)
             self._under_way.append(call.eni_id)

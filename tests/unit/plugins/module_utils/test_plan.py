@@ -225,6 +225,26 @@ def test_keep_holds_back_all_secondary_too_and_says_so():
     assert "keep" in change.skipped["192.168.0.8"].text
 
 
+@pytest.mark.parametrize(
+    ("keep", "text"),
+    [
+        ("192.168.0.16/28", "kept, because it is in keep"),
+        ("192.168.0.0/16", "kept, because keep has 192.168.0.0/16"),
+        ("192.168.0.20/32", "kept, because keep has 192.168.0.20/32"),
+    ],
+)
+def test_what_is_kept_says_for_which_block(keep, text):
+    change = only_change(
+        make_request("absent", target("eni-1", PREFIX), keep=[keep]), take_snapshot(eni_record("eni-1", prefixes=[PREFIX]))
+    )
+    assert change.skipped[PREFIX].text == text
+
+
+def test_keep_does_not_forbid_to_assign():
+    request = make_request("present", target("eni-1", "192.168.0.10"), keep=["192.168.0.0/24"])
+    assert flatten(only_change(request, take_snapshot(eni_record("eni-1"))).todo) == ("192.168.0.10",)
+
+
 # Guards: rule 5
 
 
@@ -378,7 +398,8 @@ def test_max_addresses_counts_what_would_be_written(state, most, is_within):
     request = make_request(state, target("eni-1", *wanted), max_addresses=most, skip_refused=True)
     found = find_refusals(plan_for(request, take_snapshot(record)), request)
     assert (found == []) == is_within
-    assert all("max_addresses: at most" in line and "3 would be" in line for line in found)
+    verb = "unassigned" if state == "absent" else "assigned"
+    assert all(line.startswith(f"max_addresses: at most {most} may be {verb}, but 3 would be: ") for line in found)
 
 
 def test_zero_addresses_let_a_second_run_pass():
@@ -438,6 +459,19 @@ def test_what_cannot_be_read_fails_alone_and_never_counts_as_missing(name, unrea
     assert (flatten(other.todo), other.failure) == (("192.168.0.30",), None)
 
 
+def test_an_unreadable_eni_is_reported_with_the_instance_by_which_one_of_its_targets_named_it():
+    snapshot = take_snapshot(instances=[instance_record("i-1", enis=[eni_record("eni-1", Type="Primary")])], unreadable={"eni-1": LOST})
+    (change,) = plan_for(make_request("absent", target("eni-1", "192.168.0.10"), target("i-1", "192.168.0.11")), snapshot).changes
+    assert (change.eni_id, change.instance_id) == ("eni-1", "i-1")
+
+
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_an_unreadable_eni_has_no_vswitch_and_no_owner(state):
+    request = make_request(state, target("eni-2", "192.168.0.10"), target("eni-1", "192.168.0.10"))
+    snapshot = take_snapshot(eni_record("eni-1", OwnerId="1001"), unreadable={"eni-2": LOST})
+    assert find_refusals(plan_for(request, snapshot), request, "1001") == []
+
+
 def test_what_cannot_be_read_is_not_counted_by_max_addresses():
     request = make_request("absent", target("eni-2", "192.168.0.10"), max_addresses=0)
     assert find_refusals(plan_for(request, take_snapshot(unreadable={"eni-2": LOST})), request) == []
@@ -462,6 +496,25 @@ def test_the_eni_that_asks_is_no_unreadable_holder_and_a_known_holder_is_named_f
     assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD}
     (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1", "eni-2"])}).changes
     assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD, "192.168.0.50": HOLDER_UNREADABLE}
+
+
+def test_what_the_asking_eni_holds_itself_is_not_held_by_another():
+    """After a lost reply the list of the vSwitch may show more than the ENI itself did."""
+    holders = Holders([eni("eni-1", ["192.168.0.50"], prefixes=["192.168.0.64/28"])])
+    assert holders.of("192.168.0.50", "eni-1") is None
+    assert holders.of("192.168.0.50", "eni-2") == "eni-1"
+    assert holders.of("192.168.0.65", "eni-1") == "eni-1"  # a part of a prefix is another thing
+
+
+@pytest.mark.parametrize(("kind", "of_eni", "of_instance", "oldest"), [("Primary", 7, 5, 5), ("Primary", 5, 7, 5), ("Secondary", 7, 5, 7)])
+def test_a_plan_is_as_old_as_the_oldest_read_that_it_depends_on(kind, of_eni, of_instance, oldest):
+    record = standard(Type=kind, Status="InUse", InstanceId="i-1")
+    snapshot = replace(
+        take_snapshot(),
+        interfaces={"eni-1": make_interface(record, of_eni)},
+        instances={"i-1": make_instance(instance_record("i-1", enis=[record]), of_instance)},
+    )
+    assert only_change(make_request("absent", target("eni-1", "192.168.0.10")), snapshot).read_at == oldest
 
 
 def test_when_unassigning_no_holder_matters():

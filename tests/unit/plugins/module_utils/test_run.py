@@ -1105,6 +1105,34 @@ def test_what_a_renewal_shows_as_changed_is_done_even_if_it_is_never_read_again(
     assert (done(eni), failures(eni)) == (MANY[:32], {MANY[32]: ENI_NOT_RETURNED})
 
 
+@pytest.mark.parametrize("skip", [False, True])
+def test_what_reading_back_shows_is_guarded_before_the_next_call(clock, skip):
+    """The first call is lost, and then the ENI is service-managed: no second call is sent."""
+
+    def lose(fake, _call):
+        fake.enis["eni-1"]["ServiceManaged"] = True
+        raise refused("ServiceTimeout", status=504)
+
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[lose])
+    eni = run_one(ecs, "absent", A, skip_refused=skip)
+    assert (failures(eni), eni.changed, sent(ecs)) == ({A: NOT_VERIFIED}, True, [(A,)])
+
+
+def test_what_was_refused_and_is_gone_in_a_later_read_is_done(clock):
+    """A is refused, and the first read shows it. A lagging read of the other call comes later, and by then A is gone."""
+    ecs = FakeEcs(clock, eni_record("eni-1", [A], prefixes=[PREFIX]), script=[refused("Forbidden.RAM")])
+    ecs.lag = 1
+
+    def lose_a(rows):
+        ecs.lag = 0
+        ecs.take_away("eni-1", A)
+        return rows
+
+    ecs.read_faults = [None, lose_a]
+    eni = run_one(ecs, "absent", A, PREFIX)
+    assert (done(eni), eni.failures(), len(ecs.reads)) == ((A, PREFIX), [], 3)
+
+
 @pytest.mark.parametrize("ignore_missing", [False, True])
 def test_an_eni_that_is_no_longer_listed_has_failed_in_time_whatever_missing_says(clock, ignore_missing):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))

@@ -201,6 +201,13 @@ def test_the_last_call_of_an_address_decides():
     assert ledger.states == {A: IN_FLIGHT, B: FAILED}
 
 
+def test_sending_again_ends_with_the_retry_timeout():
+    for waited, state in ((RETRY_TIMEOUT - 0.1, PLANNED), (RETRY_TIMEOUT, IN_FLIGHT)):
+        ledger = ledger_after(([A], refused("ServiceTimeout", status=504)))
+        look(ledger, shown("absent"), waited=waited)
+        assert ledger.states == {A: state}
+
+
 # An earlier call that may have been carried out
 
 EARLIER = {
@@ -237,6 +244,15 @@ def test_without_waiting_it_may_have_been_done(earlier):
     ledger = ledger_after(EARLIER[earlier][0], ([A], refused("Forbidden.RAM")))
     look(ledger, shown("absent"), wait=False)
     assert (ledger.states[A], ledger.reasons[A].code) == (IN_FLIGHT, NOT_VERIFIED)
+
+
+@pytest.mark.parametrize("error", OPEN_REPLIES, ids=str)
+def test_what_is_not_to_be_sent_again_is_only_looked_for(error):
+    """As when the plan no longer lets it pass, or nothing may be written any more."""
+    ledger = ledger_after(([A], error))
+    ledger.refuse([A], Reason("Refused", "no longer"))
+    assert not look(ledger, shown("absent"), waited=EARLY)
+    assert (ledger.states, ledger.batches) == ({A: IN_FLIGHT}, [])
 
 
 # A call that is refused because of some of its addresses
@@ -336,6 +352,12 @@ def test_what_a_read_shows_in_any_form_is_not_deleted(found):
     look(ledger, found)
     assert ledger.latest is not None
     assert ledger.states == {A: IN_FLIGHT if found is UNREADABLE else FAILED}
+
+
+def test_without_a_view_of_the_eni_a_batch_that_was_refused_for_another_address_may_have_been_carried_out_in_part():
+    ledger = ledger_after(([A, B], refused(UNASSIGNED, f"The IP {B}")))
+    look(ledger, None, waited=OVER)
+    assert (ledger.states, ledger.reasons[A].code) == ({A: IN_FLIGHT, B: FAILED}, ENI_NOT_RETURNED)
 
 
 def test_of_a_deleted_eni_an_earlier_call_may_have_been_carried_out():

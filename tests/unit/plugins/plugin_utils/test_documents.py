@@ -50,8 +50,8 @@ ASSIGNMENTS = [
 ]
 
 
-def document(assignments: Any = ASSIGNMENTS, region: str | None = "cn-hangzhou", account_id: str | None = ACCOUNT, **more: Any) -> Document:
-    return make_document(assignments, region, account_id, **{"made": MADE, **more})
+def document(assignments: Any = None, region: str | None = "cn-hangzhou", account_id: str | None = ACCOUNT, **more: Any) -> Document:
+    return make_document(ASSIGNMENTS if assignments is None else assignments, region, account_id, **{"made": MADE, **more})
 
 
 def of(addresses: dict[str, list[str]], **more: Any) -> Document:
@@ -98,7 +98,7 @@ def test_the_digest_depends_on_region_account_and_assignments_alone():
 
 
 def test_tagged_and_lazy_values_become_plain_ones():
-    tagged = {"one": [trust_as_template("text"), deprecate_value(5, "old", version="9.9"), True, None, (1, 2)], "two": {"three": 4.5}}
+    tagged = {"one": [trust_as_template("text"), deprecate_value(5, "old", date="2099-01-01"), True, None, (1, 2)], "two": {"three": 4.5}}
     made = plain(tagged)
     assert made == {"one": ["text", 5, True, None, [1, 2]], "two": {"three": 4.5}}
     assert [type(entry) for entry in made["one"]] == [str, int, bool, type(None), list]
@@ -305,7 +305,8 @@ PAIRS = st.sets(st.tuples(st.sampled_from(["eni-1", "eni-2", "eni-3"]), st.sampl
 
 def by_eni(pairs: set[tuple[str, str]], also: tuple[str, ...] = ()) -> dict[str, list[str]]:
     return {
-        eni_id: [address for of_eni, address in sorted(pairs) if of_eni == eni_id] for eni_id in {*also, *(eni_id for eni_id, _ in pairs)}
+        eni_id: [address for of_eni, address in sorted(pairs) if of_eni == eni_id]
+        for eni_id in {*also, *(eni_id for eni_id, _address in pairs)}
     }
 
 

@@ -79,7 +79,7 @@ def only_error(role: str = UNASSIGN, **given: Any) -> str:
 
 def test_a_run_by_group_with_defaults():
     settings = by_group()
-    assert (settings.operation, settings.state, settings.by_group, settings.saved) == ("unassign", "absent", True, None)
+    assert (settings.operation, settings.request.state, settings.by_group, settings.saved) == ("unassign", "absent", True, None)
     assert settings.selection.security_group_names == ("web",)
     assert settings.selection.kinds == ("private_ip_addresses",)
     assert (settings.request.max_addresses, settings.request.skip_refused, settings.request.allow_eip) == (1000, True, False)
@@ -101,9 +101,9 @@ def test_a_run_by_group_with_defaults():
 
 def test_an_audit_and_a_restore():
     settings = read(AUDIT, security_group_ids=["sg-1"])
-    assert (settings.operation, settings.state, settings.by_group) == ("audit", "", True)
+    assert (settings.operation, settings.by_group) == ("audit", True)
     settings = read(RESTORE, recipe=document().as_dict())
-    assert (settings.operation, settings.state, settings.by_group, settings.max_failures) == ("restore", "present", False, "100%")
+    assert (settings.operation, settings.by_group, settings.max_failures) == ("restore", False, "100%")
     assert settings.request.state == "present"
     assert settings.saved == document()
     assert settings.selection.eni_ids == ("eni-1", "eni-2")
@@ -200,7 +200,7 @@ def test_text_of_a_survey_means_the_same_as_the_typed_value(name, text, typed):
 
 def test_empty_text_is_not_given():
     guards = {"keep", "within", "excluding", "private_ip_addresses", "max_addresses", "account_id", "max_failures"}
-    guards |= {"guests", "guest_policy", "only_not_seen", "guest_max_age"}
+    guards |= {"guests", "guest_policy", "only_not_seen", "guest_max_age", "approval_max_age", "enis"}
     empty = {name: " " for name, variable in VARIABLES.items() if "u" in variable.roles and name not in guards}
     assert guards == {name for name, variable in VARIABLES.items() if variable.is_guard}
     given, plain = read(**{**empty, "security_group_ids": "sg-1"}), read(security_group_ids="sg-1")

@@ -28,7 +28,9 @@ TAG = {"key": "alicloud_ops.network", "value": "integration-test"}
 class Account:
     """What is created on the account, by the ECS SDK. ``models`` is the module with the SDK's requests."""
 
-    def __init__(self, client: Any, models: Any, place: dict[str, str], state_file: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, client: Any, models: Any, place: dict[str, str], state_file: Path, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._client, self._models, self._place, self._file, self._sleep = client, models, place, state_file, sleep
         self._state: dict[str, Any] = {"security_group_id": "", "enis": []}
         if state_file.exists():

@@ -1,0 +1,47 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: how long an approval counts, and for how many runs.
+
+Private to this collection. An approval is the digest of a plan. The digest says what may be done; it does not say when, so the time at
+which the plan was made limits it. A run that has finished leaves a mark in its folder, so that the job cannot be launched again after
+a restore. If the folder is lost with the container of the job, only the age counts.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
+
+
+def find_expiry(prefix: str, plan: Document | None, max_age: int, now: datetime) -> list[str]:
+    """Why the approval of this plan is too old. ``max_age``: hours. A plan without a time, or that is not known, is not judged."""
+    if plan is None or not plan.made:
+        return []
+    age = (now - datetime.fromisoformat(plan.made)).total_seconds() / 3600
+    if age <= max_age:
+        return []
+    return [
+        f"{prefix}approved_digest: the approved plan was made {age:.1f} hours ago, at {plan.made}, and an approval counts for {max_age} "
+        f"hours ({prefix}approval_max_age); make and approve a new plan"
+    ]
+
+
+def find_use(prefix: str, plan: Document | None, mark: str | None) -> list[str]:
+    """Why the approval of this plan is used up. ``mark``: the text that the run that used it left."""
+    if not mark:
+        return []
+    used = json.loads(mark)
+    if plan is not None and plan.made != used["made"]:
+        return []  # the same addresses, planned and approved anew
+    return [
+        f"{prefix}approved_digest: the approval was used by the run that finished at {used['finished']}, and it counts for one run; "
+        "make and approve a new plan"
+    ]
+
+
+def make_mark(plan: Document, finished: str) -> str:
+    return json.dumps({"digest": plan.digest, "made": plan.made, "finished": finished}, indent=1)

@@ -1,0 +1,137 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: what earlier jobs of a workflow published → whether the approved plan is done, with one report and one recipe.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
+    MOST_PUBLISHED,
+    SLICE_ARTIFACT,
+    Document,
+    DocumentError,
+    publishable,
+    read_document,
+    report_name,
+)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import MOST_LINES, fold_lines, summary_lines
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import FINISHED, merge
+
+PREFIX = "unassign_secondary_ips_"
+SUMMARY, RECIPE = "secondary_ips_unassign", "restore_secondary_ips_recipe"
+_SHOWN = ("outcome", "headline", "region", "account_id", "digest", "approved_digest", "started", "finished", "totals")
+_NOTHING = (
+    "no job behind the approval has published an outcome: it was cancelled, or did not start. What it unassigned is in its output: "
+    "restore from the lines that begin with {version: 1, or launch the job again"
+)
+
+
+@dataclass
+class LastStep:
+    """``report``: that of all slices; empty if there is none. ``errors``: why the plan is not done. ``notes``: what else to say."""
+
+    digest: str
+    summary: dict[str, Any]
+    report: dict[str, Any]
+    recipe: Any  # as published
+    errors: list[str]
+    report_dir: str | None = None
+    report_url: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def files(self) -> dict[str, tuple[str, str]]:
+        """Kind → name and text. A run that was not sliced has written its own."""
+        kinds = ("json", "md", "html") if self.report else ()
+        return {kind: (report_name("unassign", self.digest, self.report["started"], kind), render(self.report, kind)) for kind in kinds}
+
+    def lines(self) -> list[str]:
+        lines = summary_lines(self.report) if self.report else []
+        lines += fold_lines([f"{self.summary['outcome']}: {self.summary['headline']}"]) if self.summary and not self.report else []
+        lines += fold_lines([*self.notes, *(f"missing or failed: {error}" for error in self.errors[:MOST_LINES])])
+        if self.recipe:
+            lines.append("To undo it, launch 'Restore secondary addresses' with the artifacts of this job.")
+        return lines
+
+    def result(self) -> dict[str, Any]:
+        published = {SUMMARY: self.summary} if self.summary else {}
+        published |= {RECIPE: self.recipe} if self.recipe else {}
+        outcome = self.summary.get("outcome", "missing")
+        result = {
+            "changed": False,
+            "outcome": outcome,
+            "errors": self.errors,
+            "published": published,
+            "files": self.report.get("files", {}),
+        }
+        if self.errors:
+            result |= {"failed": True, "msg": "The approved plan is not done. " + "; ".join(self.errors[:MOST_LINES])}
+        return result
+
+
+def read_last_step(variables: Mapping[str, Any]) -> LastStep:
+    """DocumentError if something that was published cannot be read."""
+    given = {name: value for name, value in variables.items() if not isinstance(value, str) or value.strip()}
+    errors: list[str] = []
+    digest = str(given.get(PREFIX + "approved_digest") or "").strip().lower()
+    url = given.get(PREFIX + "report_url")
+    if url:
+        validate_url(PREFIX + "report_url", url, errors)
+    if errors:
+        raise DocumentError("; ".join(errors))
+    is_sliced = any(name.startswith(SLICE_ARTIFACT) for name in given)
+    step = _of_slices(given, digest) if is_sliced else _of_one_run(given, digest)
+    step.report_dir, step.report_url = given.get(PREFIX + "report_dir"), url
+    return step
+
+
+def _of_slices(given: Mapping[str, Any], digest: str) -> LastStep:
+    plan = _read_plan(given, digest)
+    merged = merge(plan, given)
+    recipe = publishable(merged.recipe) if merged.recipe else None
+    report = merged.report
+    if report:
+        report |= {"digest": plan.digest, "approved_digest": plan.digest, "recipe": merged.recipe.as_dict() if merged.recipe else None}
+        # What no slice reported is not done, whatever those say that did.
+        report["outcome"] = "stopped" if merged.errors and report["outcome"] in FINISHED else report["outcome"]
+        report["stopped"] = ". ".join(filter(None, (report["stopped"], *merged.errors[:MOST_LINES])))
+    step = LastStep(plan.digest, {name: report[name] for name in _SHOWN} if report else {}, report, recipe, merged.errors)
+    if merged.recipe and recipe is None:
+        step.notes.append(f"The recipe has more than {MOST_PUBLISHED} addresses, so it is in the JSON report, and not in the artifacts.")
+    return step
+
+
+def _read_plan(given: Mapping[str, Any], digest: str) -> Document:
+    name = PREFIX + "plan"
+    if not given.get(name):
+        raise DocumentError(f"{name}: it is not given, so nobody can say whether a part of it is missing")
+    try:
+        plan = read_document(given[name], published_as=name)
+    except DocumentError as error:
+        raise DocumentError(f"{name}: {error}") from None
+    if digest and digest != plan.digest:
+        raise DocumentError(f"{PREFIX}approved_digest: {digest} is given, but the plan has the digest {plan.digest}")
+    return plan
+
+
+def _of_one_run(given: Mapping[str, Any], digest: str) -> LastStep:
+    """That of the planning job has the same name, but it is only planned."""
+    summary = given.get(SUMMARY)
+    summary = dict(summary) if isinstance(summary, Mapping) and summary.get("outcome") != "planned" else {}
+    errors = []
+    if not summary:
+        errors.append(_NOTHING)
+    elif digest and summary.get("digest") != digest:
+        errors.append(f"the outcome is of the plan {summary.get('digest')}, but {digest} was approved")
+    elif summary["outcome"] not in FINISHED:
+        errors.append(f"{summary['outcome']}: {summary['headline']}")
+    return LastStep(digest, summary, {}, given.get(RECIPE), errors)

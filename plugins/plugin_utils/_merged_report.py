@@ -1,0 +1,104 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: the reports of several runs that shared a plan → one report of the same form.
+
+Private to this collection. Nothing is judged again: counts are added, lists are joined, and the worst outcome is that of the whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
+    GUARDS,
+    MOST_EXAMPLES,
+    SKIPPED,
+    STATES,
+    build_headline,
+)
+
+# Worst first.
+OUTCOMES = ("refused", "stopped", "not verified", "failed", "planned", "done", "nothing to do")
+
+
+def merge_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """At least one report. ``recipe``, ``digest``, ``files`` and ``next_steps`` are up to the caller."""
+    first = reports[0]
+    totals = sum((Counter(report["totals"]) for report in reports), Counter())
+    states = [state for state in STATES if totals[state]]
+    started = min(report["started"] for report in reports)
+    finished = max(report["finished"] for report in reports)
+    reasons = _merge_reasons(reports)
+    outcomes = [report["outcome"] for report in reports]
+    merged = {
+        **first,
+        "outcome": min(outcomes, key=lambda outcome: OUTCOMES.index(outcome) if outcome in OUTCOMES else 0),
+        "account_id": next((report["account_id"] for report in reports if report["account_id"]), None),
+        "started": started,
+        "finished": finished,
+        "seconds": _seconds(started, finished),
+        # In the order of a report, and with the counts that are 0.
+        "totals": {**dict.fromkeys(("interfaces", "addresses"), 0), **{name: totals[name] for name in (*first["totals"], *states)}},
+        "refusals": list(dict.fromkeys(refusal for report in reports for refusal in report["refusals"])),
+        "stopped": ". ".join(dict.fromkeys(report["stopped"] for report in reports if report["stopped"])),
+        "sure": ". ".join(dict.fromkeys(report["sure"] for report in reports if report["sure"])),
+        "difference": {name: [pair for report in reports for pair in report["difference"][name]] for name in first["difference"]},
+        "groups": _merge_groups(reports),
+        "reasons": reasons,
+        "guards": [{"guard": GUARDS.get(entry["code"], entry["code"]), **entry} for entry in reasons if entry["state"] == SKIPPED],
+        "waves": _merge_waves(reports, started),
+        "states": states,
+        "interfaces": sorted((row for report in reports for row in report["interfaces"]), key=_worst_first),
+        "unreadable": [entry for report in reports for entry in report["unreadable"]],
+        "files": {},
+        "next_steps": [],
+    }
+    merged["headline"] = build_headline(merged)
+    return merged
+
+
+def _worst_first(row: Mapping[str, Any]) -> tuple[int, str]:
+    lines = row["addresses"] + ([row["failure"]] if row["failure"] else [])
+    return min((STATES.index(line["state"]) for line in lines), default=len(STATES)), row["eni_id"]
+
+
+def _merge_reasons(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for report in reports:
+        for entry in report["reasons"]:
+            known = found.get((entry["state"], entry["code"]))
+            if known is None:
+                found[entry["state"], entry["code"]] = {**entry, "first": list(entry["first"])}
+                continue
+            known["addresses"] += entry["addresses"]
+            known["interfaces"] += entry["interfaces"]
+            known["first"] = [*known["first"], *entry["first"]][:MOST_EXAMPLES]
+    return sorted(found.values(), key=lambda entry: (STATES.index(entry["state"]), -entry["addresses"], entry["code"]))
+
+
+def _merge_groups(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for report in reports:
+        for group in report["groups"]:
+            known = found.setdefault(group["security_group_id"], {**group, **{name: 0 for name in group if isinstance(group[name], int)}})
+            for name, value in group.items():
+                if isinstance(value, int):
+                    known[name] += value
+            known["name"] = known["name"] or group["name"]
+    return sorted(found.values(), key=lambda group: (-group["addresses"], group["security_group_id"]))
+
+
+def _merge_waves(reports: Iterable[Mapping[str, Any]], start: str) -> list[dict[str, Any]]:
+    """In the order in which they began. Those of different slices ran at the same time."""
+    waves = sorted((wave for report in reports for wave in report["waves"]), key=lambda wave: wave["started"])
+    number_of = {"of": len(waves)}
+    return [{**wave, **number_of, "number": number, "offset": _seconds(start, wave["started"])} for number, wave in enumerate(waves, 1)]
+
+
+def _seconds(started: str, finished: str) -> int:
+    return max(int((datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()), 0)

@@ -1,0 +1,88 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Send a report to an object store or a web hook, so that it outlives the container of a job.
+
+Private to this collection. A URL may hold a secret: a user and password, or the signature in its query. No message has more of it than
+host and path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import urllib.error
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from ansible.module_utils.urls import ConnectionError as UrlError
+from ansible.module_utils.urls import NoSSLError, SSLValidationError, open_url
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import is_loopback, query_values
+
+TIMEOUT = 15  # seconds, for each of two files
+TYPES = {"json": "application/json", "html": "text/html; charset=utf-8"}
+
+
+def validate_url(name: str, url: str, errors: list[str]) -> None:
+    """``name``: the variable. The value is not repeated, because it may hold a secret."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        errors.append(f"{name}: it is not a URL such as https://reports.example.com/bulk/")
+        return
+    if parts.scheme not in ("https", "http") or not host or parts.fragment:
+        errors.append(f"{name}: it is not a URL such as https://reports.example.com/bulk/")
+    elif parts.scheme == "http" and not is_loopback(host):
+        errors.append(f"{name}: http is allowed only for a loopback address, because a report tells what is in the account; use https")
+
+
+def secrets_of(url: str) -> Iterator[str]:
+    """What of the URL must not be shown."""
+    parts = urlsplit(url)
+    for text in (parts.password, parts.username):
+        if text:
+            yield text
+            yield unquote(text)
+    yield from filter(None, (parts.query, *query_values(url)))
+    if parts.username or parts.query:
+        yield url
+
+
+def send(url: str, texts: Mapping[str, tuple[str, str]]) -> list[str]:
+    """PUT each text; returns a line for each. ``texts``: kind (json, html) → (file name, text). It never raises."""
+    return [_put(url, name, kind, text) for kind, (name, text) in texts.items()]
+
+
+def _put(url: str, name: str, kind: str, text: str) -> str:
+    parts = urlsplit(url)
+    address = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    host = f"{address}:{parts.port}" if parts.port else address
+    path = f"{parts.path.rstrip('/')}/{quote(name)}"
+    label = f"{parts.scheme}://{host}{path}"
+    reason = "it could not be sent"
+    try:
+        answer = open_url(
+            urlunsplit((parts.scheme, host, path, parts.query, "")),
+            data=text.encode(),
+            method="PUT",
+            headers={"Content-Type": TYPES[kind]},
+            timeout=TIMEOUT,
+            url_username=unquote(parts.username) if parts.username else None,
+            url_password=unquote(parts.password or "") if parts.username else None,
+            force_basic_auth=bool(parts.username),
+            follow_redirects="none",  # the report, and the credential with it, would go to another place
+        )
+        with contextlib.closing(answer):
+            return f"report, {kind}: {label}"
+    except urllib.error.HTTPError as error:
+        reason = f"HTTP status {error.code}"
+    except (SSLValidationError, NoSSLError):
+        reason = "the certificate cannot be verified"
+    except (UrlError, urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        # Not the text of the error, which may have the URL.
+        cause = getattr(error, "reason", error)
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
+    return f"The report could not be sent to {label}: {reason}. The result of the run does not depend on it."

@@ -1,0 +1,147 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: a plan that several runs share. Each slice does the ENIs of its hosts, and the last step puts the parts together.
+
+Private to this collection. AWX gives no number to a slice, so its hosts name it: no host is in two slices, so no two slices have one name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import LEAST_PACE
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
+    SLICE_ARTIFACT,
+    Document,
+    DocumentError,
+    publishable,
+    read_document,
+)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._merged_report import merge_reports
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import is_packed, pack, unpack
+
+VERSION = 1
+FINISHED = ("done", "nothing to do")
+MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, its rows are left out, and its counts stay
+
+
+@dataclass(frozen=True)
+class Part:
+    """The place of a slice in the approved plan. ``digest``, ``addresses`` and ``interfaces`` are those of the whole plan."""
+
+    name: str
+    digest: str
+    addresses: int
+    interfaces: int
+
+
+def slice_name(hosts: Iterable[str]) -> str:
+    """12 hex digits that are the same for the same hosts, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(set(hosts))).encode()).hexdigest()[:12]
+
+
+def take_part(plan: Document, hosts: Iterable[str]) -> tuple[Document, Part]:
+    """The part of the plan on the ENIs that are among the hosts. Other hosts do not matter."""
+    names = set(hosts)
+    mine = {eni_id: addresses for eni_id, addresses in plan.assignments.items() if eni_id in names}
+    part = Part(slice_name(names), plan.digest, plan.addresses, len(plan.assignments))
+    return replace(plan, assignments=mine, plan=plan.digest), part
+
+
+def share_pace(calls_per_minute: int, slices: int) -> int:
+    """What one of several runs at the same time may send. 0 is no limit. ValueError if it is too slow for a plan."""
+    if calls_per_minute == 0:
+        return 0
+    share = calls_per_minute // slices
+    if share < LEAST_PACE:
+        raise ValueError(
+            f"{calls_per_minute} calls per minute over {slices} slices are fewer than {LEAST_PACE} for each; use fewer slices, "
+            "or set calls_per_minute"
+        )
+    return share
+
+
+def part_line(part: Part, document: Document) -> str:
+    return (
+        f"slice {part.name}: {document.addresses} of {part.addresses} addresses, {len(document.assignments)} of {part.interfaces} ENIs of "
+        f"the approved plan {part.digest}"
+    )
+
+
+def artifact(part: Part, document: Document, report: Mapping[str, Any], recipe: Document | None) -> dict[str, Any]:
+    """What a slice publishes: {artifact name: value}. The name is its own, because AWX keeps one value of a name."""
+    rows = pack(report["interfaces"])
+    shown = {name: value for name, value in report.items() if name not in ("interfaces", "recipe")}
+    value = {
+        "version": VERSION,
+        "slice": part.name,
+        "plan": part.digest,
+        "outcome": report["outcome"],
+        "enis": pack([*document.assignments]),
+        "report": pack(shown),
+        "rows": rows if len(rows) <= MOST_ROWS_BYTES else "",
+        "recipe": publishable(recipe) if recipe and recipe.addresses else None,
+    }
+    return {SLICE_ARTIFACT + part.name: value}
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All slices as one run. ``errors``: why the plan is not done."""
+
+    report: dict[str, Any]
+    recipe: Document | None
+    errors: list[str]
+
+
+def merge(plan: Document, artifacts: Mapping[str, Any]) -> Merged:
+    """The parts together. DocumentError if an artifact cannot be read. ``artifacts``: those of all jobs, by name."""
+    parts = [_read_part(name, value) for name, value in sorted(artifacts.items()) if name.startswith(SLICE_ARTIFACT)]
+    mine = [part for part in parts if part["plan"] == plan.digest]
+    errors = [f"slice {part['slice']}: it is of the plan {part['plan']}, not of {plan.digest}" for part in parts if part not in mine]
+    counts = Counter(eni_id for part in mine for eni_id in part["enis"])
+    if lacking := [eni_id for eni_id in plan.assignments if eni_id not in counts]:
+        errors.append(
+            f"{len(lacking)} of {len(plan.assignments)} ENIs of the plan are in no slice that reported: {shorten(lacking)}. Either a slice "
+            "was cancelled, or the inventory lacks them"
+        )
+    if doubles := [eni_id for eni_id, number in counts.items() if number > 1]:
+        errors.append(f"{len(doubles)} ENIs are in more than one slice: {shorten(doubles)}")
+    if strangers := [eni_id for eni_id in counts if eni_id not in plan.assignments]:
+        errors.append(f"{len(strangers)} ENIs are not in the plan: {shorten(strangers)}")
+    errors += [f"slice {part['slice']}: {_describe(part['report'])}" for part in mine if part["outcome"] not in FINISHED]
+    recipes = [part["recipe"] for part in mine if part["recipe"]]
+    recipe = merge_recipes(recipes) if recipes else None
+    report = merge_reports([{**part["report"], "interfaces": part["rows"], "recipe": None} for part in mine]) if mine else {}
+    return Merged(report, recipe, errors)
+
+
+def merge_recipes(recipes: Iterable[Any]) -> Document:
+    """One recipe of the recipes of all slices, which are of one plan."""
+    documents = [read_document(recipe) for recipe in recipes]
+    return read_document([document.as_dict(compact=True) for document in documents])
+
+
+def _describe(report: Mapping[str, Any]) -> str:
+    return f"{report['outcome']}: {'; '.join(report['refusals']) or report['stopped'] or report['headline']}"
+
+
+def _read_part(name: str, value: Any) -> dict[str, Any]:
+    try:
+        if not isinstance(value, Mapping) or value.get("version") != VERSION:
+            raise ValueError("it is not what a slice of this collection publishes")
+        part = dict(value)
+        for key in ("enis", "report", "rows"):
+            if part[key] and not is_packed(part[key]):
+                raise ValueError(f"{key} is not packed text")
+            part[key] = unpack(part[key])[0] if part[key] else []
+        return part
+    except (KeyError, ValueError, TypeError) as error:
+        raise DocumentError(f"{name}: {error}") from None
