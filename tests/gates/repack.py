@@ -38,10 +38,12 @@ def repack(tarball: Path, epoch: int) -> None:
 
     output = io.BytesIO()
     # No name and no time in the header of gzip.
-    with gzip.GzipFile(filename="", mode="wb", fileobj=output, mtime=0) as compressed:
-        with tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as packed:
-            for name in sorted(members, key=lambda name: (name not in (MANIFEST, FILES), name != MANIFEST, name)):
-                packed.addfile(normalized(members[name], name, len(contents.get(name, b"")), epoch), io.BytesIO(contents.get(name, b"")))
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=output, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as packed,
+    ):
+        for name in sorted(members, key=lambda name: (name not in (MANIFEST, FILES), name != MANIFEST, name)):
+            packed.addfile(normalized(members[name], name, len(contents.get(name, b"")), epoch), io.BytesIO(contents.get(name, b"")))
     temporary = tarball.with_suffix(".repacked")
     temporary.write_bytes(output.getvalue())
     temporary.replace(tarball)
