@@ -366,7 +366,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._say(self.display.warning, f"{shorten(missing)}: not found in {names}.")
         for region in regions:
             for reason in region["unreadable"]:
-                self._say(self.display.warning, f"{region['region']}: an ENI or instance cannot be read, so it is not in the inventory: {reason}")
+                self._say(
+                    self.display.warning, f"{region['region']}: an ENI or instance cannot be read, so it is not in the inventory: {reason}"
+                )
 
     def _add_hosts(self, settings: Settings, enis: list[dict[str, Any]]) -> None:
         of_eni = {eni["eni_id"]: memberships(eni, settings.group_by) for eni in enis}

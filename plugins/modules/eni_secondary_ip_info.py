@@ -133,7 +133,7 @@ EXAMPLES = r"""
     excluding: [192.168.1.0/24]
 
 - name: Find the ENI that has a secondary address
-  # On the command line: ansible localhost -m alicloud_ops.network.eni_secondary_ip_info -a 'whole_region=true private_ip_addresses=192.168.0.10'
+  # ansible localhost -m alicloud_ops.network.eni_secondary_ip_info -a 'whole_region=true private_ip_addresses=192.168.0.10'
   alicloud_ops.network.eni_secondary_ip_info:
     whole_region: true
     private_ip_addresses: [192.168.0.10]

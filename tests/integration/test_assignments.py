@@ -93,7 +93,7 @@ class TestManyTargets:
 
     def test_assignments_stand_alone(self, module: Module) -> None:
         result = module(assignments=[{"eni_id": "eni-web1001"}], eni_id="eni-web1001", all_secondary=True)
-        assert "assignments: stands alone; put eni_id, all_secondary into its entries" in result["msg"]
+        assert "assignments: cannot be combined with eni_id, all_secondary" in result["msg"]
         assert "assignments[0]: no address is named" in result["msg"]
 
     def test_no_assignments_are_nothing_to_do(self, module: Module) -> None:
@@ -290,7 +290,7 @@ class TestPresent:
     def test_an_address_of_another_eni_is_refused_with_its_holder(self, module: Module) -> None:
         result = module("present", eni_id="eni-web1001", private_ip_addresses=["192.168.0.121", "192.168.0.120", "192.168.0.199"])
 
-        assert "eni-web1003 holds it" in result["msg"]
+        assert "it is already assigned to eni-web1003" in result["msg"]
         assert module.writes() == []
         skipped = module(
             "present", eni_id="eni-web1001", private_ip_addresses=["192.168.0.121", "192.168.0.120", "192.168.0.199"], on_refusal="skip"
@@ -310,7 +310,7 @@ class TestPresent:
         assert "192.168.0.199 for eni-web1003 and 192.168.0.199 for eni-web1004 overlap in vsw-app" in message
 
     def test_all_secondary_is_not_for_present(self, module: Module) -> None:
-        assert "all_secondary: goes with state=absent only" in module("present", eni_id="eni-web1001", all_secondary=True)["msg"]
+        assert "all_secondary: requires state=absent" in module("present", eni_id="eni-web1001", all_secondary=True)["msg"]
 
     def test_a_lost_reply_is_sent_again_with_the_same_client_token(self, module: Module) -> None:
         module.emulator.faults([{"action": "AssignPrivateIpAddresses", "kind": "reset_before", "nth": 1}])

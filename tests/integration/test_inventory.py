@@ -186,7 +186,7 @@ def test_what_does_not_exist_and_what_cannot_be_read_is_a_warning(inventories: I
     shown = inventories.list(instance_ids=["i-web0001", "i-web0002", "i-nowhere"])
     assert sorted(shown.hosts) == ["eni-web0001"]
     assert "test.eni.yml: i-nowhere: not found in cn-hangzhou." in shown.messages
-    assert "cn-hangzhou: an ENI or instance cannot be read, so it is not in the inventory: DescribeNetworkInterfaces failed with EniNotReturned" in shown.messages
+    assert "cn-hangzhou: an ENI or instance cannot be read, so it is not in the inventory: Describe" in shown.messages
 
 
 class TestRegions:
@@ -224,14 +224,14 @@ class TestErrors:
             "within: 'nowhere' is undefined",
             "'cache_timeout'",
             "status: 'Gone' is not one of",
-            "vpc_id: 'vsw-app' is the id of something else; use vswitch_id for it",
+            "vpc_id: 'vsw-app' is a vSwitch id, not a VPC id",
             "access_key_secret: this option is not set, but access_key_id is",
         ):
             assert part in message
         assert inventories.emulator.calls() == []
 
     def test_nothing_selected(self, inventories: Inventories) -> None:
-        assert "nothing is selected; give one or more of eni_ids, " in inventories.failure(eni_ids=[""])
+        assert "no ENI is selected; set one or more of eni_ids, " in inventories.failure(eni_ids=[""])
         assert inventories.emulator.calls() == []
 
     def test_a_file_that_is_not_for_this_plugin(self, inventories: Inventories) -> None:

@@ -163,8 +163,8 @@ class TestOptions:
             ({"tags": "team=web,shop"}, "tags: 'team=web,shop' is not a mapping"),
             ({"region_id": "cn-beijing"}, "region and region_id: these mean the same; set one of them"),
             ({"within": ["10.0.0.1/8"]}, "within: '10.0.0.1/8' has host bits set; did you mean 10.0.0.0/8?"),
-            ({"within": [""]}, "within: is given but blank, so it would guard nothing; name a value, or leave the option out"),
-            ({"account_id": ""}, "account_id: is given but blank, so it would guard nothing; name a value, or leave the option out"),
+            ({"within": [""]}, "within: is given but blank, so it would guard nothing; set a value, or leave it out"),
+            ({"account_id": ""}, "account_id: is given but blank, so it would guard nothing; set a value, or leave it out"),
         ],
     )
     def test_each_error_names_the_option_and_what_would_be_right(self, given, error):
@@ -180,7 +180,7 @@ class TestOptions:
 
     def test_nothing_selected_is_an_error(self):
         (error,) = errors_of(whole_region=False, eni_ids=[""])
-        assert error.startswith("nothing is selected; give one or more of eni_ids, ")
+        assert error.startswith("no ENI is selected; set one or more of eni_ids, ")
 
     def test_an_option_that_does_not_exist_is_an_error_with_a_hint(self):
         assert unknown_options(["eni_id", "tags", "zzz", 7], ["eni_ids", "tags"]) == [

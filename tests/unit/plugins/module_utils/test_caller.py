@@ -91,7 +91,7 @@ def module():
     while asked.is_waiting():
         looks += 1
         note("looks", looks)
-        time.sleep(caller.SECONDS_BETWEEN_LOOKS * 1.2)
+        time.sleep(caller.SECONDS_BETWEEN_CHECKS * 1.2)
     note("gone", looks)
 
 

@@ -74,7 +74,7 @@ def test_a_list_whose_every_page_brings_a_new_token_ends(pages):
 def test_a_token_that_comes_twice_is_an_error():
     ecs = Ecs.__new__(Ecs)
     ecs._send = lambda action, parameters: {"Rows": {"Row": []}, "NextToken": "again", "RequestId": "R-1"}
-    with pytest.raises(EcsError, match="a NextToken came twice"):
+    with pytest.raises(EcsError, match="repeats a NextToken"):
         list(ecs._rows("DescribeRows", {}, "Rows", "Row"))
 
 

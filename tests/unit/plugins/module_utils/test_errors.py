@@ -98,7 +98,7 @@ def test_whether_the_service_answered(code, request_id, unanswered):
 
 
 def test_a_denied_call_names_the_ram_action():
-    assert EcsError("DescribeInstances", "Forbidden.RAM", "no").message == "no (the RAM action that it requires is ecs:DescribeInstances)"
+    assert EcsError("DescribeInstances", "Forbidden.RAM", "no").message == "no (grant the RAM action ecs:DescribeInstances)"
     assert EcsError("DescribeInstances", "Forbidden.RegionId", "no").message == "no"
 
 

@@ -16,6 +16,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     count,
     difference,
     flatten,
+    kind_of,
     make_address_set,
     union,
 )
@@ -160,7 +161,8 @@ def test_all_secondary_and_its_keep_never_touch_the_primary_address():
 def test_what_lies_in_an_assigned_prefix_is_an_error_that_names_the_prefix(state, address, prefix):
     snapshot = take_snapshot(eni_record("eni-1", prefixes=["192.168.0.16/28"], ipv6_prefixes=["2001:db8:0:0:10::/80"]))
     (error,) = plan_for(make_request(state, target("eni-1", address)), snapshot).errors
-    assert f"{address} lies in the prefix {prefix}" in error
+    assert f"{address} is inside the prefix {prefix} of eni-1" in error
+    assert f"use {kind_of(prefix).name} " in error
 
 
 @pytest.mark.parametrize("state", ["absent", "present"])
@@ -186,7 +188,7 @@ def test_what_is_on_a_secondary_eni_of_the_named_instance_is_an_error_that_names
     plan = plan_for(make_request("absent", target("i-1", address)), snapshot)
     assert len(plan.errors) == 1, plan
     assert "eni-2" in plan.errors[0]
-    assert "by eni_id" in plan.errors[0]
+    assert plan.errors[0].endswith("; use eni_id: eni-2")
     assert plan_for(make_request("absent", target("eni-1", address)), snapshot).errors == ()
 
 
@@ -222,15 +224,15 @@ def test_keep_holds_back_all_secondary_too_and_says_so():
     change = only_change(request, take_snapshot(eni_record("eni-1", ["192.168.0.8", "192.168.0.9", "192.168.0.10"])))
     assert flatten(change.todo) == ("192.168.0.10",)
     assert list(change.skipped) == ["192.168.0.8", "192.168.0.9"]
-    assert "keep" in change.skipped["192.168.0.8"].text
+    assert (change.skipped["192.168.0.8"].code, change.skipped["192.168.0.8"].text) == (KEPT, "kept, inside 192.168.0.8/31")
 
 
 @pytest.mark.parametrize(
     ("keep", "text"),
     [
-        ("192.168.0.16/28", "kept, because it is in keep"),
-        ("192.168.0.0/16", "kept, because keep has 192.168.0.0/16"),
-        ("192.168.0.20/32", "kept, because keep has 192.168.0.20/32"),
+        ("192.168.0.16/28", "kept, listed in keep"),
+        ("192.168.0.0/16", "kept, inside 192.168.0.0/16"),
+        ("192.168.0.20/32", "kept, contains 192.168.0.20/32"),
     ],
 )
 def test_what_is_kept_says_for_which_block(keep, text):
@@ -399,7 +401,8 @@ def test_max_addresses_counts_what_would_be_written(state, most, is_within):
     found = find_refusals(plan_for(request, take_snapshot(record)), request)
     assert (found == []) == is_within
     verb = "unassigned" if state == "absent" else "assigned"
-    assert all(line.startswith(f"max_addresses: at most {most} may be {verb}, but 3 would be: ") for line in found)
+    assert all(line.startswith(f"max_addresses: 3 addresses would be {verb}, but the maximum is {most}; ") for line in found)
+    assert all(line.endswith(f"; first: {', '.join(there[:2] + there[3:] if state == 'absent' else free)}") for line in found)
 
 
 def test_zero_addresses_let_a_second_run_pass():
@@ -460,7 +463,7 @@ def test_what_cannot_be_read_fails_alone_and_never_counts_as_missing(name, unrea
     lost, other = plan.changes
     assert (lost.eni_id, lost.instance_id, lost.interface, flatten(lost.todo)) == (eni_id, instance_id, None, ("192.168.0.10", PREFIX))
     assert (lost.failure.code, lost.failure.request_id) == ("EniNotReturned", "R-7")
-    assert "nothing was sent" in lost.failure.text
+    assert "no write was sent" in lost.failure.text
     assert (flatten(other.todo), other.failure) == (("192.168.0.30",), None)
 
 
@@ -584,7 +587,7 @@ def test_each_other_account_is_one_line_with_its_enis():
     assert "2 of 5" in lines[0]
     assert "1002" in lines[0]
     assert "eni-2, eni-3" in lines[0]
-    assert "does not name" in lines[1]
+    assert "an unknown account" in lines[1]
     assert "eni-4" in lines[1]
     assert "1003" in lines[2]
 
@@ -692,7 +695,7 @@ def test_of_a_prefix_and_its_own_first_address_the_prefix_counts_for_the_rest():
     assert all("192.168.0.64/27 for eni-2" in line for line in found)
 
 
-def test_each_vswitch_is_looked_at_by_itself():
+def test_each_vswitch_is_checked_at_by_itself():
     records = [eni_record(f"eni-{last}", primary=f"192.168.1.{last}", VSwitchId=f"vsw-{last // 2}") for last in (2, 4, 5)]
     request = make_request("present", target("eni-2", "192.168.0.200"), target("eni-4", "192.168.0.50"), target("eni-5", "192.168.0.50"))
     (line,) = find_refusals(plan_for(request, take_snapshot(*records)), request)

@@ -63,11 +63,11 @@ def test_no_assignments_is_nothing_to_do():
     assert request.targets == ()
 
 
-def test_all_secondary_stands_for_the_addresses_and_beside_none():
+def test_all_secondary_cannot_be_combined_with_an_address_list():
     assert parse(eni_id="eni-1", all_secondary=True)[1] == []
     assert parse(eni_id="eni-1", all_secondary=True, private_ip_addresses=[""])[1] == []
     for kind in KIND_NAMES:
-        assert f"leave out {kind}" in only_error(eni_id="eni-1", all_secondary=True, **{kind: []})
+        assert f"all_secondary: cannot be combined with {kind};" in only_error(eni_id="eni-1", all_secondary=True, **{kind: []})
 
 
 def test_all_secondary_is_for_absent_only():
@@ -80,7 +80,7 @@ def test_all_secondary_is_for_absent_only():
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
 def test_a_blank_target_is_no_target(blank):
-    assert "no target is named" in only_error(eni_id=blank, instance_id=blank, private_ip_addresses=["192.168.0.10"])
+    assert "no ENI is named" in only_error(eni_id=blank, instance_id=blank, private_ip_addresses=["192.168.0.10"])
     assert parse(eni_id=blank, instance_id="i-1", private_ip_addresses=["192.168.0.10"])[1] == []
 
 
@@ -113,20 +113,38 @@ IDS = {"eni_id": "eni-1", "instance_id": "i-1", "security_group_ids": "sg-1", "v
 
 @pytest.mark.parametrize("of", IDS)
 @pytest.mark.parametrize("option", ["eni_id", "instance_id"])
-def test_the_error_for_an_id_of_something_else_names_the_option_for_it(option, of):
+def test_the_error_for_an_id_of_another_kind_names_its_option_if_the_module_has_one(option, of):
     if of != option:
         error = only_error(**{option: IDS[of]}, private_ip_addresses=["192.168.0.10"])
-        assert error == f"{option}: '{IDS[of]}' is the id of something else; use {of} for it"
+        assert error.startswith(f"{option}: '{IDS[of]}' is a")
+        assert error.endswith(f"; use {of}") == (of in ("eni_id", "instance_id"))
+        assert ("; use " in error) == (of in ("eni_id", "instance_id"))
 
 
-def test_the_error_for_what_is_no_id_gives_an_example():
-    assert "is not an id such as eni-bp1example" in only_error(eni_id="web 1", private_ip_addresses=["192.168.0.10"])
+@pytest.mark.parametrize(
+    ("option", "value", "use"),
+    [
+        ("eni_ids", ["i-1"], "instance_ids"),
+        ("instance_ids", ["vsw-1"], "vswitch_id"),
+        ("security_group_ids", ["vpc-1"], "vpc_id"),
+        ("vpc_id", "sg-1", "security_group_ids"),
+        ("vswitch_id", "eni-1", "eni_ids"),
+    ],
+)
+def test_the_error_of_a_selector_for_an_id_of_another_kind_names_its_selector(option, value, use):
+    (error,) = selection(**{option: value})[1]
+    assert error.startswith(f"{option}: ")
+    assert error.endswith(f"; use {use}")
+
+
+def test_the_error_for_a_text_that_is_not_an_id_gives_an_example():
+    assert "is not an ENI id such as eni-bp1example" in only_error(eni_id="web 1", private_ip_addresses=["192.168.0.10"])
 
 
 def test_the_error_for_an_address_of_another_kind_names_the_option_for_it():
     error = only_error(eni_id="eni-1", private_ip_addresses=["2001:db8::10"])
     assert error.startswith("private_ip_addresses: '2001:db8::10'")
-    assert "use ipv6_addresses for it" in error
+    assert "use ipv6_addresses" in error
 
 
 # assignments
@@ -386,5 +404,5 @@ def test_groups_of_both_kinds_of_id(group):
 
 @pytest.mark.parametrize("option", ["security_group_tags", "tags"])
 def test_tags_that_name_none_are_an_error_and_widen_nothing(option):
-    # Beside another selector they would vanish, and it would stand alone.
-    assert selection(**{option: {}}, type="Secondary")[1] == [f"{option}: {{}} names no tag; leave it out, or name one"]
+    # With another selector, an empty value would vanish, and only the other selector would remain.
+    assert selection(**{option: {}}, type="Secondary")[1] == [f"{option}: {{}} is empty; set a tag such as {{team: web}}, or leave it out"]

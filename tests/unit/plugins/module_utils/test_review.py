@@ -249,8 +249,8 @@ def test_an_address_on_another_eni_is_named_with_that_eni(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), eni_record("eni-2", [B], ipv6=["2001:db8::10"]))
     lines = elsewhere(ecs, target("eni-1", A, B, "2001:db8::10", "192.168.0.99"))
     assert lines == [
-        f"{B} is not on eni-1 but on eni-2; is eni_id right?",
-        "2001:db8::10 is not on eni-1 but on eni-2; is eni_id right?",
+        f"{B} is not on eni-1, but on eni-2; check eni_id",
+        "2001:db8::10 is not on eni-1, but on eni-2; check eni_id",
     ]
     assert ecs.lists == [{"private_ip_address": [B, "192.168.0.99"]}, {"ipv_6address": ["2001:db8::10"]}]
 
@@ -272,7 +272,7 @@ def test_a_thousand_addresses_are_one_call_for_the_first_hundred(clock):
 
 def test_several_holders_are_all_named_and_the_asking_eni_itself_is_none(clock):
     ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-3", [A]), eni_record("eni-2", [A], VSwitchId="vsw-2"))
-    assert elsewhere(ecs, target("eni-1", A)) == [f"{A} is not on eni-1 but on eni-2 and eni-3; is eni_id right?"]
+    assert elsewhere(ecs, target("eni-1", A)) == [f"{A} is not on eni-1, but on eni-2 and eni-3; check eni_id"]
     request = make_request("absent", target("eni-1", A))
     plan = look_at(ecs, request)
     ecs.enis["eni-1"] = eni_record("eni-1", [A])  # by now

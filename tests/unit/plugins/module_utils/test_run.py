@@ -866,7 +866,7 @@ def test_what_never_shows_after_a_lost_reply_may_still_have_been_carried_out(clo
     eni = run_one(ecs, "absent", A)
     assert (failures(eni), eni.changed, eni.verified) == ({A: NOT_VERIFIED}, True, False)
     (text,) = texts(eni)
-    assert f"sent, and then {later} (no), but still there after 60 s" in text
+    assert f"sent, and then {later} (no), but it is still assigned after 60 s" in text
 
 
 @pytest.mark.parametrize("options", [{}, {"wait": False, "wait_timeout": 0}], ids=str)

@@ -173,7 +173,8 @@ def test_without_waiting_one_read_decides_except_that_an_open_reply_is_sent_agai
 
 
 @pytest.mark.parametrize(
-    ("state", "text"), [("absent", "accepted, but still there after 60 s"), ("present", "accepted, but not there after 60 s")]
+    ("state", "text"),
+    [("absent", "accepted, but it is still assigned after 60 s"), ("present", "accepted, but it is not assigned after 60 s")],
 )
 def test_the_text_of_what_is_not_verified(state, text):
     ledger = ledger_after(([A], None))
@@ -184,7 +185,7 @@ def test_the_text_of_what_is_not_verified(state, text):
 def test_without_waiting_the_text_speaks_of_no_time():
     ledger = ledger_after(([A], refused("ServiceTimeout", "slow", status=504)))
     look(ledger, shown("absent"), waited=LATE, wait=False)
-    assert ledger.reasons[A] == Reason(NOT_VERIFIED, "sent, and then ServiceTimeout (slow), but still there after 0 s", "R-1")
+    assert ledger.reasons[A] == Reason(NOT_VERIFIED, "sent, and then ServiceTimeout (slow), but it is still assigned after 0 s", "R-1")
 
 
 def test_each_call_of_an_eni_is_decided_by_its_own_reply():

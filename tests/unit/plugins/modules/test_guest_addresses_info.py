@@ -221,7 +221,7 @@ def test_a_child_that_ends_early_is_no_empty_namespace(monkeypatch):
         raise MemoryError
 
     failure, reading = child(monkeypatch, die)
-    assert failure == "reading it ended early"
+    assert failure == "the read ended early"
     assert reading.links is None
 
 

@@ -105,13 +105,13 @@ class TestKeepingAKey:
     @pytest.mark.parametrize("secret", [12345, "", None])
     def test_a_key_that_is_no_text_is_the_fault_of_who_gave_it(self, credential, secret):
         credential._provider = Provider((secret, 900))
-        with pytest.raises(CredentialError, match=r"metadata service .* gave a key of which a part is missing or is not a string"):
+        with pytest.raises(CredentialError, match=r"metadata service .* returned an incomplete key"):
             credential.get_credential()
 
     def test_an_expired_key_is_not_used(self, credential):
         """The library itself hands out what a command printed up to twelve minutes late."""
         credential._provider = Provider(("first", -1), ("second", 900))
-        with pytest.raises(CredentialError, match=r"metadata service .* gave a key that has already expired"):
+        with pytest.raises(CredentialError, match=r"metadata service .* returned a key that has already expired"):
             credential.get_credential()
         assert credential.get_credential().access_key_secret == "second"
 
@@ -120,7 +120,7 @@ class TestKeepingAKey:
         with pytest.raises(CredentialError) as caught:
             credential.get_credential()
         assert str(caught.value).startswith("ecs_ram_role from options: the metadata service")
-        assert "did not answer with a key (ValueError)" in str(caught.value)
+        assert "did not return a key (ValueError)" in str(caught.value)
         assert "not-shown" not in str(caught.value)
         assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 

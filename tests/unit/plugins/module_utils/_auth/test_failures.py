@@ -47,12 +47,12 @@ def explain(answer, text="not-shown", method=ACCESS_KEY):
         ((404, "not-shown"), " refused with HTTP status 404"),
         ((404, ["not-shown"]), " refused with HTTP status 404"),
         ((500, {"Code": "<b>not-shown</b>", "RequestId": {"not-shown": 1}}), " refused with HTTP status 500"),
-        ((200, {"Credentials": {"Expiration": EARLIER, "AccessKeySecret": "not-shown"}}), " gave a key that has already expired"),
-        ((200, {"Code": "Success", "Expiration": EARLIER}), " gave a key that has already expired"),
-        ((200, {"Credentials": {"Expiration": LATER}}), " did not answer with a key (ValueError)"),
-        ((200, {"Expiration": "not-shown"}), " did not answer with a key (ValueError)"),
-        ((200, {}), " did not answer with a key (ValueError)"),
-        ((200, "not-shown"), " did not answer with a key (ValueError)"),
+        ((200, {"Credentials": {"Expiration": EARLIER, "AccessKeySecret": "not-shown"}}), " returned a key that has already expired"),
+        ((200, {"Code": "Success", "Expiration": EARLIER}), " returned a key that has already expired"),
+        ((200, {"Credentials": {"Expiration": LATER}}), " did not return a key (ValueError)"),
+        ((200, {"Expiration": "not-shown"}), " did not return a key (ValueError)"),
+        ((200, {}), " did not return a key (ValueError)"),
+        ((200, "not-shown"), " did not return a key (ValueError)"),
         (ConnectionRefusedError(), ": connection refused"),
     ],
 )
@@ -63,7 +63,7 @@ def test_by_the_reply(answer, told):
 @pytest.mark.parametrize("text", ["No cached value was found.", "command failed", "http_code: 403", '"Code": "NoPermission"', "refused"])
 def test_words_of_an_exception_decide_nothing(text):
     """They may be those of a host, of a file or of a reply."""
-    assert explain((200, {"RequestId": "R-1"}), text) == " did not answer with a key (ValueError)"
+    assert explain((200, {"RequestId": "R-1"}), text) == " did not return a key (ValueError)"
 
 
 def test_a_command_sends_nothing():
@@ -77,4 +77,4 @@ def test_a_command_sends_nothing():
 def test_what_was_sent_before_does_not_count():
     send("https://sts.aliyuncs.com/", (403, {"Code": "NoPermission"}))
     forget_last()
-    assert explain_failure(ACCESS_KEY, "nobody", ValueError()) == "nobody did not answer with a key (ValueError)"
+    assert explain_failure(ACCESS_KEY, "nobody", ValueError()) == "nobody did not return a key (ValueError)"

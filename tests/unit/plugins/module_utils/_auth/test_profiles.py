@@ -152,17 +152,17 @@ BROKEN_PROFILES = {
     "no mode": ({**AK, "mode": ""}, "profile default of ~/.aliyun/config.json: it has no mode, such as AK"),
     "an end that is no number": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_access_token_expire": "\N{SUPERSCRIPT TWO}"},
-        "cloud_sso_access_token_expire of profile default of ~/.aliyun/config.json: '\N{SUPERSCRIPT TWO}' is not of the form",
+        "cloud_sso_access_token_expire of profile default of ~/.aliyun/config.json: '\N{SUPERSCRIPT TWO}' is not valid; an example is",
     ),
     "a sign-in URL in the clear": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_sign_in_url": "http://127.0.0.1/start"},
-        "cloud_sso_sign_in_url of profile default of ~/.aliyun/config.json: would fetch a key in the clear from 127.0.0.1; use https://",
+        "cloud_sso_sign_in_url of profile default of ~/.aliyun/config.json: would fetch a key without encryption from 127.0.0.1; use https://",
     ),
     "a sign-in URL that is none": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_sign_in_url": "sso.example.com"},
-        "is not a URI such as https://keys.example.com/network",
+        "is not a valid URI; set one such as https://keys.example.com/network",
     ),
-    "a key pair": ({"mode": "RsaKeyPair", "private_key": "not-shown"}, "its mode is not supported; supported are AK, "),
+    "a key pair": ({"mode": "RsaKeyPair", "private_key": "not-shown"}, "its mode is not supported; set one of AK, "),
 }
 
 
@@ -191,7 +191,7 @@ def test_a_current_profile_that_is_not_there_is_an_error(find, home, environ):
     ini_file(home, "[default]\ntype=access_key\naccess_key_id=a\naccess_key_secret=not-shown\n")
     (home / "product_name").write_text("Alibaba Cloud ECS\n")
     (error,) = find({}, environ)[1]
-    assert error.startswith("~/.aliyun/config.json: its current profile is prod, which does not exist there")
+    assert error.startswith("~/.aliyun/config.json: the current profile prod does not exist in this file")
     assert str(find({"profile": "default"})[0]) == "access_key from profile default of ~/.aliyun/config.json"
 
 
