@@ -187,6 +187,7 @@ def test_what_does_not_exist_and_what_cannot_be_read_is_a_warning(inventories: I
     assert sorted(shown.hosts) == ["eni-web0001"]
     assert "test.eni.yml: i-nowhere: not found in cn-hangzhou." in shown.messages
     assert "cn-hangzhou: an ENI or instance cannot be read, so it is not in the inventory: Describe" in shown.messages
+    assert "failed with EniNotReturned" in shown.messages
 
 
 class TestRegions:

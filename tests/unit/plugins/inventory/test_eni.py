@@ -124,7 +124,7 @@ class TestFileName:
         (tmp_path / name).touch()
         assert not InventoryModule().verify_file(str(tmp_path / name))
 
-    def test_nor_is_what_does_not_exist(self, tmp_path):
+    def test_a_file_that_does_not_exist_is_not_read(self, tmp_path):
         assert not InventoryModule().verify_file(str(tmp_path / "web.eni.yml"))
 
 
@@ -195,7 +195,7 @@ class TestOptions:
         assert "status: " in shown
         assert SECRET not in shown
 
-    def test_nor_does_an_error_of_its_type(self):
+    def test_an_error_of_the_type_does_not_show_a_secret(self):
         assert SECRET not in " ".join(errors_of(access_key_secret=[{"a": SECRET}], status="Gone"))
 
 
@@ -237,7 +237,7 @@ class TestHosts:
         assert region["missing"] == ["eni-2"]
         assert region["unreadable"] == ["DescribeInstances failed with InstanceWithoutEni: no primary ENI"]
 
-    def test_missing_is_what_no_region_has(self):
+    def test_missing_has_only_names_that_are_missing_in_every_region(self):
         regions = [{"missing": ["eni-1", "eni-2"]}, {"missing": ["eni-2", "eni-3"]}]
         assert missing_everywhere(regions) == ["eni-2"]
         assert missing_everywhere(regions[:1]) == ["eni-1", "eni-2"]

@@ -67,14 +67,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("code", "status", "transient", "not_carried_out"), CASES, ids=str)
-def test_what_a_code_and_a_status_mean(code, status, transient, not_carried_out):
+def test_the_meaning_of_code_and_status(code, status, transient, not_carried_out):
     error = failed(code, status)
     assert (error.is_transient, error.certainly_not_carried_out) == (transient, not_carried_out)
     assert error.may_have_been_carried_out is not not_carried_out
 
 
 @pytest.mark.parametrize("code", sorted(OWN_CODES))
-def test_what_was_not_sent_was_certainly_not_carried_out(code):
+def test_an_unsent_call_was_certainly_not_carried_out(code):
     assert failed(code, unsent=True).certainly_not_carried_out
     assert not failed(code, 403).certainly_not_carried_out, "this code is not a word of the service"
 

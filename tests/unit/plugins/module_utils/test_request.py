@@ -57,7 +57,7 @@ def test_an_empty_list_is_nothing_to_do(kind, state):
     assert not request.targets[0].all_secondary
 
 
-def test_no_assignments_is_nothing_to_do():
+def test_without_assignments_nothing_is_done():
     request, errors = parse(assignments=[])
     assert errors == []
     assert request.targets == ()
@@ -79,7 +79,7 @@ def test_all_secondary_is_for_absent_only():
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
-def test_a_blank_target_is_no_target(blank):
+def test_a_blank_target_counts_as_not_set(blank):
     assert "no ENI is named" in only_error(eni_id=blank, instance_id=blank, private_ip_addresses=["192.168.0.10"])
     assert parse(eni_id=blank, instance_id="i-1", private_ip_addresses=["192.168.0.10"])[1] == []
 
@@ -175,13 +175,13 @@ def test_assignments_keep_their_order_and_option_path():
         ("all_secondary", True),
     ],
 )
-def test_assignments_stand_alone(option, value):
+def test_assignments_cannot_be_combined_with_single_targets(option, value):
     error = only_error(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], **{option: value})
     assert error.startswith("assignments: ")
     assert option in error
 
 
-def test_blank_options_beside_assignments_count_as_not_given():
+def test_blank_options_with_assignments_count_as_not_set():
     blanks = {kind: [""] for kind in KIND_NAMES}
     assert parse(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], eni_id="", instance_id=" ", **blanks)[1] == []
 
@@ -236,7 +236,7 @@ def test_zero_addresses_may_be_the_most():
 
 
 @pytest.mark.parametrize("nothing", [None, []], ids=repr)
-def test_no_guard_and_an_empty_list_keep_nothing(nothing):
+def test_without_keep_and_with_an_empty_list_nothing_is_kept(nothing):
     request, errors = parse(eni_id="eni-1", private_ip_addresses=[], keep=nothing)
     assert errors == []
     assert list(request.keep) == []
@@ -286,13 +286,13 @@ def test_blank_guards_are_reported_together_with_all_other_errors():
 
 
 @pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
-def test_a_blank_filter_of_addresses_is_an_error_beside_all_others(option):
+def test_a_blank_address_filter_is_reported_with_all_other_errors(option):
     errors = selection(**{option: [" "]}, eni_ids=["i-1"], vpc_id="vsw-1")[1]
     assert sorted(error.partition(":")[0] for error in errors) == sorted([option, "eni_ids", "vpc_id"])
 
 
 @pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
-def test_an_empty_filter_of_addresses_is_given_and_empty(option):
+def test_an_empty_address_filter_matches_nothing(option):
     parsed, errors = selection(**{option: []}, eni_ids=["eni-1"])
     assert errors == []
     value = getattr(parsed, option)
@@ -314,7 +314,7 @@ def test_only_an_explicit_empty_dict_turns_the_protection_off():
     assert parse_protected_tags({}, []) == {}
 
 
-def test_protected_values_are_added_and_never_taken_back():
+def test_protected_values_are_only_added():
     errors = []
     tags = parse_protected_tags({"creator": "me", "ack.aliyun.com": "c-1", "owner": ["a", "b"], "frozen": None}, errors)
     assert errors == []
@@ -345,7 +345,7 @@ def selection(**given):
 
 
 @pytest.mark.parametrize("nothing", [None, [""], [" ", None]], ids=repr)
-def test_a_blank_selector_selects_nothing_by_being_no_selector(nothing):
+def test_a_blank_selector_counts_as_not_set(nothing):
     (error,) = selection(**dict.fromkeys(LISTS, nothing))[1]
     assert "whole_region" in error
 
@@ -403,6 +403,6 @@ def test_groups_of_both_kinds_of_id(group):
 
 
 @pytest.mark.parametrize("option", ["security_group_tags", "tags"])
-def test_tags_that_name_none_are_an_error_and_widen_nothing(option):
+def test_empty_tags_are_an_error(option):
     # With another selector, an empty value would vanish, and only the other selector would remain.
     assert selection(**{option: {}}, type="Secondary")[1] == [f"{option}: {{}} is empty; set a tag such as {{team: web}}, or leave it out"]

@@ -150,7 +150,7 @@ def test_an_eni_that_went_away_is_reported_and_its_diff_ends_empty():
     assert result["missing"] == []
 
 
-def test_what_does_not_exist_is_missing():
+def test_an_eni_that_does_not_exist_is_missing():
     by_instance = ledger_of(None, before=None, after=None, unchanged=[A])
     result = build_result("absent", [by_instance, ledger_of("eni-9", before=None, after=None)], 1)
     assert result["missing"] == ["i-1", "eni-9"]
@@ -191,7 +191,7 @@ def test_a_failure_fails_the_task_and_says_how_many_and_why():
         assert words in result["msg"]
 
 
-def test_what_is_not_verified_is_a_failure():
+def test_an_unverified_address_is_a_failure():
     result = build_result("absent", [ledger_of(before=[A], after=[A], in_flight=[A])], 1)
     assert (result["failed"], result["summary"]["failed"], result["unassigned"]) == (True, 1, [])
     assert result["interfaces"][0]["failures"] == [{"addresses": [A], "code": "NotVerified", "message": "late", "request_id": None}]
@@ -269,7 +269,7 @@ def test_assignments_name_the_matching_addresses_of_enis_that_have_one():
     assert result["unreadable"] == []
 
 
-def test_what_cannot_be_read_is_reported_by_id_with_its_reason():
+def test_unreadable_records_are_reported_by_id_with_their_reasons():
     unreadable = {
         "i-2": EcsError("DescribeInstances", "InstanceWithoutEni", "no primary ENI"),
         "eni-2": EcsError("DescribeNetworkInterfaces", "EniNotReturned", "not there", "R-7"),
@@ -285,7 +285,7 @@ def test_what_cannot_be_read_is_reported_by_id_with_its_reason():
 # What stops before any write
 
 
-def test_one_error_stands_alone_and_many_are_numbered():
+def test_one_error_has_no_number_and_several_are_numbered():
     assert build_refusal(["no region"])["msg"] == "Nothing was changed. no region"
     many = build_refusal([f"error {number}" for number in range(30)])
     assert "(1) error 0; (2) error 1" in many["msg"]

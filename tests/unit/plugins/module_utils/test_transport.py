@@ -82,7 +82,7 @@ def test_no_proxy_is_understood_as_requests_understands_it(no_proxy, host, proxi
 
 
 def test_neither_the_answer_nor_the_environment_depend_on_each_other(monkeypatch):
-    """The options decide what NO_PROXY is. requests looks into the environment if it is told nothing."""
+    """The options decide what NO_PROXY is. requests looks into the environment if it is expected nothing."""
     monkeypatch.setenv("no_proxy", "*")
     _transport._bypasses_proxy.cache_clear()
     assert Transport(proxy=PROXY).proxy_for("environment.example.com") == PROXY
@@ -122,7 +122,7 @@ def test_endpoints(text, parsed):
 
 
 @pytest.mark.parametrize(
-    ("uri", "may_be_loopback", "told"),
+    ("uri", "may_be_loopback", "expected"),
     [
         ("https://keys.example.com/a?b=1", True, None),
         ("http://127.0.0.1:80/", True, None),
@@ -141,11 +141,11 @@ def test_endpoints(text, parsed):
         ("https://keys.example.com/?a=not-shown&b", True, "blank or repeated query parameter"),
     ],
 )
-def test_uris(uri, may_be_loopback, told):
+def test_uris(uri, may_be_loopback, expected):
     errors = []
     validate_uri("credentials_uri", uri, errors, may_be_loopback=may_be_loopback)
-    assert len(errors) == (told is not None)
-    assert not told or (errors[0].startswith("credentials_uri: ") and told in errors[0])
+    assert len(errors) == (expected is not None)
+    assert not expected or (errors[0].startswith("credentials_uri: ") and expected in errors[0])
     assert "not-shown" not in str(errors)
 
 
@@ -247,7 +247,7 @@ def test_a_connection_that_breaks(handle, scheme, expected):
         assert cause(f"{scheme}://127.0.0.1:{port}/") is expected
 
 
-def test_a_port_at_which_nobody_listens():
+def test_a_port_without_a_listener():
     assert cause(f"http://127.0.0.1:{free_port()}/") is Cause.REFUSED
 
 
@@ -263,7 +263,7 @@ def test_a_certificate_that_is_not_trusted(tmp_path):
 
 
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN])
-def test_a_host_that_no_resolver_knows(monkeypatch, number):
+def test_an_unknown_host(monkeypatch, number):
     def fail(*_arguments, **_named):
         raise socket.gaierror(number, "refused: timed out at the proxy, certificate")
 

@@ -269,7 +269,7 @@ def test_an_answer_ends_the_pauses(clock, answer):
 # Threads
 
 
-def test_many_writers_send_side_by_side_and_one_eni_is_never_written_twice_at_once(clock):
+def test_many_writers_send_concurrently_but_only_one_call_at_a_time_per_eni(clock):
     meeting = threading.Barrier(4, timeout=PATIENCE)
     ledgers = [planned(A, "192.168.0.16/28", eni_id=f"eni-{number}") for number in range(4)]
     ecs = FakeEcs(clock, *(eni_record(ledger.eni_id, [A], prefixes=["192.168.0.16/28"]) for ledger in ledgers))
@@ -282,7 +282,7 @@ def test_many_writers_send_side_by_side_and_one_eni_is_never_written_twice_at_on
     assert all(flatten(ledger.as_set(IN_FLIGHT)) == (A, "192.168.0.16/28") for ledger in ledgers)
 
 
-def test_with_nothing_out_taking_back_is_a_pause(clock):
+def test_without_handed_out_enis_take_back_is_a_pause(clock):
     with at_work(FakeEcs(clock)) as writers:
         before = clock.monotonic()
         assert writers.take_back(7) is None

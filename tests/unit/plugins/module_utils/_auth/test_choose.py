@@ -28,7 +28,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils._a
 
 class TestWhatIsNamedWins:
     @pytest.mark.parametrize(
-        ("options", "environ", "told", "key_id"),
+        ("options", "environ", "expected", "key_id"),
         [
             (OPTIONS, {**NEW, **OLD}, "access_key from options", "id-1"),
             ({**OPTIONS, "security_token": "not-shown"}, NEW, "sts from options", "id-1"),
@@ -40,13 +40,13 @@ class TestWhatIsNamedWins:
             ({}, {}, "access_key from profile default of ~/.aliyun/config.json", "id-4"),
         ],
     )
-    def test_access_keys(self, find, home, options, environ, told, key_id):
+    def test_access_keys(self, find, home, options, environ, expected, key_id):
         cli_file(home, AK)
         spec, _errors = find(options, environ)
-        assert (str(spec), spec.settings["access_key_id"]) == (told, key_id)
+        assert (str(spec), spec.settings["access_key_id"]) == (expected, key_id)
 
     @pytest.mark.parametrize(
-        ("options", "environ", "told"),
+        ("options", "environ", "expected"),
         [
             ({"role_arn": ROLE, **OPTIONS}, NEW, "ram_role_arn from options"),
             ({"role_arn": ROLE}, NEW, "ram_role_arn from options, with access_key from environment"),
@@ -83,22 +83,22 @@ class TestWhatIsNamedWins:
             ({}, {"ALIBABA_CLOUD_CLI_PROFILE_DISABLED": "TRUE"}, "ecs_ram_role from profile default of ~/.alibabacloud/credentials.ini"),
         ],
     )
-    def test_every_other_kind(self, find, home, options, environ, told):
+    def test_every_other_kind(self, find, home, options, environ, expected):
         cli_file(home, {**AK, "mode": "StsToken", "sts_token": "not-shown"}, {**AK, "name": "other"})
         ini_file(home, "[default]\ntype=ecs_ram_role\n[ini]\ntype = access_key\naccess_key_id = a # mine\naccess_key_secret = not-shown\n")
-        assert str(find(options, environ)[0]) == told
+        assert str(find(options, environ)[0]) == expected
 
-    def test_the_last_is_the_role_of_the_instance_where_there_is_one(self, find, home):
+    def test_the_last_default_is_the_role_of_the_instance(self, find, home):
         (home / "product_name").write_text("Alibaba Cloud ECS\n")
         assert str(find()[0]) == "ecs_ram_role from default chain"
         assert "METADATA_DISABLED is set" in find({}, {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"})[1][0]
         assert str(find({"role_arn": ROLE})[0]) == "ram_role_arn from options, with ecs_ram_role from default chain"
 
-    def test_a_profile_that_was_never_configured_is_none(self, find, home):
+    def test_a_profile_that_was_never_configured_is_ignored(self, find, home):
         cli_file(home, {"mode": "AK", "access_key_id": "", "access_key_secret": "", "region_id": "cn-beijing"})
         assert find()[1][0].startswith("access_key_id: no credential is given")
 
-    def test_nothing_at_all_tells_the_ways(self, find):
+    def test_without_a_credential_the_error_names_all_ways_to_log_in(self, find):
         (error,) = find()[1]
         for name in (*OPTIONS, *NEW, "profile", "role_arn", "oidc_token_file", "ecs_role_name", "credentials_uri", "~/.aliyun/config.json"):
             assert name in error
@@ -239,9 +239,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_every_broken_form_is_one_clear_error(find, case):
-    options, environ, told = BROKEN[case]
+    options, environ, expected = BROKEN[case]
     (error,) = find(options, environ)[1]
-    assert told in error
+    assert expected in error
 
 
 def test_every_variable_has_one_meaning():

@@ -27,13 +27,13 @@ def explain(answer, text="not-shown", method=ACCESS_KEY):
         failure = error
     else:
         failure = ValueError(text)
-    told = explain_failure(method, "AssumeRole at sts.aliyuncs.com", failure)
-    assert "not-shown" not in told
-    return told.removeprefix("AssumeRole at sts.aliyuncs.com")
+    expected = explain_failure(method, "AssumeRole at sts.aliyuncs.com", failure)
+    assert "not-shown" not in expected
+    return expected.removeprefix("AssumeRole at sts.aliyuncs.com")
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "expected"),
     [
         (
             (403, {"RequestId": "R-1", "Code": "NoPermission", "Message": "not-shown"}),
@@ -56,8 +56,8 @@ def explain(answer, text="not-shown", method=ACCESS_KEY):
         (ConnectionRefusedError(), ": connection refused"),
     ],
 )
-def test_by_the_reply(answer, told):
-    assert explain(answer) == told
+def test_by_the_reply(answer, expected):
+    assert explain(answer) == expected
 
 
 @pytest.mark.parametrize("text", ["No cached value was found.", "command failed", "http_code: 403", '"Code": "NoPermission"', "refused"])
@@ -74,7 +74,7 @@ def test_a_command_sends_nothing():
     )
 
 
-def test_what_was_sent_before_does_not_count():
+def test_an_earlier_request_does_not_matter():
     send("https://sts.aliyuncs.com/", (403, {"Code": "NoPermission"}))
     forget_last()
     assert explain_failure(ACCESS_KEY, "nobody", ValueError()) == "nobody did not return a key (ValueError)"
