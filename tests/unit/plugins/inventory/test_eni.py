@@ -81,7 +81,7 @@ def eni():
 
 
 class TestDocumentation:
-    """Ansible knows the options from the documentation, and the plugin from the spec."""
+    """Ansible gets the options from the documentation, and the plugin gets them from the spec."""
 
     def options(self):
         of_fragment = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be seen of ``_ecs`` without an endpoint. All else of it is tested over real HTTP, in tests/integration."""
+"""What can be seen of ``_ecs`` without an endpoint. Everything else is tested over real HTTP, in tests/integration."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def clock(monkeypatch):
 
 
 class Service:
-    """Stands for the SDK: raises these errors one after the other, then answers."""
+    """A stand-in for the SDK. It raises these errors one after another, and then returns a reply."""
 
     def __init__(self, clock, *errors, takes=0.0):
         self.clock, self.errors, self.takes = clock, list(errors), takes

@@ -80,7 +80,7 @@ def test_a_key_without_a_profile_uses_the_region_of_the_current_profile(tmp_path
 
 
 def test_of_the_command_line_alone(tmp_path):
-    """The credentials file of the SDKs may be somebody else's, and has no current profile."""
+    """The credentials file of the SDKs may belong to another account, and has no current profile."""
     environ = profile_home(tmp_path, {**PROFILES, "current": "no region"})
     (tmp_path / ".alibabacloud").mkdir()
     (tmp_path / ".alibabacloud" / "credentials.ini").write_text("[default]\ntype=ecs_ram_role\nregion_id=eu-west-1\n")

@@ -151,7 +151,7 @@ def test_a_hold_is_part_of_the_time_held_back(clock):
 
 
 class Callers:
-    """Threads that each ask to be admitted once and then do as they are told."""
+    """Threads that each call admit once, and then follow the test."""
 
     def __init__(self, pacer, number):
         self.pacer = pacer
@@ -277,7 +277,7 @@ def test_after_stop_no_thread_is_admitted_also_not_a_waiting_one(why):
     else:
         pacer.throttled(LONG if why == "hold" else 0.01)
     if why == "probe":
-        assert pacer.admit()  # and what became of it is never told
+        assert pacer.admit()  # and its outcome is never reported
     answers = []
     waiting = threading.Thread(target=lambda: answers.append(pacer.admit()), daemon=True)
     waiting.start()

@@ -198,7 +198,7 @@ def test_an_unverified_address_is_a_failure():
 
 
 def test_an_unreadable_eni_fails_the_task_even_if_no_address_of_it_is_named():
-    """As with all_secondary: nobody knows what it holds."""
+    """As with all_secondary, because its addresses are unknown."""
     lost = ledger_of("eni-2", before=None, after=None, failure=Reason("EniNotReturned", "it is not there; nothing was sent for it", "R-7"))
     result = build_result("absent", [mixed, lost], 1)
     assert result["failed"] is True

@@ -29,7 +29,7 @@ A, B = "192.168.0.10", "192.168.0.11"
 
 
 class Transitional(FakeEcs):
-    """An ECS in which a state ends after so many reads."""
+    """An ECS in which a state ends after this number of reads."""
 
     def __init__(self, clock, *records, after=3, instances=()):
         super().__init__(clock, *records, instances=instances)
@@ -116,7 +116,7 @@ def test_check_mode_does_not_wait_and_says_how_long_a_run_would(clock, instance_
 
 
 def test_an_eni_that_the_wait_no_longer_shows_stays_as_it_was_seen(clock):
-    """One read without it proves nothing, and what was seen never counts as missing."""
+    """One read without the ENI proves nothing. An ENI that was read before never counts as missing."""
     ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
     ecs.read_faults = [None, *[drop_rows("eni-1")] * 50]
     request = make_request("absent", target("eni-1", A))

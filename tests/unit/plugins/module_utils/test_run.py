@@ -191,7 +191,7 @@ def test_an_address_is_written_as_the_service_spells_it(clock):
 
 
 def fleet(clock, number, addresses=1, **more):
-    """So many ENIs with so many addresses each, and the targets that name them all."""
+    """ENIs with addresses, in these numbers, and the targets that name all of them."""
     names = [f"eni-{index}" for index in range(number)]
     held = {name: [f"10.{index // 250}.{index % 250}.{last}" for last in range(10, 10 + addresses)] for index, name in enumerate(names)}
     records = [eni_record(name, held[name], primary=f"10.{index // 250}.{index % 250}.1") for index, name in enumerate(names)]
@@ -476,7 +476,7 @@ def test_after_the_end_of_all_an_eni_with_several_calls_is_not_gone_on_with(cloc
 
 
 def test_when_no_call_is_worth_trying_the_rest_fails_at_once(clock):
-    """Such as a key that was taken away: what is left must cost neither a call nor a minute."""
+    """Such as a revoked key. The remaining ENIs must not cost calls or time."""
     ecs, targets = fleet(clock, 300, script=[refused(EXPIRED)])
     ecs.fatal_codes = {EXPIRED}
     ecs.delays = [lambda: clock.sleep(50)]
@@ -539,7 +539,7 @@ def unassigned(*names):
 
 
 def taken_by_someone(*addresses, names=(), partly=False):
-    """Somebody else was faster with these; the service refuses the call, and may have carried out the rest of it."""
+    """Someone else was faster with these addresses. The service refuses the call, and may have carried out the rest of it."""
 
     def step(ecs, call):
         ecs.take_away(call.eni_id, *addresses)
@@ -610,7 +610,7 @@ def test_without_waiting_a_refusal_fails_at_once_while_the_address_is_seen(clock
 
 @pytest.fixture
 def half_done(clock):
-    """Of A and B, somebody else took A. The service refuses the call, has carried it out for B, and one read does not show that yet."""
+    """Someone else unassigned A. The service refuses the call for A and B, but carries it out for B. One read does not show that yet."""
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_someone(A, names=[A], partly=True)])
     ecs.lag = 1
     ecs.fatal_codes = {EXPIRED}

@@ -82,7 +82,7 @@ def test_no_proxy_is_understood_as_requests_understands_it(no_proxy, host, proxi
 
 
 def test_neither_the_answer_nor_the_environment_depend_on_each_other(monkeypatch):
-    """The options decide what NO_PROXY is. requests looks into the environment if it is expected nothing."""
+    """The options decide NO_PROXY. Without a value, requests uses the environment."""
     monkeypatch.setenv("no_proxy", "*")
     _transport._bypasses_proxy.cache_clear()
     assert Transport(proxy=PROXY).proxy_for("environment.example.com") == PROXY

@@ -374,7 +374,7 @@ def test_of_a_deleted_eni_an_earlier_call_may_have_been_carried_out():
 
 @pytest.fixture
 def fleet(clock):
-    """An ECS with so many ENIs, a verifier, and a ledger of each ENI whose call was accepted, but does not show yet."""
+    """An ECS with this number of ENIs, a verifier, and a ledger of each ENI with an accepted call that does not show yet."""
 
     def make(number, **options):
         ecs = FakeEcs(clock, *(eni_record(f"eni-{index}", [A]) for index in range(number)))

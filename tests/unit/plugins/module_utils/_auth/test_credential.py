@@ -21,7 +21,7 @@ TOKEN = "token+of/all+the/keys="
 
 
 class Provider:
-    """Stands for one of the library's: hands out what it is reported to."""
+    """A stand-in for a provider of the library. It returns the given keys."""
 
     def __init__(self, *keys):
         self.keys = list(keys)
