@@ -37,7 +37,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey impor
 
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MASK = "********"
-SECONDS_BETWEEN_CHECKS, SECONDS_TO_CLOSE = 0.5, 5.0  # of a run whose play has gone
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # of a run whose play has gone
 SECONDS_TO_SHOW = 0.05  # from taking a line out of the queue
 
 
@@ -48,7 +48,7 @@ def _ending_with(caller: Caller) -> Iterator[None]:
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(SECONDS_BETWEEN_CHECKS):
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
             if not caller.is_waiting() and not ended.wait(SECONDS_TO_CLOSE):
                 os._exit(1)
 

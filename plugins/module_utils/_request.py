@@ -104,7 +104,7 @@ def parse_id(
         wanted, example = ID_NAMES[pattern]
         other = next((form for form in ID_NAMES if form.fullmatch(text)), None)
         problem = f"is {ID_NAMES[other][0]}, not {wanted}" if other else f"is not {wanted}"
-        use = f"; use {options[other]}" if options and other in options else ""
+        use = f"; use {options[other]}" if other and options and other in options else ""
         errors.append(f"{option_path}: '{text}' {problem} such as {example}{use}")
     return text
 
