@@ -163,7 +163,7 @@ def find_refusals(plan: Plan, request: Request, account_id: str | None = None) -
     if request.max_addresses is not None and len(addresses) > request.max_addresses:
         verb = "assigned" if request.state == "present" else "unassigned"
         found.append(
-            f"max_addresses: {len(addresses)} addresses would be {verb}, but the maximum is {request.max_addresses}; "
+            f"max_addresses: at most {request.max_addresses} may be {verb}, but {len(addresses)} would be; "
             f"name fewer addresses, or raise max_addresses; first: {shorten(addresses)}"
         )
     return found

@@ -601,7 +601,7 @@ class TestOnTheWay:
             }
             with asked.routed() if isinstance(asked, MetadataService) else contextlib.nullcontext():
                 result = run(options[kind], retry_timeout=60)
-            assert "was redirected, which is not followed" in result["msg"]
+            assert "the reply is a redirect, which is never followed" in result["msg"]
             assert (len(asked.asked), elsewhere.asked) == (1, [])
 
     def test_a_command_has_the_proxies_of_its_environment(self, run: Runner) -> None:
@@ -733,7 +733,7 @@ def test_an_sdk_that_is_too_old_is_told_as_that(run: Runner, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "alibabacloud_credentials.provider.external", None)
     message = run(AK)["msg"]
     assert "Failed to import the required Python library" in message
-    assert "requirements.txt of this collection lists what is needed" in message
+    assert "see requirements.txt of this collection" in message
 
 
 def test_no_logger_of_the_sdk_speaks(run: Runner) -> None:

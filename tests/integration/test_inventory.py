@@ -239,7 +239,7 @@ class TestErrors:
         inventories.environment["ANSIBLE_INVENTORY_ENABLED"] = PLUGIN
         for text in ("plugin: other.one\n", "- a\n", "text\n"):
             shown = inventories.run("ansible-inventory", "-i", str(inventories.write(text)), "--list")
-            assert f"test.eni.yml: plugin: the file has to be a mapping with plugin: {PLUGIN}" in shown.messages
+            assert f"test.eni.yml: plugin: the file must be a mapping with plugin: {PLUGIN}" in shown.messages
 
     def test_a_cache_that_cannot_be_used(self, inventories: Inventories) -> None:
         message = inventories.failure(whole_region=True, cache=True, cache_plugin="ansible.builtin.jsonfile")

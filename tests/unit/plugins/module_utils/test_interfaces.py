@@ -134,12 +134,12 @@ def test_a_primary_address_is_never_a_secondary_address(private_rows, own):
     try:
         interface = make_interface(record, 0)
     except EcsError:
-        return  # it can't be read, so nothing is planned from it
+        return  # it cannot be read, so there is no plan from it
     assert marked | ({own} if own else set()) <= interface.primary
     assert interface.primary.isdisjoint(flatten(interface.held))
 
 
-# Rule 10: a shape that can't be read is an error, not an empty list
+# Rule 10: a record that cannot be read is an error, not an empty list
 
 
 @pytest.mark.parametrize(

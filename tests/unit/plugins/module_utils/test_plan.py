@@ -401,7 +401,7 @@ def test_max_addresses_limits_the_planned_writes(state, most, is_within):
     found = find_refusals(plan_for(request, take_snapshot(record)), request)
     assert (found == []) == is_within
     verb = "unassigned" if state == "absent" else "assigned"
-    assert all(line.startswith(f"max_addresses: 3 addresses would be {verb}, but the maximum is {most}; ") for line in found)
+    assert all(line.startswith(f"max_addresses: at most {most} may be {verb}, but 3 would be; ") for line in found)
     assert all(line.endswith(f"; first: {', '.join(there[:2] + there[3:] if state == 'absent' else free)}") for line in found)
 
 
@@ -740,7 +740,7 @@ snapshots = worlds().map(lambda world: take_snapshot(*world[0], instances=world[
 
 
 def meant(one, snapshot):
-    """The ENI that a target means, or None."""
+    """The ENI of a target, or None."""
     if one.eni_id:
         return snapshot.interfaces.get(one.eni_id)
     instance = snapshot.instances.get(one.instance_id)

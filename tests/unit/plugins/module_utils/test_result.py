@@ -199,13 +199,13 @@ def test_an_unverified_address_is_a_failure():
 
 def test_an_unreadable_eni_fails_the_task_even_if_no_address_of_it_is_named():
     """As with all_secondary, because its addresses are unknown."""
-    lost = ledger_of("eni-2", before=None, after=None, failure=Reason("EniNotReturned", "it is not there; nothing was sent for it", "R-7"))
+    lost = ledger_of("eni-2", before=None, after=None, failure=Reason("EniNotReturned", "it is not there; no write was sent", "R-7"))
     result = build_result("absent", [mixed, lost], 1)
     assert result["failed"] is True
     assert result["interfaces"][1]["failures"] == [
-        {"addresses": [], "code": "EniNotReturned", "message": "it is not there; nothing was sent for it", "request_id": "R-7"}
+        {"addresses": [], "code": "EniNotReturned", "message": "it is not there; no write was sent", "request_id": "R-7"}
     ]
-    assert "eni-2: EniNotReturned: it is not there; nothing was sent for it [request id R-7]" in result["msg"]
+    assert "eni-2: EniNotReturned: it is not there; no write was sent [request id R-7]" in result["msg"]
     assert result["missing"] == []
     alone = build_result("absent", [lost], 1)
     assert (alone["failed"], alone["changed"], alone["summary"]["failed"]) == (True, False, 0)
@@ -252,7 +252,7 @@ def test_counts_and_diff_follow_from_the_interfaces(drawn):
     assert {one["eni_id"] for one in result["unassigned"]} == {one["eni_id"] for one in interfaces if one["unassigned"] != EMPTY}
 
 
-# What the info module returns
+# The result of the info module
 
 
 def info(interfaces=(), unreadable=None, **given):

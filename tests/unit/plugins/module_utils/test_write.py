@@ -213,7 +213,7 @@ def test_a_plan_that_ages_while_its_call_waits_is_returned_unsent_and_has_to_be_
 
 @pytest.mark.parametrize("times_late", [0, RENEWALS_IN_A_ROW])
 def test_a_call_that_was_refused_before_its_plan_aged_stays_noted(clock, times_late):
-    """A read decides on it like on any other, and then it is sent again, but not for ever."""
+    """A read decides, as for other calls. Then the call is sent again, but not without end."""
     ledger = planned(A, B)
     refusal = refused("Operation.Conflict")
     writers = Writers(FakeEcs(clock, eni_record("eni-1", [A, B]), script=[PlanAged(refusal)]), make_request("absent"))
