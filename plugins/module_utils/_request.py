@@ -91,6 +91,7 @@ class Request:
     skip_refused: bool = False
     wait: bool = True
     wait_timeout: float = 60
+    skip_transitional: bool = False  # the plan of a role does not wait for a state that ends by itself
 
 
 def parse_id(option_path: str, value: Any, pattern: re.Pattern[str], example: str, errors: list[str]) -> str | None:

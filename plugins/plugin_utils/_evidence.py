@@ -22,13 +22,10 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, UNKNOWN, Guests
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
-    CONFIGURED,
-    IN_USE,
-    UNKNOWN,
     Finding,
     GuestReport,
-    Guests,
     find_not_assigned,
     find_remaining,
     join_guests,
@@ -50,6 +47,7 @@ SKIPPED_LEVELS: Mapping[str, tuple[str, ...]] = {
 POLICIES = tuple(SKIPPED_LEVELS)
 # The variables of the roles, without the prefix.
 GUESTS, POLICY, ONLY_NOT_SEEN, MAX_AGE = "guests", "guest_policy", "only_not_seen", "guest_max_age"
+NOT_JOINED = Finding(UNKNOWN, "", "nobody looked for it on the guests")
 CLOCK_SKEW = 60  # seconds that evidence may be in the future, because somebody set the clock
 
 
@@ -120,8 +118,8 @@ class Evidence:
             [{**_describe(eni_id, interfaces.get(eni_id)), **assignments.get(eni_id, EMPTY)} for eni_id in eni_ids], self.guests
         )
 
-    def finding(self, eni_id: str, address: str) -> Finding | None:
-        return self.joined.findings.get(eni_id, {}).get(address)
+    def finding(self, eni_id: str, address: str) -> Finding:
+        return self.joined.findings.get(eni_id, {}).get(address, NOT_JOINED)
 
     def refusals(self, prefix: str, now: datetime | None = None) -> list[str]:
         """Why nothing may be decided by this evidence."""
@@ -161,8 +159,6 @@ class Evidence:
 
     def _reason_to_skip(self, eni_id: str, address: str) -> Reason | None:
         finding = self.finding(eni_id, address)
-        if finding is None:
-            finding = Finding(UNKNOWN, "", "nobody looked for it on the guests")
         # The level may be unknown although some guest shows the address, for example if two guests have one MAC address.
         level = finding.seen or finding.level
         policy = REQUIRE if self.settings.only_not_seen else self.settings.policy

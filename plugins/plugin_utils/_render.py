@@ -20,8 +20,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import format_duration, label
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import format_conflict
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import FILE_LABELS, format_duration, label, split_step
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import FILE_LABELS, split_step
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "audit_secondary_ips" / "templates"
 MOST_COPIED = 2_000  # addresses of a recipe that the page itself holds, to be copied; a larger one is in its file
@@ -47,7 +49,7 @@ def render(report: Mapping[str, Any], kind: str) -> str:
     environment.filters["conflict"] = format_conflict
     environment.filters["file_label"] = lambda kind: FILE_LABELS.get(kind, kind)
     table, recipe = (_table(report), _recipe(report)) if kind == "html" else (None, "")
-    return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe)
+    return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe, differences=DIFFERENCES)
 
 
 def _as_json(report: Mapping[str, Any]) -> str:

@@ -23,7 +23,8 @@ from support.module import run_module
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import document_name, make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import document_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
 
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"

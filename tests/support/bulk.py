@@ -17,8 +17,9 @@ from ansible.parsing.vault import is_encrypted
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, read_document, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, read_text
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import read_settings
 from support.emulator import Emulator
 from support.playbook import held

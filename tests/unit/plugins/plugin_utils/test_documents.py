@@ -27,16 +27,18 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     Document,
     DocumentError,
+    make_document,
+    plain,
+    read_document,
+    recipe_after,
+    recipe_lines,
+)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import (
     Folder,
     FolderError,
     default_folder,
     document_name,
-    make_document,
-    plain,
-    read_document,
     read_text,
-    recipe_after,
-    recipe_lines,
     report_name,
 )
 

@@ -23,15 +23,10 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence imp
     Evidence,
     GuestSettings,
 )
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
-    CONFIGURED,
-    IN_USE,
-    NOT_SEEN,
-    PERMANENT_CONFIGURATION,
-    UNKNOWN,
-    Finding,
-)
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import build_report, plan_lines, summary_lines
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, NOT_SEEN, UNKNOWN
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import PERMANENT_CONFIGURATION, Finding
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import plan_lines, summary_lines
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import build_report
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import (
     EIP,
     KEPT,

@@ -14,14 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import (
     CONFIGURED,
     IN_USE,
     LEVELS,
     NOT_SEEN,
-    PERMANENT_CONFIGURATION,
     UNKNOWN,
     Guests,
+)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
+    PERMANENT_CONFIGURATION,
     find_not_assigned,
     find_remaining,
     join_guests,
@@ -101,7 +103,7 @@ ONE = eni(1, "192.168.1.10")
 
 def test_a_listener_is_use():
     finding = find(ONE, web=guest(seen("192.168.1.10", listeners=[listener()], connections=3)))
-    assert finding.as_dict() == {
+    assert finding._asdict() == {
         "level": IN_USE,
         "reason_code": "listening",
         "text": "in use on web (eth1): sshd listens on port 22, 3 connections",

@@ -21,15 +21,9 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import open_ledger, predict
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
-    RunView,
-    build_report,
-    failure_message,
-    format_duration,
-    plan_lines,
-    summary_lines,
-    wave_line,
-)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import format_duration
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import failure_message, plan_lines, summary_lines, wave_line
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, build_report
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import (
     DENIED,
     EIP,

@@ -15,16 +15,11 @@ from ansible.template import trust_as_template
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, FolderError, make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, make_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import (
-    VARIABLES,
-    Settings,
-    SettingsError,
-    allowed_failures,
-    read_settings,
-    variables_of,
-)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import FolderError
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, allowed_failures, read_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import VARIABLES, variables_of
 
 AUDIT, UNASSIGN, RESTORE = ROLES = ("audit_secondary_ips", "unassign_secondary_ips", "restore_secondary_ips")
 ACCOUNT, OTHER = "1000000000000001", "1000000000000002"
