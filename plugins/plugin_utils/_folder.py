@@ -80,7 +80,7 @@ class Folder:
 
     def prove_writable(self) -> None:
         """Make the folder if it does not exist, and write to it, so that a run does not find out after its first write."""
-        with _naming(self.path, "this folder cannot be written to; name another one"):
+        with _naming(self.path, "this folder cannot be written to; name another one with report_dir"):
             new = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             self.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             for folder in new:

@@ -89,9 +89,9 @@ def _warning(evidence: Evidence, unknown: int) -> str:
     """Policy protect skips what a guest shows. What no guest shows, because it could not be read, would go unnoticed."""
     if evidence.settings.only_not_seen or evidence.settings.policy != PROTECT or not unknown:
         return ""
-    what = "no guest could be read, so policy protect protects nothing" if not evidence.read_at else "policy protect does not skip them"
-    advice = "set unassign_secondary_ips_guest_policy to require to skip them"
-    return f"{_addresses(unknown)} {'is' if unknown == 1 else 'are'} unknown: {what}; {advice}"
+    nothing = "" if evidence.read_at else "no guest could be read, so "
+    what = "protects nothing" if nothing else "does not skip what is unknown"
+    return f"{nothing}policy protect {what} ({_addresses(unknown)}); use policy require to skip it (unassign_secondary_ips_guest_policy)"
 
 
 def format_conflict(conflict: Mapping[str, Any]) -> str:

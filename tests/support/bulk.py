@@ -44,6 +44,7 @@ class Bulk:
         defaults: Mapping[str, Any] | None = None,
         say: Callable[[str], None] = lambda line: None,
         results: Mapping[str, Any] | None = None,
+        waiting: Callable[[], bool] = lambda: True,
         **variables: Any,
     ) -> dict[str, Any]:
         role = f"{operation}_secondary_ips"
@@ -58,7 +59,7 @@ class Bulk:
         folder = Folder(settings.report_dir or self.folder / "state", self.loader, like=settings.saved_path)
         # ``results``: host → what its guest_addresses_info returned.
         evidence = Evidence(settings.guests, results or {}, results or {}) if settings.guests else None
-        result = BulkRun(settings, Ecs(settings.connection), folder, show, str, check_mode=check, evidence=evidence).run()
+        result = BulkRun(settings, Ecs(settings.connection, waiting), folder, show, str, check_mode=check, evidence=evidence).run()
         # Another run of the same plan in the same second would write over it.
         path = Path(result["files"].get("json", "/nowhere"))
         return {**result, "report": read_json(path) if path.exists() and not is_encrypted(path.read_bytes()) else None}

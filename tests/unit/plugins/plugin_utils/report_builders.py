@@ -84,6 +84,7 @@ def run_of(operation: str, ledger: Sequence[EniLedger] = (), **more: Any) -> Run
         ledger=ledger,
         interfaces={one.eni_id: one.change.interface for one in ledger if one.change.interface},
         security_groups={"sg-web": "web", "sg-data": "data"},
+        selected_groups=("sg-web", "sg-data"),
         api_calls=12,
     )
     return replace(start, **more)
@@ -156,7 +157,7 @@ def failed() -> RunView:
 
 def refused() -> RunView:
     refusal = "unassign_secondary_ips_max_addresses: at most 5 addresses may be unassigned, but 9 would be"
-    difference = {"added": ["eni-1 10.0.1.1"], "removed": ["eni-7 10.0.7.1", "eni-7 10.0.7.2"]}
+    difference = {"added": ["eni-1 10.0.1.1"], "removed": ["eni-7 10.0.7.1", "eni-7 10.0.7.2"], "left": ["eni-8 10.0.8.1"]}
     return replace(plan(False), finished=STARTED, refusals=[refusal], difference=difference, approved_digest="ab" * 32)
 
 

@@ -148,12 +148,13 @@ def test_each_variable_reaches_its_option():
     assert (settings.report_dir, settings.selection.vpc_ids) == ("/srv/change", ("vpc-2", "vpc-1"))
 
 
-def test_a_plan_file_is_where_the_run_goes_on(tmp_path):
+def test_the_files_of_a_run_stay_in_the_folder_of_its_plan_or_recipe(tmp_path):
     given = {"plan_file": "/change/plan.json", "read_file": lambda path: {"/change/plan.json": json.dumps(document().as_dict())}[path]}
     settings = read(**given)
     assert (settings.saved, settings.saved_path, settings.report_dir) == (document(), "/change/plan.json", "/change")
     assert read(**given, report_dir="/elsewhere").report_dir == "/elsewhere"
-    assert read(RESTORE, recipe_file="/change/plan.json", read_file=given["read_file"]).report_dir is None
+    assert read(RESTORE, recipe_file="/change/plan.json", read_file=given["read_file"]).report_dir == "/change"
+    assert read(RESTORE, recipe_file="/change/plan.json", report_dir="/elsewhere", read_file=given["read_file"]).report_dir == "/elsewhere"
 
 
 # -- one contract for text and typed values
