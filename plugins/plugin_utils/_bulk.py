@@ -10,7 +10,6 @@ plan and recipe are on the disk before the first write.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,7 +25,6 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
     FAILED,
     IN_FLIGHT,
     PLANNED,
-    SKIPPED,
     EniLedger,
     Event,
 )
@@ -36,21 +34,18 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._result impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching, read_group_names, select
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     MOST_PUBLISHED,
     Document,
     DocumentError,
-    read_document,
-    recipe_after,
     recipe_lines,
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, report_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import Gate, approved_digest, compare, find_unknown_groups
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import Handover
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import plan_lines, summary_lines, wave_line
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._records import Records, now
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import NO_GROUP, RunView, WaveView, build_report, group_of
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import part_line
@@ -58,7 +53,6 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import
 
 # A read may lag behind a change. What looks "already present" so soon after the recipe was written is read a second time.
 RECENT_SECONDS = 300
-REPORT_KINDS = ("json", "md", "html")
 # A killed run that still holds its lock ends within a few seconds (the action sees to that).
 PATIENCE = 15.0
 
@@ -93,20 +87,18 @@ class BulkRun:
         self._refusals: list[str] = []
         self._stops: list[str] = []
         self._waves: list[WaveView] = []
-        self._files: dict[str, str] = {}
-        self._earlier: Document | None = None
         self._plan_text: list[str] = []
         self._view = RunView(
             operation=settings.operation,
             check_mode=check_mode,
-            started=_now(),
+            started=now(),
             region=ecs.region,
             approved_digest=settings.approved_digest,
             refusals=self._refusals,
             waves=self._waves,
-            files=self._files,
             evidence=evidence,
         )
+        self._records = Records(settings, self._view, folder, mask)
 
     def run(self) -> dict[str, Any]:
         """The result of the task; with ``failed`` and ``msg`` if it failed. Everything that was done is in it."""
@@ -129,12 +121,12 @@ class BulkRun:
     def _finish(self) -> dict[str, Any]:
         view = self._view
         view.stopped = ". ".join(self._stops)
-        view.finished, view.api_calls = _now(), self._ecs.api_calls
+        view.finished, view.api_calls = now(), self._ecs.api_calls
         handover = Handover(self._settings, view, self._folder)
         view.next_steps = handover.next_steps()
         report = build_report(view)
-        self._mark_approval(report)
-        self._write_reports(report)
+        self._records.mark_approval(report)
+        self._records.write_reports(report)
         for line in summary_lines(report):
             self._say(line)
         result = handover.result(report, self._plan_text)
@@ -202,25 +194,24 @@ class BulkRun:
         today = self._document({change.eni_id or "": change.todo for change in plan.changes if not change.failure})
         view.plan = settings.saved or today
         approved = approved_digest(settings)
-        other = settings.saved or self._saved_plan(approved)
+        other = settings.saved or self._records.saved_plan(approved)
         if other and settings.operation == "unassign":
             view.difference = compare(today, other, view.interfaces)
-        mark = self._folder.read(document_name("approval", approved)) if approved else None
-        self._refusals += Gate(settings, view, other, mark).find_refusals(request, plan, today)
+        self._refusals += Gate(settings, view, other, self._records.approval_mark(approved)).find_refusals(request, plan, today)
         self._plan_text = [*plan_lines(build_report(view)), *self._limit_lines()]
         for line in self._plan_text:
             self._say(line)
         if self._refusals:
             return
         if view.check_mode:
-            self._save_plan()
+            self._records.save_plan()
             return
         # Unassigning and restoring the same plan exclude each other. Slices do not, because they have no ENI in common.
         locked = view.plan.digest if settings.part else view.plan.whole_digest
         with self._folder.lock(locked, PATIENCE) as interrupted:
             if interrupted:
                 self._say(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it.")
-            self._save_plan()
+            self._records.save_plan()
             if total(view.ledger, PLANNED):
                 self._carry_out(request)
 
@@ -268,12 +259,6 @@ class BulkRun:
         view.sure = f"{len(present)} looked already present and were read again after {left:.0f} s"
         return True
 
-    def _saved_plan(self, digest: str | None) -> Document | None:
-        """The approved plan itself, if it is in the folder: to show the difference."""
-        text = self._folder.read(document_name("plan", digest)) if digest else None
-        document = read_document(text) if text else None
-        return document if document and document.digest == digest else None
-
     # -- waves
 
     def _carry_out(self, request: Request) -> None:
@@ -281,7 +266,7 @@ class BulkRun:
         waves = cut_waves(view.ledger, settings.wave_size)
         planned = total(view.ledger, PLANNED)
         failures_allowed = allowed_failures(settings.max_failures, planned)
-        self._save_recipe()
+        self._records.save_recipe()
         started = _clock.now()
         try:
             for number, wave in enumerate(waves, 1):
@@ -300,7 +285,7 @@ class BulkRun:
                     break
             self._read_finally()
         finally:
-            self._save_recipe(last=True)
+            self._records.save_recipe(last=True)
 
     def _do_wave(self, request: Request, place: tuple[int, int], enis: Sequence[EniLedger]) -> None:
         view = self._view
@@ -310,12 +295,12 @@ class BulkRun:
             for line in recipe_lines(self._document(addresses, made=""), view.plan.whole_digest, place, name):
                 self._say(line)
             self._wait_until_shown()
-        started, calls = _now(), self._ecs.api_calls
+        started, calls = now(), self._ecs.api_calls
         carry_out(self._ecs, request, enis)
         tried = sum(map(count, addresses.values()))
         done, failed = total(enis, DONE), total(enis, FAILED, IN_FLIGHT)
-        self._waves.append(WaveView(*place, tried, done, failed, self._ecs.api_calls - calls, started, _now()))
-        self._save_recipe(wave=enis)
+        self._waves.append(WaveView(*place, tried, done, failed, self._ecs.api_calls - calls, started, now()))
+        self._records.save_recipe(wave=enis)
 
     def _read_finally(self) -> None:
         """One more read of all ENIs of the plan. What it shows is the last word."""
@@ -334,46 +319,10 @@ class BulkRun:
             enis[eni_id].latest = interface
             enis[eni_id].move(Event.CONFIRM, [one for one in enis[eni_id].having(IN_FLIGHT) if (one in held) == wanted])
 
-    # -- documents and files
-
     def _document(self, assignments: Mapping[str, AddressSet], made: str | None = None) -> Document:
         account_id = self._view.account_id or (self._settings.saved.account_id if self._settings.saved else None)
         given = {eni_id: addresses for eni_id, addresses in sorted(assignments.items()) if count(addresses)}
-        return Document(self._view.region, account_id, given, _now() if made is None else made)
-
-    def _write(self, kind: str, name: str, text: str) -> None:
-        self._files[kind] = str(self._folder.write(name, self._mask(text)))
-
-    def _save_plan(self) -> None:
-        """Plan first; then the recipe that an earlier run of this plan left, of which nothing is dropped."""
-        view, plan = self._view, self._view.plan
-        if view.operation != "unassign" or plan is None:
-            return
-        # The time of an approved plan says how old its approval is, so a run that makes the plan again does not replace it.
-        if not view.check_mode and not self._settings.saved and self._saved_plan(plan.digest):
-            self._files["plan"] = str(self._folder.path / document_name("plan", plan.digest))
-        elif plan.addresses and not self._settings.part:
-            self._write("plan", document_name("plan", plan.digest), _as_text(plan))
-        name = document_name("recipe", plan.digest)
-        text = self._folder.read(name)
-        try:
-            self._earlier = read_document(text) if text else None
-            recipe_after(plan, self._earlier, {}, {})
-        except DocumentError as error:
-            raise DocumentError(f"{self._folder.path / name}: {error}") from None
-
-    def _save_recipe(self, *, wave: Sequence[EniLedger] = (), last: bool = False) -> None:
-        """On the disk before the first write, whole. Afterwards written again only when something is proven to be untouched."""
-        view = self._view
-        if view.operation != "unassign" or view.plan is None:
-            return
-        if wave and all(address in eni.sent for eni in wave for address in eni.having(FAILED, SKIPPED)):
-            return
-        sent = {eni.eni_id: eni.sent if last else eni.sent.union(eni.having(PLANNED)) for eni in view.ledger}
-        shown = {eni.eni_id: frozenset(flatten(eni.latest.held)) for eni in view.ledger if eni.latest}
-        # A recipe without a time tells a restore that its run did not end.
-        view.recipe = recipe_after(view.plan, self._earlier, sent, shown, made=_now() if last else "")
-        self._write("recipe", document_name("recipe", view.plan.digest), _as_text(view.recipe))
+        return Document(self._view.region, account_id, given, now() if made is None else made)
 
     def _limit_lines(self) -> list[str]:
         """What the approver has to know about the way of the plan to the run."""
@@ -385,33 +334,3 @@ class BulkRun:
                 "run makes the plan again, and stops before the first write if anything has changed. Better approve smaller plans."
             )
         return lines
-
-    def _mark_approval(self, report: dict[str, Any]) -> None:
-        """An approval counts for one finished run. That the mark cannot be written must not hide what was done."""
-        view = self._view
-        if view.check_mode or not self._settings.approved_digest or not view.plan or report["outcome"] != "done":
-            return
-        made = self._settings.saved or self._saved_plan(view.plan.digest) or view.plan
-        try:
-            self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished))
-        except FolderError as error:
-            report["stopped"] = ". ".join(filter(None, (report["stopped"], f"The use of the approval could not be recorded: {error}")))
-
-    def _write_reports(self, report: dict[str, Any]) -> None:
-        """That a report cannot be written must not hide what was done."""
-        digest = self._view.plan.digest if self._view.plan else "0" * 12
-        try:
-            for kind in REPORT_KINDS:
-                name = report_name(self._view.operation, digest, self._view.started, kind)
-                self._write(kind, name, json.dumps(report, indent=1, ensure_ascii=False) if kind == "json" else render(report, kind))
-        except FolderError as error:
-            report["stopped"] = ". ".join(filter(None, (report["stopped"], f"The report could not be written: {error}")))
-        report["files"] = dict(self._files)
-
-
-def _as_text(document: Document) -> str:
-    return json.dumps(document.as_dict(), indent=1)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -103,7 +103,7 @@ class Evidence:
         not_read = {"msg": f"it has no variable {RESULT}"}
         self.guests = Guests({host: results.get(host, not_read) for host in self.hosts})
         self.joined = GuestReport()
-        # Reason codes of what is left out because the user selects only what no guest uses: that is no refusal.
+        # Reason codes of addresses that the user does not select. They are not refused.
         self.deselected = frozenset(REASON_CODES.values()) if settings.only_not_seen else frozenset()
 
     @property

@@ -73,7 +73,7 @@ class Gate:
         pairs = (("region", saved.region, view.region), ("account", saved.account_id, view.account_id))
         refusals = [f"the saved {kind} is of {name} {then}, but this is {now}" for name, then, now in pairs if then and now and then != now]
         if saved.assignments and not view.interfaces and not self.settings.by_group:
-            # More likely the wrong credentials than an account that holds none of them any more.
+            # Wrong credentials are more likely than an account without any of these ENIs.
             refusals.append(
                 f"none of the {len(saved.assignments)} ENIs of the saved {kind} exists in {view.region}, or not in this account; "
                 f"it is of account {saved.account_id or 'not known'}"
@@ -91,7 +91,7 @@ class Gate:
             refusals += find_use(prefix, other, self.mark)
         unreadable = [*view.unreadable]
         if other:
-            # What was never approved is no reason not to do what was.
+            # A refusal of an address that nobody approved does not stop the approved ones.
             refused = {pair: refused[pair] for pair in other.pairs() if pair in refused}
             unreadable = [name for name in unreadable if name in other.assignments]
         if not settings.saved and today.digest != approved and (today.addresses or refused or unreadable):

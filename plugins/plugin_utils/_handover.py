@@ -45,10 +45,10 @@ class Handover:
         if view.operation == "unassign" and "plan" in files and unfinished:
             title = "To do exactly this plan" if view.check_mode else "To go on with this plan"
             digest = {"approved_digest": view.plan.digest} if view.plan and (view.check_mode or view.approved_digest) else {}
-            steps.append(f"{title}: {self._command('unassign', {**settings.given_beside_plan, 'plan_file': files['plan'], **digest})}")
+            steps.append(f"{title}: {self._command('unassign', {**settings.given_with_plan, 'plan_file': files['plan'], **digest})}")
         if view.operation == "restore" and settings.saved_path and unfinished:
             title = "To restore it" if view.check_mode else "To go on"
-            steps.append(f"{title}: {self._command('restore', {**settings.given_beside_plan, 'recipe_file': settings.saved_path})}")
+            steps.append(f"{title}: {self._command('restore', {**settings.given_with_plan, 'recipe_file': settings.saved_path})}")
         if view.recipe and view.recipe.addresses:
             steps.append(f"To undo it: {self._command('restore', {'recipe_file': files['recipe']})}")
         return steps

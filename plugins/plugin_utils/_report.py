@@ -111,7 +111,7 @@ class RunView:
     waves: Sequence[WaveView] = ()
     api_calls: int = 0
     sure: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     next_steps: Sequence[str] = ()
     evidence: Evidence | None = None
 

@@ -103,8 +103,8 @@ class Settings:
         return f"{self.role}_"
 
     @property
-    def given_beside_plan(self) -> dict[str, Any]:
-        """What is given again when the saved plan or recipe is named: neither what selects nor another document."""
+    def given_with_plan(self) -> dict[str, Any]:
+        """The variables that go with a saved plan or recipe: without those that select, and without another document."""
         return {name: value for name, value in self.given.items() if name not in (*GROUPS, *NARROWING, *SAVED, "approved_digest")}
 
 
@@ -194,7 +194,7 @@ def read_settings(
         report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path else None),
         report_url=values["report_url"],
         by_group=by_group,
-        # The policy may follow from what selects, which is not given again beside a plan.
+        # The default of the policy may depend on a variable that selects, and those do not go with a saved plan.
         given={**given, "guest_policy": guests.policy} if guests and "guest_policy" in values else given,
         guests=guests,
         **own,
@@ -317,7 +317,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
 def _merge(
     prefix: str, table: Mapping[str, Variable], given: dict[str, Any], defaults: Mapping[str, Any], errors: list[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
-    """The module options by part, and what set each of them, for error messages. Joined guards are put into ``given``."""
+    """The module options by part, and the path of what set each of them, for error messages. Puts joined guards into ``given``."""
     specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": _REQUEST_SPEC, "connection": connection_spec()}
     parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
     paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}

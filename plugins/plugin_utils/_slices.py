@@ -56,7 +56,7 @@ def take_part(plan: Document, hosts: Iterable[str]) -> tuple[Document, Part]:
 
 
 def share_pace(calls_per_minute: int, slices: int) -> int:
-    """What one of several runs at the same time may send. 0 is no limit. ValueError if it is too slow for a plan."""
+    """The calls per minute of each of several runs at the same time. 0 is no limit. ValueError if that is too slow for a plan."""
     if calls_per_minute == 0:
         return 0
     share = calls_per_minute // slices

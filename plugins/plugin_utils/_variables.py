@@ -92,7 +92,7 @@ NARROWING = ("vpc_ids", "eni_type", "eni_status", "eni_tags", *ADDRESS_FILTERS, 
 
 
 def variables_of(role: str) -> dict[str, Variable]:
-    """Full name → variable of this role, with the default that counts for it."""
+    """Full name → variable of this role, with its default in this role."""
     mine = {f"{role}_{name}": variable for name, variable in VARIABLES.items() if role[0] in variable.roles}
     return {
         name: replace(variable, default=variable.default[role[0]]) if isinstance(variable.default, dict) else variable

@@ -22,7 +22,7 @@ from support.module import run_module
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _records
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import document_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
@@ -434,7 +434,8 @@ def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest
         if line.startswith("wave 1/"):
             hours -= 1
 
-    monkeypatch.setattr(_bulk, "datetime", Clock)
+    for module in (_bulk, _records):
+        monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(_clock, "sleep", lambda seconds, sleep=_clock.sleep: (slept.append(seconds), sleep(min(seconds, 1))))
     start = bulk.held()
     done = bulk.run("unassign", wave_size=5, wave_pause=1, wait_timeout=30, say=set_back, **WEB)

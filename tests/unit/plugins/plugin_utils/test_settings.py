@@ -505,7 +505,7 @@ def test_guests_are_a_host_pattern(given, pattern):
 def test_the_policy_is_given_again_beside_the_plan(given, policy):
     settings = by_group(guests="web", guest_max_age="5", **given)
     assert settings.guests == GuestSettings("web", policy, given.get("only_not_seen") in (True, "true"), 5)
-    assert settings.given_beside_plan == {"guests": "web", "guest_max_age": 5, "guest_policy": policy}
+    assert settings.given_with_plan == {"guests": "web", "guest_max_age": 5, "guest_policy": policy}
 
 
 @pytest.mark.parametrize(
