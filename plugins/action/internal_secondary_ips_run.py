@@ -42,7 +42,7 @@ CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MERGE = "merge"
 MASK = "********"
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # after the play has ended
-SECONDS_TO_SHOW = 0.05  # from taking a line out of the queue
+SECONDS_TO_SHOW = 0.05  # between the play taking a line and showing it
 
 
 @contextlib.contextmanager
@@ -74,7 +74,7 @@ def _wait_until_shown(caller: Caller) -> None:
 
 
 def _send_report(settings: Settings, folder: Folder, files: Mapping[str, str]) -> list[str]:
-    """One line for each file that was sent, or could not be."""
+    """One line for each file, sent or not."""
     if not settings.report_url:
         return []
     if settings.saved_path and is_encrypted(Path(settings.saved_path).read_bytes()):
@@ -187,7 +187,7 @@ class ActionModule(ActionBase):
             Display().display(line)
 
     def _change_defaults(self) -> dict[str, Any]:
-        """What the play sets for the change module: its limits and guards count for the roles too."""
+        """What the play sets for the change module: the roles keep to its limits and guards."""
         defaults: dict[str, Any] = {}
         for each in self._task.module_defaults or ():
             defaults.update(each.get(CHANGE_MODULE, {}))

@@ -51,9 +51,9 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings imp
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import part_line
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
-# A read may lag behind a change. What looks "already present" so soon after the recipe was written is read a second time.
+# A read may lag behind a change. So soon after the recipe was written, the run reads addresses that look already present again.
 RECENT_SECONDS = 300
-# A killed run that still holds its lock ends within a few seconds (the action sees to that).
+# Seconds to wait for the lock of a killed run: the action ends such a run within a few seconds.
 PATIENCE = 15.0
 
 
@@ -62,8 +62,8 @@ class CallerGone(BaseException):
 
 
 class BulkRun:
-    """``say`` shows one line at once, and ``shown`` waits until all of them are to be seen; ``mask`` takes secrets out of a text.
-    ``check_mode`` is that of the task. ``evidence``: what the guests returned, if any are given."""
+    """``say`` shows one line at once, and ``shown`` waits until the play has shown all lines. ``mask`` takes secrets out of a text.
+    ``check_mode``: of the task. ``evidence``: what the guests returned, if the user names guests."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class BulkRun:
         self._records = Records(settings, self._view, folder, mask)
 
     def run(self) -> dict[str, Any]:
-        """The result of the task; with ``failed`` and ``msg`` if it failed. Everything that was done is in it."""
+        """The result of the task, with ``failed`` and ``msg`` if it failed. It has everything that the run did."""
         try:
             self._folder.prove_writable()
             if self._settings.operation == "audit":
@@ -165,8 +165,7 @@ class BulkRun:
         return found
 
     def _name_groups(self, found: Found) -> dict[str, str]:
-        """The names of the groups in which the ENIs count. Without a name the plan shows the id alone, so a refused read matters to
-        nobody."""
+        """The names of the groups in which the ENIs count. If this read fails, the plan shows the ids alone, and the run goes on."""
         names = {group_id: group.name for group_id, group in found.security_groups.items()}
         counted = {group_of(interface, self._view.selected_groups) for interface in found.interfaces}
         try:
@@ -221,7 +220,7 @@ class BulkRun:
             matches = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
             in_plan = saved.assignments if saved else {}
             for interface in found.interfaces:
-                # What of the plan is gone is reported as gone, as without the security groups.
+                # The run reports addresses of the plan that are gone, as it does without security groups.
                 gone = difference(in_plan.get(interface.eni_id, EMPTY), interface.held)
                 matches[interface.eni_id] = union(matches[interface.eni_id], gone)
             return {eni_id: addresses for eni_id, addresses in matches.items() if count(addresses)}
@@ -233,7 +232,7 @@ class BulkRun:
         if self._settings.operation == "restore" and not self._view.check_mode and self._wait_to_believe(plan):
             plan = review(self._ecs, request, request.targets, seen=list(self._view.interfaces), wait_for_states=False)
         if self._settings.by_group:
-            # Nobody can say what of these would have been selected, so each is a failure.
+            # Nobody knows which of their addresses match, so each is a failure.
             lacking = [
                 Change(name if ENI_ID.fullmatch(name) else None, name, None, EMPTY, EMPTY, failure=Reason(error.code, str(error)))
                 for name, error in found.unreadable.items()
@@ -242,7 +241,7 @@ class BulkRun:
         return self._evidence.protect(plan) if self._evidence else plan
 
     def _wait_to_believe(self, plan: Plan) -> bool:
-        """Waits, if something looks already present while a read may still lag behind the change. Returns whether to read again."""
+        """Wait if something looks already present while a read may still lag behind the change. Returns whether to read again."""
         view, saved, timeout = self._view, self._settings.saved, self._settings.request.wait_timeout
         present = [address for change in plan.changes for address in flatten(change.unchanged)]
         if not present or saved is None:
@@ -252,7 +251,7 @@ class BulkRun:
         if age is not None and age > RECENT_SECONDS:
             view.sure = f"{len(present)} were already present: read once, {age / 60:.0f} minutes after the recipe was written"
             return False
-        # Between, because somebody may have set the clock since.
+        # Somebody may have set the clock since, so the time has limits.
         left = timeout if age is None else min(max(timeout - age, 0), timeout)
         self._say(f"{len(present)} addresses look already present. A read may lag behind the run, so they are read again in {left:.0f} s")
         _clock.sleep(left)
@@ -325,7 +324,7 @@ class BulkRun:
         return Document(self._view.region, account_id, given, now() if made is None else made)
 
     def _limit_lines(self) -> list[str]:
-        """What the approver has to know about the way of the plan to the run."""
+        """What the approver has to know about how the plan reaches the run."""
         view = self._view
         lines = [part_line(self._settings.part, view.plan)] if self._settings.part and view.plan else []
         if view.check_mode and view.operation == "unassign" and view.plan and view.plan.addresses > MOST_PUBLISHED:

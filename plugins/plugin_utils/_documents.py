@@ -41,9 +41,9 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 LINE_BYTES = 900  # of the 1,024 that AWX shows of an event; the rest is for what a callback plugin puts around the line
 # Published documents are kept by AWX in its database and given to every later job of a workflow.
 MOST_PUBLISHED_PLAIN, MOST_PUBLISHED = 2_000, 100_000  # addresses
-SLICE_ARTIFACT = "secondary_ips_slice_"  # and the name of the slice: what a slice of a bulk run publishes
+SLICE_ARTIFACT = "secondary_ips_slice_"  # with the name of the slice after it: the artifact of a slice
 
-# A document in flow style, as ``recipe_lines`` writes it, and what shows that a part of one is left over.
+# A document in flow style, as ``recipe_lines`` writes it, and signs of a part of such a document.
 _SHOWN = re.compile(r"\{version:\s(?:(?!\{version:).)*?\}\s*\]\s*\}", re.S)
 _CUT = re.compile(r"""\{\s*version:|\beni_id:|assignments:|[^"\s\[]\]\}\]\}""")
 _NO_DOCUMENT = "it is not a plan or recipe of this collection, which has version, region, account_id, digest and assignments"
@@ -52,7 +52,7 @@ _PART = re.compile(r"([1-9]\d*) of ([1-9]\d*)")
 
 
 class DocumentError(ValueError):
-    """The text or value is not a plan or recipe that can be used."""
+    """The text or value is not a valid plan or recipe."""
 
 
 def plain(value: Any) -> Any:
@@ -79,7 +79,7 @@ class Document:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of what the document asks for; when it was made is not a part of it."""
+        """The sha256 of region, account and assignments. The time is not a part of it."""
         bound = {"region": self.region, "account_id": self.account_id, "assignments": self._records(compact=False)}
         return hashlib.sha256(json.dumps(bound, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -235,7 +235,7 @@ class StrictLoader(yaml.SafeLoader):
 
 
 def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A mapping of JSON or YAML. Its parsers keep the last of two entries with the same key; here that is an error."""
+    """A mapping of JSON or YAML. Two entries with the same key are an error; the parsers would keep the last one."""
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _value in pairs]
@@ -269,7 +269,7 @@ def read_document(given: Any, published_as: str = "") -> Document:
 
 
 def _published(outer: Mapping[str, Any], name: str) -> list[Any]:
-    """The documents in the artifacts of a job; whatever else it is, itself."""
+    """The documents in the artifacts of a job. Anything else is returned as it is."""
     if name and outer.get(name):
         return [outer[name]]
     slices = [value for key, value in outer.items() if str(key).startswith(SLICE_ARTIFACT) and isinstance(value, Mapping)]

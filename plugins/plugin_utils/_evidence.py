@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the guests returned, and what a bulk run makes of it: the policy, the age of the evidence, and what is skipped.
+"""What the guests returned, and what follows for a bulk run: the policy, the age of the evidence, and the skipped addresses.
 
 Private to this collection. Pure, except for ``read_evidence``, which asks Ansible for the hosts and their variables.
 """
@@ -31,7 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests impor
     join_guests,
 )
 
-# The variable of a host that has the result of guest_addresses_info. The playbooks register it, and so does a play of one's own.
+# The variable of a host with the result of guest_addresses_info. The playbooks register it, and so does a play of the user.
 RESULT = "guest_addresses_info_result"
 
 # Reason codes: why an address is skipped.
@@ -64,14 +64,14 @@ class GuestSettings:
 def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[str, Any], errors: list[str]) -> GuestSettings | None:
     """``values``: typed, with the defaults. ``given``: those that were given. None without guests."""
     if GUESTS not in given:
-        # They ask for a protection that there is not.
+        # Without guests these variables would protect nothing.
         alone = [name for name in (POLICY, ONLY_NOT_SEEN) if given.get(name) not in (None, False, REPORT)]
         errors.extend(f"{prefix}{name}: needs {prefix}{GUESTS}; give the guests, or leave it out" for name in alone)
         return None
     validate_numbers({prefix + MAX_AGE: values.get(MAX_AGE)}, {prefix + MAX_AGE: (1, None)}, errors)
     only_not_seen = bool(values.get(ONLY_NOT_SEEN))
-    # An audit has no policy, because it skips nothing. A later run of a plan that was made of what no guest uses must not take what
-    # nobody can see any more.
+    # An audit has no policy, because it skips nothing. A later run of a plan of unused addresses must not unassign an address that
+    # no guest shows any more because a guest cannot be read.
     default = REPORT if POLICY not in values else REQUIRE if only_not_seen else PROTECT
     return GuestSettings(str(values.get(GUESTS) or ""), values.get(POLICY) or default, only_not_seen, values.get(MAX_AGE) or 1)
 
@@ -108,7 +108,7 @@ class Evidence:
 
     @property
     def read_at(self) -> dict[str, datetime | None]:
-        """Host that was read → when; None if that cannot be known."""
+        """Host that was read → when. None if the time is not known."""
         return {host: _parse_time(result.get("read_at")) for host, result in self.results.items() if "addresses" in result}
 
     def join(self, interfaces: Mapping[str, Interface], assignments: Mapping[str, AddressSet]) -> None:
@@ -122,7 +122,7 @@ class Evidence:
         return self.joined.findings.get(eni_id, {}).get(address, NOT_JOINED)
 
     def refusals(self, prefix: str, now: datetime | None = None) -> list[str]:
-        """Why nothing may be decided by this evidence."""
+        """Why a run must not decide by this evidence."""
         pattern, most = self.settings.pattern, self.settings.max_age
         if not self.hosts:
             # An empty list names no guest, so every level is unknown. A group that is empty or misspelled is more likely an error.
@@ -146,7 +146,7 @@ class Evidence:
         ]
 
     def protect(self, plan: Plan) -> Plan:
-        """What the policy forbids, or what is not selected, becomes skipped. What another guard refuses keeps that reason."""
+        """Skip the addresses that the policy forbids or that are not selected. An address that another guard refuses keeps that reason."""
         return replace(plan, changes=tuple(map(self._protect_one, plan.changes)))
 
     def _protect_one(self, change: Change) -> Change:
@@ -165,7 +165,7 @@ class Evidence:
         return Reason(REASON_CODES[level], finding.text) if level in SKIPPED_LEVELS[policy] else None
 
     def not_assigned(self, interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
-        """What the guests have on these ENIs and the API has not."""
+        """The addresses that guests have configured on these ENIs and that are not assigned."""
         return find_not_assigned([_whole(interface) for interface in interfaces.values()], self.guests)
 
     def remaining(self, unassigned: Mapping[str, Iterable[str]], interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ def _describe(eni_id: str, interface: Interface | None) -> dict[str, Any]:
 
 
 def _whole(interface: Interface) -> dict[str, Any]:
-    """With all its addresses, also those that were not selected, and the primary IPv6 address."""
+    """The ENI with all its addresses, also those that are not selected, and the primary IPv6 address."""
     held = {**interface.held, "ipv6_addresses": (*interface.held["ipv6_addresses"], *(each for each in interface.primary if ":" in each))}
     return {**_describe(interface.eni_id, interface), **held}
 

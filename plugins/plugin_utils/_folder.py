@@ -64,14 +64,14 @@ def _naming(path: str | Path, what: str) -> Iterator[None]:
 def read_text(loader: Any, path: str | Path) -> str:
     """A file of the controller, decrypted if it is encrypted with Ansible Vault."""
     with _naming(path, "it cannot be read"):
-        open(path, "rb").close()  # whose errors have a cause; those of the loader do not
+        open(path, "rb").close()  # its errors have a cause, and those of the loader do not
         text = str(loader.get_text_file_contents(str(path)))
         text.encode()  # the loader lets bytes pass that are not UTF-8
         return text
 
 
 class Folder:
-    """The folder of a run. ``like``: a file; if it is encrypted with Ansible Vault, all that is written here is, in the same way."""
+    """The folder of a run. ``like``: a file. If it is encrypted with Ansible Vault, every file here is encrypted in the same way."""
 
     def __init__(self, path: str | Path, loader: Any, like: str | Path | None = None) -> None:
         self.path = Path(path)
@@ -89,7 +89,7 @@ class Folder:
                 file.write(b"written")
 
     def read(self, name: str) -> str | None:
-        """The text of a file; None if there is no such file. What cannot be read is an error, and never taken for missing."""
+        """The text of a file, or None if it does not exist. A file that cannot be read is an error, and never counts as missing."""
         with _naming(self.path / name, "it cannot be read"):
             return read_text(self._loader, self.path / name) if _exists(self.path / name) else None
 
@@ -160,7 +160,7 @@ def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
             _clock.sleep(0.25)
             continue
         if not _exists(path) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            file.close()  # its holder removed it in this moment; who comes next would lock another file
+            file.close()  # its holder has just removed it, and the next run would lock another file
             continue
         file.seek(0)
         file.truncate()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: how a report and the output write counts, times, states and lines.
+"""Pure: the form of counts, times, states and lines in a report and in the output.
 
 Private to this collection.
 """

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: everything that forbids a run to begin. Guards, origin of a saved document, approval, and what changed since the plan.
+"""Pure: everything that stops a run before its first write: guards, origin of a saved document, approval, changes since the plan.
 
-Private to this collection. Nothing is written while there is one refusal.
+Private to this collection. A run with a refusal writes nothing.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Gate:
 
 
 def approved_digest(settings: Settings) -> str | None:
-    """Of what this run does: the settings have proven that the part of a slice belongs to the approved plan."""
+    """The approved digest of what this run does. The settings have proven that the part of a slice belongs to the approved plan."""
     return settings.saved.digest if settings.part and settings.saved else settings.approved_digest
 
 

@@ -4,7 +4,7 @@
 
 """Pure: the part of a report that is about the guests, and its lines in the output.
 
-Private to this collection. The output is what is approved, so it says of each level how many addresses have it, and why.
+Private to this collection. People approve what the output shows, so it has the number of addresses of each level, and why.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class LastStep:
 
 
 def read_last_step(variables: Mapping[str, Any]) -> LastStep:
-    """DocumentError if something that was published cannot be read."""
+    """DocumentError if an artifact cannot be read."""
     given = {name: value for name, value in variables.items() if not isinstance(value, str) or value.strip()}
     errors: list[str] = []
     digest = str(given.get(PREFIX + "approved_digest") or "").strip().lower()
@@ -106,7 +106,7 @@ def _of_slices(given: Mapping[str, Any], digest: str) -> LastStep:
     report = merged.report
     if report:
         report |= {"digest": plan.digest, "approved_digest": plan.digest, "recipe": merged.recipe.as_dict() if merged.recipe else None}
-        # What no slice reported is not done, whatever those say that did.
+        # An ENI that no slice reported is not done.
         report["outcome"] = "stopped" if merged.errors and report["outcome"] in FINISHED else report["outcome"]
         report["stopped"] = ". ".join(filter(None, (report["stopped"], *merged.errors[:MOST_LINES])))
     step = LastStep(plan.digest, {name: report[name] for name in SUMMARY} if report else {}, report, recipe, merged.errors)
@@ -129,7 +129,7 @@ def _read_plan(given: Mapping[str, Any], digest: str) -> Document:
 
 
 def _of_one_run(given: Mapping[str, Any], digest: str) -> LastStep:
-    """That of the planning job has the same name, but it is only planned."""
+    """The planning job publishes its outcome under the same name, but that outcome is "planned"."""
     summary = given.get(UNASSIGNED)
     summary = dict(summary) if isinstance(summary, Mapping) and summary.get("outcome") != "planned" else {}
     errors = []

@@ -4,7 +4,7 @@
 
 """Pure: the reports of several runs that shared a plan → one report of the same form.
 
-Private to this collection. Nothing is judged again: counts are added, lists are joined, and the worst outcome is that of the whole.
+Private to this collection. It adds the counts and joins the lists. The worst outcome is the outcome of the whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OUTCOMES = ("refused", "stopped", "not verified", "failed", "planned", "done", "
 
 
 def merge_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """At least one report. ``recipe``, ``digest``, ``files`` and ``next_steps`` are up to the caller."""
+    """At least one report. The caller sets ``recipe``, ``digest``, ``files`` and ``next_steps``."""
     first = reports[0]
     totals = sum((Counter(report["totals"]) for report in reports), Counter())
     states = [state for state in STATES if totals[state]]
@@ -83,7 +83,7 @@ def _merge_groups(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _merge_waves(reports: Iterable[Mapping[str, Any]], start: str) -> list[dict[str, Any]]:
-    """In the order in which they began. Those of different slices ran at the same time."""
+    """In the order in which they began. Waves of different slices ran at the same time."""
     waves = sorted((wave for report in reports for wave in report["waves"]), key=lambda wave: wave["started"])
     return [
         {**wave, "number": number, "of": len(waves), "offset": seconds_between(start, wave["started"])}

@@ -37,7 +37,7 @@ class Records:
         self._earlier: Document | None = None
 
     def saved_plan(self, digest: str | None) -> Document | None:
-        """The approved plan itself, if it is in the folder: to show the difference."""
+        """The plan with this digest, if it is in the folder."""
         text = self._folder.read(document_name("plan", digest)) if digest else None
         document = read_document(text) if text else None
         return document if document and document.digest == digest else None
@@ -68,7 +68,7 @@ class Records:
             raise DocumentError(f"{self._folder.path / name}: {error}") from None
 
     def save_recipe(self, *, wave: Sequence[EniLedger] = (), last: bool = False) -> None:
-        """On the disk before the first write, whole. Afterwards written again only when something is proven to be untouched."""
+        """Write the whole recipe before the first write. Later, write it again only if an address is proven untouched."""
         view = self._view
         if view.operation != "unassign" or view.plan is None:
             return

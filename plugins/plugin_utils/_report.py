@@ -196,7 +196,7 @@ def _outcomes_of(run: RunView, eni: EniLedger) -> Outcomes:
         if name == FAILED:
             reason = reason or Reason(NOT_VERIFIED, "no read showed the outcome")
         elif name == PLANNED:
-            reason = None  # what a prediction says of its writes
+            reason = None  # the reason of a write that check mode predicts
         elif name == unchanged and eni.change.interface is None:
             reason = reason or Reason(_plan.ENI_MISSING, "the ENI does not exist")
         if held is not None:
@@ -344,13 +344,13 @@ def _outcome(run: RunView, reasons: Iterable[Mapping[str, Any]], counts: Counter
         return "under way" if run.waves else "planned"
     if any(entry["state"] in wrong_states(run.operation) for entry in reasons):
         return "failed"
-    # What is refused, missing or unreadable is not "nothing to do".
+    # A run with refused, missing or unreadable addresses has something to do.
     something = any(entry["code"] != _plan.KEPT for entry in reasons) or run.unreadable or counts[PLANNED] or counts[DONE_KEY[run.state]]
     return "nothing to do" if not something else "planned" if run.check_mode else "done"
 
 
 def wrong_states(operation: str) -> tuple[str, ...]:
-    """The states that make a run fail. What a restore has to leave out is a failure, because the recipe names it."""
+    """The states that make a run fail. For a restore a skipped address is a failure, because the recipe names it."""
     return (FAILED, SKIPPED) if operation == "restore" else (FAILED,)
 
 

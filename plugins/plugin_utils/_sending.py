@@ -4,8 +4,8 @@
 
 """Send a report to an object store or a web hook, so that it outlives the container of a job.
 
-Private to this collection. A URL may hold a secret: a user and password, or the signature in its query. No message has more of it than
-host and path.
+Private to this collection. A URL may hold a secret: a user and password, or the signature in its query. Messages show only its host
+and path.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def validate_url(name: str, url: str, errors: list[str]) -> None:
 
 
 def secrets_of(url: str) -> Iterator[str]:
-    """What of the URL must not be shown."""
+    """The parts of the URL that nobody may see."""
     parts = urlsplit(url)
     texts = [parts.query, *query_values(url)] + [
         each for text in (parts.password, parts.username) if text for each in (text, unquote(text))

@@ -51,7 +51,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
     variables_of,
 )
 
-# Options of the change module that count for a role. Its state, wait and missing, and what names addresses, are up to the role.
+# Options of the change module that a play may set for a role. The role itself sets state, wait, missing and the addresses.
 _REQUEST_SPEC: Mapping[str, Mapping[str, Any]] = {
     "keep": {"type": "list", "elements": "str"},
     "allow_eip": {"type": "bool", "default": False},
@@ -85,7 +85,7 @@ class Settings:
     connection: Connection
     saved: Document | None
     saved_path: str | None
-    part: Part | None  # if several runs share the plan; ``saved`` then is what this one does of it
+    part: Part | None  # if several runs share the plan; ``saved`` is then the part of this run
     approved_digest: str | None
     require_approval: bool
     approval_max_age: int  # hours
@@ -128,7 +128,7 @@ def read_settings(
     prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
     table = variables_of(role)
     if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
-        # A slice does its part of the plan; what a survey of its workflow says of the selection was for the planning job.
+        # A slice does its part of the plan. In its workflow the variables that select are for the planning job.
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = read_variables(role, plain(variables), table, errors)
     values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given
@@ -146,7 +146,7 @@ def read_settings(
     selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
-    # A role that only reads has no request; that of another one protects as much.
+    # An audit has no request, but the same protection.
     request_params = {**_OF_THE_ROLE, **parts["request"], "state": STATE_OF[operation] or "absent"}
     connection_params = parts["connection"]
     if saved and saved.region and "region" not in given:
@@ -205,7 +205,7 @@ def read_settings(
 
 
 def _validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
-    """What no module validates. The digest becomes lower case."""
+    """Validate the variables that no module option stands for. The digest becomes lower case."""
     for name, least in (("wave_size", 1), ("wave_pause", 0), ("approval_max_age", 1), ("slices", 1)):
         validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)
     for vpc_id in values.get("vpc_ids") or ():
@@ -270,7 +270,7 @@ def _read_saved(
             except DocumentError as error:
                 errors.append(f"{source}: {error}")
             except OSError as error:
-                errors.append(f"{prefix}{name}: {error}")  # which has the path
+                errors.append(f"{prefix}{name}: {error}")  # the error has the path
     return found
 
 
@@ -304,7 +304,7 @@ def _union_of_tags(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     return joined
 
 
-# Of a role variable and a default of the play, the stricter one counts. For all other options the variable wins.
+# For these options the stricter of role variable and default of the play wins. For all others the variable wins.
 _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "keep": lambda one, other: [*one, *other],
     "protected_tags": _union_of_tags,

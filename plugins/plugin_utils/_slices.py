@@ -29,7 +29,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing impo
 
 VERSION = 1
 FINISHED = ("done", "nothing to do")
-MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, its rows are left out, and its counts stay
+MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, it publishes its counts without its rows
 
 
 @dataclass(frozen=True)

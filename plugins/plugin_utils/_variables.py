@@ -85,9 +85,9 @@ APPROVAL_NEEDED = (
     "an approval is required (unassign_secondary_ips_require_approval); make the plan in check mode (--check), have it approved and give "
     "its digest"
 )
-# Of these at least one is needed, or a saved document: nothing is selected by an omission.
+# A run needs at least one of these, or a saved document: an omission selects nothing.
 GROUPS = ("security_group_ids", "security_group_names", "security_group_tags")
-# What narrows the selection by groups, and would have no effect on a saved plan, which is applied exactly.
+# These narrow the selection by groups. On a saved plan, which is applied exactly, they would have no effect.
 NARROWING = ("vpc_ids", "eni_type", "eni_status", "eni_tags", *ADDRESS_FILTERS, "kinds", "only_not_seen")
 
 
@@ -103,14 +103,14 @@ def variables_of(role: str) -> dict[str, Variable]:
 def read_variables(
     role: str, variables: Mapping[str, Any], table: Mapping[str, Variable], errors: list[str]
 ) -> tuple[dict[str, Any], set[str]]:
-    """The typed values without the role's prefix, and the names of all that is given, also if it is wrong."""
+    """The typed values, and the names of all given variables, also of the wrong ones. Both without the prefix of the role."""
     given: dict[str, Any] = {}
     named = set()
     needs_digest = _is_true(variables.get(f"{role}_require_approval"))
     for full_name, value in variables.items():
         name = full_name.removeprefix(f"{role}_")
         if full_name in (f"{role}_result", f"{role}_plan_text") or value is None:
-            continue  # what the role itself registers and publishes
+            continue  # the role itself registers and publishes these
         if full_name not in table:
             close = difflib.get_close_matches(full_name, table, n=1)
             errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
@@ -154,7 +154,7 @@ def _convert(value: Any, variable: Variable) -> Any:
             raise ValueError(f"'{value}' is neither true nor false") from None
     elif kind in ("str", "path"):
         value = _text(value)
-    elif kind == "pattern":  # of hosts, which Ansible itself takes as text with commas, or as a list
+    elif kind == "pattern":  # of hosts: Ansible takes text with commas, or a list
         value = ",".join(filter(None, map(_text, value if isinstance(value, list) else [value])))
     if kind == "path":
         value = os.path.expanduser(os.path.expandvars(value))
