@@ -34,7 +34,7 @@ def describe_guests(
     """``rows``: with their levels. ``before`` and ``now``: the ENIs as first and as last read."""
     reasons = _reasons(rows, evidence)
     times = [time for time in evidence.read_at.values() if time]
-    # Of what was absent before, nobody here knows whether another ENI of the guest has it now.
+    # Only what this run unassigned: an address that was absent before may be on another ENI of the guest.
     unassigned = {row["eni_id"]: [line["address"] for line in row["addresses"] if line["state"] == "unassigned"] for row in rows}
     remaining = evidence.remaining({eni_id: gone for eni_id, gone in unassigned.items() if gone}, {**before, **now})
     totals = {level: sum(entry["addresses"] for entry in reasons if entry["level"] == level) for level in LEVELS}
@@ -71,7 +71,7 @@ def guest_plan_lines(guests: Mapping[str, Any] | None) -> list[str]:
 
 
 def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
-    """At the end: what is configured in a guest and leads nowhere."""
+    """At the end: addresses that a guest has configured, but its ENI has not."""
     if guests is None:
         return []
     lines = []
@@ -86,7 +86,7 @@ def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
 
 
 def _warning(evidence: Evidence, unknown: int) -> str:
-    """Policy protect skips what a guest shows. What no guest shows, because it could not be read, would go unnoticed."""
+    """Policy protect skips only addresses that a guest shows. If a guest cannot be read, its addresses are not protected."""
     if evidence.settings.only_not_seen or evidence.settings.policy != PROTECT or not unknown:
         return ""
     nothing = "" if evidence.read_at else "no guest could be read, so "

@@ -4,8 +4,8 @@
 
 """Pure: results of C(guest_addresses_info) → which addresses each guest has, and where.
 
-Private to this collection. A guest is an instance with its operating system. Its result is data from another machine. What does not
-have the expected form makes the guest incomplete, so that it never makes an address look unused.
+Private to this collection. A guest is an instance with its operating system. Its result is data from another machine. Data without the
+expected form makes the guest incomplete, so that it never makes an address look unused.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Sighting:
 
     @property
     def is_named(self) -> bool:
-        """Whether ``ip netns`` knows the namespace, or there is no need to."""
+        """Whether ``ip netns`` can name the namespace, or it is the one of the host."""
         return not re.match(r"net:\[\d+\]$|pid:\d+$", self.namespace)
 
     def where(self) -> str:
@@ -77,7 +77,7 @@ class Sighting:
         return f" ({interface} in {namespace})" if interface else f" ({namespace})"
 
     def text(self, prefix: str | None = None) -> str:
-        """``prefix``: the prefix that was asked for, if the address is inside one."""
+        """``prefix``: the prefix in question, if the address is inside one."""
         place = f"on {self.guest.host}{self.where()}"
         named = f"{self.address}: " if prefix else ""
         if self.level == IN_USE:
@@ -102,7 +102,7 @@ class Sighting:
 
 @dataclass(eq=False, slots=True)
 class Guest:
-    """``gap``: why an address that is not seen there may be in use nevertheless; '' if nothing is missing."""
+    """``gap``: why the guest may use an address that it does not show. Empty if its result is complete."""
 
     host: str
     gap: str = ""
@@ -118,7 +118,7 @@ class Guest:
 
 
 class Guests:
-    """Results of several guests, indexed. ``results``: host → result of the module, or whatever else came of its task."""
+    """Results of several guests, indexed. ``results``: host → result of the module, or the failure of its task."""
 
     def __init__(self, results: Mapping[str, Any]) -> None:
         self.guests = [_read_result(str(host), results[host]) for host in sorted(results, key=str)]

@@ -4,7 +4,7 @@
 
 """Pure: ENIs of the API and results of C(guest_addresses_info) → whether each secondary address is still in use.
 
-Private to this collection. An ENI and a guest are joined by MAC address.
+Private to this collection. The MAC address joins an ENI and a guest.
 """
 
 from __future__ import annotations
@@ -201,10 +201,10 @@ def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list
 
 
 def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
-    """Where unassigned addresses are still configured, with the command that removes each until the next boot.
+    """Where guests still have unassigned addresses, with the command that removes each until the next boot.
 
-    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None if there is none
-    that works from outside: the network namespace has no name, or the prefix length is not known.
+    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None if no command
+    works from outside: the network namespace has no name, or the prefix length is not known.
     """
     known = [_Eni(eni) for eni in enis]
     macs = {eni.eni_id: eni.mac_address for eni in known}

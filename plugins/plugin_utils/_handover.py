@@ -54,13 +54,13 @@ class Handover:
         return steps
 
     def _command(self, playbook: str, variables: Mapping[str, Any]) -> str:
-        """Ansible splits ``name=value`` at spaces and takes quotes away, so what is not simple is JSON."""
+        """Ansible splits ``name=value`` at spaces and removes quotes, so a value that is not simple is JSON."""
         named = {f"{playbook}_secondary_ips_{name}": value for name, value in variables.items()}
         simple = {name: str(value) for name, value in named.items() if isinstance(value, str | int) and _SIMPLE.fullmatch(str(value))}
         other = {name: value for name, value in named.items() if name not in simple}
         arguments = [*(f"{name}={text}" for name, text in simple.items()), *([json.dumps(other)] if other else [])]
         if sum(map(len, arguments)) > MOST_BYTES - 200 and self.view.plan:
-            # A line that is folded inside of quotes would be another command.
+            # Folding a line inside of quotes would change the command.
             path = self.folder.write(f"variables-{playbook}-{self.view.plan.digest[:12]}.json", json.dumps(named, indent=1))
             arguments = [f"@{path}"]
         return " ".join([f"ansible-playbook alicloud_ops.network.{playbook}", *(f"-e {shlex.quote(each)}" for each in arguments)])

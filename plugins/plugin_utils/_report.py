@@ -263,7 +263,7 @@ def _guests(run: RunView, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     if run.evidence is None:
         return None
     add_levels(rows, run.evidence)
-    # What is read again before a write is read without its MAC address.
+    # A read right before a write does not return the MAC address.
     latest = {
         eni.eni_id: replace(eni.latest, details=run.interfaces[eni.eni_id].details)
         for eni in run.ledger

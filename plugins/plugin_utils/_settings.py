@@ -171,7 +171,8 @@ def read_settings(
         ):
             if value and theirs and value != theirs:
                 what = {"region": "is of region", "account_id": "is of account", "approved_digest": "has the digest"}[name]
-                errors.append(f"{prefix}{name}: {value} is given, but {saved_name} {what} {theirs}")
+                hint = "; give the plan that was approved" if name == "approved_digest" else ""
+                errors.append(f"{prefix}{name}: {value} is given, but {saved_name} {what} {theirs}{hint}")
         connection_params["account_id"] = account_id or saved.account_id
     if errors or connection is None:
         raise SettingsError(errors)
