@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description="Calls, time and memory of one task beside other ways.")
+    parser = argparse.ArgumentParser(prog="make bench", description="Calls, time and memory of one task, compared with other ways.")
     parser.add_argument(
         "--full",
         action="store_true",
@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
         "--more",
         type=whole_number(1),
         metavar="ROUNDS",
-        help="so many rounds more of 10,000 ENIs at 0 ms, beside what is in the folder already",
+        help="so many more rounds of 10,000 ENIs at 0 ms, added to the results in the folder",
     )
     parser.add_argument(
         "--bulk",

@@ -185,11 +185,11 @@ class _Figures:
                         calls, wall, cpu, peak = (
                             median(self.of(way.name, size, latency, what)) for what in ("calls", "wall", "cpu", "peak")
                         )
-                        told = (f"{calls:,.0f}", f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}")
+                        measures = (f"{calls:,.0f}", f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}")
                     else:
                         wall = start + each * size
-                        told = (f"≈ {way.fewest_calls(size):,}", f"≈ {wall:,.0f}", "", "")
-                    yield f"{latency} ms", f"{size:,}", way.title, *told, f"{wall / median(one_task):.1f}" if one_task else ""
+                        measures = (f"≈ {way.fewest_calls(size):,}", f"≈ {wall:,.0f}", "", "")
+                    yield f"{latency} ms", f"{size:,}", way.title, *measures, f"{wall / median(one_task):.1f}" if one_task else ""
 
     def throttled(self) -> Iterable[tuple[str, ...]]:
         for run in self._measured["throttled"]:

@@ -73,7 +73,7 @@ def test_what_came_between_stops_the_run_and_is_shown(bulk: Bulk) -> None:
     assert refused["report"]["difference"] == {"added": ["eni-web00001 10.3.0.77"], "removed": ["eni-both1 10.3.0.11"], "left": []}
     assert any("eni-web00001 10.3.0.77" in line for line in bulk.lines)
 
-    # With the plan beside the groups, what is more than planned stops it; the plan alone is applied to what still matches.
+    # With plan and groups, an address that is not in the plan stops the run. With the plan alone, the run does what still matches.
     plan_file = str(bulk.reports / document_name("plan", digest))
     assert "eni-web00001 10.3.0.77" in bulk.run("unassign", plan_file=plan_file, **WEB)["msg"]
     assert bulk.held() == drifted
@@ -520,7 +520,7 @@ class TimeoutOfTask(BaseException):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), TimeoutOfTask("60 s")])
-def test_what_was_done_is_told_whatever_goes_wrong(bulk: Bulk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+def test_the_result_has_what_was_done_whatever_goes_wrong(bulk: Bulk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     start = bulk.held()
 
     def fail(ecs: Any, request: Any, wave: Any, carry_out: Any = _bulk.carry_out) -> None:

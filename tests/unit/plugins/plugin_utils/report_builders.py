@@ -60,13 +60,13 @@ State = AddressState | tuple[AddressState, Reason]
 def eni(eni_id: str, states: Mapping[str, State], *, sent: Iterable[str] = (), **more: Any) -> EniLedger:
     """The ledger of one ENI that held all these addresses. ``sent``: addresses for which a write was sent."""
     first = interface(eni_id, states, **more)
-    told = {address: state if isinstance(state, tuple) else (state, None) for address, state in states.items()}
+    pairs = {address: state if isinstance(state, tuple) else (state, None) for address, state in states.items()}
     return EniLedger(
         Change(eni_id, first.instance_id, first, first.held, group(())),
         first,
         0.0,
-        {address: state for address, (state, _reason) in told.items()},
-        {address: reason for address, (_state, reason) in told.items() if reason},
+        {address: state for address, (state, _reason) in pairs.items()},
+        {address: reason for address, (_state, reason) in pairs.items() if reason},
         [Write((address,)) for address in sent],
     )
 

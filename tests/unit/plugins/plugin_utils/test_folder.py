@@ -174,7 +174,7 @@ def holder(folder):
     process.communicate()
 
 
-def test_a_second_run_is_told_who_holds_the_lock_and_the_first_removes_it(folder, holder):
+def test_a_second_run_learns_who_holds_the_lock_and_the_first_removes_it(folder, holder):
     with (
         pytest.raises(FolderError, match=rf"{LOCK}: another run works on this plan \(process {holder.pid} on .* since 20"),
         folder.lock(PLAN),
@@ -188,7 +188,7 @@ def test_a_second_run_is_told_who_holds_the_lock_and_the_first_removes_it(folder
     assert list(folder.path.iterdir()) == []
 
 
-def test_a_killed_run_leaves_its_lock_file_which_tells_the_next_run(folder, holder):
+def test_a_killed_run_leaves_its_lock_file_so_that_the_next_run_knows(folder, holder):
     holder.kill()
     holder.communicate()
     assert (folder.path / LOCK).exists()

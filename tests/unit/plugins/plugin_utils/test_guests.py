@@ -270,7 +270,7 @@ def test_a_local_route_makes_its_addresses_configured(route):
     assert f"the local route {route[0]}/{route[1]} accepts it" in finding.text
 
 
-def test_a_local_route_beside_an_address_does_not_cover_it():
+def test_a_local_route_next_to_an_address_does_not_cover_it():
     entry = seen("192.168.1.16", 28, found_as="local_route", interface="lo", mac_addresses=[])
     assert find(ONE, web=guest(entry)).level == NOT_SEEN
 
