@@ -62,6 +62,7 @@ _REQUEST_SPEC: Mapping[str, Mapping[str, Any]] = {
 }
 _OF_THE_ROLE = {"state": "", "wait": True, "missing": "ignore", "eni_id": None, "instance_id": None, "all_secondary": False}
 _OF_THE_ROLE |= {**dict.fromkeys(KIND_BY_NAME), "assignments": []}
+_OWN = ("approved_digest", "require_approval", "approval_max_age", "wave_size", "wave_pause", "max_failures")
 _ALIASES = ("network_interface_id", "secondary_private_ip_addresses")
 
 
@@ -86,17 +87,18 @@ class Settings:
     saved: Document | None
     saved_path: str | None
     part: Part | None  # if several runs share the plan; ``saved`` is then the part of this run
-    approved_digest: str | None
-    require_approval: bool
-    approval_max_age: int  # hours
-    wave_size: int
-    wave_pause: int
-    max_failures: str
     report_dir: str | None
     report_url: str | None
     by_group: bool
     given: Mapping[str, Any]
     guests: GuestSettings | None
+    # A role without such a variable does not use the value.
+    approved_digest: str | None = None
+    require_approval: bool = False
+    approval_max_age: int = 0  # hours
+    wave_size: int = 1
+    wave_pause: int = 0
+    max_failures: str = "0"
 
     @property
     def prefix(self) -> str:
@@ -176,9 +178,6 @@ def read_settings(
         connection_params["account_id"] = account_id or saved.account_id
     if errors or connection is None:
         raise SettingsError(errors)
-    own: dict[str, Any] = {"approved_digest": None, "require_approval": False, "wave_size": 1, "wave_pause": 0, "max_failures": "0"}
-    own |= {"approval_max_age": 0}
-    own |= {name: values[name] for name in own if name in values}
     part = None
     if saved and "enis" in given:
         saved, part = take_part(saved, given["enis"])
@@ -198,7 +197,7 @@ def read_settings(
         # The default of the policy may depend on a variable that selects, and those do not go with a saved plan.
         given={**given, "guest_policy": guests.policy} if guests and "guest_policy" in values else given,
         guests=guests,
-        **own,
+        **{name: values[name] for name in _OWN if name in values},
     )
 
 
