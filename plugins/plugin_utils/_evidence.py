@@ -129,7 +129,7 @@ class Evidence:
             return [f"{prefix}{GUESTS}: '{pattern}' matches no host of the inventory"] if pattern else []
         if not self.results:
             return [
-                f"{prefix}{GUESTS}: none of the {len(self.hosts)} hosts of '{pattern}' was read: {shorten(self.hosts)}. The playbook of "
+                f"{prefix}{GUESTS}: no host of '{pattern}' was read: {shorten(self.hosts)}. The playbook of "
                 f"this role reads them first, if {prefix}{GUESTS} is given with -e and --limit does not leave them out. In a play of your "
                 f"own, run alicloud_ops.network.guest_addresses_info on them and register {RESULT}"
             ]

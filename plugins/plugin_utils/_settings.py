@@ -241,9 +241,9 @@ def _validate_slices(
     """A slice proves that its part belongs to the approved plan, so it has to have both. Divides the pace by the number of slices."""
     if values.get("enis") is not None:
         if plan is None:
-            errors.append(f"{prefix}enis: several runs share a plan, so it has to be given; give {prefix}plan or {prefix}plan_file")
+            errors.append(f"{prefix}enis: the runs that share a plan need the plan itself; give {prefix}plan or {prefix}plan_file")
         if not values.get("approved_digest"):
-            errors.append(f"{prefix}enis: a part of a plan needs the digest of the whole plan; give {prefix}approved_digest")
+            errors.append(f"{prefix}enis: the runs that share a plan need its digest; give {prefix}approved_digest")
         most = parts["request"]["max_addresses"]
         if plan and most is not None and plan.addresses > most:
             errors.append(f"{prefix}max_addresses: at most {most} may be unassigned, but the plan of all slices has {plan.addresses}")

@@ -388,7 +388,7 @@ def test_old_evidence_is_refused(emulator: Emulator, tmp_path: Path) -> None:
         ({"guests": ""}, "unassign_secondary_ips_guests: is given but blank"),
         ({"guests": [" "]}, "unassign_secondary_ips_guests: is given but blank"),
         ({"guests": "guest"}, "unassign_secondary_ips_guests: 'guest' matches no host of the inventory"),
-        ({"guests": "strangers"}, "unassign_secondary_ips_guests: none of the 1 hosts of 'strangers' was read: stranger."),
+        ({"guests": "strangers"}, "unassign_secondary_ips_guests: no host of 'strangers' was read: stranger."),
         ({"guests": None, "only_not_seen": True}, "unassign_secondary_ips_only_not_seen: needs unassign_secondary_ips_guests"),
         ({"guest_policy": "keep"}, "unassign_secondary_ips_guest_policy: 'keep' is not one of report, protect, require"),
     ],

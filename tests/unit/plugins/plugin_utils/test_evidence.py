@@ -148,7 +148,7 @@ def test_a_pattern_without_a_host_and_hosts_without_a_result_are_refused():
 
     assert refusals("wbe", []) == ["unassign_secondary_ips_guests: 'wbe' matches no host of the inventory"]
     (text,) = refusals("web", ["web1", "web2"])
-    assert text.startswith("unassign_secondary_ips_guests: none of the 2 hosts of 'web' was read: web1, web2.")
+    assert text.startswith("unassign_secondary_ips_guests: no host of 'web' was read: web1, web2.")
     assert refusals("", []) == []
 
 
