@@ -161,6 +161,13 @@ addresses:
       description: Whether the address has a limited lifetime, for example from DHCP. Null if it is not known.
       type: bool
       sample: false
+    removed_with_it:
+      description: >-
+        Addresses that the kernel removes together with this one, because it is their primary address and C(promote_secondaries) is off. Null
+        if that is not known.
+      type: list
+      elements: str
+      sample: []
     listeners:
       description: Sockets that are bound to this address. If processes with the same name share a port, it is listed once.
       type: list

@@ -316,6 +316,7 @@ def result_of(mac: str, addresses: list[str], age: timedelta = timedelta()) -> d
                 "parent_interface": None,
                 "mac_addresses": [mac],
                 "dynamic": False,
+                "removed_with_it": [],
                 "listeners": [],
                 "connections": 0,
                 "uncertain": False,

@@ -66,6 +66,7 @@ def seen(address, length=24, number=1, **fields):
         "mac_addresses": [mac(number)],
         "scope": "global",
         "dynamic": False,
+        "removed_with_it": [],
         "listeners": [],
         "connections": 0,
         "uncertain": False,
