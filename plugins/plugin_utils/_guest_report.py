@@ -76,7 +76,10 @@ def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
         return []
     lines = []
     if found := guests["not_assigned"]:
-        lines.append(f"configured in a guest, but not assigned to its ENI: {_addresses(len(found))}")
+        lines.append(
+            f"configured in a guest, but not assigned to its ENI: {_addresses(len(found))}. It may be that of a HaVip, or an EIP that is "
+            "visible in the guest:"
+        )
         lines += first_few([f"  {entry['eni_id']} {entry['address']}: {entry['text']}" for entry in found], MOST_LINES)
     if found := guests["remaining"]:
         lines.append(f"unassigned, but still configured in a guest: {_addresses(len(found))}. To remove them there:")

@@ -130,7 +130,11 @@ def read_settings(
     prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
     table = variables_of(role)
     if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
-        # A slice does its part of the plan. In its workflow the variables that select are for the planning job.
+        # A slice does its part of the plan. In its workflow the variables that select are for the planning job. This one also protects.
+        if _is_set(variables.get(f"{prefix}only_not_seen")):
+            errors.append(
+                f"{prefix}only_not_seen: the runs that share a plan read no guests; give it to the run that makes the plan, and leave it out here"
+            )
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = read_variables(role, plain(variables), table, errors)
     values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given

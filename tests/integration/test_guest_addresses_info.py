@@ -472,7 +472,7 @@ def test_a_guest_of_its_own_is_complete_as_root_only(possible: None) -> None:
 # -- a namespace in which no process is
 
 # A namespace with the name "x", which has an address.
-MAKE = "ip netns add x; ip -n x link add d0 type dummy; ip -n x address add 192.168.1.30/24 dev d0"
+MAKE = "ip netns add x; ip -n x link add d0 type veth peer name d1; ip -n x address add 192.168.1.30/24 dev d0"
 WAIT_FOREVER = "echo ready; exec cat"
 OWN_MOUNTS = f"mount -t tmpfs tmpfs /run; mkdir /run/netns; {MAKE}"
 THREAD = """
@@ -481,16 +481,16 @@ done = threading.Event()
 def run():
     ctypes.CDLL(None).unshare(0x40000000)
     inside = ["nsenter", f"--net=/proc/{os.getpid()}/task/{threading.get_native_id()}/ns/net", "sh", "-ec"]
-    subprocess.run([*inside, "ip link add d0 type dummy; ip address add 192.168.1.30/24 dev d0"], check=True)
+    subprocess.run([*inside, "ip link add d0 type veth peer name d1; ip address add 192.168.1.30/24 dev d0"], check=True)
     done.set()
     threading.Event().wait()
 threading.Thread(target=run, daemon=True).start()
-done.wait()
+assert done.wait(20)
 print("ready", flush=True)
 sys.stdin.read()
 """
 HIDDEN = {
-    "a file descriptor": ("sh", "-ec", f"{MAKE}; exec 9</run/netns/x; umount /run/netns/x; rm /run/netns/x; {WAIT_FOREVER}"),
+    "a file descriptor": ("sh", "-ec", f"{MAKE}; exec 9</run/netns/x; umount -l /run/netns/x; rm /run/netns/x; {WAIT_FOREVER}"),
     "a file descriptor and a lazy unmount": (
         "sh",
         "-ec",
@@ -503,7 +503,7 @@ HIDDEN = {
         "--mount",
         "sh",
         "-ec",
-        f"{OWN_MOUNTS}; exec 9</run/netns/x; umount /run/netns/x; {WAIT_FOREVER}",
+        f"{OWN_MOUNTS}; exec 9</run/netns/x; umount -l /run/netns/x; {WAIT_FOREVER}",
     ),
     "a thread": ("/usr/bin/python3", "-I", "-c", THREAD),
 }
@@ -527,13 +527,24 @@ def test_a_namespace_without_a_process_is_read(possible: None, kept_by: str) -> 
         assert nobody["complete"] is False
 
 
+KEEP_MOUNTS = """
+import subprocess, sys
+child = subprocess.Popen(["unshare", "--mount", "sh", "-ec", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline()
+kept = open(f"/proc/{child.pid}/ns/mnt")
+child.stdin.close()
+child.wait()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_mount_namespace_without_a_process_is_looked_into(possible: None) -> None:
     """As snapd keeps one for each program. It is a reason only if it has a network namespace that nothing else has."""
     with Guest() as guest:
-        make = "mkdir /run/m; mount --bind /run/m /run/m; mount --make-private /run/m; touch /run/m/{0}; unshare --mount=/run/m/{0} sh -ec '{1}'"
-        guest.run(make.format("one", "true"))
+        start_and_wait(guest, "/usr/bin/python3", "-I", "-c", KEEP_MOUNTS, WAIT_FOREVER)
         assert read_in(guest)["reasons"] == []
-        guest.run(make.format("two", OWN_MOUNTS).replace("mkdir", "mkdir -p"))
+        start_and_wait(guest, "/usr/bin/python3", "-I", "-c", KEEP_MOUNTS, f"{OWN_MOUNTS}; {WAIT_FOREVER}")
         result = read_in(guest)
         assert [reason["code"] for reason in result["reasons"]] == ["namespace_not_permitted"]
         assert "keeps a network namespace" in result["reasons"][0]["text"]

@@ -81,9 +81,7 @@ def test_an_address_with_a_listener_and_connections():
     assert result["interfaces"] == [{"interface": "eth1", "namespace": "", "mac_address": ENI}]
 
 
-@pytest.mark.parametrize(
-    ("promoting", "removed"), [({"eth1": False}, ["192.168.0.11", "192.168.0.12"]), ({"eth1": True}, []), ({}, None)]
-)
+@pytest.mark.parametrize(("promoting", "removed"), [({"eth1": False}, ["192.168.0.11", "192.168.0.12"]), ({"eth1": True}, []), ({}, None)])
 def test_what_goes_with_the_primary_address_of_a_subnet(promoting, removed):
     made = reading(
         links=[ETH1],
