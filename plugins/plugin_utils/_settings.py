@@ -47,6 +47,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
     NARROWING,
     SAVED,
     Variable,
+    is_true,
     read_variables,
     variables_of,
 )
@@ -131,9 +132,10 @@ def read_settings(
     table = variables_of(role)
     if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
         # A slice does its part of the plan. In its workflow the variables that select are for the planning job. This one also protects.
-        if _is_set(variables.get(f"{prefix}only_not_seen")):
+        if is_true(variables.get(f"{prefix}only_not_seen")):
             errors.append(
-                f"{prefix}only_not_seen: the runs that share a plan read no guests; give it to the run that makes the plan, and leave it out here"
+                f"{prefix}only_not_seen: the runs that share a plan do not read the guests; give it to the run that makes the plan, "
+                "and leave it out here"
             )
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = read_variables(role, plain(variables), table, errors)

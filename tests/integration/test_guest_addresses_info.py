@@ -469,6 +469,19 @@ def test_a_guest_of_its_own_is_complete_as_root_only(possible: None) -> None:
         assert {reason["code"] for reason in read_as_nobody(guest)["reasons"]} == {"namespaces_hidden"}
 
 
+@pytest.mark.parametrize("promote", [0, 1])
+def test_what_the_kernel_removes_together_with_an_address(possible: None, promote: int) -> None:
+    with Guest() as guest:
+        guest.run("ip link add d0 type veth peer name d1")
+        guest.run(f"sysctl -qw net.ipv4.conf.d0.promote_secondaries={promote}")
+        add(guest, "d0", "192.168.1.10", "192.168.1.11", "192.168.1.12", "192.168.2.10", "192.168.1.13/32")
+        found = {entry["address"]: entry["removed_with_it"] for entry in read_in(guest)["addresses"]}
+        guest.run("ip address del 192.168.1.10/24 dev d0")
+        gone = found.keys() - {entry["address"] for entry in read_in(guest)["addresses"]} - {"192.168.1.10"}
+        assert set(found["192.168.1.10"]) == gone == (set() if promote else {"192.168.1.11", "192.168.1.12"})
+        assert [found[address] for address in ("192.168.1.11", "192.168.2.10", "192.168.1.13")] == [[], [], []]
+
+
 # -- a namespace in which no process is
 
 # A namespace with the name "x", which has an address.
