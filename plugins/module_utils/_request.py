@@ -93,6 +93,7 @@ class Request:
     skip_refused: bool = False
     wait: bool = True
     wait_timeout: float = 60
+    skip_transitional: bool = False  # the plan of a role does not wait for a state that ends by itself
 
 
 def parse_id(

@@ -154,8 +154,17 @@ def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any
 
 def _unknown_groups(ecs: Ecs, group_ids: list[str]) -> list[str]:
     """The groups that do not exist, so that a mistyped id does not look like an empty group."""
-    existing = in_batches(ecs, group_ids, lambda asked: {_id(row): row for row in ecs.security_groups(security_group_ids=asked)})
+    existing = read_group_names(ecs, group_ids)
     return [group_id for group_id in group_ids if group_id not in existing]
+
+
+def read_group_names(ecs: Ecs, group_ids: Iterable[str]) -> dict[str, str]:
+    """Id → name of the groups that exist."""
+
+    def read(asked: list[str]) -> dict[str, str]:
+        return {_id(row): str(row.get("SecurityGroupName") or "") for row in ecs.security_groups(security_group_ids=asked)}
+
+    return in_batches(ecs, group_ids, read)
 
 
 def _fits(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[str, ...]]) -> bool:
