@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
+    SLICE_ARTIFACT,
     DocumentError,
     Folder,
     FolderError,
@@ -23,7 +24,6 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import LastStep, read_last_step
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import SLICE_ARTIFACT
 
 WANTED = ("unassign_secondary_ips_", "secondary_ips_unassign", SLICE_ARTIFACT, "restore_secondary_ips_recipe")
 
