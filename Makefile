@@ -52,7 +52,7 @@ $(VENV)/%.stamp: requirements-%.txt constraints.txt constraints-cores.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $< --constraint $(VENV)/constraints.txt
 	@touch $@
 
-# Where pytest-ansible imports the collection from. Left alone, it links what stands here on the first day, and nothing later.
+# Where the tests and mypy import the collection from.
 collections/ansible_collections/alicloud_ops/network:
 	@mkdir -p $(@D) && ln -s ../../.. $@
 
@@ -89,11 +89,11 @@ $(VENV)/node.stamp: Makefile $(VENV)/dev.stamp
 test: .venv $(VENV)/node.stamp .venv/awx.stamp  ## unit and integration tests; CORE=2.21 on another ansible-core, PY=3.12 on another Python
 	$(BIN)/pytest -n 2 $(ARGS)
 
-# What differs between versions of ansible-core shows here first. A folder and -k, because a single file does not find the collection.
+# What differs between versions of ansible-core shows here first.
 .PHONY: smoke
 smoke: .venv  ## a selection of the tests: plugins, modules, roles, inventory
 	$(BIN)/pytest -n 2 tests/unit/plugins $(ARGS)
-	$(BIN)/pytest -n 2 tests/integration -k 'test_eni_secondary_ip or test_roles.py or test_inventory' $(ARGS)
+	$(BIN)/pytest -n 2 $(wildcard tests/integration/test_eni_secondary_ip*.py) tests/integration/test_roles.py tests/integration/test_inventory.py $(ARGS)
 
 .PHONY: test-all
 test-all:  ## the tests on every ansible-core and every Python that it supports, where the machine has that Python
@@ -152,7 +152,7 @@ PY_OF_VENV = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:
 sanity: .copy  ## ansible-test sanity, without exceptions
 	cd $(COPY) && $(BIN)/ansible-test sanity --local --python $(PY_OF_VENV) $(ARGS)
 
-# In an environment of its own, which has what ansible-test reads and nothing else: pytest-ansible, for one, gets in its way.
+# In an environment of its own, which has what ansible-test reads and nothing else.
 $(VENV)/units.stamp: tests/unit/requirements.txt constraints.txt constraints-cores.txt $(VENV)/dev.stamp
 	@test -x $(VENV)/units/bin/python || $(BIN)/python -m venv $(VENV)/units
 	@echo 'Installing $< into $(VENV)/units …'
