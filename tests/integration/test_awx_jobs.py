@@ -178,7 +178,7 @@ def test_a_job_that_was_stopped_is_restored_from_its_output_and_goes_on_when_it_
     assert "no job behind the approval has published an outcome" in " ".join(report.output.split())
 
     # From nothing but what AWX shows.
-    restored = awx.launch("restore", answers("restore", recipe="\n".join(recipe_lines(stopped.shown))))
+    restored = awx.launch("restore", answers("restore", recipe="\n".join(recipe_lines(stopped.shown)), wait_timeout=3))
     assert restored.status == "successful", restored.output
     assert held(emulator) == start
 

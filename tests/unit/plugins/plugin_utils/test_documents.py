@@ -24,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, group
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _documents
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     Document,
     DocumentError,
@@ -480,6 +481,7 @@ def test_what_is_written_for_an_encrypted_plan_is_encrypted_wherever_it_goes(fol
 
 # -- the lock
 
+COLLECTIONS = str(Path(_documents.__file__).parents[5])
 HOLD = """
 import sys
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder
@@ -496,7 +498,7 @@ def holder(folder):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([COLLECTIONS, *sys.path])},
     )
     assert process.stdout.readline() == "held\n"
     yield process
