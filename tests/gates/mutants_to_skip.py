@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Take mutants out of a session of cosmic-ray that are no other program: what stands in an annotation is never evaluated here.
+"""Take mutants out of a session of cosmic-ray that are not another program: what stands in an annotation is never evaluated here, the * in
+a signature is not a product, and == and `is` are the same for the members of an enumeration and for booleans.
 
 usage: mutants_to_skip.py SESSION MOST
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from cosmic_ray.work_db import WorkDB
 from cosmic_ray.work_item import WorkerOutcome, WorkResult
 
 Position = tuple[int, int]
+SAME = re.compile("core/ReplaceComparisonOperator_(Is_Eq|Eq_Is|IsNot_NotEq|NotEq_IsNot)$")
+SIGNATURE = re.compile(r"\s*(async )?def ")
 
 
 def annotations(path: Path) -> list[tuple[Position, Position]]:
@@ -39,7 +43,14 @@ def main(session: str, most: int) -> None:
     kept = []
     for item in database.pending_work_items:
         (mutation,) = item.mutations
-        if any(start <= tuple(mutation.start_pos) < end for start, end in annotations(Path(mutation.module_path))):
+        path = Path(mutation.module_path)
+        line = path.read_text(encoding="utf-8").splitlines()[mutation.start_pos[0] - 1]
+        is_star = "BinaryOperator_Mul" in mutation.operator_name and SIGNATURE.match(line)
+        if (
+            SAME.match(mutation.operator_name)
+            or is_star
+            or any(start <= tuple(mutation.start_pos) < end for start, end in annotations(path))
+        ):
             database.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
         else:
             kept.append(item.job_id)
