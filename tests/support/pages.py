@@ -20,7 +20,6 @@ PAGES = sorted(
         *RST.glob("*.rst"),
         *ROOT.glob("README*.md"),
         ROOT / "CONTRIBUTING.md",
-        ROOT / "docs" / "decisions.md",
         *ROOT.glob("roles/*/README.md"),
         ROOT / "tests" / "ecs_emulator" / "README.md",
         *ROOT.glob("extensions/patterns/*/README.md"),
