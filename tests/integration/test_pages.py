@@ -118,8 +118,9 @@ class Reader:
         elif block.language == "json":
             json.loads(block.body)
         elif block.language == "python":
-            (self.folder / "home" / "block.py").write_text(block.body, encoding="utf-8")
-            code, output = self.type("python block.py")
+            prelude = "from support.emulator import Emulator\nemulator = Emulator().start()\n"
+            (self.folder / "home" / "block.py").write_text(prelude + block.body, encoding="utf-8")
+            code, output = self.type("python ~/block.py")
             assert code == 0, f"{where}: {output}"
         elif block.file_name:
             assert isinstance(yaml.safe_load(block.body), dict | list), where
@@ -129,7 +130,7 @@ class Reader:
             plays = yaml.safe_load(block.body)
             assert all("hosts" in play for play in plays), f"{where}: not a playbook; name the file in its first line"
             self.write("play.yml", block.body)
-            code, output = self.type("ansible-playbook -i hosts.yml play.yml")
+            code, output = self.type("ansible-playbook -i ~/hosts.yml ~/play.yml")
             assert code == 0, f"{where}:\n{output}"
 
 
