@@ -120,9 +120,10 @@ lint: collection  ## ruff, mypy, yamllint, ansible-lint (production profile), an
 
 # The words that the style of this project replaces. Code is left alone, but not what people read.
 .PHONY: prose
-prose: .venv  ## words to replace in documentation and messages
+prose: .venv  ## words to replace in documentation and messages; how easy the documentation is to read
 	$(BIN)/codespell --builtin clear --dictionary tests/gates/prose.txt README.md CONTRIBUTING.md MAINTAINING.md SECURITY.md \
 		docs extensions playbooks plugins roles $(ARGS)
+	$(BIN)/python tests/gates/readability.py
 
 $(VENV)/gates.stamp: requirements-gates.txt $(VENV)/dev.stamp
 	@test -x $(VENV)/gates/bin/python || $(BIN)/python -m venv $(VENV)/gates
