@@ -4,6 +4,8 @@
 
 # `make docs` appends this to the configuration that antsibull-docs writes.
 
+import re
+
 html_title = "alicloud_ops.network"
 language = "en"
 intersphinx_mapping = {}  # the build needs no network
@@ -16,3 +18,9 @@ html_css_files = ["site.css"]
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 html_theme_options = {"navigation_with_keys": True}
+
+
+def setup(app):
+    """The theme has a table of contents of its own, so the generated pages must not bring another one."""
+    contents = re.compile(r"\.\. contents::\n(?: +:.*\n)+")
+    app.connect("source-read", lambda app, name, source: source.__setitem__(0, contents.sub("", source[0])))

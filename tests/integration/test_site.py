@@ -75,6 +75,10 @@ def test_no_link_and_no_anchor_is_broken(pages: dict[Path, Page]) -> None:
     assert broken == []
 
 
+def test_the_theme_reports_no_error(pages: dict[Path, Page]) -> None:
+    assert [path.name for path in pages if "Adding a table of contents in Furo" in path.read_text(encoding="utf-8")] == []
+
+
 @needs_browser
 def test_no_page_is_wider_than_a_phone(browser: Browser, pages: dict[Path, Page]) -> None:
     browser.resize(PHONE)
