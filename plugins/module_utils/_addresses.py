@@ -207,14 +207,15 @@ def sort_key(text: str) -> tuple[int, bytes, int]:
 
 
 def ordered(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Without doubles, in numeric order, so that results and diffs are stable."""
-    return tuple(sorted(set(addresses), key=sort_key))
+    """Without duplicates, in numeric order, so that results and diffs are stable."""
+    unique = set(addresses)
+    return tuple(sorted(unique, key=sort_key) if len(unique) > 1 else unique)
 
 
-def make_address_set(lists: Mapping[str, Iterable[str]] | None = None) -> AddressSet:
+def make_address_set(lists: Mapping[str, Iterable[str]]) -> AddressSet:
     """All four kinds, each ordered; a kind that is not given is empty."""
-    made = {kind.name: ordered((lists or {}).get(kind.name, ())) for kind in KINDS}
-    return made if any(made.values()) else EMPTY
+    made = {name: ordered(entries) for name in KIND_BY_NAME if (entries := lists.get(name))}
+    return {**EMPTY, **made} if any(made.values()) else EMPTY
 
 
 # One for all: of ten thousand ENIs most lists hold nothing. What does not change a list gives the same one back.
@@ -272,4 +273,4 @@ def count(lists: Mapping[str, Collection[str]]) -> int:
 
 def flatten(lists: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     """All entries of all kinds, in the order of the kinds."""
-    return tuple(entry for kind in KINDS for entry in lists.get(kind.name, ()))
+    return tuple([entry for name in KIND_BY_NAME for entry in lists.get(name, ())])

@@ -45,11 +45,8 @@ STATE_CHANGED = re.compile(r"InvalidOperation\.InvalidE(ni|cs)State")
 ENI_NOT_FOUND = "InvalidEniId.NotFound"
 # The call was refused because of one or more of its addresses. InvalidParameter is in the tables for too many of them.
 ADDRESS_REFUSED = re.compile(r"InvalidIp\.|InvalidPrivateIpAddress\.|InvalidVSwitchId\.IpInvalid|InvalidParameter($|\.Conflict)")
-# The service says that it is already as requested. A read decides.
-ALREADY_SO = {
-    "absent": re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)"),
-    "present": re.compile(r"InvalidIp\.IpAssigned|InvalidPrivateIpAddress\.Duplicated"),
-}
+# The service says that the address is not assigned to this ENI. If a read still shows it, the read may lag.
+ALREADY_ABSENT = re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)")
 DENIED = re.compile(r"Forbidden\.RAM|Forbidden\.SubUser|NoPermission|Forbidden$")
 BAD_CREDENTIAL = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSecurityToken|SignatureDoesNotMatch|InvalidCredentials")
 

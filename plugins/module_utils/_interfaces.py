@@ -305,6 +305,6 @@ def _entries(wrapper: Any, inner: str, where: Source) -> list[Any]:
 
 def _rows(record: Mapping[str, Any], outer: str, inner: str, where: Source) -> list[Mapping[str, Any]]:
     rows = _entries(record.get(outer), inner, where)
-    if not all(isinstance(row, dict) for row in rows):
+    if rows and not all(isinstance(row, dict) for row in rows):
         raise _unreadable(where, f"{where} has a {inner} with something that is not a record")
     return rows

@@ -161,7 +161,7 @@ class EniLedger:
         return [address for address in self.having(IN_FLIGHT) if address not in self.reasons]
 
     def having(self, *states: AddressState) -> tuple[str, ...]:
-        return tuple(address for address, state in self.states.items() if state in states)
+        return tuple([address for address, state in self.states.items() if state in states])
 
     def as_set(self, state: AddressState) -> AddressSet:
         """The addresses in this state, by kind."""

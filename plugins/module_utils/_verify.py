@@ -163,7 +163,5 @@ def _settle_refused_call(eni: EniLedger, write: Write, addresses: list[str], req
     is_cause_known = causes or len(addresses) < len(write.addresses)
     middle = len(others) if is_cause_known else (len(others) + 1) // 2
     eni.send_again(*filter(None, (others[:middle], others[middle:])))
-    # If the service says that it is already so, a read may lag behind it.
-    is_already_so = request.state == "absent" and bool(_errors.ALREADY_SO["absent"].match(write.reply.code))
-    eni.refuse(causes, write.reply, hold=is_already_so)
+    eni.refuse(causes, write.reply, hold=request.state == "absent" and bool(_errors.ALREADY_ABSENT.match(write.reply.code)))
     return bool(others)

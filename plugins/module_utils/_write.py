@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, find_addresses, kind_of
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import find_addresses, kind_of
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, PlanAged, as_defect
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import ACCEPTED, PLANNED, EniLedger, Event, Write
@@ -149,4 +149,7 @@ def _next_batch(eni: EniLedger) -> tuple[str, ...] | None:
     while eni.batches:
         if batch := tuple(address for address in eni.batches.pop(0) if address in planned):
             return batch
-    return next((call for kind in KINDS for call in kind.calls(address for address in planned if kind_of(address) is kind)), None)
+    if not planned:
+        return None
+    kind = kind_of(planned[0])
+    return next(kind.calls(address for address in planned if kind_of(address) is kind))

@@ -18,8 +18,10 @@ from chaos.scenario import PATIENT, SHORTEST_LONG_LAG, WRITES
 # What ends by itself, by the code that is reported.
 TRANSIENT = re.compile(
     r"ConnectionFailed|UnreadableReply|InternalError|ServiceUnavailable|Throttling|Rejected|Operation\.?Conflict|NotVerified|PlanAged"
-    r"|SignatureNonceUsed|Idempotent|InvalidIp\.IpUnassigned|InvalidIp\.IpPrefixIllegal"
+    r"|SignatureNonceUsed|Idempotent"
 )
+# Ends when the reads no longer lag, for which wait=false does not wait.
+ALREADY_ABSENT = re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)")
 TRANSIENT_ERROR = re.compile(r"Throttling|Rejected\.Throttling|Operation\.?Conflict|InvalidOperation\.Conflict|IdempotentProcessing")
 # Codes by which a call is refused because somebody holds an address.
 HELD = re.compile(r"InvalidIp\.IpAssigned|InvalidPrivateIpAddress\.Duplicated")
@@ -33,7 +35,7 @@ def judge_liveness(case: Case) -> Iterator[str]:
     codes = {failure["code"] for entry, failure in failures if not _is_refused_for_good(case, entry, failure)}
     if "error" in case.result:
         codes.add(case.result["error"]["code"])
-    yield from (f"{code} was not survived, although it ends" for code in sorted(codes) if TRANSIENT.match(code))
+    yield from (f"{code} was not survived, although it ends" for code in sorted(codes) if _ends_by_itself(case, code))
     if case.state == "present":
         for entry, failure in failures:
             if HELD.match(failure["code"]) and not any("error" in call["faults"] for call in case.calls):
@@ -44,7 +46,11 @@ def judge_liveness(case: Case) -> Iterator[str]:
 def _is_refused_for_good(case: Case, entry: Mapping[str, Any], failure: Mapping[str, Any]) -> bool:
     """Whether one of its writes was plainly refused with a code that does not end by itself."""
     writes = (write for address in failure["addresses"] for write in case.evidence.writes_of(entry["eni_id"], address))
-    return any(write.is_plainly_refused and not TRANSIENT.match(write.code) for write in writes)
+    return any(write.is_plainly_refused and not _ends_by_itself(case, write.code) for write in writes)
+
+
+def _ends_by_itself(case: Case, code: str) -> bool:
+    return bool(TRANSIENT.match(code) or (case.arguments["wait"] and ALREADY_ABSENT.match(code)))
 
 
 def _all_ends(case: Case) -> bool:

@@ -273,7 +273,7 @@ def test_the_order_is_that_of_the_networks(texts):
 def test_lists_that_hold_nothing_are_one_and_the_same():
     some = _addresses.make_address_set({IPV4: ["192.168.0.1"]})
     assert (
-        _addresses.make_address_set()
+        _addresses.make_address_set({})
         is _addresses.difference(some, some)
         is _addresses.intersection(some, _addresses.EMPTY)
         is _addresses.EMPTY

@@ -872,7 +872,7 @@ def test_splitting_and_shuffling_the_request_changes_nothing(snapshot, request, 
 
     pieces = []
     for one in request.targets:
-        pieces += [replace(one, named=make_address_set())]
+        pieces += [replace(one, named=make_address_set({}))]
         pieces += [replace(target(one.name, address, option_path=one.option_path)) for address in flatten(one.named)]
     random.shuffle(pieces)
     whole, split = plan_for(request, snapshot), plan_for(replace(request, targets=tuple(pieces)), snapshot)
