@@ -73,7 +73,7 @@ TEXTS: dict[str, dict[str, Any]] = {
 }
 
 
-def treatment(code: str, status: int, state: str) -> str:
+def treatment(code: str, status: int) -> str:
     """The key in ``treatments`` of what the module does about this code of the service."""
     error = _errors.EcsError("UnassignPrivateIpAddresses", code, "", "request-id", status=status)
     if error.is_throttled:
@@ -93,7 +93,7 @@ def treatment(code: str, status: int, state: str) -> str:
     if _errors.DENIED.match(code):
         return "denied"
     if _errors.ADDRESS_REFUSED.match(code):
-        return "already" if _errors.ALREADY_SO[state].match(code) else "address"
+        return "already" if _errors.ALREADY_ABSENT.match(code) else "address"
     return "refused"
 
 
@@ -108,7 +108,7 @@ def make_page(language: str) -> str:
             said = row if language == "en" else row["zh"]
             did = said.get("did")
             if group == "service":
-                did = TABLE["treatments"][treatment(row["code"], row.get("status", 400), row.get("state", "absent"))][language]
+                did = TABLE["treatments"][treatment(row["code"], row.get("status", 400))][language]
             lines.append(_heading(row["code"] if "code" in row else f"“{row['text']}”", "^"))
             if "also" in row:
                 lines.append(f"{texts['also']}: {', '.join(f'``{code}``' for code in row['also'])}")
