@@ -87,7 +87,7 @@ class Reader:
     def type(self, command: str) -> tuple[int, str]:
         """What is exported, and the folder, are the same for the next command."""
         state = shlex.quote(str(self.state))
-        keep = f"trap 'export -p >{state}; printf \"cd %q\\\\n\" \"$PWD\" >>{state}' EXIT"
+        keep = f'trap \'export -p >{state}; printf "cd %q\\\\n" "$PWD" >>{state}\' EXIT'
         script = f"{keep}\n. {state}\n{self.local(command)}\n"
         done = subprocess.run(
             ["bash", "-c", script],

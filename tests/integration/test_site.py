@@ -99,7 +99,16 @@ def test_text_has_contrast_in_light_and_dark_mode(browser: Browser, scheme: str)
     browser.open(DOCSITE / "guide_eni.html")
     shown = {
         selector: round(browser.contrast(selector), 1)
-        for selector in ("article p", "article h2", "article p a", "article code", "article td", ".highlight pre", ".sidebar-tree a", ".toc-tree a")
+        for selector in (
+            "article p",
+            "article h2",
+            "article p a",
+            "article code",
+            "article td",
+            ".highlight pre",
+            ".sidebar-tree a",
+            ".toc-tree a",
+        )
     }
     assert min(shown.values()) >= LEAST_CONTRAST, shown
     background = browser.value("getComputedStyle(document.body).backgroundColor")

@@ -33,7 +33,9 @@ def imported(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
             base = PLUGINS.joinpath(*(node.module or "").removeprefix(PACKAGE).split("."))
-            found |= {row_of(base.with_suffix(".py") if base.with_suffix(".py").exists() else base / f"{name.name}.py") for name in node.names}
+            found |= {
+                row_of(base.with_suffix(".py") if base.with_suffix(".py").exists() else base / f"{name.name}.py") for name in node.names
+            }
     return found - {row_of(path)}
 
 
@@ -45,9 +47,6 @@ def test_the_drawing_names_every_file_and_no_other() -> None:
 def test_imports_run_downwards() -> None:
     rows = drawn()
     upwards = [
-        f"{path.name} imports {name}"
-        for path in PLUGINS.rglob("*.py")
-        for name in imported(path)
-        if rows[name] < rows[row_of(path)]
+        f"{path.name} imports {name}" for path in PLUGINS.rglob("*.py") for name in imported(path) if rows[name] < rows[row_of(path)]
     ]
     assert upwards == []
