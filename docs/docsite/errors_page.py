@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -33,44 +32,7 @@ HEAD = """..
 .. _ansible_collections.alicloud_ops.network.docsite.{label}:
 
 """
-TEXTS: dict[str, dict[str, Any]] = {
-    "en": {
-        "label": "guide_errors",
-        "title": "Errors and what to do",
-        "intro": "Each failed or skipped address has a **code** and a message. Search this page for the code. "
-        "A failure also has the **request id**, by which Alibaba Cloud finds the call.\n\n"
-        "Options of the roles have the prefix of the role, for example ``unassign_secondary_ips_keep`` for ``keep``.",
-        "skipped": "Left alone: a guard said no",
-        "failed": "Failed: codes of this collection",
-        "service": "Failed: codes of the service",
-        "service_intro": "These codes come from Alibaba Cloud. The service decides what they mean. The module looks only at code and status, "
-        "never at the message. A code that is not listed is treated like ``InvalidOperation.EniServiceManaged``: the module reads the ENI, "
-        "and reports the addresses as failed.",
-        "messages": "Messages without a code",
-        "meaning": "Meaning",
-        "did": "What the module did",
-        "do": "What to do",
-        "also": "Also",
-        "stop": " ",
-    },
-    "zh": {
-        "label": "guide_errors_zh",
-        "title": "错误与处理",
-        "intro": "每个失败或被跳过的地址都有一个 **错误码** 和一条消息。请在本页搜索错误码。失败还带有 **请求 ID**，阿里云可用它查找请求。\n\n"
-        "角色的选项带有角色前缀，例如 ``keep`` 对应 ``unassign_secondary_ips_keep``。",
-        "skipped": "未改动：被保护选项阻止",
-        "failed": "失败：本 collection 的错误码",
-        "service": "失败：服务的错误码",
-        "service_intro": "这些错误码来自阿里云，含义由服务决定。模块只根据错误码和状态码判断，从不根据消息文本。"
-        "未列出的错误码按 ``InvalidOperation.EniServiceManaged`` 处理：读取网卡，并将地址报告为失败。",
-        "messages": "没有错误码的消息",
-        "meaning": "含义",
-        "did": "模块做了什么",
-        "do": "如何处理",
-        "also": "同类错误码",
-        "stop": "",
-    },
-}
+TEXTS = TABLE["page"]
 
 
 def treatment(code: str, status: int) -> str:
@@ -99,11 +61,11 @@ def treatment(code: str, status: int) -> str:
 
 def make_page(language: str) -> str:
     texts = TEXTS[language]
-    lines = [HEAD.format(label=texts["label"]) + _heading(texts["title"], "="), texts["intro"]]
+    lines = [HEAD.format(label=texts["label"]) + _heading(texts["title"], "="), texts["intro"].rstrip()]
     for group in ("skipped", "failed", "service", "messages"):
         lines.append(_heading(texts[group], "-"))
         if group == "service":
-            lines.append(texts["service_intro"])
+            lines.append(texts["service_intro"].rstrip())
         for row in TABLE[group]:
             said = row if language == "en" else row["zh"]
             did = said.get("did")

@@ -28,6 +28,7 @@ from support.playbook import ansible_environment
 SAMPLE = yaml.safe_load((FOLDER / "seeds" / "sample.yml").read_text(encoding="utf-8"))
 # Chinese pages have the same blocks, which another test sees to.
 RUN = [page for page in PAGES if not re.search(r"_zh\.rst|zh-CN", page.name) and blocks(page)]
+TMP = "/var/tmp"  # noqa: S108 - only named: what the pages write there goes into a folder of the test
 RESTS = {"console", "yaml", "json", "text", "python", "ini"}
 # A host of the group web that is this machine: guests that a test can read without a network.
 INVENTORY = {
@@ -82,7 +83,7 @@ class Reader:
         (self.folder / "home" / name).write_text(self.local(text), encoding="utf-8")
 
     def local(self, text: str) -> str:
-        return text.replace("/var/tmp", str(self.tmp))
+        return text.replace(TMP, str(self.tmp))
 
     def type(self, command: str) -> tuple[int, str]:
         """What is exported, and the folder, are the same for the next command."""
@@ -99,7 +100,7 @@ class Reader:
             check=False,
             timeout=300,
         )
-        return done.returncode, done.stdout.replace(str(self.tmp), "/var/tmp")
+        return done.returncode, done.stdout.replace(str(self.tmp), TMP)
 
     def follow(self, block: Block) -> None:
         where = f"{block.page.relative_to(ROOT)}:{block.line}"

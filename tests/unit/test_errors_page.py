@@ -43,9 +43,9 @@ def constants() -> dict[str, str]:
         for node in tree.body:
             if not isinstance(node, ast.Assign):
                 continue
-            (target,), value = node.targets, node.value
-            both = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
-            for name, value in zip(target.elts, value.elts, strict=True) if both else [(target, value)]:
+            (target,), text = node.targets, node.value
+            both = isinstance(target, ast.Tuple) and isinstance(text, ast.Tuple)
+            for name, value in zip(target.elts, text.elts, strict=True) if both else [(target, text)]:
                 if isinstance(name, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str):
                     found.setdefault(name.id, value.value)
     return found

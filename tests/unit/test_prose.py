@@ -20,7 +20,7 @@ def test_a_page_is_easy_to_read(page: Path) -> None:
 
 
 def test_every_page_is_measured() -> None:
-    written = {page for page in (ROOT / "docs" / "docsite").rglob("*.rst")} | set(ROOT.glob("README*.md"))
+    written = set((ROOT / "docs" / "docsite").rglob("*.rst")) | set(ROOT.glob("README*.md"))
     assert written <= set(PAGES)
     assert len(ENGLISH) >= 20
 
