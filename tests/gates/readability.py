@@ -44,7 +44,7 @@ def _of_rst(text: str) -> str:
     text = re.sub(r"^( *)\.\.(?: .*)?\n(?:\1 +.*\n|\s*\n(?=\1 +))*", "\n", text, flags=re.M)
     text = re.sub(r"^.*\n([=^\"-])\1{2,}\n", "\n", text, flags=re.M)
     text = re.sub(r"^:[^:\n]+: ", "\n\n", text, flags=re.M)
-    text = re.sub(r":\w+:`([^`<]+) <[^`]*>`", r"\1", text)
+    text = re.sub(r"(?::\w+:)?`([^`<]+) <[^`]*>`_*", r"\1", text)
     text = re.sub(r":\w+:`[^`]*`", CODE, text)
     return re.sub(r"``[^`]+``", CODE, text)
 
