@@ -71,7 +71,7 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "concurrent_writes",
         ("conflict", "accept"),
-        "Two writes on one ENI at once answer Operation.Conflict; when exactly is not documented.",
+        "Two writes on one ENI at once answer Operation.Conflict; when exactly is not known.",
     ),
     Switch(
         "secondary_instance_state",
