@@ -71,7 +71,7 @@ def make_page(language: str) -> str:
             did = said.get("did")
             if group == "service":
                 did = TABLE["treatments"][treatment(row["code"], row.get("status", 400))][language]
-            lines.append(_heading(row["code"] if "code" in row else f"“{row['text']}”", "^"))
+            lines.append(_heading(row["code"] if "code" in row else f"``{row['text']}``", "^"))
             if "also" in row:
                 lines.append(f"{texts['also']}: {', '.join(f'``{code}``' for code in row['also'])}")
             parts = ((texts["meaning"], said["meaning"]), (texts["did"], did), (texts["do"], said["do"]))

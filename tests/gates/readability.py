@@ -26,7 +26,7 @@ ENGLISH = [page for page in PAGES if not re.search(r"_zh\.rst|zh-CN", page.name)
 CODE = " code "
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9'.,/_-]*")
 # A sentence ends at one of these, with a space behind it. An abbreviation such as "e.g." is not used in this project.
-END = re.compile(r"[.!?]+[)”\"*]*(?=\s|$)")
+END = re.compile(r"[.!?]+[)\"*]*(?=\s|$)")
 
 
 def paragraphs(page: Path) -> list[str]:
