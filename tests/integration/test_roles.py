@@ -305,7 +305,7 @@ def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbook
     assert changed_by(start, playbooks.held()) == pairs(read_json(Path(plan_file)))
     # One recipe for both runs.
     assert pairs(read_json(playbooks.saved("recipe", digest))) == pairs(read_json(Path(plan_file)))
-    assert list(playbooks.reports.glob("*.lock")) == []
+    assert list(playbooks.reports.glob("lock-*")) == []
 
     # From what the output of the killed run shows, as somebody would paste it, and then the rest.
     playbooks.run("restore", recipe=shown, wait_timeout=5, **FAST)
@@ -387,10 +387,10 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
     assert len(playbooks.writes()) == stopped_at
     assert changed_by(start, playbooks.held()) <= recipes(playbooks)
     (plan_file,) = playbooks.reports.glob("plan-*.json")
-    assert (playbooks.reports / f"{plan_file.name}.lock").exists()
+    assert len(list(playbooks.reports.glob("lock-*"))) == 1
     done = playbooks.run("unassign", plan_file=str(plan_file), **FAST)
     assert "An earlier run of this plan did not end (process " in done.output
-    assert list(playbooks.reports.glob("*.lock")) == []
+    assert list(playbooks.reports.glob("lock-*")) == []
     restore_all(playbooks)
     assert playbooks.held() == start
 
