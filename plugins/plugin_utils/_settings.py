@@ -209,7 +209,7 @@ def _validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> Non
     for name, least in (("wave_size", 1), ("wave_pause", 0), ("approval_max_age", 1), ("slices", 1)):
         validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)
     for vpc_id in values.get("vpc_ids") or ():
-        parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, "vpc-bp1example", errors)
+        parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, errors)
     try:
         allowed_failures(values.get("max_failures", "0"), 0)
     except ValueError as error:

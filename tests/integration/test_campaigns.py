@@ -306,7 +306,7 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
         [{"action": "write", "kind": "503", "nth": 1}],
         TO_ASSIGN,
         lambda _made, run: writes_of(run)[0].update(code="IdempotentFailed"),
-        "of which the service had said that it failed",
+        "a token whose request had failed",
     ),
 }
 

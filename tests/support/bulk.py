@@ -57,10 +57,10 @@ class Bulk:
             say(line)
 
         folder = Folder(settings.report_dir or self.folder / "state", self.loader, like=settings.saved_path)
-        # ``results``: host → what its guest_addresses_info returned.
+        # ``results``: host → result of its guest_addresses_info.
         evidence = Evidence(settings.guests, results or {}, results or {}) if settings.guests else None
         result = BulkRun(settings, Ecs(settings.connection, waiting), folder, show, str, check_mode=check, evidence=evidence).run()
-        # Another run of the same plan in the same second would write over it.
+        # Another run of the same plan in the same second would overwrite it.
         path = Path(result["files"].get("json", "/nowhere"))
         return {**result, "report": read_json(path) if path.exists() and not is_encrypted(path.read_bytes()) else None}
 

@@ -257,7 +257,7 @@ def test_given_up_is_what_may_have_been_changed_and_failed_what_was_certainly_re
     assert ledger.changed == (state is IN_FLIGHT)
 
 
-def test_the_request_id_of_the_failed_read_stands_in_for_one_of_the_write():
+def test_without_a_request_id_of_the_write_the_failed_read_provides_it():
     ledger = ledger_in(IN_FLIGHT, A)
     ledger.writes = [Write((A,), LOST)]
     ledger.give_up(Reason(NOT_VERIFIED, "late", "R-9"))

@@ -113,6 +113,9 @@ def test_a_recipe_is_in_the_page_up_to_a_size_and_then_the_page_names_its_file()
     text = render(build_report(recipe_of(MOST_COPIED + 1)), "html")
     assert "Copy recipe" not in text
     assert "It is in <code>/state/recipe-0123456789ab.json</code>" in text
+    # The report of a plan in slices has no file of its recipe: the recipe is in the artifacts of the job.
+    without_file = render(build_report(replace(recipe_of(MOST_COPIED + 1), files={})), "html")
+    assert "The recipe is too large for this page.</p>" in without_file
     assert "The recipe is empty" in render(build_report(recipe_of(0)), "html")
     assert "recipe" not in render(build_report(replace(audit(), files={}, next_steps=[])), "html").split("<main>")[1].split("<script")[0]
 
