@@ -143,9 +143,10 @@ lint: collection  ## ruff, mypy, yamllint, ansible-lint (production profile), an
 
 # The words that the style of this project replaces. Code is left alone, but not what people read.
 .PHONY: prose
-prose: .venv  ## words to replace in documentation and messages
+prose: .venv  ## words to replace in documentation and messages; how easy the documentation is to read
 	$(BIN)/codespell --builtin clear --dictionary tests/gates/prose.txt README.md CONTRIBUTING.md MAINTAINING.md SECURITY.md \
 		docs extensions playbooks plugins roles $(ARGS)
+	$(BIN)/python tests/gates/readability.py
 
 $(VENV)/gates.stamp: requirements-gates.txt $(VENV)/dev.stamp
 	@test -x $(VENV)/gates/bin/python || $(BIN)/python -m venv $(VENV)/gates
@@ -193,11 +194,15 @@ integration: .copy  ## the targets of ansible-test, on the local endpoint or a r
 	cd $(COPY) && ansible-test integration --local --python $(PY_OF_VENV) $(ARGS)
 
 .PHONY: docs
-docs: collection .venv/docs.stamp  ## the documentation as HTML, build/docs/build/html/index.html
+docs: collection .venv/docs.stamp  ## the documentation site, build/docs/build/html/index.html
 	@rm -rf build/docs && mkdir -p build && mkdir -m 755 build/docs
-	@$(BIN)/antsibull-docs sphinx-init --use-current --squash-hierarchy --lenient --title alicloud_ops.network \
+	@$(BIN)/antsibull-docs sphinx-init --use-current --lenient --sphinx-theme furo --index-rst-source docs/docsite/index.rst \
 		--project alicloud_ops.network --copyright 'alicloud_ops maintainers' --dest-dir build/docs alicloud_ops.network >/dev/null
-	build/docs/build.sh
+	@cat docs/docsite/conf.py >>build/docs/conf.py
+	@cp -R docs/docsite/static build/docs/ && cp -R docs/docsite/images build/docs/rst/ && cp docs/benchmarks/wall.svg build/docs/rst/images/
+	@cd build/docs && antsibull-docs --config-file antsibull-docs.cfg collection --use-current --dest-dir rst alicloud_ops.network
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -c build/docs build/docs/rst build/docs/build/html
+	@echo 'The site is in build/docs/build/html; open index.html in a browser.'
 
 # The same commit gives the same bytes.
 .PHONY: build

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Internal: does the work of the three roles of this collection. Use the roles, not this action.
+"""Internal: does the work of the roles and of the playbook ``unassign_report``. Use those, not this action.
 
-It runs in the process of the Ansible worker, so the SDK is imported once, and connections, pace and ledger are kept over all waves.
+It runs in the process of the Ansible worker, so it imports the SDK once, and keeps connections, pace and ledger over all waves.
 """
 
 from __future__ import annotations
@@ -29,22 +29,26 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, FolderError, default_folder, plain, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, plain
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, default_folder, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import PREFIXES, LastStep, read_last_step
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import ROLES, Settings, SettingsError, read_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, read_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import is_awx, name_questions
 
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
+MERGE = "merge"
 MASK = "********"
-SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # of a run whose play has gone
-SECONDS_TO_SHOW = 0.05  # from taking a line out of the queue
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # after the play has ended
+SECONDS_TO_SHOW = 0.05  # between the play taking a line and showing it
 
 
 @contextlib.contextmanager
 def _ending_with(caller: Caller) -> Iterator[None]:
-    """End this process a few seconds after the play has gone. A line that nobody reads, or a pause, would hold it, and with it the
-    lock of its plan. What may have been written is on the disk at any time."""
+    """End this process a few seconds after the play has ended. Otherwise a line that nobody reads, or a pause, keeps the process and
+    the lock of its plan. The recipe on the disk names every possible write at any time."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -60,8 +64,8 @@ def _ending_with(caller: Caller) -> Iterator[None]:
 
 
 def _wait_until_shown(caller: Caller) -> None:
-    """A worker gives its lines to the play, which may be killed before it shows them. What a job showed may be all that is left to
-    restore from, so nothing is written before the play has taken the lines and still lives."""
+    """A worker gives its lines to the play, which may be killed before it shows them. The output of a job may be the only recipe that
+    is left, so the run writes nothing before the play has taken the lines and still lives."""
     queue = getattr(Display(), "_final_q", None)
     while queue is not None and not queue.empty() and caller.is_waiting():
         time.sleep(SECONDS_TO_SHOW / 5)
@@ -70,7 +74,7 @@ def _wait_until_shown(caller: Caller) -> None:
 
 
 def _send_report(settings: Settings, folder: Folder, files: Mapping[str, str]) -> list[str]:
-    """One line for each file that was sent, or could not be."""
+    """One line for each file, sent or not."""
     if not settings.report_url:
         return []
     if settings.saved_path and is_encrypted(Path(settings.saved_path).read_bytes()):
@@ -90,29 +94,33 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        self.validate_argument_spec(argument_spec={"role": {"type": "str", "required": True, "choices": list(ROLES)}, **connection_spec()})
-        # What the task has beside its role comes from module_defaults of the action group. Not the validated arguments, which have
-        # the defaults of the options as well.
+        operation = {"type": "str", "required": True, "choices": [*STATE_OF, MERGE]}
+        self.validate_argument_spec(argument_spec={"operation": operation, **connection_spec()})
+        # The other arguments of the task come from module_defaults of the action group. The validated ones have defaults as well.
         shared = plain(self._task.args)
+        chosen = str(shared.pop("operation"))
         with self._environment() as environ:
-            made = self._run(str(shared.pop("role")), shared, task_vars or {}, environ)
+            if chosen == MERGE:
+                made = self._merge(task_vars or {}, environ)
+            else:
+                made = self._run(f"{chosen}_secondary_ips", shared, task_vars or {}, environ)
         if self._task.no_log:
             made.pop("published", None)  # nothing censors what set_stats shows
         return {**result, "changed": False, **made}
 
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         prefix = f"{role}_"
-        # As one mapping, of which templating leaves out what is omitted.
+        # As one mapping, because templating leaves omitted values out of a mapping.
         variables = plain(self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)}))
         defaults = {**shared, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         shares_plan = variables.get(f"{prefix}enis") is not None and bool(self._task.run_once)
         if shares_plan and task_vars.get("inventory_hostname") not in plain(task_vars.get("ansible_play_hosts") or [])[:1]:
-            # A strategy that does not know run_once, or a later batch of a play with serial. One host does the work of all.
+            # A strategy without run_once, or a later batch of a play with serial. One host does the work of all.
             return {"skipped": True, "changed": False, "skip_reason": "another host of this play does the work of all"}
         try:
             if len(hosts) > 1 and not shares_plan:
-                # Each host would be a run of its own, and what they publish and write would be that of one of them.
+                # Each host would make a run of its own, and the files and artifacts of one run would replace those of the others.
                 raise SettingsError([f"hosts: this role works on the cloud, not on hosts; use one host, such as localhost, not {hosts}"])
             settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
@@ -130,8 +138,7 @@ class ActionModule(ActionBase):
             return text
 
         def say(line: str) -> None:
-            if not self._task.no_log:
-                Display().display(mask(line))
+            self._show(mask(line))
 
         caller = Caller(output=None)
         try:
@@ -141,7 +148,7 @@ class ActionModule(ActionBase):
         evidence = read_evidence(settings.guests, task_vars, self._loader) if settings.guests else None
         shown = partial(_wait_until_shown, caller)
         folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
-        # Not ansible_check_mode, which is that of the play: a task, block or role may be in another mode.
+        # Not ansible_check_mode, which is the mode of the play: a task, block or role may be in another mode.
         run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode), evidence=evidence, shown=shown)
         with _ending_with(caller):
             made: dict[str, Any] = remove_values(run.run(), secrets)
@@ -149,8 +156,38 @@ class ActionModule(ActionBase):
                 say(line)
         return made
 
+    def _merge(self, task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+        """The last step of a workflow: one report and one recipe of all that earlier jobs published."""
+        found = {name: value for name, value in task_vars.items() if name.startswith(PREFIXES)}
+        try:
+            step = read_last_step({name: plain(self._templar.template(value)) for name, value in found.items()})
+        except DocumentError as error:
+            return {"failed": True, "msg": str(error)}
+        texts = step.files()
+        self._write_files(step, texts, Folder(step.report_dir or default_folder(environ), self._loader))
+        lines = step.lines()
+        if step.report_url:
+            lines += send(step.report_url, {kind: text for kind, text in texts.items() if kind in ("json", "html")})
+        for line in lines:
+            self._show(line)
+        masked: dict[str, Any] = remove_values(step.result(), set(secrets_of(step.report_url or "")))
+        return masked
+
+    def _write_files(self, step: LastStep, texts: Mapping[str, tuple[str, str]], folder: Folder) -> None:
+        """A folder that cannot be written to is a note of the report, and does not change the outcome."""
+        try:
+            folder.prove_writable()
+            for kind, (name, text) in texts.items():
+                step.report["files"][kind] = str(folder.write(name, text))
+        except FolderError as error:
+            step.notes.append(f"The report could not be written: {error}")
+
+    def _show(self, line: str) -> None:
+        if not self._task.no_log:
+            Display().display(line)
+
     def _change_defaults(self) -> dict[str, Any]:
-        """What the play sets for the change module: its limits and guards count for the roles too."""
+        """What the play sets for the change module: the roles keep to its limits and guards."""
         defaults: dict[str, Any] = {}
         for each in self._task.module_defaults or ():
             defaults.update(each.get(CHANGE_MODULE, {}))

@@ -10,184 +10,127 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
+  - Python >= 3.11
   - alibabacloud-ecs20140526 >= 7.9.3, < 8
   - alibabacloud-credentials >= 1.0.9, < 2
   - alibabacloud-tea >= 0.4.1, < 1
 options:
   region:
-    description:
-      - The region, such as V(cn-hangzhou).
-      - Where it is not set, the environment variable E(ALIBABA_CLOUD_REGION_ID) counts, then E(ALICLOUD_REGION), then
-        E(ALICLOUD_REGION_ID), then the region of the profile that the credential comes from, or where it comes from no
-        profile, of the current one in C(~/.aliyun/config.json).
-      - Empty text counts as not set, here and for every other option that is a text or a list of texts, and for every variable.
+    description: Region, such as V(cn-hangzhou). By default E(ALIBABA_CLOUD_REGION_ID), then the region of the profile.
     type: str
     aliases: [region_id, alicloud_region]
   endpoint:
-    description:
-      - Where the calls go, as C(host), C(host:port) or a URL. By default the region's own ECS endpoint, see O(endpoint_type).
-      - Without a scheme it is V(https://). V(http://) is for loopback addresses only.
-      - Where it is not set, the environment variable E(ALIBABA_CLOUD_ECS_ENDPOINT) counts, then E(ALICLOUD_ECS_ENDPOINT).
+    description: >-
+      ECS endpoint, as C(host), C(host:port) or a URL. By default E(ALIBABA_CLOUD_ECS_ENDPOINT), then the endpoint of the region.
+      V(http://) is for loopback addresses only.
     type: str
   endpoint_type:
-    description:
-      - V(public) or V(vpc), for the endpoints of ECS and of STS. V(vpc) is reached from inside a VPC of the region only.
-      - Where it is not set, the environment variable E(ALIBABA_CLOUD_ENDPOINT_TYPE) counts, and V(public) if that is not set either.
+    description: >-
+      V(public) or V(vpc) endpoints of ECS and STS. V(vpc) works only inside a VPC of the region. By default
+      E(ALIBABA_CLOUD_ENDPOINT_TYPE), then V(public).
     type: str
   sts_endpoint:
-    description:
-      - Where roles are assumed, as C(host) or C(host:port), always by HTTPS. By default V(sts.aliyuncs.com), or the one of the region
-        with O(endpoint_type=vpc).
-      - Where it is not set, the environment variable E(ALIBABA_CLOUD_STS_ENDPOINT) counts, then E(ALICLOUD_STS_ENDPOINT),
-        then E(ALIBABA_CLOUD_STS_REGION), which names a region.
+    description: HTTPS endpoint of STS, C(host) or C(host:port). By default E(ALIBABA_CLOUD_STS_ENDPOINT), then V(sts.aliyuncs.com).
     type: str
   ca_bundle:
-    description:
-      - A file with certificates in PEM form that are trusted beside the usual ones, for an endpoint or a proxy with a private authority.
-      - Verification can't be turned off.
+    description: PEM file with additional certificates to trust.
     type: path
   connect_timeout:
-    description: Seconds to wait for a connection, for calls and for fetching a credential; 1 to 3600.
+    description: Seconds to wait for a connection, 1 to 3600.
     type: int
     default: 5
   read_timeout:
-    description: Seconds to wait for the next part of a reply, 1 to 3600. It is no limit for the whole call, see O(retry_timeout).
+    description: Seconds to wait for the next part of a reply, 1 to 3600. O(retry_timeout) limits the whole call.
     type: int
     default: 10
   account_id:
-    description:
-      - A guard. Nothing is written, and nothing is listed, unless every ENI that was read belongs to this account.
-      - Compared with the C(OwnerId) of the ENIs. It says whose ENIs they are, which is the account of the caller but for ENIs that another
-        account shares.
-      - If it is not set, the environment variable E(ALIBABA_CLOUD_ACCOUNT_ID) is used, then E(ALICLOUD_ACCOUNT_ID).
-      - An empty string is an error, because the guard would vanish. An empty environment variable counts as not set.
+    description: >-
+      Guard. The task writes nothing and fails if an ENI belongs to another account. By default E(ALIBABA_CLOUD_ACCOUNT_ID).
     type: str
   access_key_id:
-    description:
-      - The id of the AccessKey that signs the calls. Goes together with O(access_key_secret).
-      - The other ways to log in are O(role_arn) with O(oidc_token_file), O(ecs_role_name), O(credentials_uri) and O(profile).
-        Name one of them.
-      - What is named by an option wins over all variables. A way to log in is taken whole from one place, and half of one is an error,
-        it never falls through to the next.
-      - The variables have second spellings, E(ALICLOUD_ACCESS_KEY_ID), E(ALICLOUD_SECRET_ACCESS_KEY) and E(ALICLOUD_ACCESS_KEY_SECRET).
-        Two spellings with different values are an error.
-      - Where no option names one, the variables of the SDK count, which are E(ALIBABA_CLOUD_ACCESS_KEY_ID),
-        E(ALIBABA_CLOUD_ACCESS_KEY_SECRET) and E(ALIBABA_CLOUD_SECURITY_TOKEN) here; then those of Terraform, which are
-        E(ALICLOUD_ACCESS_KEY), E(ALICLOUD_SECRET_KEY) and E(ALICLOUD_SECURITY_TOKEN) here.
-      - Where nothing at all is named, the current profile of the C(aliyun) command line is used, then the profile V(default) of
-        C(~/.alibabacloud/credentials.ini), then the RAM role of the ECS instance this runs on.
-      - The result tells in C(credential_source) which it was.
+    description: >-
+      Id of the AccessKey that signs the calls. Other ways to log in are O(profile), O(ecs_role_name), O(credentials_uri) and
+      O(oidc_token_file).
     type: str
     aliases: [access_key, alicloud_access_key]
   access_key_secret:
-    description: The secret of O(access_key_id).
+    description: Secret of O(access_key_id).
     type: str
     aliases: [secret_key, secret_access_key, alicloud_secret_key]
   security_token:
-    description: The token that belongs to a temporary AccessKey of STS. Leave it out for a permanent one.
+    description: STS token of a temporary AccessKey.
     type: str
     aliases: [alicloud_security_token]
   role_arn:
-    description:
-      - A RAM role to assume, with whatever credential is named beside it or, where none is, with the one that counts without it.
-      - With O(oidc_token_file) it is assumed with that token.
-      - The variables are E(ALIBABA_CLOUD_ROLE_ARN) and E(ALICLOUD_ASSUME_ROLE_ARN).
-        They count for a credential from the same place or a later one.
+    description: RAM role to assume, with the other credential.
     type: str
     aliases: [assume_role_arn, alicloud_assume_role_arn]
   role_session_name:
-    description:
-      - What the session is called in ActionTrail. By default V(alicloud_ops.network).
-      - The variables are E(ALIBABA_CLOUD_ROLE_SESSION_NAME) and E(ALICLOUD_ASSUME_ROLE_SESSION_NAME).
+    description: Name of the session in ActionTrail. By default V(alicloud_ops.network).
     type: str
     aliases: [assume_role_session_name, alicloud_assume_role_session_name]
   role_session_expiration:
-    description:
-      - Seconds that the session lasts, 900 or more and at most what the role allows. By default V(3600). It is renewed while the task runs.
-      - The variable is E(ALICLOUD_ASSUME_ROLE_SESSION_EXPIRATION).
+    description: Lifetime of the session in seconds, 900 or more. By default V(3600).
     type: int
     aliases: [assume_role_session_expiration, alicloud_assume_role_session_expiration]
   role_policy:
-    description: A policy that narrows what the session may do, on top of the policies of the role.
+    description: Policy that narrows what the session may do.
     type: json
     aliases: [assume_role_policy]
   external_id:
-    description:
-      - The external id that the trust policy of the role asks for. Does not go with O(oidc_token_file).
-      - The variable is E(ALIBABA_CLOUD_EXTERNAL_ID).
+    description: External id in the trust policy of the role. Not allowed with O(oidc_token_file).
     type: str
   oidc_provider_arn:
-    description:
-      - The OIDC provider that vouches for the token in O(oidc_token_file), as in a pod with RRSA. Goes together with it and O(role_arn).
-      - The variable is E(ALIBABA_CLOUD_OIDC_PROVIDER_ARN), which RRSA sets.
+    description: OIDC provider of the token in O(oidc_token_file).
     type: str
   oidc_token_file:
-    description:
-      - The file with the token. It is read again whenever the session is renewed.
-      - The variable is E(ALIBABA_CLOUD_OIDC_TOKEN_FILE), which RRSA sets.
+    description: File with an OIDC token, as in a pod with RRSA. Requires O(oidc_provider_arn) and O(role_arn).
     type: path
   ecs_role_name:
-    description:
-      - The RAM role of the ECS instance this runs on. Its credential comes from the metadata service, which is asked in the hardened mode
-        (IMDSv2) first. Where E(ALIBABA_CLOUD_ECS_METADATA_DISABLED) is V(true), asking for it is an error.
-      - The variables are E(ALIBABA_CLOUD_ECS_METADATA) and E(ALICLOUD_ECS_ROLE_NAME).
+    description: RAM role of the ECS instance that the task runs on.
     type: str
     aliases: [role_name]
   disable_imds_v1:
-    description:
-      - Never ask the metadata service without a session token, also where it refuses to hand out one.
-      - Where it is not set, the environment variable E(ALIBABA_CLOUD_IMDSV1_DISABLED) counts, and V(false) if that is not set either.
+    description: >-
+      Whether to use only the hardened mode (IMDSv2) of the metadata service. By default E(ALIBABA_CLOUD_IMDSV1_DISABLED).
     type: bool
   credentials_uri:
-    description:
-      - A URI that answers with a temporary AccessKey, for C(https://), or C(http://) on a loopback address. Redirects are not followed.
-      - Kept out of logs as a whole, because whoever knows it can fetch the key.
-      - The variable is E(ALIBABA_CLOUD_CREDENTIALS_URI).
+    description: URI that returns a temporary AccessKey. V(http://) is for loopback addresses only.
     type: str
   profile:
-    description:
-      - A profile in C(~/.aliyun/config.json) of the C(aliyun) command line or, where it has none of that name, a section in
-        C(~/.alibabacloud/credentials.ini).
-      - All modes but C(RsaKeyPair), C(BearerToken) and C(Anonymous). The files are never written to.
-      - The variables are E(ALIBABA_CLOUD_PROFILE) and E(ALICLOUD_PROFILE).
+    description: Profile in C(~/.aliyun/config.json), or section in C(~/.alibabacloud/credentials.ini).
     type: str
   credentials_file:
-    description:
-      - The file to look for O(profile) in, instead of the two. Of either form, whatever it is called.
-      - It says where to look, and not who logs in. So it counts for a profile that is named elsewhere, too.
-      - The variables are E(ALIBABA_CLOUD_CREDENTIALS_FILE) and E(ALICLOUD_SHARED_CREDENTIALS_FILE).
+    description: Another file with O(profile), in either format.
     type: path
     aliases: [shared_credentials_file]
   retry_timeout:
-    description:
-      - Seconds after which a call is no longer sent again. What passes by itself is retried (throttling, conflicting operations,
-        connections, server errors); everything else fails at once.
-      - Waiting for the first turn, because of O(calls_per_minute) or because the service throttles, comes on top.
-      - An endpoint that has not answered even once is not called again after 8 seconds. It is more likely mistyped than busy.
-      - A write whose reply was lost is never blindly sent again. The ENI is read, and only what remains is sent.
+    description: >-
+      Seconds to repeat a call after throttling, conflicts, lost connections and server errors. A write that may
+      have been carried out is repeated only after a read.
     type: int
     default: 120
   max_concurrency:
-    description:
-      - How many calls may be under way at once, of which each is for another ENI, 64 at most. Only writes go side by side.
+    description: Maximum number of concurrent writes, 1 to 64.
     type: int
     default: 8
   calls_per_minute:
-    description:
-      - At most so many calls a minute, over all actions, evenly spaced with bursts of O(max_concurrency). V(0) sets no limit.
-        Otherwise 4 or more.
-      - The quota of the service is shared by everything in the account. Leave some of it to the others.
-      - When the service throttles a call nevertheless, all calls wait, one tries again, and when it is let through all go on.
+    description: >-
+      Maximum number of calls per minute, 4 or more. V(0) sets no limit. The account shares one quota.
     type: int
     default: 300
+notes:
+  - An empty string counts as not set. For a guard it is an error, so that an empty variable cannot disable it.
+seealso:
+  - ref: ansible_collections.alicloud_ops.network.docsite.guide_credentials
+    description: Ways to log in, endpoints and permissions.
 """
 
-    # Of those that tasks run. An inventory is read where Ansible runs, and has no environment of a task.
+    # Only for modules. An inventory is read in the process of Ansible, and a task cannot set its environment.
     MODULE = r"""
 options: {}
 notes:
-  - Runs where the SDK is installed, which is the controller or the execution environment.
-    Use C(delegate_to=localhost) or C(connection=local).
-  - Secrets are masked wherever they came from. Do not pass them by the C(environment) keyword of a task or play, because
-    Ansible puts that on a command line, where C(-vvv) and the process list show it. Set them in the environment of the C(ansible) command.
+  - The module runs where the SDK is installed, usually on the controller (C(delegate_to=localhost)).
+  - All environment variables and RAM actions are in the guide C(docs/docsite/rst/guide_credentials.rst).
+  - Do not set secrets with the C(environment) keyword, because Ansible puts it on a command line.
 """

@@ -10,52 +10,49 @@ short_description: Alibaba Cloud ENIs as inventory hosts
 version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
-  - Lists elastic network interfaces (ENIs) as hosts. A host is named by the id of its ENI.
+  - Lists elastic network interfaces (ENIs) as hosts. The name of a host is the id of its ENI.
   - The inventory file is named C(eni.yml) or C(eni.yaml), or its name ends with C(.eni.yml) or C(.eni.yaml).
-  - Selectors and address filters are those of M(alicloud_ops.network.eni_secondary_ip_info). An ENI is listed if it matches every
-    selector that is set. In a list, one of the entries has to match.
-  - All errors of the file are reported at once. An option that does not exist is an error, because a misspelled selector must not
-    select more.
+  - Selectors and address filters are those of M(alicloud_ops.network.eni_secondary_ip_info). Selectors are combined with AND. An ENI
+    matches a list if it matches one of its entries.
+  - All errors of the file are reported at once. An unknown option is an error, because a misspelled selector must not select more.
 options:
   plugin:
-    description: Name of this plugin. It marks the file as one for this plugin.
+    description: Name of this plugin, which marks the file as its own.
     type: str
     required: true
     choices: [alicloud_ops.network.eni]
   regions:
     description:
-      - Regions to read, one after another.
-      - If it is not set, one region is read, see O(region). It cannot be combined with O(region).
+      - Regions to read, one after another. By default the plugin reads the one region in O(region).
+      - Cannot be combined with O(region).
     type: list
     elements: str
   on_region_error:
     description:
-      - What to do if a region cannot be read.
-      - With V(fail) there is no inventory. With V(warn) there is a warning, and the inventory consists of the other regions.
-        If no region can be read, it is an error in both cases.
+      - How to treat a region that cannot be read.
+      - V(fail) fails. V(warn) shows a warning and lists the other regions. If no region can be read, both fail.
       - Be careful with V(warn) in AWX. An update with I(Overwrite) removes the hosts of the region that could not be read.
     type: str
     choices: [fail, warn]
     default: fail
   matching_only:
     description:
-      - Whether to list only ENIs that hold an address that matches the address filters (O(within), O(excluding),
-        O(private_ip_addresses) and O(kinds)).
-      - With V(false) the other ENIs are listed too. Their C(eni_assignment) has empty lists.
+      - Whether to list only ENIs with an address that matches the address filters. These are O(within), O(excluding),
+        O(private_ip_addresses) and O(kinds).
+      - With V(false), other ENIs are listed too. Their C(eni_assignment) has empty lists.
     type: bool
     default: false
   group_by:
     description:
       - Kinds of groups to create. An empty list creates none. O(groups) and O(keyed_groups) create more.
-      - Characters that cannot be part of a group name become underscores. If two values lead to the same name,
-        their ENIs are in one group, and there is a warning.
+      - Characters that a group name cannot have become underscores. If two values lead to the same name, their ENIs are in one group, and
+        there is a warning.
       - V(region), for example C(region_cn_hangzhou).
       - V(zone), for example C(zone_cn_hangzhou_h). It is a child of the group of the region, if there is one.
       - V(vpc), for example C(vpc_vpc_bp1example).
       - V(vswitch), for example C(vswitch_vsw_bp1example). It is a child of the group of the VPC, if there is one.
-      - V(security_group), for example C(security_group_sg_bp1example), a group for each security group of the ENI. Names
-        of security groups are known only if O(security_group_names) or O(security_group_tags) is set. Then there are groups
-        like C(security_group_name_web) as well.
+      - V(security_group), for example C(security_group_sg_bp1example), one group for each security group of the ENI. If
+        O(security_group_names) or O(security_group_tags) is set, there are also groups with names, such as C(security_group_name_web).
       - V(type), for example C(type_Secondary).
       - V(status), for example C(status_InUse).
       - V(tag), for example C(tag_team_web) for the tag C(team) with the value C(web), and C(tag_team) if its value is empty.
@@ -64,7 +61,7 @@ options:
     choices: [region, zone, vpc, vswitch, security_group, type, status, tag]
     default: [region, zone, vpc, vswitch, security_group, type, status, tag]
   eni_ids:
-    description: Ids of ENIs. An empty list selects nothing, here and in every list below. Empty strings count as not set.
+    description: Ids of ENIs. In all selectors, an empty list selects nothing, and empty strings count as not set.
     type: list
     elements: str
   instance_ids:
@@ -85,7 +82,7 @@ options:
     type: list
     elements: str
   security_group_tags:
-    description: Tags of security groups. A security group has to have all of them. Values are written as in O(tags).
+    description: Tags of security groups. A security group must have all of them. Values are written as in O(tags).
     type: dict
   vpc_id:
     description: Id of a VPC.
@@ -94,9 +91,7 @@ options:
     description: Id of a vSwitch.
     type: str
   tags:
-    description:
-      - Tags of the ENI. It has to have all of them.
-      - A value is a string, a list of strings of which one has to match, or null for any value.
+    description: Tags of the ENI. It must have all of them. A value is a string, a list of allowed strings, or null for any value.
     type: dict
   status:
     description: State of the ENI.
@@ -107,30 +102,30 @@ options:
     type: str
     choices: [Primary, Secondary]
   whole_region:
-    description: Whether to select every ENI of the region. It has to be V(true) if no selector is set.
+    description: Whether to select every ENI of the region. Must be V(true) if no selector is set.
     type: bool
     default: false
   within:
-    description: CIDR blocks. Only addresses that lie wholly inside one of them are part of C(eni_assignment).
+    description: CIDR blocks. C(eni_assignment) has only addresses that are completely inside one of them.
     type: list
     elements: str
   excluding:
-    description: Addresses and CIDR blocks. Addresses that overlap one of them are not part of C(eni_assignment).
+    description: Addresses and CIDR blocks. C(eni_assignment) has no address that overlaps one of them.
     type: list
     elements: str
   private_ip_addresses:
-    description: Secondary private IPv4 addresses. Only they are part of C(eni_assignment).
+    description: Secondary private IPv4 addresses. C(eni_assignment) has only these.
     type: list
     elements: str
     aliases: [secondary_private_ip_addresses]
   kinds:
-    description: Kinds of secondary addresses that are part of C(eni_assignment).
+    description: Kinds of secondary addresses in C(eni_assignment).
     type: list
     elements: str
     choices: [private_ip_addresses, ipv4_prefixes, ipv6_addresses, ipv6_prefixes]
     default: [private_ip_addresses]
-  role_policy: # The type that it has for the modules does not exist for plugins.
-    description: Policy that narrows what the session may do, in addition to the policies of the role. A mapping, or a string with JSON.
+  role_policy: # Plugins do not have the type json, which the modules use.
+    description: Policy that narrows what the session may do, as a mapping or a JSON string.
     type: raw
     aliases: [assume_role_policy]
 extends_documentation_fragment:
@@ -138,25 +133,24 @@ extends_documentation_fragment:
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 notes:
-  - Host variables are all that M(alicloud_ops.network.eni_secondary_ip_info) returns of an ENI
-    (RV(alicloud_ops.network.eni_secondary_ip_info#module:interfaces)), with the prefix C(eni_), such as C(eni_instance_id), C(eni_tags)
-    and C(eni_private_ip_addresses). The id is C(eni_id). Without the prefix, some would be reserved words of Ansible.
-  - There are three more host variables. C(eni_region) is the region. C(eni_assignment) is what
-    O(alicloud_ops.network.eni_secondary_ip#module:assignments) takes as an entry, with the addresses that match the address filters.
-    C(eni_security_group_names) has the names of security groups by id, as far as they are known.
-  - C(ansible_connection) is V(local), and C(ansible_python_interpreter) is the Python that runs Ansible, because nobody
-    logs in to an ENI. O(compose) can replace both.
-  - Strings from the cloud are never templated, wherever they are used. In the output of C(ansible-inventory --list) they are
-    marked by C(__ansible_unsafe).
-  - The other options, but for those of C(constructed) and C(inventory_cache), can be templates, for example with the C(env) lookup.
-    Extra variables can be used in them. They can also be encrypted by C(ansible-vault encrypt_string).
-  - With O(cache=true), each region is cached on its own. The cache is not used if a selector, an address filter, the region, the endpoint,
-    the account or the credential has changed. No secret is written to the cache.
-  - Ansible only warns if an inventory cannot be read, and goes on without hosts. Set E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) to
-    V(true) to make it an error. AWX does so by itself.
-  - In AWX, use the file as an inventory source from a project. The credential sets the environment variables that are named below the
-    options. The I(Source variables) of such a source are environment variables too.
-  - RAM actions needed are those of M(alicloud_ops.network.eni_secondary_ip_info).
+  - The host variables are the keys of RV(alicloud_ops.network.eni_secondary_ip_info#module:interfaces) with the prefix C(eni_), such as
+    C(eni_instance_id), C(eni_tags) and C(eni_private_ip_addresses). The id is C(eni_id).
+  - There are three more host variables. C(eni_region) is the region. C(eni_assignment) is an entry for
+    O(alicloud_ops.network.eni_secondary_ip#module:assignments), with the addresses that match the address filters.
+    C(eni_security_group_names) has the known names of security groups, by id.
+  - C(ansible_connection) is V(local), and C(ansible_python_interpreter) is the Python that runs Ansible, because an ENI has no login.
+    O(compose) can replace both.
+  - Strings from the cloud are never templated. C(ansible-inventory --list) marks them with C(__ansible_unsafe).
+  - All options except those of C(constructed) and C(inventory_cache) can be templates, for example with the C(env) lookup. They can use
+    extra variables, and can be encrypted with C(ansible-vault encrypt_string).
+  - With O(cache=true), each region is cached separately. The plugin ignores the cache if a selector, an address filter, the region, the
+    endpoint, the account or the credential has changed. The cache has no secrets.
+  - If an inventory cannot be read, Ansible only shows a warning and continues without hosts. To make it an error, set
+    E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) to V(true), as AWX does.
+  - In AWX, use the file as an inventory source from a project. The credential sets environment variables. The I(Source variables) of such
+    a source are environment variables too.
+  - The plugin needs the RAM actions of M(alicloud_ops.network.eni_secondary_ip_info).
+  - All environment variables and RAM actions are in the guide C(docs/docsite/rst/guide_credentials.rst).
 seealso:
   - module: alicloud_ops.network.eni_secondary_ip_info
   - module: alicloud_ops.network.eni_secondary_ip
@@ -176,7 +170,7 @@ whole_region: true
 on_region_error: warn
 
 ---
-# ENIs with a tag that hold addresses in one block, but not in the part of it that is kept.
+# ENIs with a tag and with addresses in one block, except one part of the block.
 plugin: alicloud_ops.network.eni
 tags:
   team: [web, shop]
@@ -185,19 +179,19 @@ excluding: [192.168.0.0/24]
 matching_only: true
 
 ---
-# A profile of the aliyun command line, and the account that all ENIs have to belong to.
+# A profile of the aliyun command line. All ENIs must belong to the account.
 plugin: alicloud_ops.network.eni
 profile: production
 account_id: "1000000000000001"
 vpc_id: vpc-bp1example
 
 ---
-# A selector from an environment variable, as set by AWX.
+# A selector from an environment variable that AWX sets.
 plugin: alicloud_ops.network.eni
 security_group_ids: "{{ lookup('env', 'SECURITY_GROUPS') | split(',') }}"
 
 ---
-# Fewer groups of the plugin, and some that are made of host variables.
+# Fewer groups of the plugin, and some groups that are made from host variables.
 plugin: alicloud_ops.network.eni
 whole_region: true
 group_by: [security_group, vswitch]
@@ -258,7 +252,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._inventory im
 )
 
 FILE_NAMES = ("eni.yml", "eni.yaml")
-# Written here, and by nobody else: the only strings of a host that may be templates.
+# These strings come from this file, so they are the only strings of a host that may be templates.
 CONNECTION_VARIABLES = {
     "ansible_connection": trust_as_template("local"),
     "ansible_python_interpreter": trust_as_template("{{ ansible_playbook_python }}"),
@@ -284,18 +278,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._add_hosts(settings, list(filter(has_matches, enis)) if settings.matching_only else enis)
 
     def _failure(self, *errors: str) -> AnsibleParserError:
-        """All of it in one message that begins with the name of the file."""
+        """All errors in one message that begins with the name of the file."""
         return AnsibleParserError(remove_values(build_refusal(errors, first=f"{self._path}: ")["msg"], self._secrets))
 
     def _read_settings(self) -> Settings:
         config = self.loader.load_from_file(self._path, cache="none", trusted_as_template=True)
         if not isinstance(config, Mapping) or config.get("plugin") != self.NAME:
-            raise self._failure(f"plugin: the file has to be a mapping with plugin: {self.NAME}")
+            raise self._failure(f"plugin: the file must be a mapping with plugin: {self.NAME}")
         own = {spelling for name, option in inventory_spec().items() for spelling in (name, *option.get("aliases", ()))}
         errors = unknown_options(config, sorted({*own, *self.option_definitions}))
         given = {str(name): self._template(name, value, errors) for name, value in config.items() if name in own}
         try:
-            # Only the options of Ansible itself. It would stop at the first wrong one of the others.
+            # Only the options of Ansible itself, because Ansible would stop at the first error in the options of this plugin.
             self.set_options(direct={name: value for name, value in config.items() if name not in own}, var_options=self._vars)
         except AnsibleError as error:
             errors.append(str(error))
@@ -369,10 +363,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         missing = missing_everywhere(regions)
         if missing:
             names = ", ".join(region["region"] for region in regions)
-            self._say(self.display.warning, f"{shorten(missing)}: named in the file, but not found in {names}.")
+            self._say(self.display.warning, f"{shorten(missing)}: not found in {names}.")
         for region in regions:
             for reason in region["unreadable"]:
-                self._say(self.display.warning, f"{region['region']}: not in the inventory, because {reason}")
+                self._say(
+                    self.display.warning, f"{region['region']}: an ENI or instance cannot be read, so it is not in the inventory: {reason}"
+                )
 
     def _add_hosts(self, settings: Settings, enis: list[dict[str, Any]]) -> None:
         of_eni = {eni["eni_id"]: memberships(eni, settings.group_by) for eni in enis}
@@ -399,5 +395,5 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if membership.parent:
                 self.inventory.add_child(safe_names[membership.parent], safe_names[membership.group])
         for safe, names in same_name(safe_names).items():
-            self._say(self.display.warning, f"the group {safe} stands for {shorten(names)}.")
+            self._say(self.display.warning, f"the group {safe} has the ENIs of several names: {shorten(names)}.")
         return safe_names

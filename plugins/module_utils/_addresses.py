@@ -4,8 +4,8 @@
 
 """Pure: the one table of address kinds (option, API record, API call, limits), and sets of addresses of one ENI.
 
-Private to this collection. Everywhere else an address is a canonical string, as ``ipaddress`` prints it, and the
-addresses of one ENI are an ``AddressSet``: kind name → sorted tuple of such strings.
+Private to this collection. All other files use addresses as canonical strings, as ``ipaddress`` prints them. The addresses of one ENI
+are an ``AddressSet``: kind name → sorted tuple of such strings.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
-AddressSet = Mapping[str, tuple[str, ...]]  # of all four kinds; never changed, so that one may stand in many places
+AddressSet = Mapping[str, tuple[str, ...]]  # with all four kinds; never changed, so that many records can share one
 
-# The most of one kind that one call takes. UnassignPrivateIpAddresses documents 32 addresses and 10 prefixes,
-# UnassignIpv6Addresses 10 and 10 (ECS API reference 2024-12). The SDK's newest text no longer names the 32.
+# Limits of one call, per kind. UnassignPrivateIpAddresses documents 32 addresses and 10 prefixes, UnassignIpv6Addresses 10 and 10
+# (ECS API reference 2024-12). The newest text in the SDK no longer names the 32.
 IPV4_ADDRESSES_PER_CALL = 32
 IPV6_ADDRESSES_PER_CALL = 10
 PREFIXES_PER_CALL = 10
@@ -37,23 +37,23 @@ class AddressKind:
     name: str  # of the option, and in every result
     version: int
     is_prefix: bool
-    per_call: int  # how many of this kind one call takes
+    per_call: int  # limit of one call
     example: str
-    record_path: tuple[str, str, str]  # where an ENI record keeps this kind: two wrappers, then the address of a row
-    api_noun: str  # Assign… and Unassign… make the actions
-    parameter: str  # of these actions, as the SDK names it; one kind a call, as the service wants it
-    filter: str | None  # of DescribeNetworkInterfaces, as the SDK names it; None: the service has no such filter
+    record_path: tuple[str, str, str]  # path in the record of an ENI: two wrappers, then the address of a row
+    api_noun: str  # the actions are Assign… and Unassign… with this noun
+    parameter: str  # of these actions, by the name in the SDK; the service accepts one kind per call
+    filter: str | None  # of DescribeNetworkInterfaces, by the name in the SDK; None if the service has no such filter
 
     @property
     def noun(self) -> str:
         return f"IPv{self.version} {'prefix' if self.is_prefix else 'address'}"
 
     def parse(self, text: str) -> str:
-        """The canonical spelling of ``text``; ValueError says what would be right."""
+        """The canonical form of ``text``. The ValueError says what would be right."""
         if self.version == 4 and not self.is_prefix and _is_canonical_ipv4(text):
             return text
         try:
-            # A scope id ('fe80::1%eth0') names something on a host, never something on an ENI.
+            # An address with a scope id ('fe80::1%eth0') belongs to a host and not to an ENI.
             parsed = _parse_prefix(self, text) if self.is_prefix else _ADDRESS[self.version]("" if "%" in text else text)
             return str(parsed)
         except _HostBits:
@@ -61,7 +61,7 @@ class AddressKind:
         except ValueError:
             other = next((kind for kind in KINDS if kind is not self and kind.accepts(text)), None)
             if other:
-                raise ValueError(f"'{text}' is an {other.noun}, not an {self.noun}; use {other.name} for it") from None
+                raise ValueError(f"'{text}' is an {other.noun}, not an {self.noun}; use {other.name}") from None
             raise ValueError(f"'{text}' is not an {self.noun} such as {self.example}") from None
 
     def accepts(self, text: str) -> bool:
@@ -72,7 +72,7 @@ class AddressKind:
         return ("/" in text) == self.is_prefix
 
     def calls(self, addresses: Iterable[str]) -> Iterator[tuple[str, ...]]:
-        """Cut into what one call takes. The service wants prefixes of one call to have the same mask."""
+        """The addresses in groups for one call each. The service requires the same mask for all prefixes of a call."""
         by_mask: dict[str, list[str]] = {}
         for address in addresses:
             by_mask.setdefault(address.partition("/")[2], []).append(address)
@@ -86,11 +86,11 @@ _NETWORK: Mapping[int, type[ipaddress.IPv4Network | ipaddress.IPv6Network]] = {4
 
 
 class _HostBits(ValueError):
-    """A prefix that says more than its mask lets it."""
+    """A prefix with bits set after its mask."""
 
 
 def _is_canonical_ipv4(text: str) -> bool:
-    """By the system's own functions, which take a seventh of the time of ``ipaddress``: nearly all that is read is spelled so."""
+    """Seven times faster than ``ipaddress``. Nearly all addresses in replies are canonical IPv4 addresses."""
     try:
         return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text)) == text
     except (OSError, ValueError):
@@ -142,7 +142,7 @@ PRIVATE_IPV4 = "private_ip_addresses"
 
 
 def parse_block(text: str) -> str:
-    """An address or a CIDR block of either family, canonical; ValueError says what would be right."""
+    """The canonical form of an address or CIDR block, IPv4 or IPv6. The ValueError says what would be right."""
     try:
         return str(ipaddress.ip_network(text))
     except ValueError as error:
@@ -153,18 +153,18 @@ def parse_block(text: str) -> str:
 
 
 def span(text: str) -> tuple[int, int, int]:
-    """IP version, first and last address as numbers. Of a canonical address, prefix or block; much faster than ``ipaddress``."""
+    """Size of an address in bytes, first and last address as numbers, for a canonical text. Much faster than ``ipaddress``."""
     version, packed, length = sort_key(text)
     first = int.from_bytes(packed, "big")
     return version, first, first | ((1 << (8 * len(packed) - length)) - 1)
 
 
 class Blocks:
-    """Addresses and CIDR blocks of an option, to look addresses up in. Thousands of blocks cost no more than a few."""
+    """Addresses and CIDR blocks of an option, for lookups by binary search."""
 
     def __init__(self, blocks: Iterable[str] = ()) -> None:
         self._blocks = tuple(blocks)
-        # Of two CIDR blocks that overlap, one contains the other: without the inner ones, the outer ones are disjoint.
+        # If two CIDR blocks overlap, one contains the other. So without the inner blocks, no two blocks overlap.
         self._outer: list[tuple[int, int, int, str]] = []
         for version, first, last, block in sorted(
             ((*span(block), block) for block in self._blocks), key=lambda found: (found[0], found[1], -found[2])
@@ -179,27 +179,27 @@ class Blocks:
         return bool(self._blocks)
 
     def overlapping(self, text: str) -> str | None:
-        """The widest block that shares an address with ``text``; the highest one where there are several."""
+        """The widest block that overlaps ``text``. If there are several, the one with the highest address."""
         version, first, last = span(text)
         at = bisect_right(self._outer, (version, last), key=lambda block: block[:2]) - 1
         found = self._outer[at] if at >= 0 else None
         return found[3] if found and found[0] == version and found[2] >= first else None
 
     def containing(self, text: str) -> str | None:
-        """The widest block that contains all of ``text``, or is ``text``."""
+        """The widest block that contains ``text`` completely."""
         block = self.overlapping(text)
         return block if block and lies_in(text, block) else None
 
 
 def lies_in(text: str, block: str) -> bool:
-    """Whether all of ``text`` is in the block, or is the block."""
+    """Whether the block contains ``text`` completely."""
     version, first, last = span(text)
     outer = span(block)
     return outer[0] == version and outer[1] <= first and last <= outer[2]
 
 
 def sort_key(text: str) -> tuple[int, bytes, int]:
-    """Of a canonical address or prefix. Packed by the system's own function: this is done for each address many times."""
+    """Sort key of a canonical address or prefix: size in bytes, packed address, prefix length. Fast, because it is called often."""
     address, _slash, mask = text.partition("/")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     packed = socket.inet_pton(family, address)
@@ -207,18 +207,18 @@ def sort_key(text: str) -> tuple[int, bytes, int]:
 
 
 def ordered(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Without duplicates, in numeric order, so that results and diffs are stable."""
+    """Without duplicates and in numeric order, so that results and diffs are stable."""
     unique = set(addresses)
     return tuple(sorted(unique, key=sort_key) if len(unique) > 1 else unique)
 
 
 def make_address_set(lists: Mapping[str, Iterable[str]]) -> AddressSet:
-    """All four kinds, each ordered; a kind that is not given is empty."""
+    """An address set with all four kinds. A kind that is missing in ``lists`` is empty."""
     made = {name: ordered(entries) for name in KIND_BY_NAME if (entries := lists.get(name))}
     return {**EMPTY, **made} if any(made.values()) else EMPTY
 
 
-# One for all: of ten thousand ENIs most lists hold nothing. What does not change a list gives the same one back.
+# One shared object, because most lists of ten thousand ENIs are empty. An operation that changes nothing returns its argument.
 EMPTY: AddressSet = {kind.name: () for kind in KINDS}
 
 
@@ -243,7 +243,7 @@ def intersection(one: AddressSet, other: AddressSet) -> AddressSet:
 
 
 def group(addresses: Iterable[str]) -> AddressSet:
-    """An address set of these addresses. The form of an address says of which kind it is."""
+    """An address set of these addresses. The form of an address shows its kind."""
     by_kind: dict[str, list[str]] = {}
     for address in addresses:
         by_kind.setdefault(kind_of(address).name, []).append(address)
@@ -258,7 +258,7 @@ _ADDRESS_IN_TEXT = re.compile(r"[0-9A-Fa-f:.]*[0-9A-Fa-f:](?:/\d+)?")
 
 
 def find_addresses(text: str) -> frozenset[str]:
-    """The addresses and prefixes in a message of the service, canonical."""
+    """The canonical form of all addresses and prefixes in a message of the service."""
     found = set()
     for candidate in _ADDRESS_IN_TEXT.findall(text):
         for kind in KINDS:
@@ -272,5 +272,5 @@ def count(lists: Mapping[str, Collection[str]]) -> int:
 
 
 def flatten(lists: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """All entries of all kinds, in the order of the kinds."""
+    """The entries of all kinds, in the order of the kinds."""
     return tuple([entry for name in KIND_BY_NAME for entry in lists.get(name, ())])

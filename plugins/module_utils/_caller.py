@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether anybody still waits for the result of this process. If not, nothing more may be written.
+"""Whether a caller still waits for the result of this process. If not, nothing more may be written.
 
-Private to this collection. ansible-core starts each worker in a session of its own, so a signal to the play's process group
-reaches neither the worker nor the module, and a module whose play was killed would go on writing (ansible-runs.md). Two signs
-show it: nobody reads standard output any more, or a process between this one and the play has ended.
+Private to this collection. ansible-core starts each worker in a session of its own. So a signal to the process group of the play
+reaches neither worker nor module, and a module whose play was killed would go on writing (ansible-runs.md). There are two signs: the
+reader of standard output has closed it, or a process between this one and the play has ended.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 PROC = Path("/proc")
 STANDARD_OUTPUT = 1
-SECONDS_BETWEEN_LOOKS = 0.25  # after the caller is gone, writes end within 2 s
+SECONDS_BETWEEN_CHECKS = 0.25  # after the caller is gone, writes end within 2 s
 
 
 class _Process(NamedTuple):
-    """One process. With its start time, because the system uses a process id again. ``parent`` is None where it does not matter."""
+    """One process, with its start time, because the system reuses process ids. ``parent`` is None if it does not matter."""
 
     pid: int
     parent: int | None
@@ -31,33 +31,32 @@ class _Process(NamedTuple):
 
 
 class Caller:
-    """The processes that this one was started by, as they are when this object is made. ``output``: the file descriptor that the
-    result goes to; None for an action, whose result does not go through one."""
+    """This process and the processes that started it, when this object is made. ``output``: the file descriptor for the result; None
+    for an action, which has no such descriptor."""
 
     def __init__(self, output: int | None = STANDARD_OUTPUT) -> None:
         self._output = output
         self._chain = _find_chain()
-        self._looked_at = float("-inf")
+        self._checked_at = float("-inf")
 
     def is_waiting(self) -> bool:
-        """Looks at most every SECONDS_BETWEEN_LOOKS, because it is asked before each call."""
-        if time.monotonic() - self._looked_at > SECONDS_BETWEEN_LOOKS:
+        """Checks at most once in SECONDS_BETWEEN_CHECKS, because it is called before each call."""
+        if time.monotonic() - self._checked_at > SECONDS_BETWEEN_CHECKS:
             if _has_hung_up(self._output) or not all(map(_is_there, self._chain)):
                 return False
-            self._looked_at = time.monotonic()
+            self._checked_at = time.monotonic()
         return True
 
     def look_again(self) -> None:
-        """The next ``is_waiting`` looks, however short ago the last look was."""
-        self._looked_at = float("-inf")
+        """The next ``is_waiting`` checks in any case."""
+        self._checked_at = float("-inf")
 
 
 def _find_chain() -> tuple[_Process, ...]:
-    """This process and its ancestors up to the play, whose own parent may end, as after ``nohup``.
+    """This process and its ancestors up to the play. The parent of the play may end, as after ``nohup``.
 
-    The play is where a process forked a session leader that runs the same program: ansible-core's worker. Without a play above
-    (async, or a connection to another host) the chain ends with the first process of another session, or with the last one
-    below process 1.
+    The play is the process whose child is a session leader with the same program, because ansible-core starts its workers so. Without
+    a play (async, or a connection to another host) the chain ends with the first process of another session, or below process 1.
     """
     chain: list[_Process] = []
     other_session = 0
@@ -75,7 +74,7 @@ def _find_chain() -> tuple[_Process, ...]:
 
 
 def _look_up(pid: int) -> _Process | None:
-    """From /proc; None if the process has ended. Elsewhere only the parent of this process is known."""
+    """Read from /proc; None if the process has ended. Without /proc only the parent of this process is known."""
     try:
         fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -104,7 +103,7 @@ def _program(pid: int | None) -> str | None:
 
 
 def _has_hung_up(descriptor: int | None) -> bool:
-    """Whether the other end of a pipe or socket was closed. A file or a terminal has no other end that could."""
+    """Whether the other end of a pipe or socket was closed. Always False for a file or a terminal."""
     if descriptor is None:
         return False
     poll = select.poll()

@@ -4,20 +4,20 @@
 
 """The clock by which plans age, calls are paced and timeouts run.
 
-Private to this collection. It counts the time that the machine was asleep: a plan that was made before a laptop was closed
-is old when it is opened again. Use it as ``_clock.now()`` and ``_clock.sleep()``, so that tests can replace it here.
+Private to this collection. It includes time that the machine was asleep, because a plan ages while a laptop is closed. Use it as
+``_clock.now()`` and ``_clock.sleep()``, so that tests can replace it here.
 """
 
 from __future__ import annotations
 
 import time
 
-# Only Linux has it. Elsewhere the time asleep is not counted.
+# Only Linux has this clock. On other systems, the time asleep is not included.
 BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def now() -> float:
-    """Seconds since an unspecified moment. Changing the time of day does not change it."""
+    """Seconds since an unspecified moment. Independent of the time of day."""
     return time.monotonic() if BOOTTIME is None else time.clock_gettime(BOOTTIME)
 
 

@@ -4,7 +4,7 @@
 
 """The ECS API as this collection uses it: calls, pages, retries.
 
-Private to this collection. What comes out of here is plain records with the API's own names.
+Private to this collection. It returns plain records with the names of the API.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ Found = TypeVar("Found")
 INTERFACES_PER_PAGE = 500
 INSTANCES_PER_PAGE = 100
 GROUPS_PER_PAGE = 100
-# Far above what an account can hold: 10,000 pages are 5,000,000 ENIs or 1,000,000 instances of one region.
+# Far more than an account can have: 10,000 pages are 5,000,000 ENIs or 1,000,000 instances in one region.
 MOST_PAGES = 10_000
-# Readers at once. A reply of a hundred ENIs takes more memory while it is read than all that is kept of it.
+# Readers at the same time. A reply with a hundred ENIs needs much more memory while it is read than afterwards.
 MOST_READERS = 4
 
 WRITES_AHEAD = 100
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-# So a writer's turn comes within 7.5 s (15 s at the slowest pace that may be set), and mostly within the 15 s by which a plan is
-# renewed before it has aged. If reads come in between and it does not, the call is not sent: PlanAged.
+# So a writer waits at most 7.5 s for its turn, or 15 s at the slowest allowed pace. This is usually less than the 15 s that remain
+# when a plan is renewed. If reads delay the call further, it is not sent (PlanAged).
 CALLS_PER_MINUTE_FOR_A_WRITER = 8
 # An endpoint that has never answered is more likely mistyped than busy, so the module gives up earlier than retry_timeout.
 FIRST_CONTACT_SECONDS = 8.0
 
 
 class Record(dict[str, Any]):
-    """A row of a reply, with the API's own names, and the call that returned it."""
+    """A row of a reply, with the names of the API, and the call that returned it."""
 
     def __init__(self, row: Mapping[str, Any], action: str, request_id: str) -> None:
         super().__init__(row)
@@ -64,7 +64,7 @@ class Ecs:
     """The ECS API of one region, safe to share between threads once the first call has returned."""
 
     def __init__(self, connection: Connection, is_caller_waiting: Callable[[], bool] = lambda: True) -> None:
-        """``is_caller_waiting`` is asked right before each call is sent; once it says no, nothing more is sent."""
+        """``is_caller_waiting`` is called right before each call is sent. When it returns False, nothing more is sent."""
         self._connection = connection
         self._is_caller_waiting = is_caller_waiting
         self._pacer = Pacer(connection.calls_per_minute, connection.max_concurrency)
@@ -75,11 +75,11 @@ class Ecs:
         self._sdk = Sdk(connection)
 
     def stop(self) -> None:
-        """Nothing is sent any more, not even what waits for its turn: it fails as Interrupted."""
+        """Send nothing more. Calls that wait for their turn fail with Interrupted."""
         self._pacer.stop()
 
     def stopwatch(self) -> Stopwatch:
-        """Started now; stands still while pacing or throttling holds back this thread's calls."""
+        """A stopwatch that starts now. It pauses while pacing or throttling holds back the calls of this thread."""
         return Stopwatch(self._pacer)
 
     @property
@@ -94,12 +94,12 @@ class Ecs:
 
     @property
     def writers(self) -> int:
-        """How many ENIs to write at once: no more than the pace can serve before their plans age."""
+        """Number of ENIs to write at once: no more than the pace allows before their plans age."""
         pace, most = self._connection.calls_per_minute, self._connection.max_concurrency
         return max(min(most, pace // CALLS_PER_MINUTE_FOR_A_WRITER), 1) if pace else most
 
     def read_concurrently(self, read: Callable[[Batch], Found], batches: Sequence[Batch]) -> list[Found]:
-        """What ``read`` finds for each batch, in their order. The first goes alone, so that all share its connections."""
+        """The results of ``read`` for each batch, in order. The first batch is read alone, so that the others share its connection."""
         found = [read(batch) for batch in batches[:1]]
         if len(batches) > 1:
             with ThreadPoolExecutor(min(self.writers, MOST_READERS, len(batches) - 1)) as pool:
@@ -107,7 +107,7 @@ class Ecs:
                     timed = list(pool.map(lambda batch: (read(batch), self._pacer.waited), batches[1:]))
                 except BaseException as error:
                     if not isinstance(error, Exception):
-                        self.stop()  # the pool waits for its threads, and they would wait for their turns
+                        self.stop()  # otherwise the pool would wait for threads that wait for their turn
                     raise
             found += [one for one, _waited in timed]
             self._pacer.waited += max(waited for _one, waited in timed)
@@ -115,7 +115,7 @@ class Ecs:
 
     @property
     def writes_ahead(self) -> int:
-        """How many ENIs may wait for a writer: no more than can be written in about 15 s, so that their plans stay fresh."""
+        """Number of ENIs that may wait for a writer: no more than can be written in about 15 s, so that their plans stay fresh."""
         pace = self._connection.calls_per_minute
         return max(min(WRITES_AHEAD, pace // 4), 1) if pace else WRITES_AHEAD
 
@@ -124,12 +124,12 @@ class Ecs:
         return self._connection.region
 
     def network_interfaces(self, **filters: Any) -> list[Record]:
-        """All rows of DescribeNetworkInterfaces; filters by the SDK's names."""
+        """All rows of DescribeNetworkInterfaces. Filters have the names of the SDK."""
         parameters = {"max_results": INTERFACES_PER_PAGE, **filters}
         return list(self._rows("DescribeNetworkInterfaces", parameters, "NetworkInterfaceSets", "NetworkInterfaceSet"))
 
     def instances(self, *, instance_ids: Sequence[str] | None = None, **filters: Any) -> list[Record]:
-        """All rows of DescribeInstances. Without permission the service answers an empty list, which is never taken for one."""
+        """All rows of DescribeInstances. Without permission the service returns an empty list, so an empty list is checked."""
         parameters = {"max_results": INSTANCES_PER_PAGE, **filters}
         if instance_ids is not None:
             parameters["instance_ids"] = json.dumps(list(instance_ids))
@@ -139,14 +139,14 @@ class Ecs:
         return rows
 
     def security_groups(self, *, security_group_ids: Sequence[str] | None = None, **filters: Any) -> list[Record]:
-        """All rows of DescribeSecurityGroups; filters by the SDK's names."""
+        """All rows of DescribeSecurityGroups. Filters have the names of the SDK."""
         parameters = {"max_results": GROUPS_PER_PAGE, **filters}
         if security_group_ids is not None:
             parameters["security_group_ids"] = json.dumps(list(security_group_ids))
         return list(self._rows("DescribeSecurityGroups", parameters, "SecurityGroups", "SecurityGroup"))
 
     def unassign(self, eni_id: str, kind: str, addresses: Sequence[str], *, not_after: float) -> None:
-        """Unassign addresses of one kind from one ENI. ``not_after`` (``_clock.now``): PlanAged instead of being sent later."""
+        """Unassign addresses of one kind from one ENI. After ``not_after`` (``_clock.now``) the call raises PlanAged and is not sent."""
         called = KIND_BY_NAME[kind]
         self._write(f"Unassign{called.api_noun}", eni_id, {called.parameter: list(addresses)}, not_after)
 
@@ -169,7 +169,7 @@ class Ecs:
                 return
             raise
         raise EcsError(
-            "DescribeInstances", UNREADABLE_REPLY, "DryRun=true was not answered with DryRunOperation, so an empty list proves nothing"
+            "DescribeInstances", UNREADABLE_REPLY, "the reply to DryRun=true is not DryRunOperation, so an empty list proves nothing"
         )
 
     def _rows(self, action: str, parameters: Mapping[str, Any], outer: str, inner: str) -> Iterator[Record]:
@@ -191,25 +191,25 @@ class Ecs:
             if not isinstance(token, str):
                 raise EcsError(action, UNREADABLE_REPLY, "NextToken is not a string", request_id)
             if token in tokens:
-                raise EcsError(action, UNREADABLE_REPLY, "a NextToken came twice, so the list has no end", request_id)
+                raise EcsError(action, UNREADABLE_REPLY, "the reply repeats a NextToken, so the list has no end", request_id)
             tokens.add(token)
             if len(tokens) >= MOST_PAGES:
                 raise EcsError(action, UNREADABLE_REPLY, f"the list has more than {MOST_PAGES} pages, so it has no end", request_id)
             asked["next_token"] = token
 
     def _send(self, action: str, parameters: Mapping[str, Any], not_after: float | None = None) -> dict[str, Any]:
-        """One call, until it is answered or has failed for good. Returns the reply with the API's own names. ``not_after`` is given
-        for a write. Age and caller are checked when the turn has come, and again right before the request is sent, because it may
-        take a while to fetch a credential."""
+        """One call, repeated until it has a reply or fails finally. Returns the reply with the names of the API. ``not_after`` is set for
+        a write. Age and caller are checked at the turn of the call, and again right before the request is sent, because fetching a
+        credential may take time."""
 
         def check() -> None:
             if not self._is_caller_waiting():
-                raise EcsError(action, CALLER_GONE, "not sent, because nobody waits for the result any more", unsent=True)
+                raise EcsError(action, CALLER_GONE, "not sent, because the process that waits for the result has ended", unsent=True)
             if not_after is not None and _clock.now() > not_after:
                 raise PlanAged()
 
         started = 0.0
-        refusal: EcsError | None = None  # of a write: an attempt that did leave this machine is never forgotten
+        refusal: EcsError | None = None  # of the last attempt of a write that left this machine, so that it is not lost
         pause = FIRST_PAUSE
         while True:
             try:
@@ -230,7 +230,7 @@ class Ecs:
             left = started + patience - _clock.now()
             if left <= 0:
                 raise refusal or error
-            if not error.is_throttled:  # a throttled call waits with all others, in admit()
+            if not error.is_throttled:  # a throttled call waits in admit(), with all others
                 jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads calls, keeps no secret
                 _clock.sleep(min(pause * jitter, left))
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -261,7 +261,7 @@ class Ecs:
         return reply
 
     def _note(self, error: EcsError | None) -> None:
-        """What a call that ended means for the next ones."""
+        """Update pace and counters after a call."""
         with self._count:
             self.api_calls += 1
         if error and error.is_throttled:

@@ -2,48 +2,48 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a failed call means: the codes, which of them are transient, and which calls were certainly not carried out.
+"""The meaning of a failed call: error codes, transient errors, and calls that were certainly not carried out.
 
-Private to this collection. Everything is decided by code and HTTP status, never by the text of a message.
+Private to this collection. Only code and HTTP status decide, never the text of a message.
 """
 
 from __future__ import annotations
 
 import re
 
-SDK_PACKAGE = "alibabacloud-ecs20140526"  # the Python package that SdkMissing is about
+SDK_PACKAGE = "alibabacloud-ecs20140526"  # the Python package that is missing with SdkMissing
 
-# Codes of this collection, for failures to which the service gave no code.
+# Codes of this collection, for failures without a code of the service.
 CONNECTION_FAILED = "ConnectionFailed"  # there was no reply
 REDIRECTED = "Redirected"  # the reply was a redirect, which is never followed
-UNREADABLE_REPLY = "UnreadableReply"  # the reply was not what the API documents
+UNREADABLE_REPLY = "UnreadableReply"  # the reply does not have the documented form
 NO_ERROR_CODE = "NoErrorCode"  # the reply was a readable error without a code
 INVALID_CREDENTIALS = "InvalidCredentials"  # no credential could be obtained
 INTERRUPTED = "Interrupted"  # the task ended before the call was sent
-CALLER_GONE = "CallerGone"  # nobody waits for the result any more, so the call was not sent
+CALLER_GONE = "CallerGone"  # the process that waits for the result has ended, so the call was not sent
 OWN_CODES = frozenset({CONNECTION_FAILED, REDIRECTED, UNREADABLE_REPLY, NO_ERROR_CODE, INVALID_CREDENTIALS, INTERRUPTED, CALLER_GONE})
 
-# Codes of this collection, for what a read showed, or did not show.
-NOT_VERIFIED = "NotVerified"  # sent, and no read has shown the outcome
-ENI_NOT_RETURNED = "EniNotReturned"  # this run has seen the ENI, and the service no longer lists it
-INSTANCE_WITHOUT_ENI = "InstanceWithoutEni"  # the record of the instance shows no primary ENI
-REFUSED = "Refused"  # read again right before the write, it no longer passed
-PLAN_AGED = "PlanAged"  # pacing or throttling let no call through while the plan was fresh
+# Codes of this collection, for the outcome of reads.
+NOT_VERIFIED = "NotVerified"  # the write was sent, and no read has shown the outcome
+ENI_NOT_RETURNED = "EniNotReturned"  # this run has read the ENI before, and the service no longer lists it
+INSTANCE_WITHOUT_ENI = "InstanceWithoutEni"  # the record of the instance has no primary ENI
+REFUSED = "Refused"  # a read right before the write shows that a guard now forbids it
+PLAN_AGED = "PlanAged"  # because of pacing or throttling, no call could be sent while the plan was fresh
 NO_THREADS = "NoThreads"  # the machine cannot start the writer threads
 UNEXPECTED = "Unexpected"  # a defect of this collection
 
-# Codes of the service. Throttling was seen with HTTP status 400, 403 and 429, so the code decides.
+# Codes of the service. Throttling comes with HTTP status 400, 403 and 429, so the code decides.
 THROTTLED = re.compile(r"Throttling|Rejected\.Throttling")
 CONFLICT = re.compile(r"Operation\.?Conflict|InvalidOperation\.Conflict")
 IN_PROGRESS = re.compile(r"IdempotentProcessing")
-NONCE_USED = re.compile(r"SignatureNonceUsed")  # sent again, a request has a new nonce
-# A request with this nonce or this client token arrived before, and may have been carried out.
+NONCE_USED = re.compile(r"SignatureNonceUsed")  # a repeated request has a new nonce
+# A request with this nonce or this client token has arrived before, and may have been carried out.
 ARRIVED_EARLIER = re.compile(r"SignatureNonceUsed|Idempotent")
 IDEMPOTENT_FAILED = re.compile(r"IdempotentFailed")
-# The state of the ENI or the instance is not what the plan was made with.
+# The state of the ENI or the instance has changed since the plan was made.
 STATE_CHANGED = re.compile(r"InvalidOperation\.InvalidE(ni|cs)State")
 ENI_NOT_FOUND = "InvalidEniId.NotFound"
-# The call was refused because of one or more of its addresses. InvalidParameter is in the tables for too many of them.
+# The call was refused because of one or more of its addresses. The API documents InvalidParameter for too many addresses.
 ADDRESS_REFUSED = re.compile(r"InvalidIp\.|InvalidPrivateIpAddress\.|InvalidVSwitchId\.IpInvalid|InvalidParameter($|\.Conflict)")
 # The service says that the address is not assigned to this ENI. If a read still shows it, the read may lag.
 ALREADY_ABSENT = re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)")
@@ -58,8 +58,8 @@ class SdkMissing(Exception):
 
 
 class PlanAged(Exception):
-    """The call was not sent, because the plan that it belongs to became too old while the call waited. ``refusal``: why the service
-    refused the same call before, if it was sent before."""
+    """The call was not sent, because its plan became too old while the call waited. ``refusal``: why the service refused an earlier
+    attempt of the same call, if there was one."""
 
     def __init__(self, refusal: EcsError | None = None) -> None:
         super().__init__(refusal)
@@ -70,7 +70,7 @@ class EcsError(Exception):
     """A call that failed.
 
     ``status`` is the HTTP status, None if there was no reply. ``unsent``: no part of the request can have reached the host.
-    ``retry_after``: the seconds that the service asks to wait.
+    ``retry_after``: seconds to wait before the next attempt, as the service asks.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class EcsError(Exception):
         super().__init__(action, code, message, request_id)
         self.action = action
         self.code = code
-        self.message = f"{message} (the RAM action that it requires is ecs:{action})" if DENIED.match(code) else message
+        self.message = f"{message} (grant the RAM action ecs:{action})" if DENIED.match(code) else message
         self.request_id = request_id
         self.status = status
         self.unsent = unsent
@@ -103,12 +103,12 @@ class EcsError(Exception):
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether nothing that looks like the ECS API answered."""
+        """Whether there was no reply that looks like the ECS API."""
         return self.request_id is None and self.code in (CONNECTION_FAILED, REDIRECTED, UNREADABLE_REPLY, NO_ERROR_CODE)
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same call may succeed a little later. Whether it may be sent again is another question."""
+        """Whether the same call may succeed a little later. This does not mean that it may be sent again."""
         if self.is_throttled or any(code.match(self.code) for code in (CONFLICT, IN_PROGRESS, NONCE_USED)):
             return True
         if self.code in (CONNECTION_FAILED, UNREADABLE_REPLY) or _is_server_error(self.status):
@@ -117,7 +117,7 @@ class EcsError(Exception):
 
     @property
     def certainly_not_carried_out(self) -> bool:
-        """Whether the call changed nothing: it was not sent, or the service itself refused it by a code."""
+        """Whether the call changed nothing: it was not sent, or the service refused it with a code."""
         if self.unsent:
             return True
         is_refused = self.status is not None and 400 <= self.status < 500 and self.code not in OWN_CODES
@@ -133,5 +133,6 @@ def _is_server_error(status: int | None) -> bool:
 
 
 def as_defect(error: BaseException) -> EcsError:
-    """Any exception as the reason why a run ended; what is not ours is a defect, shown by its type only."""
+    """Any exception as the reason why a run ended. An unexpected exception is a defect; only its type is shown, because its text may
+    have secrets."""
     return error if isinstance(error, EcsError) else EcsError("The module", UNEXPECTED, f"{type(error).__name__}; please report it")

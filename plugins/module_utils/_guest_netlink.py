@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Interfaces, addresses and local routes from rtnetlink, the interface of the kernel that ``ip`` reads.
+"""Interfaces, addresses and local routes from rtnetlink, the interface of the kernel that ``ip`` uses.
 
-Private to this collection. It runs on the instances: Python 3.9 and the standard library. So no ``ip`` is needed, its version
-does not matter, and the kernel says when an answer is incomplete.
+Private to this collection. It runs on the instances: Python 3.9 and the standard library. So the program ``ip`` is not needed, and the
+kernel reports an incomplete reply.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def local_route_request(family: int) -> bytes:
 
 
 def nsid_request(descriptor: int) -> bytes:
-    """Asks which id the namespace of this file descriptor has in the namespace of the socket."""
+    """Ask for the id that the namespace of this file descriptor has in the namespace of the socket."""
     return struct.pack("=Bxxx", 0) + _ATTRIBUTE.pack(8, _NETNSA_FD) + struct.pack("=I", descriptor)
 
 
@@ -164,7 +164,7 @@ def parse_address(payload: bytes, names: Mapping[int, str]) -> Address | None:
     if family not in (_INET, _INET6):
         return None
     attributes = _parse_attributes(payload, _ADDRESS.size)
-    # With a peer, IFA_ADDRESS is the peer's address.
+    # If there is a peer, IFA_ADDRESS is the address of the peer.
     value = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS))
     if value is None:
         raise Unreadable("an address record has no address")
@@ -185,7 +185,7 @@ def parse_local_route(payload: bytes) -> LocalRoute | None:
 
 
 def parse_nsid(payload: bytes) -> int | None:
-    """The id, or None if the namespace has none in the namespace that was asked."""
+    """The id, or None if the namespace does not have one in the namespace of the socket."""
     if len(payload) < 4:
         raise Unreadable("a netlink message is too short")
     number = _integer(_parse_attributes(payload, 4), _NETNSA_NSID, "=i")
@@ -193,7 +193,7 @@ def parse_nsid(payload: bytes) -> int | None:
 
 
 def parse_error(payload: bytes) -> int:
-    """The error number of an error message, or of the end of a dump; 0 if there is no error."""
+    """The error number of an error message, or of the end of a dump. 0 without an error."""
     return -int(struct.unpack_from("=i", payload)[0]) if len(payload) >= 4 else 0
 
 
@@ -238,17 +238,17 @@ class _Netlink:
         if flags & socket.MSG_TRUNC:
             raise Unreadable("a netlink message is larger than expected")
         if sender[0] != 0:
-            return []  # Only the kernel is believed.
+            return []  # ignore messages that do not come from the kernel
         return [message for message in parse_messages(data) if message.sequence == self._sequence]
 
     def dump(self, kind: int, body: bytes) -> list[bytes]:
-        """All records, as they were at one time."""
+        """All records, from one moment."""
         for _attempt in range(_DUMP_ATTEMPTS):
             self._send(kind, NLM_F_DUMP, body)
             records = self._receive_dump()
             if records is not None:
                 return records
-        raise Unreadable("they changed again and again while they were read")
+        raise Unreadable("they kept changing during the read")
 
     def _receive_dump(self) -> list[bytes] | None:
         """None if something changed in the meantime."""
@@ -263,20 +263,20 @@ class _Netlink:
                         raise OSError(number, os.strerror(number))
                     return None if interrupted else records
                 if message.type < NLMSG_MIN_TYPE:
-                    raise Unreadable("a part of the answer was lost")
+                    raise Unreadable("a part of the reply was lost")
                 records.append(message.payload)
 
     def dump_routes(self, family: int) -> list[bytes]:
         try:
             return self.dump(RTM_GETROUTE, local_route_request(family))
         except OSError as error:
-            # A namespace without addresses has no such table, a kernel without IPv6 no such family.
+            # A namespace without addresses does not have this table, and a kernel without IPv6 does not have this family.
             if error.errno in (errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT):
                 return []
             raise
 
     def find_namespaces(self, descriptors: Mapping[str, int]) -> dict[int, str]:
-        """The namespaces to which the kernel has given an id in this one."""
+        """The namespaces that have an id in this namespace."""
         found = {}
         for key, descriptor in descriptors.items():
             self._send(RTM_GETNSID, 0, nsid_request(descriptor))
@@ -285,7 +285,7 @@ class _Netlink:
                 answers = self._receive()
             for answer in answers:
                 if answer.type == NLMSG_ERROR:
-                    continue  # Then the interface below stays unknown.
+                    continue  # then the parent interface stays unknown
                 number = parse_nsid(answer.payload)
                 if number is not None:
                     found[number] = key

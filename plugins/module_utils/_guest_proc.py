@@ -35,8 +35,8 @@ _SOCKET_LISTS = ("tcp", "udp", "raw")
 _IFA_F_PERMANENT = 0x80
 _RTF_LOCAL = 0x80000000
 
-# A TCP socket that a process holds and that has a peer: established, being opened by this machine, or half closed.
-# TIME_WAIT, and what another machine is only trying to open (SYN_RECV), do not count.
+# A TCP socket that a process holds and that has a peer: established, being opened by this machine, or half closed. Without TIME_WAIT,
+# and without SYN_RECV, which another machine tries to open.
 _CONNECTED = {0x01, 0x02, 0x04, 0x05, 0x08}
 _LISTEN, _UNCONNECTED, _ESTABLISHED = 0x0A, 0x07, 0x01
 
@@ -68,7 +68,7 @@ def parse_sockets(text: str, protocol: str, byteorder: str = sys.byteorder) -> t
             else:
                 listeners.append(Listener(plain, known[written], int(port, 16), int(fields[9])))
         except (IndexError, ValueError):
-            raise Unreadable("a line of a list of sockets does not have the expected form") from None
+            raise Unreadable("a line of a list of sockets has an unexpected format") from None
     return listeners, connections
 
 
@@ -98,7 +98,7 @@ _FIB_NODE = re.compile(r"\s*\+-- \d+\.\d+\.\d+\.\d+/\d+ \d+ \d+ \d+$")
 def parse_fib_trie(text: str) -> list[tuple[str, int]]:
     """The local IPv4 addresses, as (address, 32), and local routes, as (address, prefix length).
 
-    The addresses of a VRF are in a table of its own. A local route in such a table steers packets to a proxy, and is left out.
+    A VRF has its own table for its addresses. A local route in such a table sends packets to a proxy, and is left out.
     """
     found = set()
     address = None
@@ -115,7 +115,7 @@ def parse_fib_trie(text: str) -> list[tuple[str, int]]:
         elif re.match(r"(Main|Local|Id \d+):$", line):
             common_table = not line.startswith("Id")
         elif not _FIB_NODE.match(line):
-            raise Unreadable("a line of fib_trie does not have the expected form")
+            raise Unreadable("a line of fib_trie has an unexpected format")
     return sorted(found)
 
 
@@ -128,8 +128,8 @@ def parse_if_inet6(text: str) -> list[Address]:
             index, length, scope, flags = (int(field, 16) for field in fields[1:5])
             name = fields[5]
         except (IndexError, ValueError):
-            raise Unreadable("a line of if_inet6 does not have the expected form") from None
-        # The scope is an address type here (include/net/ipv6.h), not that of rtnetlink.
+            raise Unreadable("a line of if_inet6 has an unexpected format") from None
+        # This scope is an address type (include/net/ipv6.h). It is not the scope of rtnetlink.
         names = {0x00: "global", 0x10: "host", 0x20: "link", 0x40: "site"}
         dynamic = not flags & _IFA_F_PERMANENT
         addresses.append(Address(str(address), length, index, name, names.get(scope & 0xF0, str(scope)), dynamic))
@@ -137,24 +137,25 @@ def parse_if_inet6(text: str) -> list[Address]:
 
 
 def parse_ipv6_routes(text: str) -> list[tuple[str, int]]:
-    """The local routes of /proc/net/ipv6_route, as (address, prefix length). One for ::/0 only steers packets to a proxy."""
+    """The local routes of /proc/net/ipv6_route, as (address, prefix length). A route for ::/0 is left out, because it
+    sends packets to a proxy."""
     routes = set()
     for line in _whole_lines(text):
         fields = line.split()
         try:
             address, length, flags = ipaddress.IPv6Address(bytes.fromhex(fields[0])), int(fields[1], 16), int(fields[8], 16)
         except (IndexError, ValueError):
-            raise Unreadable("a line of ipv6_route does not have the expected form") from None
+            raise Unreadable("a line of ipv6_route has an unexpected format") from None
         if flags & _RTF_LOCAL and length:
             routes.add((str(address), length))
     return sorted(routes)
 
 
 def parse_interface_names(text: str) -> list[str]:
-    """The names in /proc/net/dev. A name may hold any character but a slash, a colon and white space."""
+    """The names in /proc/net/dev. A name may have any character except slash, colon and white space."""
     lines = _whole_lines(text)
     if len(lines) < 2 or any(":" not in line for line in lines[2:]):
-        raise Unreadable("a line of the list of interfaces does not have the expected form")
+        raise Unreadable("a line of the list of interfaces has an unexpected format")
     return [line.split(":", 1)[0].strip() for line in lines[2:]]
 
 
@@ -173,7 +174,7 @@ def parse_namespace_mounts(text: str) -> list[tuple[int, str]]:
     for line in _whole_lines(text):
         fields = line.split(" ")
         if len(fields) < 7:
-            raise Unreadable("a line of mountinfo does not have the expected form")
+            raise Unreadable("a line of mountinfo has an unexpected format")
         inode = parse_namespace_link(fields[3])
         if inode is not None:
             mounts.append((inode, re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])))
@@ -198,14 +199,14 @@ def read_file(path: str) -> str:
 
 
 def _read_stable(path: str) -> str:
-    """The whole file, when it was the same twice: the kernel writes it piece by piece."""
+    """The whole file, after two reads with the same text, because the kernel writes it piece by piece."""
     before = read_file(path)
     for _attempt in range(_READ_ATTEMPTS):
         now = read_file(path)
         if now == before:
             return now
         before = now
-    raise Unreadable("it changed again and again while it was read")
+    raise Unreadable("it kept changing during the read")
 
 
 def _has_ipv6(folder: str) -> bool:
@@ -236,7 +237,7 @@ def read_mac_addresses(reading: Reading, folder: str) -> None:
                 answer = fcntl.ioctl(probe, _SIOCGIFHWADDR, request)
                 ethernet = struct.unpack_from("=H", answer, 16)[0] == 1
                 mac = format_mac(answer[18:24]) if ethernet else None
-                # No index is known here, and none is needed: nothing refers to it.
+                # The index is unknown, and no other record refers to it, so any unique number will do.
                 links.append(Link(-len(links) - 1, name, mac, None, None, None, None, None))
     except (OSError, Unreadable) as error:
         reading.problems.append(Problem("interfaces_not_read", f"the MAC addresses cannot be read: {error}"))

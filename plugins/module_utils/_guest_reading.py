@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: what was read of each network namespace → the result of C(guest_addresses_info).
+"""Pure: the readings of all network namespaces → the result of ``guest_addresses_info``.
 
 Private to this collection. It runs on the instances: Python 3.9 and the standard library.
 """
@@ -14,20 +14,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-# Their traffic leaves through the interface below them: with its MAC address, or with a MAC address that the VPC does not know.
+# Their traffic leaves through the parent interface, with its MAC address, or with a MAC address that the VPC does not know.
 CHILD_KINDS = frozenset({"macvlan", "macvtap", "ipvlan", "ipvtap", "vlan", "macsec"})
 _MASTER_KINDS = frozenset({"bridge", "bond", "team"})
 
 
 class Unreadable(ValueError):
-    """The kernel's answer does not have the expected form.
+    """The reply of the kernel has an unexpected format.
 
-    A parser never returns a part of such an answer, because what is left out would make an address look unused.
+    A parser never returns a part of such a reply, because the missing part could make an address look unused.
     """
 
 
 def format_mac(value: bytes | None) -> str | None:
-    """None for what is not an Ethernet address, and for the zeros of the loopback interface."""
+    """None if it is not an Ethernet address, and for the zeros of the loopback interface."""
     return ":".join(f"{byte:02x}" for byte in value) if value and len(value) == 6 and any(value) else None
 
 
@@ -45,7 +45,7 @@ class Link(NamedTuple):
 
 
 class Address(NamedTuple):
-    """An address of an interface. What the source does not tell is None."""
+    """An address of an interface. A value that the source does not have is None."""
 
     address: str
     prefix_length: int | None
@@ -79,7 +79,7 @@ class Problem(NamedTuple):
 
 
 class Reading:
-    """What was read of one namespace. ``links`` is None if its interfaces could not be read."""
+    """The reading of one namespace. ``links`` is None if its interfaces could not be read."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -87,12 +87,12 @@ class Reading:
         self.addresses: list[Address] = []
         self.local_routes: list[LocalRoute] = []
         self.listeners: list[Listener] = []
-        # Per local address, the number of connections.
+        # Local address → number of connections.
         self.connections: dict[str, int] = defaultdict(int)
         self.problems: list[Problem] = []
-        # The namespace of each link_nsid, by its key.
+        # link_nsid → key of the namespace.
         self.keys_by_nsid: dict[int, str] = {}
-        # Filled in by the caller: its name in results, and the name of a process in it.
+        # Set by the caller: the name of the namespace in results, and the name of a process in it.
         self.name = ""
         self.process: str | None = None
 
@@ -109,7 +109,7 @@ class Reading:
         }
 
     def update(self, values: Mapping[str, Any]) -> None:
-        """Take in what ``as_dict`` returned, after JSON."""
+        """Set the values that ``as_dict`` returned, after a conversion to JSON and back."""
         links = values["links"]
         self.links = None if links is None else [Link(*link) for link in links]
         self.addresses = [Address(*address) for address in values["addresses"]]
@@ -136,7 +136,7 @@ def build_result(readings: Sequence[Reading], processes: Mapping[int, str], prob
             {**listener, "family": family}
             for family, wildcard in (("ipv4", "0.0.0.0"), ("ipv6", "::"))  # noqa: S104 (compared, not bound)
             for listener in listeners.get(wildcard, ())
-            if listener["protocol"] != "raw"  # Raw sockets see every packet of a protocol, and offer no service.
+            if listener["protocol"] != "raw"  # a raw socket gets every packet of a protocol, but is not a service
         ]
         addresses += _addresses(reading, listeners, wildcards, links, readings_by_key)
         interfaces += [
@@ -171,7 +171,7 @@ def _order(entry: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _matters(address: str) -> bool:
-    """Whether it can be an address of an ENI: loopback, link-local, multicast and broadcast addresses cannot."""
+    """Whether an ENI can have this address. It cannot have loopback, link-local, multicast and broadcast addresses."""
     value = ipaddress.ip_address(address)
     never = value.is_loopback or value.is_link_local or value.is_multicast or value.is_unspecified
     return not never and address != "255.255.255.255"
@@ -203,7 +203,7 @@ def _addresses(
         number = connections.get(address, 0) if found_as != "local_route" else 0
         link = own_links.get(index) if index is not None else None
         chain = _follow(reading, link, links, readings)
-        # A wildcard listener of IPv6 accepts IPv4 as well, unless its program forbids it.
+        # An IPv6 wildcard listener accepts IPv4 too, unless its program forbids it.
         uncertain = "ipv6" in families if ":" in address else bool(families)
         return {
             "address": address,
@@ -239,7 +239,7 @@ def _matters_as_block(route: LocalRoute) -> bool:
 
 
 def _follow(reading: Reading, link: Link | None, links: Mapping[tuple[str, int], Link], readings: Mapping[str, Reading]) -> dict[str, Any]:
-    """The interface at the end of the chain below a child, and every MAC address on the way, ports of bridges and bonds included."""
+    """The parent interface at the end of the chain, and all MAC addresses of the chain, with the ports of bridges and bonds."""
     macs: set[str] = set()
     parent: tuple[str, Link] | None = None
     todo = [(reading.key, link, True)] if link else []
@@ -269,5 +269,5 @@ def _follow(reading: Reading, link: Link | None, links: Mapping[tuple[str, int],
 
 
 def printable(text: str, limit: int = 64) -> str:
-    """A name that a process gave itself, without control characters."""
+    """The name of a process, without control characters, because a process can choose its name."""
     return "".join(character if character.isprintable() else "?" for character in text)[:limit]

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read the addresses and sockets of this Linux machine, in all its network namespaces. Nothing is written.
+"""Read the addresses and sockets of this Linux machine, in all its network namespaces. Changes nothing.
 
 Private to this collection. It runs on the instances: Python 3.9 and the standard library.
 
-Where rtnetlink is not permitted, and for a namespace that may not be entered, the addresses come from /proc/PID/net, which
-everyone may read. Whatever could not be read becomes a ``Problem``.
+If rtnetlink is not permitted, or a namespace may not be entered, the addresses come from /proc/PID/net, which everyone may read.
+Each part that could not be read becomes a ``Problem``.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_readin
 _CLONE_NEWNET = 0x40000000
 _NAMESPACE_SECONDS = 60.0
 _NAMED = ("/run/netns", "/var/run/netns")
-# include/linux/proc_ns.h: the number of the first PID namespace is the same on every machine.
+# The first PID namespace has the same number on every machine (include/linux/proc_ns.h).
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
-# Exists in the first network namespace only.
+# Exists only in the first network namespace.
 _FIRST_NETWORK_SETTING = "/proc/sys/net/core/netdev_max_backlog"
 _ENDED = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
 
 
 def read_guest() -> dict[str, Any]:
-    """The result of the module, without C(changed)."""
+    """The result of the module, without ``changed``."""
     problems: list[Problem] = []
     processes = _find_processes(problems)
     own = os.stat("/proc/self/ns/net")
@@ -86,7 +86,7 @@ class _Processes:
     """Process ids by network namespace, and what their file descriptors refer to."""
 
     def __init__(self) -> None:
-        # By the inode of /proc/PID/net/dev. Each namespace has an inode of its own there, and everyone may see it.
+        # By the inode of /proc/PID/net/dev, which differs for each namespace, and which everyone may read.
         self.by_namespace: dict[int, list[int]] = defaultdict(list)
         self.socket_holders: dict[int, int] = {}
         self.held_namespaces: dict[int, str] = {}
@@ -116,7 +116,7 @@ def _find_descriptors(pid: int, processes: _Processes) -> None:
     try:
         numbers = os.listdir(folder)
     except OSError:
-        return  # Then names of processes are missing, and nothing else.
+        return  # then only names of processes are missing
     for number in numbers:
         try:
             target = os.readlink(f"{folder}/{number}")
@@ -124,7 +124,7 @@ def _find_descriptors(pid: int, processes: _Processes) -> None:
             continue
         if target.startswith("socket:["):
             inode = int(target[8:-1])
-            # Process 1 may hold a socket only to start the service that uses it.
+            # Process 1 may hold a socket only to start its service, so another holder is preferred.
             if processes.socket_holders.get(inode, 1) == 1:
                 processes.socket_holders[inode] = pid
         elif target.startswith("net:["):
@@ -144,7 +144,7 @@ class _Namespace:
         self.process: str | None = None
 
     def label(self, own: bool) -> str:
-        """What it is called in results."""
+        """The name of the namespace in results."""
         if own:
             return ""
         return self.name or (f"net:[{self.inode}]" if self.inode is not None else f"pid:{self.pids[0]}")
@@ -161,7 +161,7 @@ class _Namespace:
         return None
 
     def exists(self) -> bool:
-        """Whether something still keeps it. When in doubt it does."""
+        """Whether the namespace still exists. True if in doubt."""
         if any(os.path.exists(f"/proc/{pid}/net/dev") for pid in self.pids):
             return True
         for path in self.paths:
@@ -175,7 +175,7 @@ class _Namespace:
 
 
 def _find_namespaces(processes: _Processes, own: os.stat_result, problems: list[Problem]) -> dict[str, _Namespace]:
-    """By key: the inode of the namespace where it may be known."""
+    """All namespaces by key. The key is the inode of the namespace, if it may be read."""
     namespaces: dict[str, _Namespace] = {str(own.st_ino): _Namespace(own.st_ino)}
 
     def known(inode: int) -> _Namespace:
@@ -204,7 +204,7 @@ def _inode_of_any(pids: Iterable[int]) -> int | None:
 
 
 def _named_namespaces(device: int, problems: list[Problem]) -> Iterator[tuple[int, str, str]]:
-    """Inode, name for ``ip netns`` or an empty string, and path."""
+    """Inode, name in ``ip netns`` or an empty string, and path."""
     for folder in _NAMED:
         try:
             names = sorted(os.listdir(folder))
@@ -225,7 +225,7 @@ def _named_namespaces(device: int, problems: list[Problem]) -> Iterator[tuple[in
             if found.st_dev == device:
                 yield found.st_ino, name, path
             else:
-                problems.append(Problem("namespace_unreadable", f"{path} is not a network namespace here; remove it if nothing uses it"))
+                problems.append(Problem("namespace_unreadable", f"{path} is not a network namespace; remove it if nothing uses it"))
     try:
         for inode, path in parse_namespace_mounts(read_file("/proc/self/mountinfo")):
             yield inode, "", path
@@ -246,7 +246,7 @@ def _process_name(pid: int) -> str | None:
 
 def _read_other(reading: Reading, namespace: _Namespace, descriptors: Mapping[str, int]) -> bool:
     """Read a namespace that this process is not in. False if it no longer exists."""
-    refused = "it may not be entered"
+    refused = "the module may not enter it"
     if reading.key in descriptors:
         refused = _in_child(reading, descriptors)
         if not refused:
@@ -265,12 +265,13 @@ def _read_other(reading: Reading, namespace: _Namespace, descriptors: Mapping[st
         return True
     if not namespace.exists():
         return False
-    reading.problems.append(Problem("namespace_not_permitted", f"the namespace cannot be looked into: {refused}"))
+    reading.problems.append(Problem("namespace_not_permitted", f"the namespace cannot be read: {refused}"))
     return True
 
 
 def _in_child(reading: Reading, descriptors: Mapping[str, int]) -> str:
-    """Read in a child process, because a process that has entered a namespace may not get back. Returns why it failed, or ''."""
+    """Read in a child process, because a process that has entered a namespace may not be able to leave it. Returns why it failed,
+    or ''."""
     receiver, sender = os.pipe()
     child = os.fork()
     if child == 0:
@@ -297,9 +298,9 @@ def _in_child(reading: Reading, descriptors: Mapping[str, int]) -> str:
         os.close(receiver)
         _pid, status = os.waitpid(child, 0)
     if data is None:
-        return f"reading it took more than {_NAMESPACE_SECONDS:.0f} seconds"
+        return f"the read took more than {_NAMESPACE_SECONDS:.0f} seconds"
     if status:
-        return "reading it ended early"
+        return "the read ended early"
     answer = json.loads(data)
     if "refused" in answer:
         return str(answer["refused"])

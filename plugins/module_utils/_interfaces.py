@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an ENI and its instance are, made from the records of the API, and reading them by id.
+"""ENIs and instances, made from the records of the API, and functions to read them by id.
 
-Private to this collection. A record that can't be read is an ``EcsError`` (UnreadableReply), never an empty list: an
-ENI that looks as if it held nothing would make a wrong plan look right.
+Private to this collection. A record that cannot be read is an ``EcsError`` (UnreadableReply), and never an empty list. If an ENI
+looked as if it had no addresses, a wrong plan would look right.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     EcsError,
 )
 
-NONE: Mapping[str, Any] = {}  # one for all that have none
+NONE: Mapping[str, Any] = {}  # one shared empty mapping, to save memory
 IDS_PER_READ = 100  # NetworkInterfaceId.N and InstanceIds both take at most 100
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One ENI as one read showed it. ``read_at`` is ``_clock.now`` just before that read was sent."""
+    """One ENI as one read showed it. ``read_at`` is ``_clock.now`` right before that read was sent."""
 
     eni_id: str
     type: str
     status: str
     instance_id: str | None
     private_ip_address: str
-    primary: frozenset[str]  # what the service marks Primary, of both families, and private_ip_address
-    held: AddressSet  # secondary addresses only
+    primary: frozenset[str]  # IPv4 and IPv6 addresses that the service marks as Primary, and private_ip_address
+    held: AddressSet  # only secondary addresses
     eips: Mapping[str, str]  # secondary private IPv4 address → its EIP
     security_group_ids: tuple[str, ...]
     tags: Mapping[str, str]
@@ -53,8 +53,8 @@ class Interface:
     vpc_id: str
     vswitch_id: str
     read_at: float
-    spelled: Mapping[str, str]  # canonical → as the service writes it, where that differs
-    details: Mapping[str, Any]  # told by the info module, never decided on; empty unless it was asked for
+    spelled: Mapping[str, str]  # canonical form → form of the service, if it differs
+    details: Mapping[str, Any]  # only for the result of the info module and the inventory; empty unless requested
 
     @property
     def is_primary(self) -> bool:
@@ -63,7 +63,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One instance: its state, its primary ENI, and which address is on which of its other ENIs. ``read_at`` as of an ENI."""
+    """One instance with its state, its ENIs, and the addresses on its secondary ENIs. ``read_at`` as for an ENI."""
 
     instance_id: str
     status: str
@@ -74,13 +74,13 @@ class Instance:
 
 
 def make_interface(record: Mapping[str, Any], read_at: float, *, detailed: bool = False) -> Interface:
-    """From a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
+    """Made from a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
     eni_id = read_text(record, "NetworkInterfaceId", source_of(record, "a network interface"))
     where = source_of(record, f"network interface {eni_id}")
     rows = {kind.name: _rows(record, *kind.record_path[:2], where) for kind in KINDS}
     status = read_text(record, "Status", where)
     if not rows[PRIVATE_IPV4] and status != "Deleting":
-        raise _unreadable(where, f"{where} has no PrivateIpSet, though every ENI has a primary address")
+        raise _unreadable(where, f"{where} has no PrivateIpSet, although every ENI has a primary address")
     try:
         own = KIND_BY_NAME[PRIVATE_IPV4].parse(read_text(record, "PrivateIpAddress", where)) if record.get("PrivateIpAddress") else ""
     except ValueError as error:
@@ -92,7 +92,7 @@ def make_interface(record: Mapping[str, Any], read_at: float, *, detailed: bool 
     for kind in KINDS:
         for row in rows[kind.name]:
             written, address = _address(row, kind, where)
-            # A row that does not say Primary is judged by the ENI's own address, which is the primary one.
+            # A row without Primary is compared with the PrivateIpAddress of the ENI, which is the primary address.
             mark = row.get("Primary")
             if mark not in (None, True, False):
                 raise _unreadable(where, f"{where} has a Primary of {address} that is neither true nor false")
@@ -134,7 +134,7 @@ _DETAILS = ("NetworkInterfaceName", "Description", "MacAddress", "ZoneId", "Reso
 
 
 def make_instance(record: Mapping[str, Any], read_at: float) -> Instance:
-    """From a row of DescribeInstances (Instances.Instance)."""
+    """Made from a row of DescribeInstances (Instances.Instance)."""
     instance_id = read_text(record, "InstanceId", source_of(record, "an instance"))
     where = source_of(record, f"instance {instance_id}")
     primary_eni_id = None
@@ -151,12 +151,12 @@ def make_instance(record: Mapping[str, Any], read_at: float) -> Instance:
     return Instance(instance_id, read_text(record, "Status", where), primary_eni_id, tuple(secondary_eni_ids), others, read_at)
 
 
-Unreadable: TypeAlias = "dict[str, EcsError]"  # by id: what exists, but whose record is missing or cannot be read
+Unreadable: TypeAlias = "dict[str, EcsError]"  # by id: ENIs and instances whose records are missing or cannot be read
 
 
 def list_interfaces(ecs: Ecs, unreadable: Unreadable, *, detailed: bool = False, **filters: Any) -> dict[str, Interface]:
-    """All ENIs that the service's own filters let through (by the SDK's names), by id. A record that cannot be read is put into
-    ``unreadable``; one that does not even show its id is an error of the whole list."""
+    """All ENIs that match the filters of the service (with the names of the SDK), by id. Adds records that cannot be read to
+    ``unreadable``. A record without an id is an error of the whole list."""
     watch = ecs.stopwatch()
     found: dict[str, Interface] = {}
     for record in ecs.network_interfaces(**filters):
@@ -170,11 +170,11 @@ def list_interfaces(ecs: Ecs, unreadable: Unreadable, *, detailed: bool = False,
 
 
 def read_interfaces(ecs: Ecs, eni_ids: Iterable[str], unreadable: Unreadable, *, detailed: bool = False) -> dict[str, Interface]:
-    """The ENIs of these ids that one read shows, by id; 100 ids a call."""
+    """The ENIs with these ids that one read shows, by id. Each call reads 100 ids."""
 
     def read(asked: list[str]) -> dict[str, Interface]:
         interfaces = list_interfaces(ecs, unreadable, detailed=detailed, network_interface_id=asked)
-        # An answer that was not asked for must never become a target.
+        # An ENI that was not requested must never become a target.
         return {eni_id: interface for eni_id, interface in interfaces.items() if eni_id in asked}
 
     return in_batches(ecs, eni_ids, read)
@@ -183,21 +183,21 @@ def read_interfaces(ecs: Ecs, eni_ids: Iterable[str], unreadable: Unreadable, *,
 def read_seen_interfaces(
     ecs: Ecs, eni_ids: Iterable[str], seen: Collection[str], unreadable: Unreadable, *, detailed: bool = False
 ) -> dict[str, Interface]:
-    """As ``read_interfaces``, for ENIs some of which this run has ``seen``. One read that lacks a record proves nothing: it is read
-    again, and what was seen is then ``unreadable``. It never becomes "does not exist"."""
+    """As ``read_interfaces``, for ENIs that this run may have ``seen`` before. If a record is missing in a read, it is read again,
+    because one read proves nothing. An ENI that was seen before is then ``unreadable``, and never counts as missing."""
     wanted = list(dict.fromkeys(eni_ids))
     found = read_interfaces(ecs, wanted, unreadable, detailed=detailed)
     lacking = [eni_id for eni_id in wanted if eni_id not in found and eni_id not in unreadable]
     found |= read_interfaces(ecs, lacking, unreadable, detailed=detailed)
     for eni_id in lacking:
         if eni_id in seen and eni_id not in found and eni_id not in unreadable:
-            text = f"this run has seen the ENI {eni_id}, but the service did not return it twice"
+            text = f"this run has read the ENI {eni_id} before, but two later reads did not return it"
             unreadable[eni_id] = EcsError("DescribeNetworkInterfaces", ENI_NOT_RETURNED, text)
     return found
 
 
 def list_instances(ecs: Ecs, unreadable: Unreadable, **filters: Any) -> dict[str, Instance]:
-    """As ``list_interfaces``, for instances. An instance whose record shows no primary ENI is ``unreadable`` too."""
+    """As ``list_interfaces``, for instances. An instance without a primary ENI in its record is ``unreadable`` too."""
     watch = ecs.stopwatch()
     found: dict[str, Instance] = {}
     for record in ecs.instances(**filters):
@@ -208,13 +208,13 @@ def list_instances(ecs: Ecs, unreadable: Unreadable, **filters: Any) -> dict[str
             continue
         found[instance.instance_id] = instance
         if instance.primary_eni_id is None:
-            text = f"the record of the instance {instance.instance_id} shows no primary ENI, though every instance has one"
+            text = f"the record of the instance {instance.instance_id} has no primary ENI, although every instance has one"
             unreadable[instance.instance_id] = EcsError("DescribeInstances", INSTANCE_WITHOUT_ENI, text)
     return found
 
 
 def read_instances(ecs: Ecs, instance_ids: Iterable[str], unreadable: Unreadable) -> dict[str, Instance]:
-    """The instances of these ids that exist, by id; 100 ids a call."""
+    """The instances with these ids that exist, by id. Each call reads 100 ids."""
 
     def read(asked: list[str]) -> dict[str, Instance]:
         found = list_instances(ecs, unreadable, instance_ids=asked)
@@ -224,7 +224,7 @@ def read_instances(ecs: Ecs, instance_ids: Iterable[str], unreadable: Unreadable
 
 
 def _id_of(record: Record, key: str, error: EcsError) -> str:
-    """The id of a record that cannot be read otherwise. Without it the record may be any of those that were asked for."""
+    """The id of a record that cannot be read. Without an id, raises ``error``, because it may be any of the requested records."""
     found = record.get(key)
     if not isinstance(found, str) or not found:
         raise error
@@ -232,7 +232,7 @@ def _id_of(record: Record, key: str, error: EcsError) -> str:
 
 
 def in_batches(ecs: Ecs, ids: Iterable[str], read: Callable[[list[str]], dict[str, Any]]) -> dict[str, Any]:
-    """What ``read`` finds for these ids, of which it takes 100 at once."""
+    """The results of ``read`` for these ids, in batches of 100."""
     wanted = list(dict.fromkeys(ids))
     batches = [wanted[start : start + IDS_PER_READ] for start in range(0, len(wanted), IDS_PER_READ)]
     found: dict[str, Any] = {}
@@ -243,7 +243,7 @@ def in_batches(ecs: Ecs, ids: Iterable[str], read: Callable[[list[str]], dict[st
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a value was read from, and the call that returned it."""
+    """The record that a value comes from, and the call that returned it."""
 
     label: str
     action: str
@@ -254,16 +254,16 @@ class Source:
 
 
 def source_of(record: Mapping[str, Any], label: str) -> Source:
-    """``label`` is the name of the record in messages. A record that no call returned has no request id."""
+    """``label`` is the name of the record in messages. A record that does not come from a call has no request id."""
     return Source(label, getattr(record, "action", "The read"), getattr(record, "request_id", None))
 
 
 def _unreadable(source: Source, what: str) -> EcsError:
-    return EcsError(source.action, UNREADABLE_REPLY, f"the reply can't be read: {what}", source.request_id)
+    return EcsError(source.action, UNREADABLE_REPLY, f"the reply cannot be read: {what}", source.request_id)
 
 
 def read_text(record: Mapping[str, Any], key: str, where: Source) -> str:
-    """What every record of its kind has."""
+    """A string that every record of this kind must have."""
     value = record.get(key)
     if not isinstance(value, str) or not value:
         raise _unreadable(where, f"{where} has no {key}")
@@ -278,12 +278,12 @@ def read_tags(record: Mapping[str, Any], where: Source) -> dict[str, str]:
 def _text_if_any(record: Mapping[str, Any], key: str, where: Source) -> str:
     value = record.get(key)
     if value is not None and not isinstance(value, str):
-        raise _unreadable(where, f"{where} has a {key} that is no text")
+        raise _unreadable(where, f"{where} has a {key} that is not a string")
     return value or ""
 
 
 def _address(row: Mapping[str, Any], kind: AddressKind, where: Source) -> tuple[str, str]:
-    """As the service writes it, and canonical."""
+    """The form of the service, and the canonical form."""
     written = read_text(row, kind.record_path[2], where)
     try:
         return written, kind.parse(written)
@@ -292,7 +292,7 @@ def _address(row: Mapping[str, Any], kind: AddressKind, where: Source) -> tuple[
 
 
 def _entries(wrapper: Any, inner: str, where: Source) -> list[Any]:
-    """The list inside its wrapper. An absent wrapper is an empty list: the service leaves out what an ENI has none of."""
+    """The list inside its wrapper. A missing wrapper is an empty list, because the service leaves out empty lists."""
     if wrapper is None:
         return []
     entries = wrapper.get(inner) if isinstance(wrapper, dict) else None

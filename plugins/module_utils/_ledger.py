@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: the ledger, which says what became of each address. The one table of transitions, and the views of the ledger.
+"""Pure: the ledger, which records the outcome of each address. It has the only table of transitions, and the views of the ledger.
 
-Private to this collection. Knows no SDK and no Ansible. A reply never moves an address to ``done``: only a read that
-started after the write ended does. Module result, report and restore recipe are views of this ledger.
+Private to this collection. Uses neither the SDK nor Ansible. A reply never moves an address to ``done``. Only a read that started
+after the write ended does. Module result, report and restore recipe are views of this ledger.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class AddressState(Enum):
     IN_FLIGHT = "in_flight"  # a write that names it was sent, and no later read has shown the outcome
     DONE = "done"  # a read that started after the write shows the change
     UNCHANGED = "unchanged"  # it was already as requested
-    SKIPPED = "skipped"  # left alone, with a reason
-    FAILED = "failed"  # not changed, with a reason; what is not confirmed stays in flight, and is reported as failed
+    SKIPPED = "skipped"  # not changed on purpose, with a reason
+    FAILED = "failed"  # not changed, with a reason; an unconfirmed address stays in flight, and is reported as failed
 
 
 class Event(Enum):
     FOUND = "a read shows it as requested"
-    SKIP = "the plan leaves it alone"
+    SKIP = "the plan skips it"
     SEND = "a write that names it is about to be sent"
-    CONFIRM = "a read that started after a write of it shows the change"
-    ACCEPT = "the write was accepted, and the user does not want to wait for a read (wait=false)"
+    CONFIRM = "a read that started after its write shows the change"
+    ACCEPT = "the write was accepted, and the user does not wait for a read (wait=false)"
     RETURN = "the write was never sent, or a read does not show the change and it may be sent again"
     HOLD = "it is not sent again, but a read may still show the change"
-    FAIL = "it was never sent, or neither the reply nor a read leaves it possible that it was changed"
+    FAIL = "it was never sent, or reply and read show that it was not changed"
 
 
 PLANNED, IN_FLIGHT, DONE, UNCHANGED, SKIPPED, FAILED = AddressState
@@ -47,7 +47,7 @@ TRANSITIONS: Mapping[tuple[AddressState, Event], AddressState] = {
     (PLANNED, Event.FOUND): UNCHANGED,
     (PLANNED, Event.SKIP): SKIPPED,
     (PLANNED, Event.SEND): IN_FLIGHT,
-    (PLANNED, Event.CONFIRM): DONE,  # it was sent earlier, and found changed when the plan was read again
+    (PLANNED, Event.CONFIRM): DONE,  # it was sent earlier, and a read for a new plan shows the change
     (PLANNED, Event.HOLD): IN_FLIGHT,
     (PLANNED, Event.FAIL): FAILED,
     (IN_FLIGHT, Event.CONFIRM): DONE,
@@ -55,8 +55,8 @@ TRANSITIONS: Mapping[tuple[AddressState, Event], AddressState] = {
     (IN_FLIGHT, Event.RETURN): PLANNED,
     (IN_FLIGHT, Event.HOLD): IN_FLIGHT,
     (IN_FLIGHT, Event.FAIL): FAILED,
-    (SKIPPED, Event.CONFIRM): DONE,  # as for what failed: it was sent and refused before it was left alone
-    (FAILED, Event.CONFIRM): DONE,  # it was sent, and a read for other addresses of the ENI shows the change after all
+    (SKIPPED, Event.CONFIRM): DONE,  # it was sent before it was skipped, and a later read shows the change
+    (FAILED, Event.CONFIRM): DONE,  # it was sent, and a later read for other addresses of the ENI shows the change
 }
 
 ACCEPTED = Reason("Accepted", "accepted by the service")
@@ -64,8 +64,8 @@ ACCEPTED = Reason("Accepted", "accepted by the service")
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """One call that was sent, or is being sent. ``error`` None: the service accepted it. ``named``: the addresses that a refusal
-    names as its cause. ``to_repeat``: its plan aged before it could be sent once more."""
+    """One call that was sent, or is being sent. ``error`` is None if the service accepted it. ``named``: the addresses that a refusal
+    names as its cause. ``to_repeat``: the plan aged before the call could be repeated."""
 
     addresses: tuple[str, ...]
     error: EcsError | None = None
@@ -77,8 +77,8 @@ class Write:
         return Reason(self.error.code, self.error.message, self.error.request_id) if self.error else ACCEPTED
 
     def may_have_changed(self, address: str, *, partly: bool) -> bool:
-        """``partly`` counts a call that was refused because of another one of its addresses: the API does not say that such a call
-        does nothing for the others (ecs-api.md, open question 1)."""
+        """``partly``: include a call that was refused because of another address. The API does not document whether such a call changes
+        the other addresses (ecs-api.md, open question 1)."""
         is_open = self.error is None or self.error.may_have_been_carried_out
         is_for_another = len(self.addresses) > 1 and address not in self.named and bool(ADDRESS_REFUSED.match(self.reply.code))
         return address in self.addresses and (is_open or (partly and is_for_another))
@@ -89,7 +89,7 @@ _GUARDED = attrgetter("type", "status", "instance_id", "primary", "eips", "tags"
 
 @dataclass(slots=True, eq=False)
 class EniLedger:
-    """What became of each address of one ENI. ``latest`` is the newest view of the ENI; ``read_at`` as in ``Change``."""
+    """The outcome of each address of one ENI. ``latest`` is the newest view of the ENI; ``read_at`` as in ``Change``."""
 
     change: Change
     latest: Interface | None
@@ -97,15 +97,15 @@ class EniLedger:
     states: dict[str, AddressState]
     reasons: dict[str, Reason]
     writes: list[Write] = field(default_factory=list)
-    batches: list[tuple[str, ...]] = field(default_factory=list)  # what is sent next, each in one call: of calls that were sent before
-    refusals: dict[str, Reason] = field(default_factory=dict)  # why something in flight is not sent again
+    batches: list[tuple[str, ...]] = field(default_factory=list)  # calls to repeat next, whole or in parts
+    refusals: dict[str, Reason] = field(default_factory=dict)  # by address in flight: why it is not sent again
 
     @property
     def eni_id(self) -> str:
         return self.change.eni_id or ""
 
     def move(self, event: Event, addresses: Iterable[str], reason: Reason | None = None) -> None:
-        """KeyError where the table has no such transition: that is a defect, and nothing may hide it."""
+        """KeyError if the table does not have the transition. That is a defect, which must not be hidden."""
         for address in addresses:
             self.states[address] = TRANSITIONS[self.states[address], event]
             self.refusals.pop(address, None)
@@ -114,8 +114,8 @@ class EniLedger:
                 self.reasons[address] = reason
 
     def confirm(self, view: Interface, state: str) -> bool:
-        """``view`` is of a read that started after all writes had ended: what it shows as changed is done. Returns whether anything
-        is. If it shows another state, owner or EIP than the last view, the guards have to look at the ENI again before a write."""
+        """``view`` comes from a read that started after all writes ended. Addresses that it shows as changed are done. Returns whether
+        there are any. If state, owner or EIPs differ from the last view, the guards must check the ENI again before a write."""
         if self.latest and _GUARDED(view) != _GUARDED(self.latest):
             self.read_at = float("-inf")
         self.latest = view
@@ -126,7 +126,7 @@ class EniLedger:
         return bool(changed)
 
     def send_again(self, *batches: Iterable[str]) -> None:
-        """Each batch in one call: the same call again, so that its ClientToken is the same, or a part of it."""
+        """Send each batch in one call. A batch is a whole earlier call, which then keeps its ClientToken, or a part of one."""
         for batch in map(tuple, batches):
             self.move(Event.RETURN, batch)
             self.batches.append(batch)
@@ -137,7 +137,8 @@ class EniLedger:
         self.send_again(write.addresses)
 
     def refuse(self, addresses: Iterable[str], reason: Reason, *, hold: bool = False) -> None:
-        """These are not sent (again). What may have been changed is held, that is, read until the time is over. ``hold``: hold all."""
+        """Do not send these addresses (again). Those that may have been changed are held, that is, read until wait_timeout ends.
+        ``hold``: hold all."""
         for address in addresses:
             if hold or self.may_have_been_changed(address):
                 self.move(Event.HOLD, [address])
@@ -146,8 +147,8 @@ class EniLedger:
                 self.move(Event.FAIL, [address], reason)
 
     def give_up(self, reason: Reason, *, partly: bool = True) -> None:
-        """Nothing more is read. What may have been changed stays in flight, which is reported as failed, with this ``reason``. What
-        the service certainly refused has failed. ``partly`` as in ``Write``: False if reads for the whole time showed no change."""
+        """End the reads. Addresses that may have been changed stay in flight, and are reported as failed with this ``reason``. Addresses
+        that the service certainly refused have failed. ``partly`` as in ``Write``; False if reads showed no change the whole time."""
         for address in self.still_waiting():
             last = self.refusals.get(address) or self.last_write(address).reply
             if self.may_have_been_changed(address, partly=partly):
@@ -170,7 +171,7 @@ class EniLedger:
 
     @property
     def sent(self) -> frozenset[str]:
-        """Every address for which a write was ever sent, whatever the reply was."""
+        """All addresses for which a write was ever sent, with any reply."""
         return frozenset(address for write in self.writes for address in write.addresses)
 
     def last_write(self, address: str) -> Write:
@@ -181,7 +182,7 @@ class EniLedger:
 
     @property
     def changed(self) -> bool:
-        """Something was changed, or may have been."""
+        """Whether an address was changed, or may have been."""
         return any(state in (DONE, IN_FLIGHT) for state in self.states.values())
 
     @property
@@ -190,7 +191,7 @@ class EniLedger:
         return not any(state is IN_FLIGHT or (state is DONE and address in self.reasons) for address, state in self.states.items())
 
     def failures(self) -> list[tuple[Reason, tuple[str, ...]]]:
-        """What failed or is still in flight, by reason. Without an address: an ENI for which nothing could be read."""
+        """Addresses that failed or are still in flight, by reason. An entry without addresses is an ENI that could not be read."""
         by_reason: dict[Reason, list[str]] = {}
         for address in self.having(FAILED, IN_FLIGHT):
             by_reason.setdefault(self.reasons.get(address) or Reason(NOT_VERIFIED, "no read showed the outcome"), []).append(address)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options that every plugin shares: region, endpoint, credentials, pacing. Their spec, and the connection they describe.
+"""The options that all plugins share: region, endpoint, credentials, pacing. Their spec, and the connection that they describe.
 
-Private to this collection. Documented in ``doc_fragments/connection.py``. The option comes first, then the environment,
-both through the same validation.
+Private to this collection. Documented in ``doc_fragments/connection.py``. An option wins over environment variables. Both are
+validated in the same way.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._transport im
 )
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
-LONGEST_TIMEOUT = 3600  # seconds; a socket takes far more, but not any number
-MOST_AT_ONCE = 64  # threads; one connection each
-LEAST_PACE = 4  # calls a minute: a plan lives a minute, and has to be read and written in it
+LONGEST_TIMEOUT = 3600  # seconds; a socket has a limit too, which is much higher
+MOST_AT_ONCE = 64  # threads with one connection each
+LEAST_PACE = 4  # calls per minute, because a plan must be read and written within a minute
 ACCOUNT_ID = re.compile(r"[0-9]{5,20}")
-# In the order of the SDK, and in that of requests.
+# In the order of the SDK, and in the order of requests.
 PROXY, NO_PROXY = ("HTTPS_PROXY", "https_proxy"), ("no_proxy", "NO_PROXY")
 
 
 def connection_spec() -> dict[str, dict[str, Any]]:
-    """The shared part of an argument spec: types and choices only."""
+    """The argument spec of the shared options: types and choices only."""
     return {
         "region": {"type": "str", "aliases": ["region_id", "alicloud_region"]},
         "endpoint": {"type": "str"},
@@ -89,7 +89,7 @@ def connection_spec() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the calls go, as whom, and how fast. ``endpoint`` is host:port, or None for the region's own public one."""
+    """Endpoint, credential and pace of the calls. ``endpoint`` is host or host:port, or None for the public endpoint of the region."""
 
     region: str
     endpoint: str | None
@@ -103,7 +103,7 @@ class Connection:
 
 
 def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> Connection | None:
-    """The connection that options and environment describe; None if something was added to ``errors``."""
+    """The connection that options and environment describe. None if an error was added to ``errors``."""
     before = len(errors)
     ranges = {
         "retry_timeout": (0, None),
@@ -117,14 +117,14 @@ def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], erro
     if 0 < params["calls_per_minute"] < LEAST_PACE:
         errors.append(
             f"calls_per_minute: {params['calls_per_minute']} is too slow, because plans would age before their calls; "
-            f"it must be 0 (no limit), or {LEAST_PACE} or more"
+            f"set {LEAST_PACE} or more, or 0 for no limit"
         )
     spec = find_credential_spec(params, environ, errors)
     is_vpc = _parse_endpoint_type(params, environ, errors)
     region = _parse_region(params, environ, spec, errors)
     protocol, endpoint = _parse_endpoint(params, environ, errors)
     if endpoint is None and is_vpc:
-        # Not left to the SDK, whose table of dedicated regions knows public endpoints only and comes before the rule.
+        # The SDK would use its table of dedicated regions first, which has only public endpoints.
         endpoint = f"ecs-vpc.{region}.aliyuncs.com"
     proxy_path, proxy = first_given({}, "", environ, *PROXY)
     transport = Transport(
@@ -146,7 +146,7 @@ def parse_connection(params: Mapping[str, Any], environ: Mapping[str, str], erro
 
 
 def first_given(params: Mapping[str, Any], option: str, environ: Mapping[str, str], *variables: str) -> tuple[str, str | None]:
-    """Option path and value of the first that is set: the option, or one of the variables. If none is: the option, and None."""
+    """Option path and value of the option, or else of the first variable that is set. If nothing is set, the option and None."""
     for path, value in ((option, params.get(option)), *((variable, environ.get(variable)) for variable in variables)):
         text = text_or_none(value)
         if text is not None:
@@ -168,11 +168,11 @@ def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], spec: C
         if not any(str(error) in known for known in errors):
             errors.append(f"region: no region is given, and {error}")
         return None
-    # A profile that could not be used might have had one.
+    # If the profile cannot be used, its error is enough, because the profile may have a region.
     if region is None and (spec or not first_given(params, "profile", environ, *PROFILE_VARIABLES)[1]):
-        errors.append("region: no region is given; set region, or ALIBABA_CLOUD_REGION_ID, or log in by a profile that has a region")
+        errors.append("region: no region is given; set region or ALIBABA_CLOUD_REGION_ID, or log in with a profile that has a region")
     elif region is not None and not REGION.fullmatch(region):
-        # It becomes part of a host name: anything else here could send a signed request elsewhere.
+        # It becomes part of a host name, so any other text could send a signed request to another host.
         errors.append(f"{path}: '{region}' is not a region id such as cn-hangzhou")
     return region
 
@@ -181,17 +181,17 @@ def _parse_endpoint_type(params: Mapping[str, Any], environ: Mapping[str, str], 
     path, text = first_given(params, "endpoint_type", environ, "ALIBABA_CLOUD_ENDPOINT_TYPE")
     kind = (text or "public").lower()
     if kind not in ("public", "vpc"):
-        errors.append(f"{path}: '{text}' is not an endpoint type; give public or vpc")
+        errors.append(f"{path}: '{text}' is not an endpoint type; set public or vpc")
     return kind == "vpc"
 
 
 def _parse_sts_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], region: str | None, is_vpc: bool, errors: list[str]) -> str:
-    """Always https. The endpoint of all regions, unless something else is set."""
+    """Always https. By default the endpoint for all regions."""
     path, text = first_given(params, "sts_endpoint", environ, "ALIBABA_CLOUD_STS_ENDPOINT", "ALICLOUD_STS_ENDPOINT")
     if text is not None:
         protocol, endpoint = parse_endpoint(path, text, "sts.cn-hangzhou.aliyuncs.com", errors)
         if protocol == "http":
-            errors.append(f"{path}: '{text}' would fetch a key in the clear; use https://")
+            errors.append(f"{path}: '{text}' would fetch a key without encryption; use https://")
         return endpoint or ""
     path, sts_region = first_given({}, "", environ, "ALIBABA_CLOUD_STS_REGION")
     if sts_region and not REGION.fullmatch(sts_region):
@@ -208,7 +208,7 @@ def _parse_ca_bundle(params: Mapping[str, Any], errors: list[str]) -> str | None
         try:
             ssl.create_default_context(cafile=text)
         except (OSError, ValueError):
-            errors.append(f"ca_bundle: '{text}' can't be read, or has no certificate in PEM form")
+            errors.append(f"ca_bundle: '{text}' cannot be read, or has no certificate; set the path of a PEM file")
     return text
 
 
@@ -225,5 +225,5 @@ def _parse_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], error
         return "https", None
     protocol, endpoint = parse_endpoint(path, text, "ecs.cn-hangzhou.aliyuncs.com", errors)
     if protocol == "http" and endpoint and not is_loopback(host_name(endpoint)):
-        errors.append(f"{path}: '{text}' would send signed calls in the clear; http:// is for loopback only, so use https://")
+        errors.append(f"{path}: '{text}' would send signed calls without encryption; use https:// (http:// is for loopback addresses only)")
     return protocol, endpoint

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: request and snapshot → what would be written, what is skipped, what is refused, and why.
+"""Pure: request and snapshot → the plan: what to write, skip or refuse, and why.
 
-Private to this collection. Knows no SDK and no Ansible. ``make_plan`` decides what happens to each address, ``guard``
-refuses what must not be touched, ``find_refusals`` says whether the plan may be carried out.
+Private to this collection. Uses neither the SDK nor Ansible. ``make_plan`` decides what happens to each address. ``guard`` refuses
+changes that must not be made. ``find_refusals`` lists everything that forbids the plan.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     difference,
     flatten,
     group,
+    kind_of,
     lies_in,
     make_address_set,
     span,
@@ -39,7 +40,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._text import 
 # Preconditions of the service (console guide "Unassign secondary private IP addresses").
 ENI_STATES = ("Available", "InUse")
 INSTANCE_STATES = ("Running", "Stopped")
-# These states end by themselves, so that waiting may help.
+# These states end without an action of the user, so waiting may help.
 TRANSITIONAL_ENI_STATES = ("Attaching", "Detaching")
 TRANSITIONAL_INSTANCE_STATES = ("Starting", "Stopping", "Pending")
 
@@ -73,8 +74,8 @@ NO_REASONS: Reasons = {}
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that was read before planning. ``instances`` holds at least those whose state matters. ``unreadable``: by id,
-    the ENIs and instances that exist, but whose record is missing or cannot be read."""
+    """Everything that was read before planning. ``instances`` has at least those whose state matters. ``unreadable`` has, by id,
+    the ENIs and instances that exist, but whose records are missing or cannot be read."""
 
     region: str
     interfaces: Mapping[str, Interface] = field(default_factory=dict)
@@ -84,23 +85,23 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to happen to one ENI. ``interface`` is None for an ENI that does not exist or cannot be read."""
+    """The planned change of one ENI. ``interface`` is None for an ENI that does not exist or cannot be read."""
 
     eni_id: str | None
     instance_id: str | None
     interface: Interface | None
     todo: AddressSet  # to be written
-    unchanged: AddressSet  # already as requested: with state absent not on the ENI, with state present on it
+    unchanged: AddressSet  # already as requested: not on the ENI with state absent, on the ENI with state present
     skipped: Reasons = field(default_factory=lambda: NO_REASONS)
     refused: Reasons = field(default_factory=lambda: NO_REASONS)
-    errors: tuple[str, ...] = ()  # of this ENI; they are also among those of the plan
-    failure: Reason | None = None  # why nothing can be done for this ENI, though it exists: todo fails without a write
+    errors: tuple[str, ...] = ()  # of this ENI; the plan has them too
+    failure: Reason | None = None  # why this ENI cannot be changed, although it exists; todo then fails without a write
     read_at: float = 0.0  # start of the oldest read that this change depends on, by the clock of ``_clock``
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``errors`` are errors of the request that only a read could show; no option lets them pass."""
+    """``errors`` are errors of the request that only a read can show. No option overrides them."""
 
     changes: tuple[Change, ...]
     missing: tuple[str, ...] = ()
@@ -108,7 +109,7 @@ class Plan:
 
 
 def make_plan(request: Request, targets: Iterable[Target], snapshot: Snapshot) -> Plan:
-    """One Change for each ENI, however often and by whatever name it is named, in the order of the request."""
+    """One Change for each ENI, in the order of the request. Targets for the same ENI are combined."""
     errors: list[str] = []
     claims: dict[tuple[str, bool], list[Target]] = {}
     for target in targets:
@@ -117,7 +118,10 @@ def make_plan(request: Request, targets: Iterable[Target], snapshot: Snapshot) -
         claims.setdefault((eni_id if exists else target.name, exists), []).append(target)
         if not exists and not request.ignore_missing:
             option = "eni_id" if target.eni_id else "instance_id"
-            errors.append(f"{target.option_path}{option}: {target.name} does not exist in {snapshot.region}, or not in this account")
+            errors.append(
+                f"{target.option_path}{option}: {target.name} does not exist in {snapshot.region}, or belongs to another account; "
+                "check the id, or set missing: ignore"
+            )
     changes = []
     for (name, exists), claimed in claims.items():
         if name in snapshot.interfaces:
@@ -134,12 +138,12 @@ def make_plan(request: Request, targets: Iterable[Target], snapshot: Snapshot) -
 
 
 def guard(plan: Plan, request: Request, instances: Mapping[str, Instance], holders: Mapping[str, Holders]) -> Plan:
-    """Moves what must not be touched from todo to refused. Looks only at ENIs where something would be written."""
+    """Moves addresses that must not be changed from ``todo`` to ``refused``. ENIs without a planned write are not checked."""
     return replace(plan, changes=tuple(_guard_one(change, request, instances, holders) for change in plan.changes))
 
 
 def is_in_transition(change: Change, request: Request, instances: Mapping[str, Instance]) -> bool:
-    """Whether nothing but a state that ends by itself forbids this change."""
+    """Whether a transitional state is the only reason against this change."""
     if change.interface is None or _owner_refusal(change.interface, request):
         return False
     state = _state_refusal(change.interface, request, instances)
@@ -149,7 +153,7 @@ def is_in_transition(change: Change, request: Request, instances: Mapping[str, I
 
 
 def find_refusals(plan: Plan, request: Request, account_id: str | None = None) -> list[str]:
-    """Everything that forbids to carry out the plan; nothing is written while there is one."""
+    """Everything that forbids the plan. If there is anything, nothing may be written."""
     found = list(plan.errors)
     if any(count(change.todo) for change in plan.changes):
         found.extend(of_other_accounts([change.interface for change in plan.changes if change.interface], account_id))
@@ -158,26 +162,29 @@ def find_refusals(plan: Plan, request: Request, account_id: str | None = None) -
     addresses = [address for change in plan.changes if not change.failure for address in flatten(change.todo)]
     if request.max_addresses is not None and len(addresses) > request.max_addresses:
         verb = "assigned" if request.state == "present" else "unassigned"
-        limit = f"at most {request.max_addresses} may be {verb}, but {len(addresses)} would be"
-        found.append(f"max_addresses: {limit}: {shorten(addresses)}")
+        found.append(
+            f"max_addresses: at most {request.max_addresses} may be {verb}, but {len(addresses)} would be; "
+            f"name fewer addresses, or raise max_addresses; first: {shorten(addresses)}"
+        )
     return found
 
 
 def of_other_accounts(interfaces: Sequence[Interface], account_id: str | None) -> list[str]:
-    """One line for each other account that owns ENIs, or for an owner that the service did not name; nothing without an account."""
+    """One line for each other owner of ENIs, also for an owner that the service does not name. Empty without ``account_id``."""
     owners: dict[str, list[str]] = {}
     for interface in interfaces:
         if account_id and interface.owner_id != account_id:
-            owners.setdefault(interface.owner_id or "an account that the service does not name", []).append(interface.eni_id)
+            owner = f"account {interface.owner_id}" if interface.owner_id else "an unknown account"
+            owners.setdefault(owner, []).append(interface.eni_id)
     return [
-        f"account_id: {len(eni_ids)} of {len(interfaces)} ENIs belong to {owner}, not to {account_id}: {shorten(eni_ids)}"
+        f"account_id: {len(eni_ids)} of {len(interfaces)} ENIs belong to {owner}, not to {account_id}; first: {shorten(eni_ids)}"
         for owner, eni_ids in owners.items()
     ]
 
 
 class Holders:
-    """Which ENI holds what in one vSwitch, where no two ranges overlap. Answers for an address and for a prefix. ``unreadable``:
-    ENIs of the vSwitch whose addresses could not be read; any address may be on one of them."""
+    """The ENI that holds an address or prefix in one vSwitch, where no two ranges overlap. ``unreadable``: ENIs of the vSwitch whose
+    addresses could not be read. Any address may be on one of them."""
 
     def __init__(self, interfaces: Iterable[Interface], unreadable: Iterable[str] = ()) -> None:
         held = ((address, interface.eni_id) for interface in interfaces for address in (*interface.primary, *flatten(interface.held)))
@@ -185,7 +192,7 @@ class Holders:
         self.unreadable = tuple(unreadable)
 
     def of(self, address: str, asking: str = "") -> str | None:
-        """The ENI that holds this address or a part of this prefix. That the asking ENI holds exactly this does not count."""
+        """The ENI that holds this address or a part of this prefix. None if the ENI ``asking`` holds exactly this."""
         version, first, last = span(address)
         at = bisect_right(self._ranges, (version, last), key=lambda held: held[:2]) - 1
         if at < 0 or self._ranges[at][0] != version or self._ranges[at][2] < first or self._ranges[at] == (version, first, last, asking):
@@ -194,7 +201,8 @@ class Holders:
 
 
 def _eni_of(target: Target, snapshot: Snapshot) -> str:
-    """The ENI that a target means, or the instance if its ENI is unknown: its record is unreadable, or it does not exist."""
+    """The id of the ENI of a target. The id of the instance if its ENI is unknown, because the instance does not exist or its
+    record cannot be read."""
     if target.eni_id:
         return target.eni_id
     instance = snapshot.instances.get(target.instance_id or "")
@@ -219,7 +227,7 @@ def _plan_one(request: Request, snapshot: Snapshot, interface: Interface, claims
                 elif held == (request.state == "present"):
                     unchanged[kind.name].append(address)
                 elif request.state == "absent" and (block := request.keep.overlapping(address)):
-                    kept[address] = Reason(KEPT, "kept, because it is in keep" if block == address else f"kept, because keep has {block}")
+                    kept[address] = Reason(KEPT, _format_kept(address, block))
                 else:
                     todo[kind.name].append(address)
     planned = make_address_set(todo)
@@ -227,7 +235,7 @@ def _plan_one(request: Request, snapshot: Snapshot, interface: Interface, claims
         interface.eni_id,
         interface.instance_id,
         interface,
-        interface.held if planned == interface.held else planned,  # one object for both, when an ENI gives up all it has
+        interface.held if planned == interface.held else planned,  # share one object if all addresses are unassigned
         make_address_set(unchanged),
         skipped=kept,
         errors=tuple(errors),
@@ -235,25 +243,34 @@ def _plan_one(request: Request, snapshot: Snapshot, interface: Interface, claims
     )
 
 
+def _format_kept(address: str, block: str) -> str:
+    if span(address) == span(block):
+        return "kept, listed in keep"
+    return f"kept, {'inside' if lies_in(address, block) else 'contains'} {block}"
+
+
 def _find_error(target: Target, interface: Interface, address: str, instances: Mapping[str, Instance]) -> str | None:
-    """Why naming this address, which is not a secondary address of the ENI, must be an error."""
+    """Why it is an error to name this address, which is not a secondary address of the ENI."""
     if address in interface.primary:
         return f"{address} is the primary address of {interface.eni_id}, which is never assigned or unassigned"
     prefix = Blocks((*interface.held["ipv4_prefixes"], *interface.held["ipv6_prefixes"])).overlapping(address)
     if prefix:
-        how = "lies in" if lies_in(address, prefix) else "contains"  # of two blocks that overlap, one contains the other
-        return f"{address} {how} the prefix {prefix} of {interface.eni_id}, which comes and goes as a whole; name the prefix"
+        how = "is inside" if lies_in(address, prefix) else "contains"
+        return (
+            f"{address} {how} the prefix {prefix} of {interface.eni_id}, which can only be assigned and unassigned as a whole; "
+            f"use {kind_of(prefix).name} for the prefix"
+        )
     instance = instances.get(target.instance_id or "")
     if instance and address in instance.on_other_enis:
         return (
-            f"{address} is not on the primary ENI of {instance.instance_id} ({interface.eni_id}) but on its secondary ENI "
-            f"{instance.on_other_enis[address]}; name that one by eni_id"
+            f"{address} is not on {interface.eni_id}, the primary ENI of {instance.instance_id}, but on its secondary ENI "
+            f"{instance.on_other_enis[address]}; use eni_id: {instance.on_other_enis[address]}"
         )
     return None
 
 
 def _plan_missing(request: Request, targets: list[Target]) -> Change:
-    """With missing=ignore: nothing is on what does not exist, and nothing can be assigned to it."""
+    """With missing=ignore: an ENI that does not exist has no addresses, and nothing can be assigned to it."""
     named = reduce(union, (target.named for target in targets))
     eni_id, instance_id = targets[0].eni_id, targets[0].instance_id
     if request.state == "absent":
@@ -263,15 +280,15 @@ def _plan_missing(request: Request, targets: list[Target]) -> Change:
 
 
 def _plan_unreadable(name: str, error: EcsError, targets: list[Target]) -> Change:
-    """What is named fails; nothing can be said about what ``all_secondary`` would mean. ``name``: the ENI, or the instance."""
+    """All named addresses fail. The addresses of ``all_secondary`` are unknown. ``name``: the id of the ENI or instance."""
     named = reduce(union, (target.named for target in targets))
-    reason = Reason(error.code, f"{error.message}; nothing was sent for it", error.request_id)
+    reason = Reason(error.code, f"{error.message}; no write was sent", error.request_id)
     instance_id = next((target.instance_id for target in targets if target.instance_id), None)
     return Change(None if name == instance_id else name, instance_id, None, named, EMPTY, failure=reason)
 
 
 def _asked_twice(changes: Iterable[Change]) -> list[str]:
-    """Nothing can be assigned twice in one vSwitch, not even as a part of a prefix. Which one is meant is not ours to choose."""
+    """Errors for addresses and prefixes that overlap in one vSwitch. Only one of them can be assigned, and only the user knows which."""
     asked = sorted(
         (change.interface.vswitch_id, *span(address), change.interface.eni_id, address)
         for change in changes
@@ -283,7 +300,7 @@ def _asked_twice(changes: Iterable[Change]) -> list[str]:
     for vswitch_id, version, first, last, eni_id, address in asked:
         overlaps = widest and widest[:2] == (vswitch_id, version) and first <= widest[2]
         if widest and overlaps:
-            errors.append(f"{widest[4]} for {widest[3]} and {address} for {eni_id} overlap in {vswitch_id}: only one can be assigned")
+            errors.append(f"{widest[4]} for {widest[3]} and {address} for {eni_id} overlap in {vswitch_id}; name only one of them")
         if not widest or not overlaps or last > widest[2]:
             widest = (vswitch_id, version, last, eni_id, address)
     return errors
@@ -294,7 +311,7 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
     if interface is None or not count(change.todo):
         return change
     owner, state = _owner_refusal(interface, request), _state_refusal(interface, request, instances)
-    # The state comes last: it may be another one a moment later, and then the reason would change, too.
+    # The state comes last, because it may change in a moment, and then the reason would change too.
     reasons = {address: owner or _address_refusal(interface, request, address, holders) or state for address in flatten(change.todo)}
     refused = {address: reason for address, reason in reasons.items() if reason}
     instance = instances.get(interface.instance_id or "") if interface.is_primary else None
@@ -307,28 +324,34 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
 
 
 def _owner_refusal(interface: Interface, request: Request) -> Reason | None:
-    """Whether the ENI belongs to somebody who would miss the address."""
+    """The reason why the owner of the ENI may need the address, if any."""
     if interface.service_managed:
-        return Reason(SERVICE_MANAGED, "another cloud service manages the ENI; no option overrides that")
+        return Reason(SERVICE_MANAGED, "another cloud service manages the ENI; no option allows this change")
     for key, values in request.protected_tags.items():
         if has_tag(interface.tags, key, values):
-            return Reason(PROTECTED_TAG, f"the ENI has the protected tag {key}={interface.tags[key]}; see protected_tags")
+            return Reason(
+                PROTECTED_TAG, f"the ENI has the protected tag {key}={interface.tags[key]}; protected_tags: {{}} turns this guard off"
+            )
     return None
 
 
 def _state_refusal(interface: Interface, request: Request, instances: Mapping[str, Instance]) -> Reason | None:
     waits = f"; a run waits up to {request.wait_timeout:.0f} s for it" if request.wait and request.wait_timeout else ""
+    if request.skip_transitional:
+        waits = "; this state ends by itself, so run it again later"
     if interface.status not in ENI_STATES:
-        text = f"the ENI is {interface.status}, it must be {' or '.join(ENI_STATES)}"
+        text = f"the ENI is {interface.status}, but must be {' or '.join(ENI_STATES)}"
         return Reason(ENI_IN_TRANSITION, text + waits) if interface.status in TRANSITIONAL_ENI_STATES else Reason(ENI_STATE, text)
     if not interface.is_primary:
         return None
     instance = instances.get(interface.instance_id or "")
     if instance is None:
-        return Reason(INSTANCE_UNKNOWN, f"the state of the instance of this primary ENI is not known ({interface.instance_id or 'no id'})")
+        return Reason(
+            INSTANCE_UNKNOWN, f"the state of the instance of this primary ENI is unknown ({interface.instance_id or 'no instance id'})"
+        )
     if instance.status in INSTANCE_STATES:
         return None
-    text = f"the instance {instance.instance_id} of this primary ENI is {instance.status}, it must be {' or '.join(INSTANCE_STATES)}"
+    text = f"the instance {instance.instance_id} of this primary ENI is {instance.status}, but must be {' or '.join(INSTANCE_STATES)}"
     transitional = instance.status in TRANSITIONAL_INSTANCE_STATES
     return Reason(INSTANCE_IN_TRANSITION, text + waits) if transitional else Reason(INSTANCE_STATE, text)
 
@@ -336,15 +359,15 @@ def _state_refusal(interface: Interface, request: Request, instances: Mapping[st
 def _address_refusal(interface: Interface, request: Request, address: str, holders: Mapping[str, Holders]) -> Reason | None:
     if request.state == "absent":
         if address in interface.eips and not request.allow_eip:
-            return Reason(EIP_BOUND, f"the EIP {interface.eips[address]} is bound to it; set allow_eip to true to unassign it anyway")
+            return Reason(EIP_BOUND, f"the EIP {interface.eips[address]} is bound to it; set allow_eip: true to unassign it anyway")
         return None
     in_vswitch = holders.get(interface.vswitch_id)
     if in_vswitch is None:
         return None
     if holder := in_vswitch.of(address, interface.eni_id):
-        return Reason(ADDRESS_HELD, f"{holder} holds it")
+        return Reason(ADDRESS_HELD, f"it is already assigned to {holder}")
     if others := [eni_id for eni_id in in_vswitch.unreadable if eni_id != interface.eni_id]:
-        return Reason(HOLDER_UNREADABLE, f"it may be on {shorten(others)} in the same vSwitch, whose addresses cannot be read")
+        return Reason(HOLDER_UNREADABLE, f"it may be assigned to {shorten(others)} in the same vSwitch, whose addresses cannot be read")
     return None
 
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: what the user asked for, stripped and validated. Every error is collected, with its option path.
+"""Pure: options → validated request. All errors are collected, each with its option path.
 
-Private to this collection. The argument spec holds types and choices only; what is exclusive, required or malformed
-is decided here, because Ansible would report the first error alone and take an empty string for a value.
+Private to this collection. The argument spec has only types and choices. This file checks all other rules, because Ansible
+would report only the first error, and would accept an empty string as a value.
 """
 
 from __future__ import annotations
@@ -34,24 +34,26 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._text import 
     validate_numbers,
 )
 
-# Ids of the service are a type and letters or digits. Groups made before VPC have 'G' and digits.
+# An id of the service is a type and letters or digits. Security groups from the time before VPCs have 'G' and digits.
 ENI_ID = re.compile(r"eni-[A-Za-z0-9]+")
 INSTANCE_ID = re.compile(r"i-[A-Za-z0-9]+")
 SECURITY_GROUP_ID = re.compile(r"sg-[A-Za-z0-9]+|G[0-9]+")
 VPC_ID = re.compile(r"vpc-[A-Za-z0-9]+")
 VSWITCH_ID = re.compile(r"vsw-[A-Za-z0-9]+")
-ID_OPTIONS = {
-    "eni_id": ENI_ID,
-    "instance_id": INSTANCE_ID,
-    "security_group_ids": SECURITY_GROUP_ID,
-    "vpc_id": VPC_ID,
-    "vswitch_id": VSWITCH_ID,
+# Form of an id → what it is called in messages, and an example.
+ID_NAMES = {
+    ENI_ID: ("an ENI id", "eni-bp1example"),
+    INSTANCE_ID: ("an instance id", "i-bp1example"),
+    SECURITY_GROUP_ID: ("a security group id", "sg-bp1example"),
+    VPC_ID: ("a VPC id", "vpc-bp1example"),
+    VSWITCH_ID: ("a vSwitch id", "vsw-bp1example"),
 }
-# Options that keep addresses from being written. Given and blank, they would silently protect nothing.
+TARGET_OPTIONS = {ENI_ID: "eni_id", INSTANCE_ID: "instance_id"}
+# A blank guard would silently protect nothing, so it is an error.
 GUARDS = ("keep", "max_addresses")
 ADDRESS_FILTERS = ("within", "excluding", "private_ip_addresses")
 
-# ENIs with these tags belong to a container network: an address there is a pod's. None: any value. Source: the tags that the
+# ENIs with these tags belong to a container network, so pods use their addresses. None: any value. Source: the tags that the
 # controllers set (terway, types/aliyun.go and pkg/aliyun/client/eni_filter.go; cilium, pkg/alibabacloud/utils).
 CONTAINER_NETWORK_TAGS: Mapping[str, tuple[str, ...] | None] = {
     "creator": ("terway", "alibabacloud-erdma-controller"),
@@ -59,12 +61,12 @@ CONTAINER_NETWORK_TAGS: Mapping[str, tuple[str, ...] | None] = {
     "cilium-eni-index": None,
 }
 
-Tags: TypeAlias = "dict[str, tuple[str, ...] | None]"  # tag key → the values that count, None for any
+Tags: TypeAlias = "dict[str, tuple[str, ...] | None]"  # tag key → values that match, None for any value
 
 
 @dataclass(frozen=True)
 class Target:
-    """One ENI, or the primary ENI of one instance, and what of it is meant."""
+    """One ENI, or the primary ENI of one instance, and the addresses that the request names."""
 
     option_path: str
     eni_id: str | None
@@ -79,7 +81,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Request:
-    """What ``eni_secondary_ip`` was asked to do. Addresses and blocks are canonical; times are seconds."""
+    """A request to ``eni_secondary_ip``. Addresses and blocks are canonical; times are seconds."""
 
     state: str
     targets: tuple[Target, ...]
@@ -91,19 +93,25 @@ class Request:
     skip_refused: bool = False
     wait: bool = True
     wait_timeout: float = 60
+    skip_transitional: bool = False  # the plan of a role does not wait for a state that ends by itself
 
 
-def parse_id(option_path: str, value: Any, pattern: re.Pattern[str], example: str, errors: list[str]) -> str | None:
+def parse_id(
+    option_path: str, value: Any, pattern: re.Pattern[str], errors: list[str], options: Mapping[re.Pattern[str], str] | None = None
+) -> str | None:
+    """``options``: form of an id → the option of this plugin for it, so that the error for an id of another kind can name it."""
     text = text_or_none(value)
     if text is not None and not pattern.fullmatch(text):
-        other = next((name for name, form in ID_OPTIONS.items() if form.fullmatch(text) and form is not pattern), None)
-        hint = f"is the id of something else; use {other} for it" if other else f"is not an id such as {example}"
-        errors.append(f"{option_path}: '{text}' {hint}")
+        wanted, example = ID_NAMES[pattern]
+        other = next((form for form in ID_NAMES if form.fullmatch(text)), None)
+        problem = f"is {ID_NAMES[other][0]}, not {wanted}" if other else f"is not {wanted}"
+        use = f"; use {options[other]}" if other and options and other in options else ""
+        errors.append(f"{option_path}: '{text}' {problem} such as {example}{use}")
     return text
 
 
 def parse_each(option_path: str, values: list[Any] | None, parse: Callable[[str], str], errors: list[str]) -> tuple[str, ...] | None:
-    """Every value through ``parse``, whose ValueError becomes an error with its option path."""
+    """Parse each value. A ValueError of ``parse`` becomes an error with its option path."""
     texts = texts_or_none(values)
     if texts is None:
         return None
@@ -117,7 +125,7 @@ def parse_each(option_path: str, values: list[Any] | None, parse: Callable[[str]
 
 
 def parse_protected_tags(given: Mapping[Any, Any] | None, errors: list[str]) -> Tags:
-    """The built-in tags and the given ones; only an explicit ``{}`` turns all off."""
+    """The built-in tags and the given ones. Only an explicit ``{}`` removes the built-in tags."""
     if given == {}:
         return {}
     protected: Tags = dict(CONTAINER_NETWORK_TAGS)
@@ -132,7 +140,7 @@ def has_tag(tags: Mapping[str, str], key: str, values: tuple[str, ...] | None) -
 
 
 def parse_tags(option_path: str, given: Mapping[Any, Any] | None, errors: list[str]) -> Tags:
-    """Tag key → the values that count, None for any."""
+    """Tag key → values that match, None for any value."""
     tags: Tags = {}
     for key, value in (given or {}).items():
         values = value if isinstance(value, list) else [value]
@@ -142,17 +150,17 @@ def parse_tags(option_path: str, given: Mapping[Any, Any] | None, errors: list[s
             tags[str(key)] = tuple(values)
         else:
             errors.append(
-                f"{option_path}: the value of '{key}' is {value!r}; give a string (numbers quoted), a list of strings, or null for any"
+                f"{option_path}: the value of '{key}' is {value!r}; set a string (quote numbers), a list of strings, or null for any value"
             )
     return tags
 
 
 def parse_request(params: Mapping[str, Any], errors: list[str]) -> Request:
-    """The request in ``params`` (module parameters, aliases resolved). What is wrong is added to ``errors``;
-    the request is meaningful only when nothing was added."""
+    """The request in ``params`` (module parameters, aliases resolved). Adds to ``errors``. If it adds something, the request must
+    not be used."""
     state = text_or_none(params["state"])
     if state is None:
-        errors.append("state: is required; say 'absent' to unassign or 'present' to assign")
+        errors.append("state: is required; set absent to unassign addresses, or present to assign them")
     validate_guards(params, GUARDS, errors)
     max_addresses = None if is_blank(params["max_addresses"]) else parse_number("max_addresses", params["max_addresses"], errors)
     numbers = {"max_addresses": max_addresses, "wait_timeout": params["wait_timeout"]}
@@ -177,7 +185,7 @@ def _parse_targets(params: Mapping[str, Any], state: str | None, errors: list[st
     single = ("eni_id", "instance_id", *(kind.name for kind in KINDS))
     given = [name for name in single if _is_given(params[name])] + ["all_secondary"] * params["all_secondary"]
     if given:
-        errors.append(f"assignments: stands alone; put {', '.join(given)} into its entries")
+        errors.append(f"assignments: cannot be combined with {', '.join(given)}; set these in the entries of assignments")
     return tuple(_parse_target(f"assignments[{index}].", entry, state, errors) for index, entry in enumerate(params["assignments"]))
 
 
@@ -186,25 +194,25 @@ def _is_given(value: Any) -> bool:
 
 
 def _parse_target(option_path: str, entry: Mapping[str, Any], state: str | None, errors: list[str]) -> Target:
-    eni_id = parse_id(f"{option_path}eni_id", entry["eni_id"], ENI_ID, "eni-bp1example", errors)
-    instance_id = parse_id(f"{option_path}instance_id", entry["instance_id"], INSTANCE_ID, "i-bp1example", errors)
+    eni_id = parse_id(f"{option_path}eni_id", entry["eni_id"], ENI_ID, errors, TARGET_OPTIONS)
+    instance_id = parse_id(f"{option_path}instance_id", entry["instance_id"], INSTANCE_ID, errors, TARGET_OPTIONS)
     whole = option_path.rstrip(".") + ": " if option_path else ""
     alternatives = "eni_id or instance_id" if option_path else "eni_id, instance_id or assignments"
     if eni_id and instance_id:
-        errors.append(f"{whole}eni_id ({eni_id}) and instance_id ({instance_id}) are both given; name one target only")
+        errors.append(f"{whole}eni_id ({eni_id}) and instance_id ({instance_id}) are both set; set only one of them")
     elif not eni_id and not instance_id:
-        errors.append(f"{whole}no target is named; give {alternatives}")
+        errors.append(f"{whole}no ENI is named; set {alternatives}")
 
     lists = {kind.name: parse_each(f"{option_path}{kind.name}", entry[kind.name], kind.parse, errors) for kind in KINDS}
     given = [name for name, entries in lists.items() if entries is not None]
     all_secondary = bool(entry["all_secondary"])
     if all_secondary and state == "present":
-        errors.append(f"{option_path}all_secondary: goes with state=absent only; with state=present name what is to be assigned")
+        errors.append(f"{option_path}all_secondary: requires state=absent; with state=present, name each address to assign")
     if all_secondary and given:
-        errors.append(f"{option_path}all_secondary: names every secondary IPv4 address by itself; leave out {', '.join(given)}")
+        errors.append(f"{option_path}all_secondary: cannot be combined with {', '.join(given)}; leave one of them out")
     if not all_secondary and not given:
         also = " or all_secondary" if state != "present" else ""
-        errors.append(f"{whole}no address is named; give one of {', '.join(lists)}{also} (an empty list is nothing to do)")
+        errors.append(f"{whole}no address is named; set one of {', '.join(lists)}{also} (an empty list does nothing)")
     return Target(
         option_path, eni_id, instance_id, make_address_set({name: entries or () for name, entries in lists.items()}), all_secondary
     )
@@ -212,7 +220,7 @@ def _parse_target(option_path: str, entry: Mapping[str, Any], state: str | None,
 
 @dataclass(frozen=True)
 class Selection:
-    """What ``eni_secondary_ip_info`` was asked for. Of a selector None is not given, and an empty tuple selects nothing."""
+    """A request to ``eni_secondary_ip_info``. A selector that is None was not set; an empty tuple selects nothing."""
 
     eni_ids: tuple[str, ...] | None
     instance_ids: tuple[str, ...] | None
@@ -246,7 +254,7 @@ SELECTORS = (
 
 
 def selection_spec() -> dict[str, dict[str, Any]]:
-    """Selectors and address filters in an argument spec: types and choices only."""
+    """The argument spec of the selectors and address filters: types and choices only."""
     texts = {"type": "list", "elements": "str"}
     return {
         "eni_ids": texts,
@@ -269,18 +277,23 @@ def selection_spec() -> dict[str, dict[str, Any]]:
 
 
 def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
-    """As ``parse_request``, for the info module and the inventory."""
+    """As ``parse_request``, for the info module and the inventory; with ``vpc_ids`` in ``params`` for the roles."""
+    options = {SECURITY_GROUP_ID: "security_group_ids"}
+    if "vpc_ids" in params:
+        options |= {VPC_ID: "vpc_ids"}
+    else:
+        options |= {VPC_ID: "vpc_id", ENI_ID: "eni_ids", INSTANCE_ID: "instance_ids", VSWITCH_ID: "vswitch_id"}
 
-    def ids(option: str, pattern: re.Pattern[str], example: str) -> tuple[str, ...] | None:
+    def ids(option: str, pattern: re.Pattern[str]) -> tuple[str, ...] | None:
         texts = texts_or_none(params[option])
         return (
             texts
             if texts is None
-            else tuple(filter(None, (parse_id(option, text, pattern, example, errors) for text in dict.fromkeys(texts))))
+            else tuple(filter(None, (parse_id(option, text, pattern, errors, options) for text in dict.fromkeys(texts))))
         )
 
-    def one_id(option: str, pattern: re.Pattern[str], example: str) -> tuple[str, ...] | None:
-        found = parse_id(option, params[option], pattern, example, errors)
+    def one_id(option: str, pattern: re.Pattern[str]) -> tuple[str, ...] | None:
+        found = parse_id(option, params[option], pattern, errors, options)
         return (found,) if found else None
 
     def blocks(option: str) -> Blocks | None:
@@ -290,16 +303,16 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
     names = texts_or_none(params["security_group_names"])
     for option in ("security_group_tags", "tags"):
         if params[option] == {}:
-            # Not "any tag" and not "no tag": whatever was meant, it must not widen what the other selectors say.
-            errors.append(f"{option}: {{}} names no tag; leave it out, or name one")
+            # It may mean any tag or no tag. In doubt, it must not select more than the other selectors do.
+            errors.append(f"{option}: {{}} is empty; set a tag such as {{team: web}}, or leave it out")
     selection = Selection(
-        eni_ids=ids("eni_ids", ENI_ID, "eni-bp1example"),
-        instance_ids=ids("instance_ids", INSTANCE_ID, "i-bp1example"),
-        security_group_ids=ids("security_group_ids", SECURITY_GROUP_ID, "sg-bp1example"),
+        eni_ids=ids("eni_ids", ENI_ID),
+        instance_ids=ids("instance_ids", INSTANCE_ID),
+        security_group_ids=ids("security_group_ids", SECURITY_GROUP_ID),
         security_group_names=names if names is None else tuple(dict.fromkeys(names)),
         security_group_tags=parse_tags("security_group_tags", params["security_group_tags"], errors),
-        vpc_ids=ids("vpc_ids", VPC_ID, "vpc-bp1example") if "vpc_ids" in params else one_id("vpc_id", VPC_ID, "vpc-bp1example"),
-        vswitch_id=parse_id("vswitch_id", params["vswitch_id"], VSWITCH_ID, "vsw-bp1example", errors),
+        vpc_ids=ids("vpc_ids", VPC_ID) if "vpc_ids" in params else one_id("vpc_id", VPC_ID),
+        vswitch_id=parse_id("vswitch_id", params["vswitch_id"], VSWITCH_ID, errors, options),
         tags=parse_tags("tags", params["tags"], errors),
         status=params["status"],
         type=params["type"],
@@ -312,7 +325,11 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
     validate_guards(params, ADDRESS_FILTERS, errors)
     given = [name for name in SELECTORS if getattr(selection, {"vpc_id": "vpc_ids"}.get(name, name)) not in (None, {})]
     if not given and not params["whole_region"]:
-        errors.append(f"nothing is selected; give one or more of {', '.join(SELECTORS)}, or whole_region=true for every ENI of the region")
+        errors.append(
+            f"no ENI is selected; set one or more of {', '.join(SELECTORS)}, or set whole_region=true for every ENI of the region"
+        )
     if given and params["whole_region"]:
-        errors.append(f"whole_region: selects every ENI of the region; leave out {', '.join(given)}")
+        errors.append(
+            f"whole_region: selects every ENI of the region, so it cannot be combined with {', '.join(given)}; leave one of them out"
+        )
     return selection

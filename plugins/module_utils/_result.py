@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ledger → what the modules return. One builder makes before, after, diff and the assignments, for check mode and for a run.
+"""Ledger → result of the modules. One builder makes before, after, diff and assignments, for check mode and for a run.
 
 Private to this collection.
 """
@@ -23,14 +23,14 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few, shorten
 
-# What was changed, and what was already as requested, are named after the requested state.
+# These keys of the result depend on the requested state.
 DONE_KEY = {"absent": "unassigned", "present": "assigned"}
 UNCHANGED_KEY = {"absent": "already_absent", "present": "already_present"}
 MOST_LINES = 20
 
 
 def build_result(state: str, ledger: Sequence[EniLedger], api_calls: int) -> dict[str, Any]:
-    """The module's result; with ``failed`` and ``msg`` if anything failed."""
+    """The result of the module, with ``failed`` and ``msg`` if anything failed."""
     interfaces = [_eni_as_dict(state, eni) for eni in ledger]
     changed = sorted((one for one in interfaces if one["before"] != one["after"]), key=lambda one: one["eni_id"])
     done, failed = total(ledger, AddressState.DONE), total(ledger, AddressState.FAILED, AddressState.IN_FLIGHT)
@@ -71,17 +71,17 @@ def format_failure(eni: EniLedger, reason: Reason, addresses: Sequence[str]) -> 
     return f"{format_name(eni)}: {shorten(addresses) + ': ' if addresses else ''}{reason.code}: {reason.text}{request_id}"
 
 
-# What a module that writes says first when it stops before. One that only reads has nothing to say of changes.
+# Begins the message of a module that writes, if it stops before the first write.
 UNCHANGED = "Nothing was changed. "
 
 
 def build_refusal(errors: Sequence[str], first: str = UNCHANGED) -> dict[str, Any]:
-    """For what stops before any write: all of it in one message, and as a list."""
+    """The result of a request that was refused before any write: all errors in one message, and as a list."""
     return {"changed": False, "msg": f"{first}{_format_list(errors)}", "errors": list(errors)}
 
 
 def build_failure(error: EcsError | SdkMissing, first: str = UNCHANGED) -> dict[str, Any]:
-    """For a call that failed, or could not even be tried, before any write."""
+    """The result if a call failed, or could not be sent, before any write."""
     if isinstance(error, SdkMissing):
         return {"changed": False, "msg": f"{missing_required_lib(SDK_PACKAGE)} ({error})"}
     details = {"action": error.action, "code": error.code, "message": error.message, "request_id": error.request_id}
@@ -89,7 +89,7 @@ def build_failure(error: EcsError | SdkMissing, first: str = UNCHANGED) -> dict[
 
 
 def build_info(found: Found, wanted: Selection, api_calls: int) -> dict[str, Any]:
-    """What the info module returns."""
+    """The result of the info module."""
     matches = {interface.eni_id: matching(interface, wanted) for interface in found.interfaces}
     return {
         "changed": False,
@@ -103,7 +103,7 @@ def build_info(found: Found, wanted: Selection, api_calls: int) -> dict[str, Any
 
 
 def describe_interface(interface: Interface) -> dict[str, Any]:
-    """All that is known of an ENI, for the info module and the inventory. It has to be read with ``detailed=True``."""
+    """An ENI with all its details, for the info module and the inventory. It must have been read with ``detailed=True``."""
     details = interface.details
     return {
         "eni_id": interface.eni_id,
@@ -152,7 +152,7 @@ def _eni_as_dict(state: str, eni: EniLedger) -> dict[str, Any]:
 
 
 def _diff_lines(interface: Mapping[str, Any], side: str) -> str:
-    """One line an address, each with its ENI, so that a diff of many ENIs reads well."""
+    """One line per address, with its ENI, so that a diff of many ENIs is easy to read."""
     return "".join(f"{interface['eni_id']} {address}\n" for addresses in interface[side].values() for address in addresses)
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Select, plan and guard in one go. Done once before everything, and again for what has aged.
+"""Read, plan and guard. Done once at the start, and again for plans that have aged.
 
-Private to this collection. Writes nothing: check mode goes through here and no further.
+Private to this collection. It writes nothing, so check mode ends here.
 """
 
 from __future__ import annotations
@@ -48,9 +48,8 @@ def review(
     snapshot: Snapshot | None = None,
     wait_for_states: bool,
 ) -> Plan:
-    """What is to be done now for these targets. ``seen``: ids of ENIs that this run has read before, which therefore exist.
-    ``snapshot``: what was just read, and need not be read again. ``wait_for_states``: wait, as the request says, for states that
-    end by themselves."""
+    """The guarded plan for these targets. ``seen``: ids of ENIs that this run has read before, so they exist. ``snapshot``: a snapshot
+    that is fresh enough, to save the reads. ``wait_for_states``: wait for transitional states, as the request says."""
     snapshot = snapshot or take_snapshot(ecs, targets, seen)
     plan, snapshot = _with_instances(ecs, request, targets, snapshot)
     watch = ecs.stopwatch()
@@ -74,8 +73,8 @@ def take_snapshot(ecs: Ecs, targets: Sequence[Target], seen: Collection[str] = (
 
 
 def find_elsewhere(ecs: Ecs, plan: Plan) -> list[str]:
-    """For addresses that were named, but are not on their ENI: which other ENI of the region holds them. One call for each
-    kind that the service can look up, and at most 100 addresses of it, because a mistyped eni_id shows in the first."""
+    """Warnings for named addresses that are not on their ENI, but on another ENI of the region. One call for each kind that the service
+    can look up, with at most 100 addresses, because the first addresses already show a mistyped eni_id."""
     warnings = []
     for kind in KINDS:
         named = {address: change.eni_id for change in plan.changes if change.interface for address in change.unchanged[kind.name]}
@@ -88,7 +87,7 @@ def find_elsewhere(ecs: Ecs, plan: Plan) -> list[str]:
             for address in interface.held[kind.name]:
                 holders.setdefault(address, []).append(interface.eni_id)
         warnings += [
-            f"{address} is not on {named[address]} but on {' and '.join(sorted(holders[address]))}; is eni_id right?"
+            f"{address} is not on {named[address]}, but on {' and '.join(sorted(holders[address]))}; check eni_id"
             for address in asked
             if address in holders and named[address] not in holders[address]
         ]
@@ -96,7 +95,7 @@ def find_elsewhere(ecs: Ecs, plan: Plan) -> list[str]:
 
 
 def _with_instances(ecs: Ecs, request: Request, targets: Iterable[Target], snapshot: Snapshot) -> tuple[Plan, Snapshot]:
-    """The plan, and the states of the instances that it depends on: of primary ENIs where something would be written."""
+    """The plan, and the snapshot with the instances whose state matters: those of primary ENIs with a planned write."""
     plan = make_plan(request, targets, snapshot)
     primaries = [change.interface for change in plan.changes if change.interface and change.interface.is_primary and count(change.todo)]
     unknown = [one.instance_id for one in primaries if one.instance_id and one.instance_id not in snapshot.instances]
@@ -104,7 +103,7 @@ def _with_instances(ecs: Ecs, request: Request, targets: Iterable[Target], snaps
 
 
 def _read_again(ecs: Ecs, snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
-    """The same view with these ENIs and their instances read again. What a read leaves out stays as it was seen."""
+    """The snapshot, with these ENIs and their instances read again. Records that the read leaves out stay as they were."""
     enis = [change.interface for change in changes if change.interface]
     of_primaries = {interface.instance_id for interface in enis if interface.is_primary and interface.instance_id}
     interfaces = read_interfaces(ecs, (interface.eni_id for interface in enis), {})
@@ -113,8 +112,8 @@ def _read_again(ecs: Ecs, snapshot: Snapshot, changes: Iterable[Change]) -> Snap
 
 
 def _find_holders(ecs: Ecs, request: Request, plan: Plan) -> dict[str, Holders]:
-    """Before assigning: who holds what in the vSwitches concerned. One list by vSwitch shows primary and secondary
-    addresses and prefixes at once; the filter PrivateIpAddress.N shows only secondary ones."""
+    """The holders of addresses in the vSwitches in which something is to be assigned. A list by vSwitch shows primary and secondary
+    addresses and prefixes at once; the filter PrivateIpAddress.N finds only secondary addresses."""
     if request.state != "present":
         return {}
     found = {}

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carrying out a plan, or predicting what that would come to.
+"""Carry out a plan, or predict the outcome.
 
-Private to this collection. An ENI moves in a circle until nothing is left to do for it: line → writer → reading back → line. All
-reads are made by the calling thread. Only what the review let pass is written, and only while that review is fresh.
+Private to this collection. An ENI moves in a circle until its work is finished: queue → writer → read-back → queue. The calling
+thread makes all reads. An address is written only if the review allows it, and only while that review is fresh.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def open_ledger(plan: Plan) -> list[EniLedger]:
 
 
 def predict(plan: Plan, request: Request) -> list[EniLedger]:
-    """The ledger that a run would leave if nothing came between: the answer of check mode."""
+    """The ledger after a run without any error or change from outside. Check mode returns it."""
     ledger = open_ledger(plan)
     for eni in ledger:
         addresses = eni.having(PLANNED)
@@ -65,15 +65,15 @@ def predict(plan: Plan, request: Request) -> list[EniLedger]:
 
 
 def _expect(eni: EniLedger, state: str) -> None:
-    """``latest`` as the changes that are done should leave it; for check mode and wait=false."""
+    """Set ``latest`` as the done changes should leave it, for check mode and wait=false."""
     if eni.latest:
         change = difference if state == "absent" else union
         eni.latest = replace(eni.latest, held=change(eni.latest.held, eni.as_set(AddressState.DONE)))
 
 
 def carry_out(ecs: Ecs, request: Request, ledger: Sequence[EniLedger]) -> None:
-    """Write what is planned and read it back. Whatever goes wrong is in the ledger, which is complete afterwards; nothing is raised
-    for an ENI. An interrupt (KeyboardInterrupt and the like) is raised again after all writers have stopped."""
+    """Write the planned addresses and read them back. Afterwards the ledger is complete. It has all failures; an ENI never raises an
+    exception. An interrupt such as KeyboardInterrupt is raised again after all writers have stopped."""
     enis = [eni for eni in ledger if eni.having(PLANNED)]
     if not enis:
         return
@@ -89,7 +89,7 @@ class _Run:
         self._ecs = ecs
         self._request = request
         self._enis = enis
-        self._line = deque(enis)  # what waits for a writer
+        self._queue = deque(enis)  # ENIs that wait for a writer
         self._writers = Writers(ecs, request)
         self._verifier = Verifier(ecs, request)
 
@@ -98,18 +98,18 @@ class _Run:
             try:
                 self._writers.start(pool, min(self._ecs.writers, len(self._enis)))
                 self._go_round()
-            except BaseException as error:  # nothing is read back any more, so nothing more may be written
+            except BaseException as error:  # without further read-backs, no further writes are allowed
                 self._writers.abort = self._verifier.abort = as_defect(error)
-                if not isinstance(error, Exception):  # also the timeout of a task, where this runs in the worker
-                    self._ecs.stop()  # a call that waits for its turn must not be sent either
+                if not isinstance(error, Exception):  # an interrupt, or the timeout of a task in the worker of Ansible
+                    self._ecs.stop()  # calls that wait for their turn must not be sent either
                     raise
             finally:
                 self._writers.stop()
 
     def _go_round(self) -> None:
-        while self._line or self._writers.out or self._verifier.waiting:
+        while self._queue or self._writers.out or self._verifier.waiting:
             if self._writers.abort:
-                enis, self._line = self._line, deque()
+                enis, self._queue = self._queue, deque()
                 for eni in enis:
                     self._route(eni)
             self._feed()
@@ -118,31 +118,31 @@ class _Run:
             written = self._writers.take_back(min((each for each in seconds if each is not None), default=None))
             for eni in [written] if written else self._verifier.read_back() if may_read else []:
                 self._route(eni)
-            self._writers.abort = self._writers.abort or self._verifier.abort  # what cannot be read back is not written
+            self._writers.abort = self._writers.abort or self._verifier.abort  # never write what cannot be read back
 
     def _route(self, eni: EniLedger) -> None:
-        """To the line, to the verifier, or out of the circle."""
+        """Move the ENI to the queue, to the verifier, or out of the circle."""
         self._drop_planned(eni)
         if eni.having(PLANNED):
-            self._line.appendleft(eni)
+            self._queue.appendleft(eni)
         elif eni.still_waiting() and not self._verifier.abort:
             self._verifier.add(eni)
 
     def _drop_planned(self, eni: EniLedger) -> None:
-        """After the end of writing, nothing stays planned."""
+        """If no more writes are allowed, no address stays planned."""
         if abort := self._writers.abort:
-            eni.refuse(eni.having(PLANNED), Reason(abort.code, f"not sent, because of: {abort}", abort.request_id))
+            eni.refuse(eni.having(PLANNED), Reason(abort.code, f"not sent, because the run stopped: {abort}", abort.request_id))
 
     def _feed(self) -> None:
-        """Hand the next ENIs to the writers, no more than they can write before these age. One read renews all that have aged."""
+        """Hand the next ENIs to the writers, but only as many as can be written before their plans age. One read renews aged plans."""
         if not self._wants_feed:
             return
         due: list[EniLedger] = []
         later: list[EniLedger] = []
-        while self._line and len(due) < self._ecs.writes_ahead:
-            eni = self._line.popleft()
+        while self._queue and len(due) < self._ecs.writes_ahead:
+            eni = self._queue.popleft()
             (due if self._verifier.due(eni) <= _clock.now() else later).append(eni)
-        self._line.extendleft(reversed(later))
+        self._queue.extendleft(reversed(later))
         self._renew([eni for eni in due if is_aged(eni)])
         for eni in due:
             if is_aged(eni) or not eni.having(PLANNED):
@@ -152,17 +152,17 @@ class _Run:
 
     @property
     def _wants_feed(self) -> bool:
-        """Not for each single ENI, because ENIs that have aged come back from the writers one after the other."""
-        enough = min(self._ecs.writes_ahead // 2, len(self._line))
-        return bool(self._line) and (self._writers.out < self._ecs.writers or self._writers.out <= enough)
+        """Wait for several ENIs, because ENIs with aged plans return from the writers one by one, and one read can renew all."""
+        enough = min(self._ecs.writes_ahead // 2, len(self._queue))
+        return bool(self._queue) and (self._writers.out < self._ecs.writers or self._writers.out <= enough)
 
     def _seconds_to_feed(self) -> float | None:
-        """None while the writers have enough, or none waits for them."""
+        """None while the writers have enough work, or if no ENI waits for them."""
         if not self._wants_feed:
             return None
-        return max(min(map(self._verifier.due, self._line)) - _clock.now(), 0)
+        return max(min(map(self._verifier.due, self._queue)) - _clock.now(), 0)
 
-    # -- reading again, before a write
+    # -- reading again before a write
 
     def _renew(self, enis: Sequence[EniLedger]) -> None:
         if not enis:
@@ -180,7 +180,7 @@ class _Run:
             self._absorb(eni, change)
 
     def _absorb(self, eni: EniLedger, change: Change) -> None:
-        """What no longer passes is no longer planned, and neither is what is no longer to be done."""
+        """Take over the new plan. Addresses that are now refused, or already as requested, are no longer planned."""
         in_time = self._request.wait and self._verifier.waited(eni) < self._request.wait_timeout
         if change.interface is None:
             if not in_time:
@@ -202,12 +202,12 @@ class _Run:
                 eni.move(Event.SKIP, [address], reason)
             else:
                 eni.refuse([address], Reason(REFUSED, reason.text))
-        # What the plan now calls an error: for example, the address became a part of a prefix.
-        text = "; ".join(change.errors) or "it is not what it was when the plan was made"
+        # The new plan can have errors, for example if the address is now a part of a prefix.
+        text = "; ".join(change.errors) or "the address has changed since the plan was made"
         planned = waits.union(flatten(change.todo))
         eni.refuse([address for address in eni.having(PLANNED) if address not in planned], Reason(REFUSED, text))
         if waits:
-            eni.read_at = float("-inf")  # not to be written before it was read again
+            eni.read_at = float("-inf")  # read it again before the write
             self._verifier.postpone(eni)
         elif is_aged(eni):
             self._writers.note_late(eni)
@@ -215,10 +215,10 @@ class _Run:
     # -- the end
 
     def close(self) -> None:
-        """Nothing stays planned, and what was never read back has a reason."""
+        """No address stays planned, and addresses that were never read back get a reason."""
         for eni in self._enis:
             self._drop_planned(eni)
             if abort := self._verifier.abort:
-                eni.give_up(Reason(NOT_VERIFIED, f"not read back, because of: {abort}", abort.request_id))
+                eni.give_up(Reason(NOT_VERIFIED, f"not read back, because the run stopped: {abort}", abort.request_id))
             if not self._request.wait:
                 _expect(eni, self._request.state)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One call through the SDK: what it sends, the reply as it came, and every failure as one ``EcsError``.
+"""One call through the SDK. It returns the raw reply, and turns every failure into one ``EcsError``.
 
-Private to this collection. ``_sdk.py`` and ``_ecs.py`` are the only files that know the ECS SDK; its credential library is used
-in ``_auth/``. The SDK's exceptions never leave this file: they carry signed headers, URLs and tokens.
+Private to this collection. Only ``_sdk.py`` and ``_ecs.py`` use the ECS SDK; ``_auth/`` uses its credential library. Exceptions of the
+SDK never leave this file, because they have signed headers, URLs and tokens.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._transport im
     sending,
 )
 
-NOT_THE_API = "did not answer as the ECS API does"
+NOT_THE_API = "did not return a valid reply of the ECS API"
 
 
 class Sdk:
@@ -73,14 +73,14 @@ class Sdk:
 
     @property
     def endpoint(self) -> str:
-        """The host or host:port that is called."""
+        """Host, or host:port, of the endpoint."""
         return str(self._client._endpoint)
 
     def call(self, action: str, parameters: Mapping[str, Any], before_send: Callable[[], None] | None = None) -> dict[str, Any]:
-        """The reply, with the API's own names. ``parameters`` have the SDK's names.
+        """The reply with the names of the API. ``parameters`` have the names of the SDK.
 
-        ``before_send`` is called when the credential is there and the request is signed, right before it is sent. If it
-        raises, the request is not sent, and what it raised is raised here.
+        ``before_send`` is called right before the request is sent, when it is already signed. If it raises an exception, the request
+        is not sent, and this method raises the same exception.
         """
         request = getattr(self._library.models, f"{action}Request")(**parameters)
         send = getattr(self._client, f"{_snake(action)}_with_options")
@@ -90,22 +90,22 @@ class Sdk:
             with sending(before_send, self.endpoint):
                 send(request, self._runtime)
                 reply = self._replies.body
-        except Exception as error:  # the SDK wraps whatever happens, its own errors included
+        except Exception as error:  # the SDK wraps all exceptions, also its own
             failure = aborted_by() or self._explain_safely(action, error)
         else:
             if isinstance(reply, dict) and reply.get("RequestId"):
                 return reply
             failure = EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API}", status=_status())
-        raise failure  # outside of the except clause, so that it does not carry the SDK's exception
+        raise failure  # outside of the except clause, so that the exception of the SDK is not attached to it
 
     def _explain_safely(self, action: str, failure: Exception) -> EcsError:
         try:
             return self._explain(action, failure)
-        except Exception:  # a reply of an unknown kind; it is not repeated, because it may hold a secret
+        except Exception:  # a reply of an unknown kind; it is not shown, because it may have a secret
             return EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API}", status=_status())
 
     def _explain(self, action: str, failure: Exception) -> EcsError:
-        """What the SDK raised, without the request that it carries."""
+        """The exception of the SDK as an EcsError, without the request that the exception has."""
         if isinstance(failure, self._library.AlibabaCloudException):
             return self._explain_refusal(action, failure)
         inner = getattr(failure, "inner_exception", failure)
@@ -122,9 +122,9 @@ class Sdk:
         code = str(data.get("Code") or data.get("code") or "")
         status = _status()
         if not code and failure.code == INVALID_CREDENTIALS:
-            return EcsError(action, INVALID_CREDENTIALS, "the SDK was given no credential", unsent=True)
+            return EcsError(action, INVALID_CREDENTIALS, "the SDK received no credential", unsent=True)
         if not code:
-            message = f"{self._host_label()} answered with HTTP status {status} and no error code"
+            message = f"{self._host_label()} returned HTTP status {status} without an error code"
             return EcsError(action, NO_ERROR_CODE, message, status=status)
         message = _without_string_to_sign(str(data.get("Message") or data.get("message") or ""))
         if BAD_CREDENTIAL.match(code):
@@ -140,13 +140,13 @@ class Sdk:
 
 
 def _status() -> int | None:
-    """The HTTP status of the last reply in this thread, which the SDK loses if the reply is not JSON."""
+    """The HTTP status of the last reply in this thread. The SDK loses it if the reply is not JSON."""
     reply = last_reply()
     return reply.status if reply else None
 
 
 def _import_library() -> SimpleNamespace:
-    """Late, because it takes most of a second: errors of the options are reported before it."""
+    """Import late, because it takes almost a second, and errors of the options are reported first."""
     try:
         import darabonba.core
         import Tea.core
@@ -157,11 +157,11 @@ def _import_library() -> SimpleNamespace:
         from darabonba.exceptions import RetryError
         from darabonba.runtime import RuntimeOptions
 
-        # Older versions lack these: profiles that run a command, and sessions that _guard_sessions can guard.
+        # Older versions do not have these: profiles that run a command, and sessions for _guard_sessions.
         import_module("alibabacloud_credentials.provider.external")
         cores = ((darabonba.core, darabonba.core.DaraCore._sessions), (Tea.core, Tea.core.TeaCore._sessions))
     except (ImportError, AttributeError) as error:
-        raise SdkMissing(f"{error}; requirements.txt of this collection lists what is needed") from None
+        raise SdkMissing(f"{error}; see requirements.txt of this collection") from None
     return SimpleNamespace(
         AlibabaCloudException=AlibabaCloudException,
         Client=Client,
@@ -174,8 +174,8 @@ def _import_library() -> SimpleNamespace:
 
 
 def _with_raw_replies(client: type, replies: threading.local) -> type:
-    """The typed client, keeping the reply as it came and making no models of it. Models silently drop what does not fit
-    them, and take an object for an empty list: an ENI would look as if it held nothing and had no tags."""
+    """The typed client, with raw replies instead of models. A model silently drops fields that do not fit, and reads an object as an
+    empty list. Then an ENI would look as if it had no addresses and no tags."""
 
     class Client(client):
         def call_api(self, *arguments: Any) -> dict[str, Any]:
@@ -188,13 +188,13 @@ def _with_raw_replies(client: type, replies: threading.local) -> type:
 
 
 def _mute_library() -> None:
-    """It logs a failed login with traceback and signed URL, and with DEBUG=sdk every request with its Authorization."""
+    """Turn off the logs of the SDK. They have the signed URL of a failed login, and with DEBUG=sdk the Authorization of each request."""
     for name in ("darabonba-core", "alibabacloud-tea", "credentials"):
         logging.getLogger(name).disabled = True
 
 
 def _guard_sessions(cores: Any, transport: Transport) -> None:
-    """Everything that the SDK and its credential library send goes through sessions of these two cores."""
+    """Replace the sessions of these two cores. The SDK and its credential library send all requests through them."""
     session_class = make_session_class(transport)
     for core, sessions in cores:
         core.Session = session_class
@@ -207,5 +207,5 @@ def _snake(action: str) -> str:
 
 
 def _without_string_to_sign(message: str) -> str:
-    """SignatureDoesNotMatch repeats what was to be signed, in the older scheme with the security token in it."""
+    """Without the string to sign, which SignatureDoesNotMatch repeats. In the older scheme it has the security token."""
     return re.split(r"\s*(?:server )?string to sign is", message, maxsplit=1, flags=re.I)[0]

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding ENIs by what they are in: groups, instances, networks, tags; and those of their addresses that match.
+"""Find ENIs by security group, instance, network, tags and so on, and their addresses that match the filters.
 
-Private to this collection. The service narrows the list where its filters can be trusted; every selector is checked
-again on each ENI, and tags only here, because the service's tag filter ends silently at 1,000 resources.
+Private to this collection. Reliable filters of the service shorten the list, and every selector is checked again on each ENI. Tags
+are checked only here, because the tag filter of the service silently ends at 1,000 resources.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class SecurityGroup(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The ENIs that every given selector fits, by id; what was named but does not exist; the groups found by name or tag; and what
-    exists, but cannot be read, so that nobody can say whether it fits."""
+    """The ENIs that match all selectors, sorted by id; selectors that match nothing; the security groups found by name or tag; and ENIs
+    and instances that exist but cannot be read, so that it is unknown whether they match."""
 
     interfaces: list[Interface]
     missing: list[str]
@@ -74,7 +74,7 @@ def select(ecs: Ecs, wanted: Selection) -> Found:
 
 
 def matching(interface: Interface, wanted: Selection) -> AddressSet:
-    """The secondary addresses of an ENI that the filters let through."""
+    """The secondary addresses of an ENI that match the address filters."""
     return make_address_set({kind: [address for address in interface.held[kind] if _matches(address, wanted)] for kind in wanted.kinds})
 
 
@@ -98,13 +98,13 @@ def _of_instances(ecs: Ecs, instances: Iterable[Instance], unreadable: Unreadabl
 
 
 def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[dict[str, SecurityGroup], list[tuple[str, ...]]]:
-    """The groups found by name or tag, and the ids of the groups for each way of naming groups that was used."""
+    """The security groups found by name or tag, and the ids for each group selector that is set."""
     groups: dict[str, SecurityGroup] = {}
     group_sets = [] if wanted.security_group_ids is None else [wanted.security_group_ids]
     if wanted.security_group_names is not None:
         named: dict[str, SecurityGroup] = {}
         for name in wanted.security_group_names:
-            # Compared here again: the service may take a name for a pattern.
+            # Compared again, because the service may use the name as a pattern.
             of_name = _groups(
                 wanted, (row for row in ecs.security_groups(security_group_name=name) if row.get("SecurityGroupName") == name)
             )
@@ -114,7 +114,7 @@ def _look_up_groups(ecs: Ecs, wanted: Selection, missing: list[str]) -> tuple[di
         group_sets.append(tuple(named))
     if wanted.security_group_tags:
         tagged = _groups(wanted, (row for row in ecs.security_groups() if _is_tagged(row, wanted)))
-        # A mistyped tag must not look like an empty group either.
+        # A mistyped tag must not look like an empty security group.
         missing += [] if tagged else [", ".join(_tag_texts(wanted))]
         groups |= tagged
         group_sets.append(tuple(tagged))
@@ -140,7 +140,8 @@ def _is_tagged(row: Record, wanted: Selection) -> bool:
 
 
 def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any], unreadable: Unreadable) -> dict[str, Interface]:
-    """Both ways into a group: the list of ENIs is documented to leave out primary ENIs, and the instances show those."""
+    """The ENIs in a security group. The documentation says that the list of ENIs by group leaves out primary ENIs, so these are found
+    by the instances in the group."""
     found: dict[str, Interface] = {}
     if wanted.type != "Primary":
         found.update(list_interfaces(ecs, unreadable, detailed=True, security_group_id=group_id, **filters))
@@ -152,13 +153,22 @@ def _in_group(ecs: Ecs, group_id: str, wanted: Selection, filters: dict[str, Any
 
 
 def _unknown_groups(ecs: Ecs, group_ids: list[str]) -> list[str]:
-    """Of groups in which no ENI was found: those that do not exist, so that a mistyped id is not taken for an empty group."""
-    existing = in_batches(ecs, group_ids, lambda asked: {_id(row): row for row in ecs.security_groups(security_group_ids=asked)})
+    """The groups that do not exist, so that a mistyped id does not look like an empty group."""
+    existing = read_group_names(ecs, group_ids)
     return [group_id for group_id in group_ids if group_id not in existing]
 
 
+def read_group_names(ecs: Ecs, group_ids: Iterable[str]) -> dict[str, str]:
+    """Id → name of the groups that exist."""
+
+    def read(asked: list[str]) -> dict[str, str]:
+        return {_id(row): str(row.get("SecurityGroupName") or "") for row in ecs.security_groups(security_group_ids=asked)}
+
+    return in_batches(ecs, group_ids, read)
+
+
 def _fits(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[str, ...]]) -> bool:
-    """Every selector, on the ENI itself."""
+    """Whether the ENI itself matches every selector."""
     return (
         (wanted.instance_ids is None or _is_of_instance(interface, wanted))
         and not any(set(group_ids).isdisjoint(interface.security_group_ids) for group_ids in group_sets)

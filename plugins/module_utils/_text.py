@@ -4,8 +4,8 @@
 
 """Pure: blank values, ranges of numbers, and short lists for messages.
 
-Private to this collection. An ``errors`` list collects every error of a request, each with its option path, so that the
-user gets all of them at once.
+Private to this collection. An ``errors`` list collects all errors of a request, each with its option path, so that the user sees
+all of them at once.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 
 def text_or_none(value: Any) -> str | None:
-    """The stripped text. None stands for null and for a blank text: both count as not given."""
+    """The stripped text. None for null and for a blank text, because both count as not set."""
     stripped = str(value).strip() if value is not None else ""
     return stripped or None
 
 
 def texts_or_none(values: list[Any] | None) -> list[str] | None:
-    """The stripped texts. ``[]`` is given and empty. None stands for null and for a list of blanks: both count as not given."""
+    """The stripped texts. ``[]`` stays an empty list. None for null and for a list of blanks, because both count as not set."""
     if values is None:
         return None
     texts = [text for text in map(text_or_none, values) if text]
@@ -29,23 +29,23 @@ def texts_or_none(values: list[Any] | None) -> list[str] | None:
 
 
 def is_blank(value: Any) -> bool:
-    """Whether something was given that says nothing: ``''`` or a list of blanks. Null and ``[]`` are not blank."""
+    """Whether the value is ``''`` or a list of blanks. Null and ``[]`` are not blank."""
     if isinstance(value, list):
         return bool(value) and texts_or_none(value) is None
     return isinstance(value, str) and not value.strip()
 
 
 def validate_guards(params: Mapping[str, Any], guards: Iterable[str], errors: list[str]) -> None:
-    """A guard that is given and blank is an error: a guard must never vanish because a variable was empty."""
+    """A blank guard is an error, because a guard must never vanish with an empty variable."""
     errors.extend(
-        f"{guard}: is given but blank, so it would guard nothing; name a value, or leave the option out"
+        f"{guard}: is given but blank, so it would guard nothing; set a value, or leave it out"
         for guard in guards
         if is_blank(params[guard])
     )
 
 
 def parse_number(option_path: str, value: Any, errors: list[str]) -> int | None:
-    """A whole number, as a number or as text; None where it is null, or wrong and now among ``errors``."""
+    """A whole number, as a number or as text. None for null, and for a wrong value, which is added to ``errors``."""
     if value is None:
         return None
     text = str(value).strip()
@@ -56,7 +56,7 @@ def parse_number(option_path: str, value: Any, errors: list[str]) -> int | None:
 
 
 def validate_numbers(params: Mapping[str, Any], ranges: Mapping[str, tuple[int, int | None]], errors: list[str]) -> None:
-    """``ranges``: option path → the least and the most it may be; None sets no upper limit."""
+    """``ranges``: option path → lowest and highest allowed number. None sets no upper limit."""
     for name, (least, most) in ranges.items():
         number = params[name]
         if number is not None and number < least:
@@ -66,12 +66,12 @@ def validate_numbers(params: Mapping[str, Any], ranges: Mapping[str, tuple[int, 
 
 
 def shorten(items: Iterable[str], most: int = 5) -> str:
-    """The first few items, and how many more there are, in one line."""
+    """The first items and the number of further ones, on one line."""
     listed = list(items)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
 
 
 def first_few(lines: Sequence[str], most: int) -> list[str]:
-    """The first few lines, and a last one that says how many more there are."""
+    """The first lines, and a last line with the number of further ones."""
     return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]

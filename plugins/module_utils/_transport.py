@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a request reaches a host, for the API and for what gives out keys: URLs, proxies, timeouts, and why it failed.
+"""How requests reach the API and the hosts that issue keys: URLs, proxies, timeouts, and causes of failures.
 
-Private to this collection. This is the only file that parses URLs, host names, proxies and flags of the environment.
+Private to this collection. Only this file parses URLs, host names, proxies and flags of the environment.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDO
 class Cause(enum.Enum):
     """Why there was no reply. ``unsent``: no part of the request can have reached the host.
 
-    Only failures to connect are unsent for certain. A connection that broke, a TLS error or a timeout may come after the
-    request was sent, and nothing in the exception shows when it came.
+    Only failures to connect are certainly unsent. A broken connection, a TLS error or a timeout may happen after the request was
+    sent, and the exception does not show when it happened.
     """
 
-    REDIRECTED = ("the call was redirected, which is not followed", False)
+    REDIRECTED = ("the reply is a redirect, which is never followed", False)
     REFUSED = ("connection refused", True)
     UNKNOWN_HOST = ("the host name could not be resolved", True)
     NETWORK_UNREACHABLE = ("the network or the host is not reachable", True)
@@ -44,7 +44,7 @@ class Cause(enum.Enum):
     TLS = ("TLS failed: the protocol was not accepted, or the reply was damaged", False)
     PROXY = ("the proxy did not connect", True)
     CONNECT_TIMEOUT = ("no connection in time", True)
-    READ_TIMEOUT = ("no answer in time", False)  # also if the TLS handshake took too long
+    READ_TIMEOUT = ("no reply in time", False)  # also if the TLS handshake took too long
     CLOSED = ("the connection was closed before the reply was complete", False)
     OTHER = ("the connection failed", False)
 
@@ -54,7 +54,7 @@ class Cause(enum.Enum):
 
 
 def cause_of(exception: BaseException) -> Cause:
-    """The cause of a failed request of ``requests``, decided by the types of this exception and of those that it wraps."""
+    """The cause of a failed request of ``requests``, by the types of this exception and of the exceptions that it wraps."""
     import requests
     import urllib3.exceptions as urllib3
 
@@ -74,7 +74,7 @@ def cause_of(exception: BaseException) -> Cause:
     is_connecting = has(urllib3.NewConnectionError, urllib3.ConnectTimeoutError)
     numbers = {each.errno for each in chain if isinstance(each, OSError)} - {None}
     if has(urllib3.ProxyError, requests.exceptions.ProxyError):
-        # urllib3 before 2.0 calls whatever happens on the way through a proxy an error of the proxy.
+        # urllib3 before 2.0 reports every failure behind a proxy as an error of the proxy.
         return Cause.PROXY if is_connecting or not numbers else Cause.CLOSED
     if has(socket.gaierror):
         return Cause.UNKNOWN_HOST
@@ -92,7 +92,7 @@ def cause_of(exception: BaseException) -> Cause:
 
 
 def _chain(exception: BaseException) -> Iterator[BaseException]:
-    """The exception and all that it wraps, each once."""
+    """The exception and all exceptions that it wraps, each once."""
     waiting: list[Any] = [exception]
     known: set[int] = set()
     while waiting:
@@ -105,19 +105,19 @@ def _chain(exception: BaseException) -> Iterator[BaseException]:
         waiting += [getattr(each, "reason", None), getattr(each, "original_error", None)]
 
 
-LARGEST_BODY_KEPT = 16 * 1024  # bytes; what an error or a key takes, and not the lists of the API
+LARGEST_BODY_KEPT = 16 * 1024  # bytes; enough for an error or a key, but not for the lists of the API
 
 
 @dataclass(frozen=True)
 class Reply:
-    """``body`` is empty if it is long. It may hold a key."""
+    """``body`` is empty if it was longer than LARGEST_BODY_KEPT. It may have a key."""
 
     status: int
     body: bytes = field(repr=False)
 
 
 class _Thread(threading.local):
-    """What the guarded sessions know of one thread: its last request, and what to do before the next one."""
+    """State of the guarded sessions in one thread: its last request, and the hook for the next one."""
 
     failure: Cause | None = None
     reply: Reply | None = None
@@ -130,12 +130,12 @@ _THREAD = _Thread()
 
 
 def last_failure() -> Cause | None:
-    """Why the last request of this thread got no reply; None if it got one, or none was sent since ``forget_last``."""
+    """Why the last request of this thread got no reply. None if it got one, or if no request was sent since ``forget_last``."""
     return _THREAD.failure
 
 
 def last_reply() -> Reply | None:
-    """What the last request of this thread was answered with; None if there was no reply."""
+    """The reply to the last request of this thread. None if there was no reply."""
     return _THREAD.reply
 
 
@@ -144,15 +144,15 @@ def forget_last() -> None:
 
 
 def aborted_by() -> BaseException | None:
-    """What the hook of ``sending`` raised in this thread, so that the request was not sent."""
+    """The exception that the hook of ``sending`` raised in this thread, so that the request was not sent."""
     return _THREAD.aborted_by
 
 
 @contextmanager
 def sending(hook: Callable[[], None] | None, host: str) -> Iterator[None]:
-    """Meanwhile ``hook`` is called right before each request of this thread to ``host`` (as in the URL: host or host:port).
+    """Call ``hook`` right before each request of this thread to ``host`` (as in the URL: host or host:port).
 
-    A request to any other host, such as one for a credential, does not call it. If it raises, the request is not sent.
+    Requests to other hosts, such as requests for a credential, do not call it. If it raises an exception, the request is not sent.
     """
     earlier = _THREAD.hook, _THREAD.host
     _THREAD.hook, _THREAD.host = hook, host
@@ -163,11 +163,11 @@ def sending(hook: Callable[[], None] | None, host: str) -> Iterator[None]:
 
 
 def make_session_class(transport: Transport) -> Any:
-    """The ``requests.Session`` that all requests of the SDK and of its credential library go through.
+    """The ``requests.Session`` for all requests of the SDK and of its credential library.
 
-    By themselves these follow a redirect with token and signature, also into the clear, and believe what is answered
-    there; and they ignore NO_PROXY. Plain HTTP is for loopback and for the metadata service only, so it never goes through
-    a proxy. They also lose the exception of a failed request, so the session keeps its cause: see ``last_failure``.
+    Without it, these would follow a redirect with token and signature, also without encryption, and they would ignore NO_PROXY.
+    Plain HTTP never goes through a proxy, because it is only for loopback addresses and for the metadata service. The SDK also loses
+    the exception of a failed request, so the session keeps its cause, see ``last_failure``.
     """
     import requests
 
@@ -204,7 +204,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Transport:
-    """Timeouts are seconds. ``imds_v1``: whether the metadata service may be asked without a session token."""
+    """Timeouts are in seconds. ``imds_v1``: whether requests to the metadata service without a session token are allowed."""
 
     sts_endpoint: str = "sts.aliyuncs.com"
     connect_timeout: int = 5
@@ -215,16 +215,16 @@ class Transport:
     imds_v1: bool = True
 
     def proxy_for(self, host: str) -> str | None:
-        """The proxy for an https:// call to ``host`` (or host:port); None for a direct one."""
+        """The proxy for an https:// call to ``host`` (or host:port). None for a direct call."""
         return self.proxy if self.proxy and not _bypasses_proxy(host, self.no_proxy) else None
 
     def host_label(self, host: str) -> str:
-        """What a failed https:// call did not reach. It names the proxy, which may be what refused, without its password."""
+        """The host of an https:// call, for messages. It names the proxy too, without its password, because the proxy may have failed."""
         proxy = self.proxy_for(host)
         return f"{host} (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2]})" if proxy else host
 
     def uri_label(self, uri: str) -> str:
-        """The host of a URI. The rest may hold a secret."""
+        """The host of a URI, for messages. The rest may have a secret."""
         parts = urlsplit(uri)
         return self.host_label(parts.netloc) if parts.scheme == "https" else parts.netloc
 
@@ -234,12 +234,12 @@ _ENVIRONMENT = threading.Lock()
 
 @cache
 def _bypasses_proxy(host: str, no_proxy: str) -> bool:
-    """NO_PROXY as ``requests`` understands it: names with their subdomains, ports, CIDR blocks, and ``*``."""
+    """Whether NO_PROXY matches, by the rules of ``requests``: names with their subdomains, ports, CIDR blocks, and ``*``."""
     try:
         from requests.utils import should_bypass_proxies
     except ImportError:
-        return False  # the SDK needs requests, so it is missing too, which is reported a little later
-    with _ENVIRONMENT:  # requests puts no_proxy into the environment of the process meanwhile
+        return False  # the SDK needs requests, so the missing SDK is reported a little later
+    with _ENVIRONMENT:  # requests changes no_proxy in the environment of the process during this call
         return bool(should_bypass_proxies(f"https://{host}", no_proxy))
 
 
@@ -251,17 +251,17 @@ def is_loopback(host: str) -> bool:
 
 
 def is_true(environ: Mapping[str, str], variable: str) -> bool:
-    """As the SDK reads its flags: true in any case, and anything else is false."""
+    """The rule of the SDK: ``true`` in upper or lower case is true, everything else is false."""
     return environ.get(variable, "").strip().lower() == "true"
 
 
 def parse_endpoint(option_path: str, text: str, example: str, errors: list[str]) -> tuple[str, str | None]:
-    """Protocol, and host or host:port. The host is None if ``text`` is wrong, which is then among ``errors``."""
-    example = f"give a host, host:port or URL such as https://{example}"
+    """Protocol, and host or host:port. If ``text`` is wrong, the host is None, and ``errors`` has the error."""
+    example = f"set a host, host:port or URL such as https://{example}"
     url = _split(text if "://" in text else f"https://{text}")
     if "@" in text:
-        # Not repeated: the part before the @ may be a password.
-        errors.append(f"{option_path}: must not hold a user or a password; {example}")
+        # The text is not shown, because the part before the @ may be a password.
+        errors.append(f"{option_path}: must not have a user or a password; {example}")
     elif (
         url is None
         or url.scheme not in DEFAULT_PORTS
@@ -277,38 +277,38 @@ def parse_endpoint(option_path: str, text: str, example: str, errors: list[str])
 
 
 def host_name(endpoint: str) -> str:
-    """Without port and without the brackets of an IPv6 address."""
+    """The host, without port, and without the brackets of an IPv6 address."""
     return urlsplit(f"//{endpoint}").hostname or ""
 
 
 def validate_proxy(option_path: str, proxy: str, errors: list[str]) -> None:
-    """The rest of ``proxy`` is not repeated: it may hold a password."""
+    """The message shows only the scheme of ``proxy``, because the rest may have a password."""
     scheme, separator, _host = proxy.partition("://")
     if separator and scheme.lower() not in DEFAULT_PORTS:
-        errors.append(f"{option_path}: a proxy of the type {scheme}:// is not supported; give one such as http://proxy.example.com:8080")
+        errors.append(f"{option_path}: a proxy with {scheme}:// is not supported; set one such as http://proxy.example.com:8080")
 
 
 def validate_uri(option_path: str, text: str, errors: list[str], *, may_be_loopback: bool = True) -> None:
-    """A URI that answers with a key. It is not repeated in a message, because it may hold a token."""
+    """A URI that returns a key. No message shows it, because it may have a token."""
     uri = _split(text)
     if uri is None or uri.scheme not in DEFAULT_PORTS or not uri.hostname:
         loopback = " or http://127.0.0.1:8080/network" if may_be_loopback else ""
-        errors.append(f"{option_path}: is not a URI such as https://keys.example.com/network{loopback}")
+        errors.append(f"{option_path}: is not a valid URI; set one such as https://keys.example.com/network{loopback}")
     elif "@" in uri.netloc:
-        errors.append(f"{option_path}: must not hold a user or a password, because the SDK would not send them")
+        errors.append(f"{option_path}: must not have a user or a password, because the SDK would not send them")
     elif ":" in uri.hostname:
-        errors.append(f"{option_path}: has an IPv6 address, which the SDK does not support; give a host name or an IPv4 address")
+        errors.append(f"{option_path}: has an IPv6 address, which the SDK does not support; set a host name or an IPv4 address")
     elif uri.scheme == "http" and not (may_be_loopback and is_loopback(uri.hostname)):
-        loopback = "http:// is for loopback only, " if may_be_loopback else ""
-        errors.append(f"{option_path}: would fetch a key in the clear from {uri.hostname}; {loopback}use https://")
+        loopback = " (http:// is for loopback addresses only)" if may_be_loopback else ""
+        errors.append(f"{option_path}: would fetch a key without encryption from {uri.hostname}; use https://{loopback}")
     else:
         pairs = parse_qsl(uri.query, keep_blank_values=True)
         if not all(value for _name, value in pairs) or len(dict(pairs)) < len(pairs):
-            errors.append(f"{option_path}: has a query parameter that is blank or comes twice, which the SDK would not send as written")
+            errors.append(f"{option_path}: has a blank or repeated query parameter, which the SDK would not send unchanged; remove it")
 
 
 def with_port(uri: str) -> str:
-    """Without a port, the credential library would call a port named None."""
+    """The URI with its port. Without it, the credential library would use None as the port."""
     parts = urlsplit(uri)
     return parts._replace(netloc=f"{parts.hostname}:{parts.port or DEFAULT_PORTS[parts.scheme]}").geturl()
 
@@ -318,7 +318,7 @@ def query_values(uri: str) -> list[str]:
 
 
 def _split(text: str) -> SplitResult | None:
-    """None if it cannot be parsed, or if its port is not a number of a port."""
+    """None if the text cannot be parsed, or if its port is not valid."""
     with suppress(ValueError):
         url = urlsplit(text)
         return url if url.port is None or url.port >= 0 else None  # reading the port is what validates it

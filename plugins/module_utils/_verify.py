@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading back: what a read says about addresses in flight, and when to read again.
+"""Read-back: what a read shows about addresses in flight, and when to read again.
 
-Private to this collection. ``observe`` is the one place where a reply counts at all: where a read shows no change, it decides
-whether to wait for one, to send again, or to fail.
+Private to this collection. ``observe`` is the only place that uses the reply of a write. If a read shows no change, the reply decides
+whether to wait, to send again or to fail.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ FIRST_POLL, POLL_BACKOFF, LONGEST_POLL = 0.5, 1.5, 5.0
 
 @dataclass(slots=True)
 class _Patience:
-    """How long an ENI has waited for progress, and when it is read or sent again."""
+    """Since when an ENI waits for progress, and when it is read or sent again."""
 
     watch: Stopwatch
-    writes: int  # that were sent before the wait began
+    writes: int  # number of writes that were sent before the wait began
     pause: float = FIRST_POLL
     due: float = 0.0
 
 
 class Verifier:
-    """Reads ENIs back in batches of up to 100, in the thread that calls it, and knows how long each has waited."""
+    """Reads ENIs back in batches of up to 100, in the calling thread, and measures how long each has waited."""
 
     def __init__(self, ecs: Ecs, request: Request) -> None:
         self._ecs = ecs
@@ -47,7 +47,7 @@ class Verifier:
         self.abort: EcsError | None = None  # why nothing more is read
 
     def add(self, eni: EniLedger) -> None:
-        """The wait begins when the first calls were sent, and again when one was accepted."""
+        """The wait begins after the first calls, and again after each accepted call."""
         patience = self._patience.get(eni.eni_id)
         if patience is None or any(write.error is None for write in eni.writes[patience.writes :]):
             self._restart(eni)
@@ -77,7 +77,7 @@ class Verifier:
         return max(min(map(self.due, self.waiting)) - _clock.now(), 0)
 
     def read_back(self) -> list[EniLedger]:
-        """Reads one batch, if its first ENI is due. Returns the ENIs of the batch."""
+        """Read one batch if its first ENI is due. Returns the ENIs of the batch."""
         self.waiting.sort(key=self.due)
         if self.due(self.waiting[0]) > _clock.now():
             return []
@@ -104,18 +104,19 @@ class Verifier:
 
 
 def observe(eni: EniLedger, found: Interface | EcsError | None, request: Request, waited: float, retry_timeout: float) -> bool:
-    """Move what is in flight by what a read shows, which started after the last write of the ENI ended. ``found``: the ENI, why its
-    record cannot be read, or None if the read left it out. ``waited``: seconds without progress. Returns whether there was progress."""
+    """Move the addresses in flight as a read shows them. The read started after the last write of the ENI ended. ``found``: the ENI, or
+    why its record cannot be read, or None if the read left it out. ``waited``: seconds without progress. Returns whether there was
+    progress."""
     in_time = request.wait and waited < request.wait_timeout
     progress = False
     if isinstance(found, Interface):
         progress = _observe_addresses(eni, found, request, in_time, waited < retry_timeout)
-        still = "still there" if request.state == "absent" else "not there"
+        still = "it is still assigned" if request.state == "absent" else "it is not assigned"
         reason = Reason(_errors.NOT_VERIFIED, f"{still} after {request.wait_timeout if request.wait else 0:.0f} s")
     elif found:
         reason = Reason(_errors.NOT_VERIFIED, f"the ENI cannot be read: {found}", found.request_id)
     else:
-        # One read without the ENI proves nothing; the service's own answer that it does not exist confirms it.
+        # One read without the ENI proves nothing. It needs a reply of the service that the ENI does not exist.
         for write, addresses in _by_last_write(eni):
             if write.reply.code == _errors.ENI_NOT_FOUND:
                 eni.latest = None
@@ -137,7 +138,7 @@ def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, i
                 eni.send_again(addresses)
         elif write.to_repeat or (_errors.STATE_CHANGED.match(error.code) and in_time):
             eni.send_again(addresses)
-            eni.read_at = float("-inf")  # the plan is older than the state that the service found
+            eni.read_at = float("-inf")  # the state has changed since the plan was made
         elif _errors.ADDRESS_REFUSED.match(error.code):
             has_progress |= _settle_refused_call(eni, write, addresses, request)
         else:
@@ -146,7 +147,7 @@ def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, i
 
 
 def _by_last_write(eni: EniLedger) -> Iterable[tuple[Write, list[str]]]:
-    """What still waits, and is not held."""
+    """Addresses that wait and may be sent again, by their last write."""
     by_write: dict[int, tuple[Write, list[str]]] = {}
     for address in eni.still_waiting():
         if address not in eni.refusals:
@@ -156,8 +157,8 @@ def _by_last_write(eni: EniLedger) -> Iterable[tuple[Write, list[str]]]:
 
 
 def _settle_refused_call(eni: EniLedger, write: Write, addresses: list[str], request: Request) -> bool:
-    """The service refused the call because of one or more of its addresses. The others are sent again without them; in halves if
-    nothing shows which ones these are, so that one bad address of n costs about 2·log₂ n calls. Returns whether any are sent again."""
+    """The service refused the call because of one or more of its addresses. The other addresses are sent again. If the bad ones are
+    unknown, the call is split in halves, so that one bad address of n costs about 2·log₂ n calls. Returns whether any are sent again."""
     causes = [address for address in addresses if address in write.named or len(write.addresses) == 1]
     others = [address for address in addresses if address not in causes]
     is_cause_known = causes or len(addresses) < len(write.addresses)

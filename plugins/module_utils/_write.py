@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sending writes: many ENIs at once, one call at a time on each.
+"""Send writes: many ENIs at once, one call at a time for each ENI.
 
-Private to this collection. An address is in flight before its call is sent. What a reply means is decided in ``_verify``, after
-a read; here it is only noted.
+Private to this collection. An address is in flight before its call is sent. This file only records the reply. ``_verify`` decides what
+it means, after a read.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
 
-# Older than this, a plan is read and guarded again before its writes: the call is not sent.
+# If a plan is older than this, the call is not sent. The ENI is first read and guarded again.
 PLAN_LIVES_SECONDS = 60.0
-# Read again a little earlier, so that no ENI ages between its turn and its call.
+# A plan is renewed a little earlier, so that it does not age between the turn of the ENI and its call.
 RENEW_AFTER_SECONDS = 45.0
 RENEWALS_IN_A_ROW = 3
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # of a writer whose calls are not answered
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # seconds, of a writer whose calls get no reply
 
 
 def is_aged(eni: EniLedger) -> bool:
@@ -35,15 +35,15 @@ def is_aged(eni: EniLedger) -> bool:
 
 
 class Writers:
-    """Threads that send what is planned for the ENIs handed to them, and return each ENI when it has been sent."""
+    """Threads that send the planned writes of the ENIs handed to them, and then return each ENI."""
 
     def __init__(self, ecs: Ecs, request: Request) -> None:
         self._ecs = ecs
         self._request = request
         self._handed: SimpleQueue[EniLedger | None] = SimpleQueue()
         self._returned: SimpleQueue[EniLedger] = SimpleQueue()
-        self._tokens: dict[tuple[str, tuple[str, ...]], str] = {}  # ClientToken of exactly this call
-        self._late: dict[str, int] = {}  # by ENI: how often in a row its plan had aged at the moment of the call
+        self._tokens: dict[tuple[str, tuple[str, ...]], str] = {}  # by ENI and addresses: the ClientToken of this call
+        self._late: dict[str, int] = {}  # by ENI: how many times in a row the plan was too old when the call was due
         self.out = 0  # ENIs that were handed over and not returned yet
         self.abort: EcsError | None = None  # why nothing more is written
 
@@ -65,7 +65,7 @@ class Writers:
         self._handed.put(eni)
 
     def take_back(self, seconds: float | None) -> EniLedger | None:
-        """The next ENI that was sent; None if there is none within ``seconds``. With nothing out this is a pause."""
+        """The next ENI that was sent; None if there is none within ``seconds``. If the writers have no ENI, this is a pause."""
         if not self.out:
             _clock.sleep(seconds or 0)
             return None
@@ -83,7 +83,7 @@ class Writers:
                 while self.abort is None and not is_aged(eni) and (batch := _next_batch(eni)):
                     error = self._write(eni, batch)
                     unanswered = unanswered + 1 if error and error.is_transient and error.may_have_been_carried_out else 0
-                    if unanswered:  # so that an outage does not leave every ENI with a write of unknown outcome
+                    if unanswered:  # slow down, so that an outage does not leave every ENI with a write of unknown outcome
                         _clock.sleep(min(FIRST_PAUSE * 2 ** (unanswered - 1), LONGEST_PAUSE))
             except BaseException as error:
                 self.abort = as_defect(error)
@@ -99,11 +99,11 @@ class Writers:
         except PlanAged as aged:
             if aged.refusal is None:
                 eni.take_back(write)
-            else:  # it was sent before, so that a read decides
+            else:  # an earlier attempt was sent, so a read decides
                 self._note_error(eni, write, aged.refusal)
                 write.to_repeat = self._late.get(eni.eni_id, 0) < RENEWALS_IN_A_ROW
             self.note_late(eni)
-        except BaseException as error:  # a defect of ours leaves it open whether the call was carried out
+        except BaseException as error:  # after a defect it is unknown whether the call was carried out
             self._note_error(eni, write, as_defect(error))
             if not isinstance(error, Exception):
                 raise
@@ -117,7 +117,7 @@ class Writers:
         kind = kind_of(batch[0]).name
         not_after = eni.read_at + PLAN_LIVES_SECONDS
         if self._request.state == "absent":
-            # As the service spells them, which differs for IPv6 only.
+            # In the form that the service uses, which differs only for IPv6.
             spelled = eni.latest.spelled if eni.latest else {}
             self._ecs.unassign(eni.eni_id, kind, [spelled.get(address, address) for address in batch], not_after=not_after)
         else:
@@ -125,11 +125,14 @@ class Writers:
             self._ecs.assign(eni.eni_id, kind, batch, client_token=token, not_after=not_after)
 
     def note_late(self, eni: EniLedger) -> None:
-        """Its plan is too old, although it was just made: the ENI has to be read again, but not for ever."""
+        """The new plan is already too old. Read the ENI again, but only RENEWALS_IN_A_ROW times."""
         eni.read_at = float("-inf")
         self._late[eni.eni_id] = self._late.get(eni.eni_id, 0) + 1
         if self._late[eni.eni_id] > RENEWALS_IN_A_ROW:
-            text = f"reading, pacing or throttling let no call through within {PLAN_LIVES_SECONDS:.0f} s after the ENI was read"
+            text = (
+                f"no call could be sent within {PLAN_LIVES_SECONDS:.0f} s after the ENI was read, because of pacing or throttling; "
+                "raise calls_per_minute, or lower max_concurrency"
+            )
             eni.refuse(eni.having(PLANNED), Reason(_errors.PLAN_AGED, text))
 
     def _note_error(self, eni: EniLedger, write: Write, error: EcsError) -> None:
@@ -144,7 +147,7 @@ class Writers:
 
 
 def _next_batch(eni: EniLedger) -> tuple[str, ...] | None:
-    """What the next call takes: addresses of one kind, within the limit."""
+    """The addresses of the next call: of one kind, and within the limit."""
     planned = eni.having(PLANNED)
     while eni.batches:
         if batch := tuple(address for address in eni.batches.pop(0) if address in planned):

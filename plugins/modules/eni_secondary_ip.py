@@ -11,35 +11,24 @@ short_description: Unassign and assign secondary private IP addresses of Alibaba
 version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
-  - Unassigns secondary private addresses from elastic network interfaces (ENIs), or assigns them.
-  - Takes one ENI, the primary ENI of an instance, or thousands of ENIs in one task.
-  - Only what is named goes. The primary address of an ENI is never touched, and neither is an address that was not named.
-  - Check mode reads everything, refuses what a run would refuse, and returns what a run would return (but for C(summary.api_calls)),
-    as far as reading can tell. Whether writing is permitted, and what the service checks only then, shows in a run.
-  - Success is what was read back from the service, not what it accepted.
+  - Unassigns secondary private addresses from one or many elastic network interfaces (ENIs), or assigns them.
+  - The module changes only addresses that you name, and never a primary address. It reads each change back.
+  - Check mode returns what a run would change or refuse. Only a run shows a missing write permission.
 options:
   state:
-    description:
-      - Required. V(absent) unassigns the addresses, V(present) assigns them.
-      - There is no default, so that nothing is removed by an omission.
+    description: Required. V(absent) unassigns, V(present) assigns.
     type: str
     choices: [absent, present]
   eni_id:
-    description: The ENI. Exactly one of O(eni_id), O(instance_id) and O(assignments) is required.
+    description: Id of the ENI. Set this, O(instance_id) or O(assignments).
     type: str
     aliases: [network_interface_id]
   instance_id:
-    description:
-      - The instance whose primary ENI is meant, as on the Instances page of the console.
-      - An address that is on a secondary ENI of this instance is an error that names that ENI.
+    description: Id of an instance, for its primary ENI. An address on another ENI of the instance is an error.
     type: str
   private_ip_addresses:
-    description:
-      - Secondary private IPv4 addresses, exactly these and nothing else.
-      - An empty list is nothing to do. An empty string or a list of empty strings counts as not given. Neither ever means all.
-      - With O(state=absent), an address that is not on the ENI is reported and left alone. If another ENI of the region holds it, a
-        warning names that ENI. An address inside an assigned prefix is an error.
-      - The primary address of the ENI is an error, whatever O(on_refusal) says.
+    description: >-
+      Secondary private IPv4 addresses. An empty list does nothing. A primary address, or an address inside a prefix, is an error.
     type: list
     elements: str
     aliases: [secondary_private_ip_addresses]
@@ -56,26 +45,23 @@ options:
     type: list
     elements: str
   all_secondary:
-    description:
-      - Every secondary private IPv4 address of the ENI. For O(state=absent) only, and instead of naming addresses.
-      - Addresses in O(keep) stay. Prefixes and IPv6 addresses are not included.
+    description: >-
+      Whether to unassign all secondary private IPv4 addresses, but no prefixes and IPv6 addresses.
     type: bool
     default: false
   assignments:
-    description:
-      - Many ENIs in one task, which is far faster than a loop and kind to the account's quota. Stands instead of the options above.
-      - The lists that this module returns as RV(unassigned) and RV(assigned) are of this shape.
-      - The same ENI may be named more than once and by different names. Its addresses are joined.
-      - An empty list is nothing to do. An empty string is an error because it is not a list.
+    description: >-
+      Many ENIs with their addresses, as in RV(unassigned). This is much faster than a loop. Entries for one ENI are combined. An empty
+      list does nothing.
     type: list
     elements: dict
     suboptions:
       eni_id:
-        description: The ENI. Exactly one of O(assignments[].eni_id) and O(assignments[].instance_id) is required.
+        description: Id of the ENI. Set this or O(assignments[].instance_id).
         type: str
         aliases: [network_interface_id]
       instance_id:
-        description: The instance whose primary ENI is meant.
+        description: Id of the instance.
         type: str
       private_ip_addresses:
         description: As O(private_ip_addresses).
@@ -99,68 +85,49 @@ options:
         type: bool
         default: false
   keep:
-    description:
-      - Addresses or CIDR blocks that are never unassigned, of all kinds.
-      - An address or prefix that overlaps one of them is skipped and reported. That is not an error.
-      - V([]) keeps nothing. A blank value, such as V('') or V(['']), is an error, because a guard must not vanish with an empty variable.
+    description: >-
+      Guard. Addresses and CIDR blocks that are never unassigned. All that overlaps them is skipped, without an error.
     type: list
     elements: str
   allow_eip:
-    description:
-      - Whether an address with an elastic IP address (EIP) bound to it may be unassigned.
-      - It is refused by default, also with O(all_secondary=true).
-      - What the service does with the EIP is not documented. Disassociate it first where you can.
+    description: >-
+      Whether to unassign an address to which an EIP is bound. Disassociate the EIP first if you can. The service does not document what
+      happens to it.
     type: bool
     default: false
   protected_tags:
-    description:
-      - ENIs with such a tag are refused. A value is a string, a list of strings, or null for any value.
-      - The tags of container networks are always protected, because an address there belongs to a pod. They are C(creator=terway),
-        C(creator=alibabacloud-erdma-controller), and C(ack.aliyun.com) and C(cilium-eni-index) with any value.
-      - To protect the ENIs of another controller, name its tag with the value null for any value. It is added to the list above.
-      - Only an explicit V({}) turns the protection off.
+    description: >-
+      Guard. ENIs with one of these tags are refused. A value is a string, a list of strings, or null for any value. Tags of container
+      networks are added, because pods use their addresses (C(creator=terway), C(creator=alibabacloud-erdma-controller), C(ack.aliyun.com),
+      C(cilium-eni-index)). V({}) turns this guard off.
     type: dict
   missing:
-    description:
-      - How to treat an ENI or instance that does not exist. V(fail) makes it an error. V(ignore) reports it in RV(missing).
-      - An instance that cannot be seen because a permission is missing always fails.
-      - An ENI that this task has already read never counts as missing. If a later read lacks it, its addresses fail.
+    description: >-
+      How to treat an ENI or instance that does not exist. V(ignore) adds it to RV(missing). An ENI that the task has already read never
+      counts as missing.
     type: str
     choices: [fail, ignore]
     default: fail
   max_addresses:
-    description:
-      - Maximum number of addresses to write, as a whole number. If more would be written, the module fails before the first write.
-      - A prefix counts as one. With V(0) nothing may be written.
-      - A blank value is an error, because a guard must not vanish with an empty variable.
+    description: >-
+      Guard. Maximum number of addresses to write. A prefix counts as one. If there are more, the module writes nothing and fails.
     type: raw
   on_refusal:
-    description:
-      - What to do if something must not be touched. Reasons are the state of the ENI or its instance, a service-managed ENI,
-        O(protected_tags), an EIP, or an address that another ENI holds.
-      - V(fail) writes nothing at all and reports every refusal. V(skip) reports the refused addresses as skipped and continues with the
-        others.
+    description: >-
+      How to treat an address that must not be changed, for example because of its EIP or the state of its ENI. V(fail) writes nothing and
+      reports all refusals. V(skip) skips only these addresses.
     type: str
     choices: [fail, skip]
     default: fail
   wait:
-    description:
-      - Whether to read back until the change shows, and to wait for a transitional state to end (Attaching, Detaching, Starting,
-        Stopping, Pending).
-      - With V(false), an accepted call counts as success and RV(interfaces[].verified) is false. A call that was not accepted is still
-        read back, once.
-      - Check mode never waits. It reports a transitional state at once.
+    description: >-
+      Whether to wait until a read shows the change, and before it for the end of a state such as Attaching. With V(false) an accepted call
+      counts as done. Check mode never waits.
     type: bool
     default: true
   wait_timeout:
-    description:
-      - Maximum number of seconds to wait for each ENI. It limits four things.
-      - How long the module waits before the first write for a transitional state to end.
-      - How long it reads back until an accepted change shows, counted from the last accepted call of the ENI. An address that does not
-        show in this time is reported in RV(interfaces[].failures) with the code C(NotVerified).
-      - How long it looks for the effect of a call whose reply was lost or does not say whether it was carried out.
-      - How long it reads an ENI again that a read does not list although it was listed before.
-      - Time for which pacing or throttling holds calls back does not count.
+    description: >-
+      Maximum seconds to wait for each ENI, before the first write, and again after each accepted call.
     type: int
     default: 60
 extends_documentation_fragment:
@@ -176,68 +143,35 @@ attributes:
   idempotent:
     support: full
 seealso:
-  - name: UnassignPrivateIpAddresses
-    description: The API behind O(state=absent) for IPv4.
-    link: https://www.alibabacloud.com/help/en/ecs/api-unassignprivateipaddresses
+  - module: alicloud_ops.network.eni_secondary_ip_info
   - name: Secondary private IP addresses
-    description: The user guide, with what has to be done inside the operating system.
+    description: User guide of the service.
     link: https://www.alibabacloud.com/help/en/ecs/user-guide/secondary-private-ip-addresses
 notes:
-  - The ENI must be Available or InUse, and the instance of a primary ENI Running or Stopped.
-  - RAM actions needed are C(ecs:DescribeNetworkInterfaces); C(ecs:DescribeInstances) for instances and primary ENIs;
-    C(ecs:UnassignPrivateIpAddresses) and C(ecs:UnassignIpv6Addresses) for O(state=absent);
-    C(ecs:AssignPrivateIpAddresses) and C(ecs:AssignIpv6Addresses) for O(state=present). Check mode takes only the first two.
-  - Unassigning does not change the operating system of the instance. Remove the address there as well.
-  - An unassigned address is free for anybody. It can be assigned back while it is still free; its EIP binding is not restored.
+  - The ENI must be Available or InUse. The instance of a primary ENI must be Running or Stopped.
+  - The module does not change the operating system of the instance. Remove the address there too.
+  - A change can be undone while the addresses are free. An undo does not bind an EIP again.
+  - O(keep) protects addresses from a change, and lists them as skipped. O(alicloud_ops.network.eni_secondary_ip_info#module:excluding)
+    only leaves addresses out of a list. It protects nothing.
 """
 
 EXAMPLES = r"""
-# Credentials and region come from the environment here. They can be set once by
-#   module_defaults:
-#     group/alicloud_ops.network.alicloud:
-#       region: cn-hangzhou
-
-- name: See what would be unassigned, on the command line
-  # ansible localhost -m alicloud_ops.network.eni_secondary_ip --check --diff
-  #   -a 'state=absent eni_id=eni-bp1example private_ip_addresses=192.168.0.10,192.168.0.11'
-  alicloud_ops.network.eni_secondary_ip:
-    state: absent
-    eni_id: eni-bp1example
-    private_ip_addresses: [192.168.0.10, 192.168.0.11]
-  check_mode: true
-  diff: true
-
-- name: Unassign two addresses from an ENI
+- name: Unassign two addresses (try it with --check --diff first)
   alicloud_ops.network.eni_secondary_ip:
     state: absent
     region: cn-hangzhou
     eni_id: eni-bp1example
-    private_ip_addresses:
-      - 192.168.0.10
-      - 192.168.0.11
+    private_ip_addresses: [192.168.0.10, 192.168.0.11]
 
-- name: Unassign an address from the primary ENI of an instance
+- name: Unassign all secondary IPv4 addresses of a primary ENI except in one subnet, at most ten
   alicloud_ops.network.eni_secondary_ip:
     state: absent
     instance_id: i-bp1example
-    private_ip_addresses: [192.168.0.20]
-
-- name: Unassign all secondary IPv4 addresses of an ENI, but not those of a subnet, and never more than ten
-  alicloud_ops.network.eni_secondary_ip:
-    state: absent
-    eni_id: eni-bp1example
     all_secondary: true
     keep: [192.168.0.128/25]
     max_addresses: 10
 
-- name: Unassign an address although an EIP is bound to it
-  alicloud_ops.network.eni_secondary_ip:
-    state: absent
-    eni_id: eni-bp1example
-    private_ip_addresses: [192.168.0.30]
-    allow_eip: true
-
-- name: Clean up many ENIs in one task, go on where one is refused
+- name: Unassign from many ENIs, and skip what is refused
   alicloud_ops.network.eni_secondary_ip:
     state: absent
     assignments:
@@ -249,30 +183,25 @@ EXAMPLES = r"""
     on_refusal: skip
   register: cleanup
 
-- name: Give back exactly what was taken
+- name: Undo it
   alicloud_ops.network.eni_secondary_ip:
     state: present
     assignments: "{{ cleanup.unassigned }}"
 
-- name: With the option names of the older collection
-  alicloud_ops.network.eni_secondary_ip:
-    state: absent
-    alicloud_access_key: "{{ my_key_id }}"
-    alicloud_secret_key: "{{ my_key_secret }}"
-    alicloud_region: cn-hangzhou
-    network_interface_id: eni-bp1example
-    secondary_private_ip_addresses: [192.168.0.10]
+# On the command line: unassign, show a short result, undo. (-o shows one line, but ansible-core 2.23 removes this option.)
+# ansible localhost -m alicloud_ops.network.eni_secondary_ip
+#   -a 'state=absent eni_id=eni-bp1example private_ip_addresses=192.168.0.10' | sed '1s/.*/{/' > result.json
+# jq -c '.msg, .summary, .unassigned' result.json
+# ansible localhost -m alicloud_ops.network.eni_secondary_ip -e @result.json
+#   -a '{"state": "present", "assignments": "{{ unassigned }}"}'
+# ANSIBLE_CALLBACK_RESULT_FORMAT=yaml shows results as YAML.
 """
 
 RETURN = r"""
 unassigned:
-  description:
-    - With O(state=absent), the addresses that were unassigned, by ENI. In check mode, those that would be.
-    - Passed as O(assignments) with O(state=present), they are assigned again.
-    - An address of which a call was sent and that is gone afterwards counts as unassigned by this task, although somebody else may have
-      been quicker.
-    - An address of which a call was sent, but whose outcome no read showed, is in RV(interfaces[].failures) and not here. C(changed) is
-      true in that case.
+  description: >-
+    Addresses that were unassigned, by ENI. In check mode, those that would be. If someone else unassigns one at the same time, it is
+    listed too.
   returned: O(state=absent)
   type: list
   elements: dict
@@ -283,131 +212,97 @@ unassigned:
       ipv6_addresses: []
       ipv6_prefixes: []
 assigned:
-  description: With O(state=present), what was assigned, in the same shape.
+  description: Addresses that were assigned, as in RV(unassigned).
   returned: O(state=present)
   type: list
   elements: dict
-  sample:
-    - eni_id: eni-bp1example
-      private_ip_addresses: [192.168.0.10, 192.168.0.11]
-      ipv4_prefixes: []
-      ipv6_addresses: []
-      ipv6_prefixes: []
 interfaces:
-  description: What happened to each ENI, in the order of the request.
-  returned: when the plan could be made
+  description: Outcome for each ENI. Addresses are in four lists, as in O(assignments).
+  returned: if a plan could be made
   type: list
   elements: dict
   contains:
     eni_id:
-      description: The ENI. Null for an instance that does not exist.
+      description: Id of the ENI, or null.
       type: str
-      sample: eni-bp1example
     instance_id:
-      description: The instance it is attached to, or null.
+      description: Id of the instance of the ENI, or null.
       type: str
-      sample: i-bp1example
     type:
-      description: V(Primary) or V(Secondary). Null if the ENI does not exist or cannot be read.
+      description: V(Primary), V(Secondary) or null.
       type: str
-      sample: Secondary
     status:
-      description: The state of the ENI when it was last read, null where it does not exist.
+      description: State of the ENI in the last read, or null.
       type: str
-      sample: InUse
     before:
-      description: All secondary addresses before, by kind.
+      description: Secondary addresses before the task.
       type: dict
-      sample: {private_ip_addresses: [192.168.0.10, 192.168.0.11, 192.168.0.12], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     after:
-      description: All secondary addresses after, as they were read back, by kind.
+      description: Secondary addresses after the task.
       type: dict
-      sample: {private_ip_addresses: [192.168.0.12], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     verified:
-      description:
-        - Whether reads show the outcome of every write, so that RV(interfaces[].after) is what is so.
-        - It is false with O(wait=false), and if the outcome of a call did not show in time.
+      description: Whether reads show the outcome of every write.
       type: bool
-      sample: true
     unassigned:
-      description: What was unassigned, by kind.
+      description: Addresses that were unassigned.
       returned: O(state=absent)
       type: dict
-      sample: {private_ip_addresses: [192.168.0.10, 192.168.0.11], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     already_absent:
-      description: Addresses that were named but were not on the ENI, by kind.
+      description: Addresses that were not on the ENI. A warning names their ENI, if any.
       returned: O(state=absent)
       type: dict
-      sample: {private_ip_addresses: [], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     assigned:
-      description: What was assigned, by kind.
+      description: Addresses that were assigned.
       returned: O(state=present)
       type: dict
-      sample: {private_ip_addresses: [192.168.0.10], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     already_present:
-      description: Addresses that were named and were already on the ENI, by kind.
+      description: Addresses that were already on the ENI.
       returned: O(state=present)
       type: dict
-      sample: {private_ip_addresses: [], ipv4_prefixes: [], ipv6_addresses: [], ipv6_prefixes: []}
     skipped:
-      description:
-        - Addresses that were left alone, with a reason code and text.
-        - Codes are C(Kept), C(EniMissing), C(ServiceManaged), C(ProtectedTag), C(EipBound), C(AddressHeld), C(HolderUnreadable),
-          C(EniState), C(EniInTransition), C(InstanceState), C(InstanceInTransition) and C(InstanceUnknown).
+      description: >-
+        Addresses that were left alone, with code and reason. Codes are C(Kept), C(EniMissing), C(ServiceManaged), C(ProtectedTag),
+        C(EipBound), C(AddressHeld), C(HolderUnreadable), C(EniState), C(EniInTransition), C(InstanceState), C(InstanceInTransition) and
+        C(InstanceUnknown).
       type: list
       elements: dict
-      sample: [{address: 192.168.0.13, code: Kept, reason: "kept, because it is in keep"}]
     failures:
-      description:
-        - Addresses that were not changed, or whose change no read has shown, with the code, message and request id of the service.
-        - Codes of this module are C(NotVerified) (a call was sent, and no read has shown the outcome), C(EniNotReturned) (the service
-          no longer lists the ENI), C(InstanceWithoutEni), C(Refused) (read again right before its call, it no longer passed),
-          C(PlanAged) (pacing let no call through in time), C(ConnectionFailed) and C(UnreadableReply) (no answer, or none that can be
-          read), C(CallerGone), C(NoThreads), and C(Unexpected).
-        - Without addresses, nothing could be read of the ENI.
+      description: >-
+        Addresses that failed, with code, message and request id. Without addresses, the ENI could not be read. C(NotVerified) means that
+        a call was sent, but no read shows its outcome. Then C(changed) is V(true). Other codes of the module are C(EniNotReturned),
+        C(InstanceWithoutEni), C(Refused), C(PlanAged), C(ConnectionFailed), C(UnreadableReply), C(CallerGone), C(NoThreads) and
+        C(Unexpected).
       type: list
       elements: dict
-      sample: []
 missing:
-  description: The ENIs and instances that do not exist, with O(missing=ignore).
-  returned: when the plan could be made
+  description: ENIs and instances that do not exist.
+  returned: if a plan could be made
   type: list
   elements: str
-  sample: []
 summary:
-  description:
-    - How many ENIs and addresses, and what became of them. A prefix counts as one.
-    - C(api_calls) counts every request that was sent, repeated ones included.
-  returned: when the plan could be made
+  description: >-
+    Numbers of C(interfaces) and C(addresses), of C(unassigned), C(assigned), C(already_absent), C(already_present), C(skipped) and
+    C(failed) ones, and of C(api_calls).
+  returned: if a plan could be made
   type: dict
-  sample: {interfaces: 1, addresses: 2, unassigned: 2, already_absent: 0, skipped: 0, failed: 0, api_calls: 3}
 diff:
-  description: All secondary addresses of the ENIs that change, before and after, one a line, sorted by ENI and address.
-  returned: when the plan could be made
+  description: Addresses before and after, one per line, for C(--diff).
+  returned: if a plan could be made
   type: dict
-  sample:
-    before: "eni-bp1example 192.168.0.10\neni-bp1example 192.168.0.11\neni-bp1example 192.168.0.12\n"
-    after: "eni-bp1example 192.168.0.12\n"
 credential_source:
-  description: Which way to log in was used, and where it was found. Never the credential itself.
-  returned: when the options are right
+  description: Way to log in that was used, and its source.
+  returned: if the options are valid
   type: str
   sample: ram_role_arn from options, with access_key from environment
 errors:
-  description: Every error and every refusal, one each. Nothing was changed.
-  returned: when the request is refused
+  description: All errors and refusals. Nothing was changed.
+  returned: if the request is refused
   type: list
   elements: str
-  sample: ["private_ip_addresses: '192.168.0.300' is not an IPv4 address such as 192.168.0.10"]
 error:
-  description: The call that failed before anything was changed.
-  returned: when reading failed
+  description: Action, code, message and request id of the call that failed before any change.
+  returned: if a read fails
   type: dict
-  sample:
-    action: DescribeNetworkInterfaces
-    code: Forbidden.RAM
-    message: User not authorized to operate on the specified resource.
-    request_id: 473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E
 """
 
 import os
@@ -429,7 +324,7 @@ MOST_REPEATED = 100
 
 
 def target_spec() -> dict[str, dict[str, Any]]:
-    """What names one ENI and its addresses: for the module itself and for an entry of assignments."""
+    """The options for one ENI and its addresses, for the module itself and for an entry of ``assignments``."""
     addresses = {"type": "list", "elements": "str"}
     return {
         "eni_id": {"type": "str", "aliases": ["network_interface_id"]},
@@ -465,14 +360,14 @@ def main() -> None:
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """The module's result; with ``failed`` where it failed."""
+    """The result of the module, with ``failed`` if it failed."""
     errors: list[str] = []
     request = parse_request(module.params, errors)
     connection = parse_connection(module.params, os.environ, errors)
     entries = module.params["assignments"] or []
     if len(entries) > MOST_REPEATED:
-        # Ansible repeats the arguments in the result, where the ledger already says all of it and more.
-        module.params["assignments"] = f"{len(entries)} entries, which are not repeated here"
+        # Ansible repeats the options in the result. The ledger in the result already has all this and more.
+        module.params["assignments"] = f"{len(entries)} entries (not repeated here, see interfaces)"
         entries.clear()
     if errors or connection is None:
         return {"failed": True, **build_refusal(errors)}

@@ -11,81 +11,77 @@ short_description: List the secondary private IP addresses of Alibaba Cloud ENIs
 version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
-  - Finds elastic network interfaces (ENIs) by id, instance, security group, network, tags, state or type,
-    and tells their secondary addresses.
-  - Every selector that is given must fit. Within a list, one of its entries must.
-  - What it returns as RV(assignments) is what M(alicloud_ops.network.eni_secondary_ip) takes as
-    O(alicloud_ops.network.eni_secondary_ip#module:assignments).
+  - Finds elastic network interfaces (ENIs) by id, instance, security group, network, tags, state or type.
+  - Selectors are combined with AND. An ENI matches a list if it matches one of its entries.
+  - Pass RV(assignments) to M(alicloud_ops.network.eni_secondary_ip) as O(alicloud_ops.network.eni_secondary_ip#module:assignments).
 options:
   eni_ids:
-    description: These ENIs. An empty list selects nothing, here and for every list below; empty strings count as not given.
+    description: Ids of ENIs. In all selectors, an empty list selects nothing, and empty strings count as not set.
     type: list
     elements: str
   instance_ids:
-    description: The primary ENIs of these instances, as on the Instances page of the console.
+    description: Ids of instances. Selects their primary ENIs, see O(instance_enis).
     type: list
     elements: str
   instance_enis:
-    description:
-      - Which ENIs of the instances in O(instance_ids) to list.
-      - V(primary) lists the primary ENI, as the Instances page of the console does. V(all) lists the secondary ENIs as well.
+    description: ENIs of the instances in O(instance_ids) to select. V(primary) selects the primary ENI, V(all) also the secondary ENIs.
     type: str
     choices: [primary, all]
     default: primary
   security_group_ids:
     description:
-      - The ENIs in any of these security groups, primary and secondary ones. An ENI in several of them is listed once.
-      - A group in which there is no ENI is looked up, and is in RV(missing) where it does not exist. Beside O(eni_ids) or
-        O(instance_ids) it only narrows what they name, and is not looked up.
+      - Ids of security groups. Selects the primary and secondary ENIs in any of them.
+      - A security group that does not exist is in RV(missing), unless O(eni_ids) or O(instance_ids) is set.
     type: list
     elements: str
   security_group_names:
     description:
-      - The ENIs in any of the security groups with these names, which may be more groups than names. Compared as a whole and with case.
-      - A name that no group has is in RV(missing).
+      - Names of security groups, compared as a whole and with case. Several security groups can have the same name.
+      - A name without a security group is in RV(missing).
     type: list
     elements: str
   security_group_tags:
-    description: The ENIs in any of the security groups with all of these tags. Written and compared as O(tags).
+    description: Tags of security groups. A security group must have all of them. Values are written as in O(tags).
     type: dict
   vpc_id:
-    description: The ENIs in this VPC.
+    description: Id of a VPC.
     type: str
   vswitch_id:
-    description: The ENIs in this vSwitch.
+    description: Id of a vSwitch.
     type: str
   tags:
-    description:
-      - The ENIs with all of these tags. A value is a string, a list of strings of which one must fit, or null for any value.
-      - Compared here and not by the service, whose own tag filter ends silently at 1,000 resources.
+    description: >-
+      Tags of the ENI. It must have all of them. A value is a string, a list of allowed strings, or null for any value.
     type: dict
   status:
-    description: The ENIs in this state.
+    description: State of the ENI.
     type: str
     choices: [Available, Attaching, InUse, Detaching, Deleting]
   type:
-    description: The ENIs of this type.
+    description: Type of the ENI.
     type: str
     choices: [Primary, Secondary]
   whole_region:
-    description: Every ENI of the region. Has to be said where no selector is given.
+    description: Whether to select every ENI of the region. Must be V(true) if no selector is set.
     type: bool
     default: false
   within:
-    description: For RV(assignments), only addresses that lie wholly inside one of these CIDR blocks.
+    description: CIDR blocks. RV(assignments) has only addresses that are completely inside one of them.
     type: list
     elements: str
   excluding:
-    description: For RV(assignments), no addresses that overlap one of these addresses or CIDR blocks.
+    description: >-
+      Addresses and CIDR blocks. RV(assignments) has no address that overlaps one of them. This only shortens the list. To protect
+      addresses from a change, use O(alicloud_ops.network.eni_secondary_ip#module:keep).
     type: list
     elements: str
   private_ip_addresses:
-    description: For RV(assignments), only these secondary private IPv4 addresses.
+    description: Secondary private IPv4 addresses. RV(assignments) has only these.
     type: list
     elements: str
     aliases: [secondary_private_ip_addresses]
   kinds:
-    description: For RV(assignments), the kinds of secondary addresses to list.
+    description: Kinds of secondary addresses in RV(assignments).
     type: list
     elements: str
     choices: [private_ip_addresses, ipv4_prefixes, ipv6_addresses, ipv6_prefixes]
@@ -98,44 +94,45 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Nothing is changed, in check mode or without.
+    details: The module changes nothing, with or without check mode.
   diff_mode:
     support: N/A
-    details: Nothing is changed.
+    details: The module changes nothing.
   idempotent:
     support: full
 seealso:
   - module: alicloud_ops.network.eni_secondary_ip
 notes:
-  - RAM actions needed are C(ecs:DescribeNetworkInterfaces); C(ecs:DescribeInstances) for O(instance_ids) and security groups;
-    C(ecs:DescribeSecurityGroups) for O(security_group_names), O(security_group_tags), and groups in which there is no ENI.
+  - The module needs the RAM action C(ecs:DescribeNetworkInterfaces). O(instance_ids) and security groups also need
+    C(ecs:DescribeInstances). O(security_group_names), O(security_group_tags) and security groups without an ENI also need
+    C(ecs:DescribeSecurityGroups).
 """
 
 EXAMPLES = r"""
-- name: Who holds which secondary address in a security group
+- name: List the secondary addresses in a security group
   alicloud_ops.network.eni_secondary_ip_info:
     security_group_ids: [sg-bp1example]
   register: group
 
-- name: The same for all groups with a tag, whatever their ids
+- name: List the secondary addresses in all security groups with a tag
   alicloud_ops.network.eni_secondary_ip_info:
     security_group_tags:
       team: [web, shop]
 
-- name: Unassign all of them but those in one subnet
+- name: Unassign the addresses of the first task, except those in one subnet
   alicloud_ops.network.eni_secondary_ip:
     state: absent
     assignments: "{{ group.assignments }}"
     keep: [192.168.0.0/25]
 
-- name: Prefixes and addresses of the ENIs with a tag, but not of one address block
+- name: List addresses and prefixes of all ENIs with a tag, except those in one block
   alicloud_ops.network.eni_secondary_ip_info:
     tags:
       team: web
     kinds: [private_ip_addresses, ipv4_prefixes]
     excluding: [192.168.1.0/24]
 
-- name: Which ENI has this secondary address
+- name: Find the ENI that has a secondary address
   # ansible localhost -m alicloud_ops.network.eni_secondary_ip_info -a 'whole_region=true private_ip_addresses=192.168.0.10'
   alicloud_ops.network.eni_secondary_ip_info:
     whole_region: true
@@ -144,102 +141,102 @@ EXAMPLES = r"""
 
 RETURN = r"""
 interfaces:
-  description: All selected ENIs, by id, whether or not an address of theirs matches.
+  description: Selected ENIs, sorted by id, also those without a matching address.
   returned: success
   type: list
   elements: dict
   contains:
     eni_id:
-      description: The ENI.
+      description: Id of the ENI.
       type: str
       sample: eni-bp1example
     name:
-      description: Its name.
+      description: Name of the ENI.
       type: str
       sample: web-1
     description:
-      description: Its description.
+      description: Description of the ENI.
       type: str
       sample: ""
     type:
-      description: V(Primary) or V(Secondary); others are known to occur.
+      description: Usually V(Primary) or V(Secondary). The service has other types too.
       type: str
       sample: Secondary
     status:
-      description: Its state.
+      description: State of the ENI.
       type: str
       sample: InUse
     instance_id:
-      description: The instance it is attached to, or null.
+      description: Id of the instance that the ENI is attached to, or null.
       type: str
       sample: i-bp1example
     private_ip_address:
-      description: Its primary private address.
+      description: Primary private address.
       type: str
       sample: 192.168.0.5
     private_ip_addresses:
-      description: Its secondary private IPv4 addresses, each with the EIP that is bound to it, or null.
+      description: Secondary private IPv4 addresses, each with its EIP or null.
       type: list
       elements: dict
       sample: [{address: 192.168.0.10, eip: null}, {address: 192.168.0.30, eip: 203.0.113.30}]
     ipv4_prefixes:
-      description: Its IPv4 prefixes.
+      description: IPv4 prefixes.
       type: list
       elements: str
       sample: []
     ipv6_addresses:
-      description: Its secondary IPv6 addresses.
+      description: Secondary IPv6 addresses.
       type: list
       elements: str
       sample: []
     ipv6_prefixes:
-      description: Its IPv6 prefixes.
+      description: IPv6 prefixes.
       type: list
       elements: str
       sample: []
     security_group_ids:
-      description: Its security groups.
+      description: Ids of the security groups.
       type: list
       elements: str
       sample: [sg-bp1example]
     vpc_id:
-      description: Its VPC.
+      description: Id of the VPC.
       type: str
       sample: vpc-bp1example
     vswitch_id:
-      description: Its vSwitch.
+      description: Id of the vSwitch.
       type: str
       sample: vsw-bp1example
     zone_id:
-      description: Its zone.
+      description: Id of the zone.
       type: str
       sample: cn-hangzhou-h
     mac_address:
-      description: Its MAC address.
+      description: MAC address.
       type: str
       sample: "00:16:3e:00:00:01"
     owner_id:
-      description: The account that it belongs to.
+      description: Id of the account that owns the ENI.
       type: str
       sample: "123456789012****"
     resource_group_id:
-      description: Its resource group.
+      description: Id of the resource group.
       type: str
       sample: ""
     creation_time:
-      description: When it was made, in UTC.
+      description: Time at which the ENI was created, in UTC.
       type: str
       sample: "2026-01-01T00:00:00Z"
     service_managed:
-      description: Whether another cloud service manages it.
+      description: Whether another cloud service manages the ENI.
       type: bool
       sample: false
     tags:
-      description: Its tags.
+      description: Tags of the ENI.
       type: dict
       sample: {team: web}
 assignments:
-  description: The matching addresses, only of ENIs that have one, ready for M(alicloud_ops.network.eni_secondary_ip).
+  description: Matching addresses, by ENI. ENIs without a matching address are not in this list.
   returned: success
   type: list
   elements: dict
@@ -250,15 +247,15 @@ assignments:
       ipv6_addresses: []
       ipv6_prefixes: []
 missing:
-  description: Ids of ENIs, instances and security groups, names and tags of security groups, that were named and that nothing has.
+  description: Selectors that match nothing, namely ids of ENIs, instances and security groups, and names and tags of security groups.
   returned: success
   type: list
   elements: str
   sample: []
 unreadable:
   description:
-    - ENIs and instances that exist, but whose record is missing from a reply or cannot be read, with the reason.
-    - Nobody can say whether they match. They are not among RV(interfaces).
+    - ENIs and instances that exist, but whose records are missing in a reply or cannot be read, with the reason.
+    - It is unknown whether they match. They are not in RV(interfaces).
   returned: success
   type: list
   elements: dict
@@ -266,22 +263,22 @@ unreadable:
     - id: i-bp2example
       reason: "DescribeInstances failed with InstanceWithoutEni: the record of the instance i-bp2example shows no primary ENI"
 region:
-  description: The region that was read.
+  description: Region that was read.
   returned: success
   type: str
   sample: cn-hangzhou
 security_groups:
-  description: The names of the security groups that were found by O(security_group_names) and O(security_group_tags), by id.
+  description: Names of the security groups that match O(security_group_names) or O(security_group_tags), by id.
   returned: success
   type: dict
   sample: {sg-bp1example: web}
 credential_source:
-  description: Which way to log in was used, and where it was found. Never the credential itself.
-  returned: when the options are right
+  description: Way to log in that was used, and its source.
+  returned: if the options are valid
   type: str
   sample: ram_role_arn from options, with access_key from environment
 summary:
-  description: How many ENIs were selected, how many addresses match, and how many requests it took.
+  description: Numbers of selected C(interfaces), of matching C(addresses), and of C(api_calls).
   returned: success
   type: dict
   sample: {interfaces: 1, addresses: 2, api_calls: 2}
@@ -309,7 +306,7 @@ def main() -> None:
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """The module's result; with ``failed`` where it failed."""
+    """The result of the module, with ``failed`` if it failed."""
     errors: list[str] = []
     wanted = parse_selection(module.params, errors)
     connection = parse_connection(module.params, os.environ, errors)

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: guest_addresses_info
-short_description: List the IP addresses that a Linux instance has configured, listens on or is connected from
+short_description: List the IP addresses that a Linux instance uses
 version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
   - Runs on an instance and lists its IP addresses with their interfaces, MAC addresses, listening sockets and numbers of connections.
-  - The MAC address tells to which elastic network interface (ENI) an address belongs. So the result shows whether a secondary
-    private address is still in use before it is unassigned.
-  - Looks into every network namespace of the instance, which is where containers have their addresses. RV(complete) is V(false)
-    if something could not be looked into. Then an address that is not listed may be in use nevertheless.
+  - The MAC address shows to which elastic network interface (ENI) an address belongs. Use the module to check whether a secondary
+    private address is still in use before you unassign it.
+  - The module reads every network namespace of the instance, because containers have their addresses there.
+  - If RV(complete) is V(false), the module could not read everything. Then an address that is not listed may still be in use.
   - Loopback, link-local and multicast addresses are left out, because an ENI cannot have them.
-  - Returns no addresses of other machines, command lines, user names or environment variables.
+  - The result has no addresses of other machines, no command lines, no user names and no environment variables.
 requirements:
   - Linux with C(/proc). No other program is needed on the instance.
   - Python 3.9 or later on the instance.
@@ -26,10 +26,10 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Nothing is changed, in check mode or without.
+    details: The module changes nothing, with or without check mode.
   diff_mode:
     support: none
-    details: Nothing is changed.
+    details: The module changes nothing.
   idempotent:
     support: full
   platform:
@@ -37,10 +37,10 @@ attributes:
     platforms: linux
     support: full
 notes:
-  - The module works without root. As root it also reports the names of the processes, and it can look into named network namespaces
-    without a process and report the interfaces in the namespaces of containers.
-  - The module reads TCP, UDP and raw sockets. It does not see addresses that are used only by address translation, by IPVS, by
-    an eBPF program or by a virtual machine on the instance.
+  - The module works without root. As root it also reports process names, the interfaces in the namespaces of containers, and named
+    network namespaces without a process.
+  - The module reads TCP, UDP and raw sockets. It does not see an address that only address translation, IPVS, an eBPF program or a
+    virtual machine on the instance uses.
 seealso:
   - module: alicloud_ops.network.eni_secondary_ip_info
   - module: alicloud_ops.network.eni_secondary_ip
@@ -60,7 +60,7 @@ EXAMPLES = r"""
       ansible.builtin.debug:
         msg: "{{ guest.addresses | selectattr('listeners') | map(attribute='address') }}"
 
-    - name: Stop if something could not be looked into
+    - name: Stop if something could not be read
       ansible.builtin.assert:
         that: guest.complete
         fail_msg: "{{ guest.reasons | map(attribute='text') | join('; ') }}"
@@ -69,18 +69,18 @@ EXAMPLES = r"""
 RETURN = r"""
 read_at:
   description:
-    - Time at which reading began, in UTC and by the clock of the controller. The roles of this collection refuse what is too old.
+    - Time at which the read began, in UTC, by the clock of the controller. The roles of this collection refuse a result that is too old.
   returned: if the guest could be reached
   type: str
   sample: "2026-01-05T10:00:00+00:00"
 complete:
   description:
-    - Whether every address of the instance is in RV(addresses). Only then does an address that is not listed count as not configured.
+    - Whether every address of the instance is in RV(addresses). If not, an address that is not listed may still be configured.
   returned: success
   type: bool
   sample: true
 reasons:
-  description: Why RV(complete) is V(false). Empty if it is V(true).
+  description: Reasons why RV(complete) is V(false). Empty if it is V(true).
   returned: success
   type: list
   elements: dict
@@ -88,18 +88,19 @@ reasons:
     code:
       description:
         - V(processes_hidden) if the module cannot see the processes of other users, or those of the machine around a container.
-        - V(namespace_not_permitted) if it may not enter a network namespace, and no process in it is visible.
+        - V(namespace_not_permitted) if the module may not enter a network namespace and sees no process in it.
         - V(namespace_unreadable) if a named network namespace or the list of mounts cannot be read.
-        - V(netlink_failed) if the kernel did not list the interfaces. The addresses are then read from C(/proc).
+        - V(netlink_failed) if the kernel did not list the interfaces. Then the module reads the addresses from C(/proc).
         - V(addresses_not_read), V(interfaces_not_read) and V(sockets_not_read) if a list in C(/proc) cannot be read.
       type: str
       sample: processes_hidden
     text:
-      description: What could not be read, and why.
+      description: The part that could not be read, and why.
       type: str
       sample: processes of other users are hidden, so their network namespaces are unknown; run the module as root
     namespace:
-      description: Network namespace that could not be read completely. An empty string for that of the module, and for the whole instance.
+      description: >-
+        Network namespace that could not be read completely. An empty string for the namespace of the module, and for the whole instance.
       type: str
       sample: ""
 addresses:
@@ -124,11 +125,11 @@ addresses:
       type: str
       sample: interface_address
     namespace:
-      description: Network namespace, named as in RV(namespaces).
+      description: Name of the network namespace, as in RV(namespaces).
       type: str
       sample: ""
     interface:
-      description: Interface, or null if it is not known.
+      description: Name of the interface, or null if it is not known.
       type: str
       sample: eth1
     mac_address:
@@ -157,11 +158,11 @@ addresses:
       type: str
       sample: global
     dynamic:
-      description: Whether the address has a limited lifetime, as those from DHCP and router advertisements have. Null if it is not known.
+      description: Whether the address has a limited lifetime, for example from DHCP. Null if it is not known.
       type: bool
       sample: false
     listeners:
-      description: Sockets that are bound to this address. A port that several sockets of one process name share is listed once.
+      description: Sockets that are bound to this address. If processes with the same name share a port, it is listed once.
       type: list
       elements: dict
       contains:
@@ -170,7 +171,7 @@ addresses:
           type: str
           sample: tcp
         port:
-          description: Port. For V(raw) the number of the IP protocol.
+          description: Port, or the number of the IP protocol for V(raw).
           type: int
           sample: 22
         process:
@@ -179,28 +180,28 @@ addresses:
           sample: sshd
     connections:
       description:
-        - Number of TCP connections that are established, half closed or being opened by this machine, and of connected UDP sockets.
+        - Number of connected UDP sockets, and of TCP connections that are established, half closed or being opened by this machine.
       type: int
       sample: 3
     uncertain:
       description:
-        - Whether nothing is bound to the address, but a service in its network namespace listens on all addresses. It may serve this one.
+        - Whether a service in the network namespace listens on all addresses, while no socket is bound to this one. The service may use it.
       type: bool
       sample: false
 interfaces:
   description: >-
-    MAC addresses that belong to this instance, with their interfaces. Macvlan, ipvlan and VLAN interfaces are left out, because
-    the ENI is the interface below them.
+    MAC addresses of this instance, with their interfaces. Macvlan, ipvlan and VLAN interfaces are left out, because the ENI is the
+    interface below them.
   returned: success
   type: list
   elements: dict
   contains:
     interface:
-      description: Interface.
+      description: Name of the interface.
       type: str
       sample: eth1
     namespace:
-      description: Network namespace, named as in RV(namespaces).
+      description: Name of the network namespace, as in RV(namespaces).
       type: str
       sample: ""
     mac_address:
@@ -216,23 +217,23 @@ namespaces:
     namespace:
       description:
         - An empty string for the network namespace of the module, which is usually the main one.
-        - For others the name that C(ip netns) uses, or C(net:[INODE]), or C(pid:PROCESS) if not even that may be read.
+        - For other namespaces the name that C(ip netns) uses, else C(net:[INODE]), or C(pid:PROCESS) if the inode may not be read.
       type: str
       sample: "net:[4026532301]"
     process:
-      description: Name of a process in it. Null for the namespace of the module, or if there is no process.
+      description: Name of a process in the namespace. Null for the namespace of the module, or if there is no process.
       type: str
       sample: nginx
     complete:
-      description: Whether its addresses and sockets were read completely.
+      description: Whether all addresses and sockets of the namespace were read.
       type: bool
       sample: true
     interfaces_read:
-      description: Whether its interfaces are known. If not, its addresses have no MAC address.
+      description: Whether the interfaces of the namespace are known. If not, its addresses have no MAC address.
       type: bool
       sample: true
     wildcard_listeners:
-      description: Sockets that are bound to C(0.0.0.0) or C(::). They may serve each address of the namespace.
+      description: Sockets that are bound to C(0.0.0.0) or C(::). They may use each address of the namespace.
       type: list
       elements: dict
       contains:
@@ -264,11 +265,11 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_system
 def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     if not sys.platform.startswith("linux"):
-        module.fail_json(msg=f"This module reads the addresses of Linux instances. This machine runs {sys.platform}.")
+        module.fail_json(msg=f"The module supports Linux only, but this machine runs {sys.platform}.")
     try:
         result = read_guest()
     except OSError as error:
-        module.fail_json(msg=f"The addresses of this machine cannot be read: {error}")
+        module.fail_json(msg=f"The module cannot read the addresses of this machine: {error}")
     module.exit_json(changed=False, **result)
 
 

@@ -11,18 +11,18 @@ short_description: Internal part of the roles of this collection
 version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
-  - B(WARNING. Do not use this plugin directly.) It is only for the roles of this collection. Its options and results may change or
-    disappear in any release, without notice.
+  - B(WARNING. Do not use this plugin directly.) It is only for the roles and playbooks of this collection. Its options and results may
+    change or disappear in any release, without notice.
   - Use the roles P(alicloud_ops.network.audit_secondary_ips#role), P(alicloud_ops.network.unassign_secondary_ips#role) and
     P(alicloud_ops.network.restore_secondary_ips#role), which document their variables, or the modules
     M(alicloud_ops.network.eni_secondary_ip) and M(alicloud_ops.network.eni_secondary_ip_info).
   - It is an action plugin and runs in the process of Ansible on the controller or in the execution environment.
 options:
-  role:
-    description: The role whose variables are read.
+  operation:
+    description: What to do. All but V(merge) read the variables of the role with this name.
     type: str
     required: true
-    choices: [audit_secondary_ips, unassign_secondary_ips, restore_secondary_ips]
+    choices: [audit, unassign, restore, merge]
 extends_documentation_fragment:
   - alicloud_ops.network.connection
   - alicloud_ops.network.connection.module

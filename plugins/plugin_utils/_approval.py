@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: how long an approval counts, and for how many runs.
+"""Pure: how long an approval is valid, and for how many runs.
 
-Private to this collection. An approval is the digest of a plan. The digest says what may be done; it does not say when, so the time at
-which the plan was made limits it. A run that has finished leaves a mark in its folder, so that the job cannot be launched again after
-a restore. If the folder is lost with the container of the job, only the age counts.
+Private to this collection. An approval is the digest of a plan. The digest says what a run may do, but not when, so the time of the
+plan limits it. A run that has finished leaves a mark in its folder, so that nobody can repeat it after a restore. If the folder is
+lost with the container of the job, only the age limits the approval.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 
 
 def find_expiry(prefix: str, plan: Document | None, max_age: int, now: datetime) -> list[str]:
-    """Why the approval of this plan is too old. ``max_age``: hours. A plan without a time, or that is not known, is not judged."""
+    """Why the approval of this plan is too old. ``max_age``: hours. A plan that is unknown or has no time has no age."""
     if plan is None or not plan.made:
         return []
     age = (now - datetime.fromisoformat(plan.made)).total_seconds() / 3600
     if age <= max_age:
         return []
     return [
-        f"{prefix}approved_digest: the approved plan was made {age:.1f} hours ago, at {plan.made}, and an approval counts for {max_age} "
-        f"hours ({prefix}approval_max_age); make and approve a new plan"
+        f"{prefix}approved_digest: the approved plan was made {age:.1f} hours ago, at {plan.made}, and an approval is valid for "
+        f"{max_age} hours ({prefix}approval_max_age); make a new plan in check mode (--check) and have it approved"
     ]
 
 
@@ -36,10 +36,10 @@ def find_use(prefix: str, plan: Document | None, mark: str | None) -> list[str]:
         return []
     used = json.loads(mark)
     if plan is not None and plan.made != used["made"]:
-        return []  # the same addresses, planned and approved anew
+        return []  # the same addresses, but a later plan and approval
     return [
-        f"{prefix}approved_digest: the approval was used by the run that finished at {used['finished']}, and it counts for one run; "
-        "make and approve a new plan"
+        f"{prefix}approved_digest: the approval was used by the run that finished at {used['finished']}, and it is valid for one "
+        "run; make a new plan in check mode (--check) and have it approved"
     ]
 
 

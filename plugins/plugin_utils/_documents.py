@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plans and recipes: the document, the rule for the recipe, and the folder where a run keeps its files.
+"""Plans and recipes: the document, the rule for the recipe, and the forms in which a document is written and read.
 
 Private to this collection. A document, as JSON or YAML: ``{version, region, account_id, made, digest, plan, assignments}``. ``plan`` is
 the digest of the plan that a recipe belongs to; a plan does not have it. Each error says what is wrong and what would be right.
@@ -10,26 +10,17 @@ the digest of the plan that a recipe belongs to; a plan does not have it. Each e
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
-import socket
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
-from ansible.errors import AnsibleError
-from ansible.parsing.vault import is_encrypted, parse_vaulttext_envelope
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import (
     EMPTY,
     KIND_BY_NAME,
@@ -48,12 +39,11 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing impo
 VERSION = 1
 DIGEST = re.compile(r"[0-9a-f]{64}")
 LINE_BYTES = 900  # of the 1,024 that AWX shows of an event; the rest is for what a callback plugin puts around the line
-FOLDER_MODE, FILE_MODE = 0o750, 0o640
 # Published documents are kept by AWX in its database and given to every later job of a workflow.
 MOST_PUBLISHED_PLAIN, MOST_PUBLISHED = 2_000, 100_000  # addresses
-SLICE_ARTIFACT = "secondary_ips_slice_"  # and the name of the slice: what a slice of a bulk run publishes
+SLICE_ARTIFACT = "secondary_ips_slice_"  # with the name of the slice after it: the artifact of a slice
 
-# A document in flow style, as ``recipe_lines`` writes it, and what shows that a part of one is left over.
+# A document in flow style, as ``recipe_lines`` writes it, and signs of a part of such a document.
 _SHOWN = re.compile(r"\{version:\s(?:(?!\{version:).)*?\}\s*\]\s*\}", re.S)
 _CUT = re.compile(r"""\{\s*version:|\beni_id:|assignments:|[^"\s\[]\]\}\]\}""")
 _NO_DOCUMENT = "it is not a plan or recipe of this collection, which has version, region, account_id, digest and assignments"
@@ -62,11 +52,7 @@ _PART = re.compile(r"([1-9]\d*) of ([1-9]\d*)")
 
 
 class DocumentError(ValueError):
-    """The text or value is not a plan or recipe that can be used."""
-
-
-class FolderError(OSError):
-    """A file or folder of a run cannot be used. The message names its path."""
+    """The text or value is not a valid plan or recipe."""
 
 
 def plain(value: Any) -> Any:
@@ -93,7 +79,7 @@ class Document:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of what the document asks for; when it was made is not a part of it."""
+        """The sha256 of region, account and assignments. The time is not a part of it."""
         bound = {"region": self.region, "account_id": self.account_id, "assignments": self._records(compact=False)}
         return hashlib.sha256(json.dumps(bound, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -249,7 +235,7 @@ class StrictLoader(yaml.SafeLoader):
 
 
 def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A mapping of JSON or YAML. Its parsers keep the last of two entries with the same key; here that is an error."""
+    """A mapping of JSON or YAML. Two entries with the same key are an error; the parsers would keep the last one."""
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _value in pairs]
@@ -283,7 +269,7 @@ def read_document(given: Any, published_as: str = "") -> Document:
 
 
 def _published(outer: Mapping[str, Any], name: str) -> list[Any]:
-    """The documents in the artifacts of a job; whatever else it is, itself."""
+    """The documents in the artifacts of a job. Anything else is returned as it is."""
     if name and outer.get(name):
         return [outer[name]]
     slices = [value for key, value in outer.items() if str(key).startswith(SLICE_ARTIFACT) and isinstance(value, Mapping)]
@@ -370,160 +356,3 @@ def _check_record(option_path: str, record: Any, errors: list[str]) -> Mapping[s
         elif name != "eni_id":
             errors.append(f"{option_path}.{name}: it is not a list of one of the kinds {', '.join(KIND_BY_NAME)}")
     return checked
-
-
-# -- the files of a run
-
-
-def default_folder(environ: Mapping[str, str]) -> Path:
-    """Where runs keep their files if no folder is named. A relative XDG_STATE_HOME is ignored, as its specification says."""
-    state = Path(environ.get("XDG_STATE_HOME", ""))
-    home = Path(environ.get("HOME") or Path.home())
-    return (state if state.is_absolute() else home / ".local" / "state") / "alicloud_ops.network"
-
-
-def document_name(kind: str, plan_digest: str) -> str:
-    """``kind``: plan or recipe."""
-    return f"{kind}-{plan_digest[:12]}.json"
-
-
-def report_name(operation: str, plan_digest: str, started: str, ending: str) -> str:
-    """``started``: UTC, ISO 8601. ``ending``: json, md or html."""
-    return f"{operation}-{plan_digest[:12]}-{re.sub('[-:]|[+.].*', '', started)}Z.{ending}"
-
-
-@contextmanager
-def _naming(path: str | Path, what: str) -> Iterator[None]:
-    """Errors of the system as FolderError with the path."""
-    try:
-        yield
-    except FolderError:
-        raise
-    except (OSError, AnsibleError, UnicodeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
-        raise FolderError(f"{path}: {what}: {(cause or str(error)).splitlines()[0]}") from None
-
-
-def read_text(loader: Any, path: str | Path) -> str:
-    """A file of the controller, decrypted if it is encrypted with Ansible Vault."""
-    with _naming(path, "it cannot be read"):
-        open(path, "rb").close()  # whose errors have a cause; those of the loader do not
-        text = str(loader.get_text_file_contents(str(path)))
-        text.encode()  # the loader lets bytes pass that are not UTF-8
-        return text
-
-
-class Folder:
-    """The folder of a run. ``like``: a file; if it is encrypted with Ansible Vault, all that is written here is, in the same way."""
-
-    def __init__(self, path: str | Path, loader: Any, like: str | Path | None = None) -> None:
-        self.path = Path(path)
-        self._loader = loader
-        self._like = Path(like) if like else None
-
-    def prove_writable(self) -> None:
-        """Make the folder if it does not exist, and write to it, so that a run does not find out after its first write."""
-        with _naming(self.path, "this folder cannot be written to; name another one"):
-            new = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-            self.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            for folder in new:
-                _sync_folder(folder.parent)
-            with tempfile.TemporaryFile(dir=self.path) as file:
-                file.write(b"written")
-
-    def read(self, name: str) -> str | None:
-        """The text of a file; None if there is no such file. What cannot be read is an error, and never taken for missing."""
-        with _naming(self.path / name, "it cannot be read"):
-            return read_text(self._loader, self.path / name) if _exists(self.path / name) else None
-
-    def write(self, name: str, text: str) -> Path:
-        """Write a file whole: until the new one is on the disk, the old one stays. Returns its path."""
-        target = Path(os.path.realpath(self.path / name))
-        with _naming(self.path / name, "it cannot be written"):
-            encrypt = self._encryption_of(target) or self._encryption_of(self._like)
-            mode = target.stat().st_mode & 0o777 if _exists(target) else FILE_MODE
-            descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-            try:
-                with open(descriptor, "wb") as file:
-                    file.write(encrypt(text) if encrypt else text.encode())
-                    file.flush()
-                    os.fchmod(file.fileno(), mode)
-                    os.fsync(file.fileno())
-                os.replace(temporary, target)
-            except BaseException:
-                os.unlink(temporary)
-                raise
-            _sync_folder(target.parent)
-        return self.path / name
-
-    def _encryption_of(self, path: Path | None) -> Callable[[str], bytes] | None:
-        """How a file is encrypted; None if it is not, or does not exist."""
-        data = path.read_bytes() if path and _exists(path) else b""
-        if not is_encrypted(data):
-            return None
-        try:
-            vault = self._loader._vault  # the loader has no public way to it
-            secret = vault.decrypt_and_get_vault_id(data)[2]
-        except (AnsibleError, AttributeError):
-            what = "is encrypted with Ansible Vault and is never replaced in clear"
-            raise FolderError(f"{path}: it {what}; give its vault password, or name another folder") from None
-        return lambda text: vault.encrypt(text, secret, vault_id=parse_vaulttext_envelope(data)[3])
-
-    @contextmanager
-    def lock(self, name: str, patience: float = 0) -> Iterator[str]:
-        """Let one run at a time work on ``name``. Yields which earlier run held the lock and did not end regularly, or ''.
-        ``patience``: seconds to wait for another run to end.
-
-        The lock ends with the process. Its file stays if the process is killed or interrupted.
-        """
-        path = self.path / f"{name}.lock"
-        with _naming(path, "it cannot be locked"):
-            file, holder = _lock_file(path, _clock.now() + patience)
-        with file:
-            try:
-                yield holder
-            except Exception:
-                path.unlink(missing_ok=True)
-                raise
-            path.unlink(missing_ok=True)
-
-
-def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
-    """The open file that holds the lock, and what it says of its last holder."""
-    while True:
-        file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
-        holder = file.read(1000).strip()
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            if _clock.now() >= deadline:
-                raise FolderError(f"{path}: another run works on this plan ({holder or 'unknown'}); wait until it ends") from None
-            _clock.sleep(0.25)
-            continue
-        if not _exists(path) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            file.close()  # its holder removed it in this moment; who comes next would lock another file
-            continue
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}\n")
-        file.flush()
-        return file, holder
-
-
-def _exists(path: Path) -> bool:
-    """Unlike ``Path.exists``, with an error if the folder cannot be searched."""
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _sync_folder(path: Path) -> None:
-    """Put new names in a folder on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

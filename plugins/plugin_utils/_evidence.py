@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the guests returned, and what a bulk run makes of it: the policy, the age of the evidence, and what is skipped.
+"""What the guests returned, and what follows for a bulk run: the policy, the age of the evidence, and the skipped addresses.
 
 Private to this collection. Pure, except for ``read_evidence``, which asks Ansible for the hosts and their variables.
 """
@@ -22,19 +22,16 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, UNKNOWN, Guests
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
-    CONFIGURED,
-    IN_USE,
-    UNKNOWN,
     Finding,
     GuestReport,
-    Guests,
     find_not_assigned,
     find_remaining,
     join_guests,
 )
 
-# The variable of a host that has the result of guest_addresses_info. The playbooks register it, and so does a play of one's own.
+# The variable of a host with the result of guest_addresses_info. The playbooks register it, and so does a play of the user.
 RESULT = "guest_addresses_info_result"
 
 # Reason codes: why an address is skipped.
@@ -50,6 +47,7 @@ SKIPPED_LEVELS: Mapping[str, tuple[str, ...]] = {
 POLICIES = tuple(SKIPPED_LEVELS)
 # The variables of the roles, without the prefix.
 GUESTS, POLICY, ONLY_NOT_SEEN, MAX_AGE = "guests", "guest_policy", "only_not_seen", "guest_max_age"
+NOT_JOINED = Finding(UNKNOWN, "", "nobody looked for it on the guests")
 CLOCK_SKEW = 60  # seconds that evidence may be in the future, because somebody set the clock
 
 
@@ -66,14 +64,14 @@ class GuestSettings:
 def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[str, Any], errors: list[str]) -> GuestSettings | None:
     """``values``: typed, with the defaults. ``given``: those that were given. None without guests."""
     if GUESTS not in given:
-        # They ask for a protection that there is not.
+        # Without guests these variables would protect nothing.
         alone = [name for name in (POLICY, ONLY_NOT_SEEN) if given.get(name) not in (None, False, REPORT)]
         errors.extend(f"{prefix}{name}: needs {prefix}{GUESTS}; give the guests, or leave it out" for name in alone)
         return None
     validate_numbers({prefix + MAX_AGE: values.get(MAX_AGE)}, {prefix + MAX_AGE: (1, None)}, errors)
     only_not_seen = bool(values.get(ONLY_NOT_SEEN))
-    # An audit has no policy, because it skips nothing. A later run of a plan that was made of what no guest uses must not take what
-    # nobody can see any more.
+    # An audit has no policy, because it skips nothing. A later run of a plan of unused addresses must not unassign an address that
+    # no guest shows any more because a guest cannot be read.
     default = REPORT if POLICY not in values else REQUIRE if only_not_seen else PROTECT
     return GuestSettings(str(values.get(GUESTS) or ""), values.get(POLICY) or default, only_not_seen, values.get(MAX_AGE) or 1)
 
@@ -105,12 +103,12 @@ class Evidence:
         not_read = {"msg": f"it has no variable {RESULT}"}
         self.guests = Guests({host: results.get(host, not_read) for host in self.hosts})
         self.joined = GuestReport()
-        # Reason codes of what is left out because the user selects only what no guest uses: that is no refusal.
+        # Reason codes of addresses that the user does not select. They are not refused.
         self.deselected = frozenset(REASON_CODES.values()) if settings.only_not_seen else frozenset()
 
     @property
     def read_at(self) -> dict[str, datetime | None]:
-        """Host that was read → when; None if that cannot be known."""
+        """Host that was read → when. None if the time is not known."""
         return {host: _parse_time(result.get("read_at")) for host, result in self.results.items() if "addresses" in result}
 
     def join(self, interfaces: Mapping[str, Interface], assignments: Mapping[str, AddressSet]) -> None:
@@ -120,18 +118,18 @@ class Evidence:
             [{**_describe(eni_id, interfaces.get(eni_id)), **assignments.get(eni_id, EMPTY)} for eni_id in eni_ids], self.guests
         )
 
-    def finding(self, eni_id: str, address: str) -> Finding | None:
-        return self.joined.findings.get(eni_id, {}).get(address)
+    def finding(self, eni_id: str, address: str) -> Finding:
+        return self.joined.findings.get(eni_id, {}).get(address, NOT_JOINED)
 
     def refusals(self, prefix: str, now: datetime | None = None) -> list[str]:
-        """Why nothing may be decided by this evidence."""
+        """Why a run must not decide by this evidence."""
         pattern, most = self.settings.pattern, self.settings.max_age
         if not self.hosts:
             # An empty list names no guest, so every level is unknown. A group that is empty or misspelled is more likely an error.
             return [f"{prefix}{GUESTS}: '{pattern}' matches no host of the inventory"] if pattern else []
         if not self.results:
             return [
-                f"{prefix}{GUESTS}: none of the {len(self.hosts)} hosts of '{pattern}' was read: {shorten(self.hosts)}. The playbook of "
+                f"{prefix}{GUESTS}: no host of '{pattern}' was read: {shorten(self.hosts)}. The playbook of "
                 f"this role reads them first, if {prefix}{GUESTS} is given with -e and --limit does not leave them out. In a play of your "
                 f"own, run alicloud_ops.network.guest_addresses_info on them and register {RESULT}"
             ]
@@ -148,7 +146,7 @@ class Evidence:
         ]
 
     def protect(self, plan: Plan) -> Plan:
-        """What the policy forbids, or what is not selected, becomes skipped. What another guard refuses keeps that reason."""
+        """Skip the addresses that the policy forbids or that are not selected. An address that another guard refuses keeps that reason."""
         return replace(plan, changes=tuple(map(self._protect_one, plan.changes)))
 
     def _protect_one(self, change: Change) -> Change:
@@ -161,15 +159,13 @@ class Evidence:
 
     def _reason_to_skip(self, eni_id: str, address: str) -> Reason | None:
         finding = self.finding(eni_id, address)
-        if finding is None:
-            finding = Finding(UNKNOWN, "", "nobody looked for it on the guests")
         # The level may be unknown although some guest shows the address, for example if two guests have one MAC address.
         level = finding.seen or finding.level
         policy = REQUIRE if self.settings.only_not_seen else self.settings.policy
         return Reason(REASON_CODES[level], finding.text) if level in SKIPPED_LEVELS[policy] else None
 
     def not_assigned(self, interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
-        """What the guests have on these ENIs and the API has not."""
+        """The addresses that guests have configured on these ENIs and that are not assigned."""
         return find_not_assigned([_whole(interface) for interface in interfaces.values()], self.guests)
 
     def remaining(self, unassigned: Mapping[str, Iterable[str]], interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
@@ -186,7 +182,7 @@ def _describe(eni_id: str, interface: Interface | None) -> dict[str, Any]:
 
 
 def _whole(interface: Interface) -> dict[str, Any]:
-    """With all its addresses, also those that were not selected, and the primary IPv6 address."""
+    """The ENI with all its addresses, also those that are not selected, and the primary IPv6 address."""
     held = {**interface.held, "ipv6_addresses": (*interface.held["ipv6_addresses"], *(each for each in interface.primary if ":" in each))}
     return {**_describe(interface.eni_id, interface), **held}
 

@@ -4,7 +4,7 @@
 
 """Pure: the part of a report that is about the guests, and its lines in the output.
 
-Private to this collection. The output is what is approved, so it says of each level how many addresses have it, and why.
+Private to this collection. People approve what the output shows, so it has the number of addresses of each level, and why.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import LEVELS, PERMANENT_CONFIGURATION, UNKNOWN
-
-MOST_LINES = 20  # of one kind in the output; the report has all
-MOST_EXAMPLES = 5  # addresses that a line names as examples
-
-NOT_JOINED = "nobody looked for it on the guests"
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import PROTECT, Evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, MOST_LINES, label, many
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import LEVELS, UNKNOWN
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import PERMANENT_CONFIGURATION
 
 
 def add_levels(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> None:
@@ -28,7 +25,7 @@ def add_levels(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> None:
     for row in rows:
         for line in row["addresses"]:
             finding = evidence.finding(row["eni_id"], line["address"])
-            line["level"], line["finding"] = (finding.level, finding.text) if finding else (UNKNOWN, NOT_JOINED)
+            line["level"], line["finding"] = finding.level, finding.text
 
 
 def describe_guests(
@@ -37,17 +34,19 @@ def describe_guests(
     """``rows``: with their levels. ``before`` and ``now``: the ENIs as first and as last read."""
     reasons = _reasons(rows, evidence)
     times = [time for time in evidence.read_at.values() if time]
-    # Of what was absent before, nobody here knows whether another ENI of the guest has it now.
+    # Only what this run unassigned: an address that was absent before may be on another ENI of the guest.
     unassigned = {row["eni_id"]: [line["address"] for line in row["addresses"] if line["state"] == "unassigned"] for row in rows}
     remaining = evidence.remaining({eni_id: gone for eni_id, gone in unassigned.items() if gone}, {**before, **now})
+    totals = {level: sum(entry["addresses"] for entry in reasons if entry["level"] == level) for level in LEVELS}
     return {
+        "warning": _warning(evidence, totals[UNKNOWN]),
         "pattern": evidence.settings.pattern,
         "policy": evidence.settings.policy,
         "only_not_seen": evidence.settings.only_not_seen,
         "hosts": len(evidence.hosts),
         "read": len(evidence.read_at),
         "read_at": min(times).isoformat(timespec="seconds") if times else None,  # the oldest
-        "totals": {level: sum(entry["addresses"] for entry in reasons if entry["level"] == level) for level in LEVELS},
+        "totals": totals,
         "reasons": reasons,
         "conflicts": evidence.joined.conflicts,
         "gaps": evidence.joined.gaps,
@@ -61,7 +60,7 @@ def guest_plan_lines(guests: Mapping[str, Any] | None) -> list[str]:
     """For the plan: one line a level with its counts, one line a reason, and what could not be read."""
     if guests is None:
         return []
-    lines = [_format_guests(guests)]
+    lines = [_format_guests(guests)] + [f"  warning: {guests['warning']}"] * bool(guests["warning"])
     for level, number in guests["totals"].items():
         reasons = [entry for entry in guests["reasons"] if entry["level"] == level]
         if number:
@@ -72,7 +71,7 @@ def guest_plan_lines(guests: Mapping[str, Any] | None) -> list[str]:
 
 
 def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
-    """At the end: what is configured in a guest and leads nowhere."""
+    """At the end: addresses that a guest has configured, but its ENI has not."""
     if guests is None:
         return []
     lines = []
@@ -86,14 +85,19 @@ def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
     return lines
 
 
+def _warning(evidence: Evidence, unknown: int) -> str:
+    """Policy protect skips only addresses that a guest shows. If a guest cannot be read, its addresses are not protected."""
+    if evidence.settings.only_not_seen or evidence.settings.policy != PROTECT or not unknown:
+        return ""
+    nothing = "" if evidence.read_at else "no guest could be read, so "
+    what = "protects nothing" if nothing else "does not skip what is unknown"
+    return f"{nothing}policy protect {what} ({_addresses(unknown)}); use policy require to skip it (unassign_secondary_ips_guest_policy)"
+
+
 def format_conflict(conflict: Mapping[str, Any]) -> str:
     """Several guests or ENIs that have one MAC address."""
     sharers = [*(f"guest {host}" for host in conflict["hosts"]), *conflict["eni_ids"]]
     return f"MAC address {conflict['mac_address']} is that of {', '.join(sharers)}"
-
-
-def label(level: str) -> str:
-    return level.replace("_", " ")
 
 
 def _reasons(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[dict[str, Any]]:
@@ -102,7 +106,7 @@ def _reasons(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[dict
     for row in rows:
         for line in row["addresses"]:
             finding = evidence.finding(row["eni_id"], line["address"])
-            code = finding.reason_code if finding else ""
+            code = finding.reason_code
             entry = found.setdefault(
                 (line["level"], code), {"level": line["level"], "code": code, "addresses": 0, "finding": line["finding"], "first": []}
             )
@@ -127,4 +131,4 @@ def _format_reason(entry: Mapping[str, Any]) -> str:
 
 
 def _addresses(number: int) -> str:
-    return f"{number} {'address' if number == 1 else 'addresses'}"
+    return many(number, "address", "addresses")

@@ -4,31 +4,31 @@
 
 """Pure: ENIs of the API and results of C(guest_addresses_info) → whether each secondary address is still in use.
 
-Private to this collection. An ENI and a guest are joined by MAC address. A guest is an instance with its operating system.
-
-A guest's result is data from another machine. What does not have the expected form makes the guest incomplete, so that it never
-makes an address look unused.
+Private to this collection. The MAC address joins an ENI and a guest.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
 import shlex
-import socket
-from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-IN_USE, CONFIGURED, NOT_SEEN, UNKNOWN = "in_use", "configured", "not_seen", "unknown"
-LEVELS = (IN_USE, CONFIGURED, UNKNOWN, NOT_SEEN)  # the strongest evidence of use first
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import (
+    IN_USE,
+    NOT_SEEN,
+    UNKNOWN,
+    Guest,
+    Guests,
+    Sighting,
+    pack_address,
+    parse_mac,
+)
 
-LISTENING = "listening"
-CONNECTED = "connected"
-ON_INTERFACE = "configured"
-LOCAL_ROUTE = "local_route"
+# Reason codes of a finding, next to those of a sighting.
 NOWHERE = "not_seen"
 NO_GUEST = "no_guest"
 INCOMPLETE = "incomplete"
@@ -45,9 +45,6 @@ PERMANENT_CONFIGURATION = (
     "/etc/systemd/network/*.network (systemd-networkd), /etc/sysconfig/network-scripts/ifcfg-* (ifcfg), "
     "/etc/network/interfaces (ifupdown), /etc/cloud/cloud.cfg.d/ (cloud-init), /etc/keepalived/keepalived.conf (keepalived)."
 )
-
-_MOST_ACTIVITIES = 3
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 class Finding(NamedTuple):
@@ -66,9 +63,6 @@ class Finding(NamedTuple):
     uncertain: bool = False
     seen: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        return self._asdict()
-
 
 @dataclass
 class GuestReport:
@@ -79,222 +73,6 @@ class GuestReport:
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     # {host, text}: guests without a usable result, and guests whose result is incomplete.
     gaps: list[dict[str, str]] = field(default_factory=list)
-
-    @property
-    def totals(self) -> dict[str, int]:
-        counted = Counter(finding.level for findings in self.findings.values() for finding in findings.values())
-        return {level: counted[level] for level in LEVELS}
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "totals": self.totals,
-            "conflicts": self.conflicts,
-            "gaps": self.gaps,
-            "findings": [
-                {"eni_id": eni_id, "address": address, **finding.as_dict()}
-                for eni_id, findings in self.findings.items()
-                for address, finding in findings.items()
-            ],
-        }
-
-
-# -- what the guests returned
-
-
-@dataclass(eq=False, slots=True)
-class Sighting:
-    """One address, or one block with a local route, on one guest."""
-
-    guest: Guest
-    packed: bytes  # the address in network order
-    address: str
-    found_as: str
-    prefix_length: int | None
-    interface: str | None
-    parent: str | None
-    namespace: str
-    mac_addresses: frozenset[str]
-    dynamic: bool | None
-    listeners: list[tuple[str, int, str | None]]
-    connections: int
-    uncertain: bool
-
-    @property
-    def level(self) -> str:
-        return IN_USE if self.listeners or self.connections or self.found_as == "socket" else CONFIGURED
-
-    @property
-    def reason_code(self) -> str:
-        if self.listeners:
-            return LISTENING
-        if self.level == IN_USE:
-            return CONNECTED
-        return LOCAL_ROUTE if self.found_as == "local_route" else ON_INTERFACE
-
-    @property
-    def is_named(self) -> bool:
-        """Whether ``ip netns`` knows the namespace, or there is no need to."""
-        return not re.match(r"net:\[\d+\]$|pid:\d+$", self.namespace)
-
-    def where(self) -> str:
-        interface = f"{self.interface} on {self.parent}" if self.interface and self.parent else self.interface
-        if not self.namespace:
-            return f" ({interface})" if interface else ""
-        process = self.guest.processes.get(self.namespace)
-        namespace = f"the network namespace of {process}" if process and not self.is_named else f"network namespace {self.namespace}"
-        return f" ({interface} in {namespace})" if interface else f" ({namespace})"
-
-    def text(self, prefix: str | None = None) -> str:
-        """``prefix``: the prefix that was asked for, if the address is inside one."""
-        place = f"on {self.guest.host}{self.where()}"
-        named = f"{self.address}: " if prefix else ""
-        if self.level == IN_USE:
-            return f"in use {place}: {named}{self._activity()}"
-        if self.found_as == "local_route":
-            text = f"configured {place}: the local route {self.address}/{self.prefix_length} accepts it"
-        else:
-            text = f"configured {place}" + (f": {self.address}" if prefix else "")
-        number = self.guest.wildcards.get(self.namespace, 0) if self.uncertain else 0
-        if number:
-            text += f"; {_count(number, 'service')} there {'listens' if number == 1 else 'listen'} on all addresses"
-        return text
-
-    def _activity(self) -> str:
-        parts = [f"{process or 'a process'} listens on {_port(protocol, port)}" for protocol, port, process in self.listeners]
-        if len(parts) > _MOST_ACTIVITIES:
-            parts = [*parts[:_MOST_ACTIVITIES], f"{len(parts) - _MOST_ACTIVITIES} more listeners"]
-        if self.connections:
-            parts.append(_count(self.connections, "connection"))
-        return ", ".join(parts) or "a socket is bound to it"
-
-
-@dataclass(eq=False, slots=True)
-class Guest:
-    """``gap``: why an address that is not seen there may be in use nevertheless; '' if nothing is missing."""
-
-    host: str
-    gap: str = ""
-    # MAC address → where, as (interface, namespace)
-    mac_addresses: dict[str, tuple[str, str]] = field(default_factory=dict)
-    wildcards: dict[str, int] = field(default_factory=dict)
-    processes: dict[str, str] = field(default_factory=dict)
-    sightings: list[Sighting] = field(default_factory=list)
-
-    def at(self, mac: str) -> str:
-        interface, namespace = self.mac_addresses[mac]
-        return f"{self.host} ({interface} in network namespace {namespace})" if namespace else f"{self.host} ({interface})"
-
-
-class Guests:
-    """Results of several guests, indexed. ``results``: host → result of the module, or whatever else came of its task."""
-
-    def __init__(self, results: Mapping[str, Any]) -> None:
-        self.guests = [_read_result(str(host), results[host]) for host in sorted(results, key=str)]
-        self.owners: dict[str, list[Guest]] = defaultdict(list)
-        self.by_mac: dict[str, list[Sighting]] = defaultdict(list)
-        self._exact: dict[bytes, list[Sighting]] = defaultdict(list)
-        # Blocks with a local route: (address size in bytes, prefix length) → first address → sightings
-        self._blocks: dict[tuple[int, int], dict[int, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
-        for guest in self.guests:
-            for mac in guest.mac_addresses:
-                self.owners[mac].append(guest)
-            for sighting in guest.sightings:
-                for mac in sighting.mac_addresses:
-                    self.by_mac[mac].append(sighting)
-                if sighting.found_as == "local_route" and sighting.prefix_length is not None:
-                    size = len(sighting.packed)
-                    self._blocks[size, sighting.prefix_length][int.from_bytes(sighting.packed, "big")].append(sighting)
-                else:
-                    self._exact[sighting.packed].append(sighting)
-        # For prefixes. Addresses of one family sort by their value; equal ones stay in the order of their hosts.
-        everything = [sighting for guest in self.guests for sighting in guest.sightings]
-        self._ordered = {size: sorted((s for s in everything if len(s.packed) == size), key=_packed) for size in (4, 16)}
-
-    def find_address(self, address: str) -> list[Sighting]:
-        """Where an address is."""
-        packed = _pack(address)
-        found = self._exact.get(packed, [])
-        return found + self._around(packed, len(packed) * 8) if self._blocks else found
-
-    def find_prefix(self, prefix: str) -> list[Sighting]:
-        """The addresses inside a prefix, and the blocks that overlap it."""
-        network = ipaddress.ip_network(prefix, strict=False)
-        first = network.network_address.packed
-        ordered = self._ordered[len(first)]
-        start = bisect_left(ordered, first, key=_packed)
-        inside = ordered[start : bisect_right(ordered, network.broadcast_address.packed, start, key=_packed)]
-        known = {id(sighting) for sighting in inside}
-        return inside + [sighting for sighting in self._around(first, network.prefixlen) if id(sighting) not in known]
-
-    def _around(self, packed: bytes, longest: int) -> list[Sighting]:
-        """The blocks that hold an address and whose prefix length is at most ``longest``."""
-        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
-        return [
-            sighting
-            for (size, length), blocks in self._blocks.items()
-            if size * 8 == bits and length <= longest
-            for sighting in blocks.get(number >> (bits - length) << (bits - length), ())
-        ]
-
-
-def _read_result(host: str, result: Any) -> Guest:
-    guest = Guest(host)
-    if not isinstance(result, Mapping) or "addresses" not in result:
-        message = result.get("msg") if isinstance(result, Mapping) else None
-        state = "could not be reached" if isinstance(result, Mapping) and result.get("unreachable") else "returned no result"
-        guest.gap = f"the guest {state}" + (f": {_short(message)}" if message else "")
-        return guest
-    if result.get("complete") is not True:
-        reasons = result.get("reasons")
-        texts = [_short(reason.get("text")) for reason in reasons if isinstance(reason, Mapping)] if isinstance(reasons, list) else []
-        more = f", and {len(texts) - 1} more" if len(texts) > 1 else ""
-        guest.gap = texts[0] + more if texts else "its result does not say that it is complete"
-    try:
-        for namespace in result["namespaces"]:
-            name = _short(namespace["namespace"])
-            # One service often has a socket for each family.
-            wildcards = {(entry["protocol"], int(entry["port"]), entry["process"]) for entry in namespace["wildcard_listeners"]}
-            guest.wildcards[name] = len(wildcards)
-            if namespace["process"]:
-                guest.processes[name] = _short(namespace["process"])
-        for entry in result["interfaces"]:
-            guest.mac_addresses.setdefault(_mac(entry["mac_address"]), (_short(entry["interface"]), _short(entry["namespace"])))
-        for entry in result["addresses"]:
-            guest.sightings.append(_read_sighting(guest, entry))
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-        guest.gap = f"its result does not have the expected form ({type(error).__name__}: {_short(error)})"
-    return guest
-
-
-def _read_sighting(guest: Guest, entry: Mapping[str, Any]) -> Sighting:
-    address = str(entry["address"])
-    packed = _pack(address)
-    length, interface = entry["prefix_length"], entry["interface"]
-    if length is not None and not 0 <= int(length) <= len(packed) * 8:
-        raise ValueError(f"{length} is not a prefix length")
-    found_as = str(entry["found_as"])
-    if found_as not in ("interface_address", "local_route", "socket"):
-        raise ValueError(f"{_short(found_as)} is not a way to find an address")
-    if found_as == "local_route":
-        packed = ipaddress.ip_network(f"{address}/{length}", strict=False).network_address.packed
-    return Sighting(
-        guest=guest,
-        packed=packed,
-        address=socket.inet_ntop(_family(packed), packed),
-        found_as=found_as,
-        prefix_length=None if length is None else int(length),
-        interface=None if interface is None else _short(interface),
-        parent=None if entry["parent_interface"] is None else _short(entry["parent_interface"]),
-        namespace=_short(entry["namespace"]),
-        mac_addresses=frozenset(_mac(mac) for mac in entry["mac_addresses"]),
-        dynamic=None if entry["dynamic"] is None else bool(entry["dynamic"]),
-        listeners=[
-            (_short(listener["protocol"]), int(listener["port"]), _short(listener["process"]) if listener["process"] else None)
-            for listener in entry["listeners"]
-        ],
-        connections=int(entry["connections"]),
-        uncertain=bool(entry["uncertain"]),
-    )
 
 
 # -- ENI by ENI
@@ -318,7 +96,7 @@ def join_guests(enis: Iterable[Mapping[str, Any]], guests: Guests) -> GuestRepor
 class _Eni:
     def __init__(self, eni: Mapping[str, Any]) -> None:
         self.eni_id = str(eni["eni_id"])
-        self.mac_address = _mac(eni["mac_address"]) if eni.get("mac_address") else ""
+        self.mac_address = parse_mac(eni["mac_address"]) if eni.get("mac_address") else ""
         # Each address is a string, or a dictionary with its EIP.
         self.addresses = [
             str(entry["address"] if isinstance(entry, Mapping) else entry) for kind in ADDRESS_KINDS for entry in eni.get(kind) or ()
@@ -375,7 +153,7 @@ def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sigh
     text = best.text(prefix)
     if prefix and len(seen) > 1:
         number = len({sighting.address for sighting in (ours if certain else seen)})
-        text += f"; {_count(number, 'address', 'addresses')} of the prefix {'is' if number == 1 else 'are'} seen"
+        text += f"; {many(number, 'address', 'addresses')} of the prefix {'is' if number == 1 else 'are'} seen"
     if certain:
         return Finding(best.level, best.reason_code, text, best.guest.host, best.interface, best.namespace, best.uncertain, best.level)
     code = OTHER_GUEST if nothing.reason_code in (NOWHERE, INCOMPLETE) else nothing.reason_code
@@ -423,10 +201,10 @@ def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list
 
 
 def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
-    """Where unassigned addresses are still configured, with the command that removes each until the next boot.
+    """Where guests still have unassigned addresses, with the command that removes each until the next boot.
 
-    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None if there is none
-    that works from outside: the network namespace has no name, or the prefix length is not known.
+    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None if no command
+    works from outside: the network namespace has no name, or the prefix length is not known.
     """
     known = [_Eni(eni) for eni in enis]
     macs = {eni.eni_id: eni.mac_address for eni in known}
@@ -468,7 +246,7 @@ class _Assigned:
             self.mac_addresses[eni.eni_id] = eni.mac_address
             for address in [eni.primary, *eni.addresses]:
                 if address:
-                    self._addresses[_pack(address)].append(eni.eni_id)
+                    self._addresses[pack_address(address)].append(eni.eni_id)
             for prefix in eni.prefixes:
                 network = ipaddress.ip_network(prefix, strict=False)
                 size = len(network.network_address.packed)
@@ -518,47 +296,6 @@ def _removal(sighting: Sighting) -> str | None:
         command = ["ip", "route", "del", "local", block, "dev", sighting.interface]
     prefix = ["ip", "netns", "exec", sighting.namespace] if sighting.namespace else []
     return shlex.join([*prefix, *command])
-
-
-# -- text
-
-
-def _mac(value: Any) -> str:
-    mac = str(value).lower()
-    if not _MAC.fullmatch(mac):
-        raise ValueError(f"{_short(value)} is not a MAC address")
-    return mac
-
-
-def _pack(address: str) -> bytes:
-    """The address in network order. Faster than ipaddress, and as strict."""
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-
-
-def _family(packed: bytes) -> int:
-    return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-
-
-def _packed(sighting: Sighting) -> bytes:
-    return sighting.packed
-
-
-def _short(value: Any, limit: int = 200) -> str:
-    """Text of another machine, in one line without control characters."""
-    text = str(value)
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _port(protocol: str, port: int) -> str:
-    if protocol == "raw":
-        return f"IP protocol {port}"
-    return f"port {port}" if protocol == "tcp" else f"{protocol.upper()} port {port}"
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _list(words: Iterable[str]) -> str:

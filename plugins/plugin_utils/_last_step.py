@@ -20,16 +20,18 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     DocumentError,
     publishable,
     read_document,
-    report_name,
 )
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import report_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_LINES, fold_lines
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import SUMMARY
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import summary_lines
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import MOST_LINES, fold_lines, summary_lines
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import FINISHED, merge
 
 PREFIX = "unassign_secondary_ips_"
-SUMMARY, RECIPE = "secondary_ips_unassign", "restore_secondary_ips_recipe"
-_SHOWN = ("outcome", "headline", "region", "account_id", "digest", "approved_digest", "started", "finished", "totals")
+UNASSIGNED, RECIPE = "secondary_ips_unassign", "restore_secondary_ips_recipe"
+PREFIXES = (PREFIX, UNASSIGNED, SLICE_ARTIFACT, RECIPE)  # the beginnings of the names of what this step reads
 _NOTHING = (
     "no job behind the approval has published an outcome: it was cancelled, or did not start. What it unassigned is in its output: "
     "restore from the lines that begin with {version: 1, or launch the job again"
@@ -66,7 +68,7 @@ class LastStep:
         return lines
 
     def result(self) -> dict[str, Any]:
-        published = {SUMMARY: self.summary} if self.summary else {}
+        published = {UNASSIGNED: self.summary} if self.summary else {}
         published |= {RECIPE: self.recipe} if self.recipe else {}
         outcome = self.summary.get("outcome", "missing")
         result = {
@@ -82,7 +84,7 @@ class LastStep:
 
 
 def read_last_step(variables: Mapping[str, Any]) -> LastStep:
-    """DocumentError if something that was published cannot be read."""
+    """DocumentError if an artifact cannot be read."""
     given = {name: value for name, value in variables.items() if not isinstance(value, str) or value.strip()}
     errors: list[str] = []
     digest = str(given.get(PREFIX + "approved_digest") or "").strip().lower()
@@ -104,10 +106,10 @@ def _of_slices(given: Mapping[str, Any], digest: str) -> LastStep:
     report = merged.report
     if report:
         report |= {"digest": plan.digest, "approved_digest": plan.digest, "recipe": merged.recipe.as_dict() if merged.recipe else None}
-        # What no slice reported is not done, whatever those say that did.
+        # An ENI that no slice reported is not done.
         report["outcome"] = "stopped" if merged.errors and report["outcome"] in FINISHED else report["outcome"]
         report["stopped"] = ". ".join(filter(None, (report["stopped"], *merged.errors[:MOST_LINES])))
-    step = LastStep(plan.digest, {name: report[name] for name in _SHOWN} if report else {}, report, recipe, merged.errors)
+    step = LastStep(plan.digest, {name: report[name] for name in SUMMARY} if report else {}, report, recipe, merged.errors)
     if merged.recipe and recipe is None:
         step.notes.append(f"The recipe has more than {MOST_PUBLISHED} addresses, so it is in the JSON report, and not in the artifacts.")
     return step
@@ -127,8 +129,8 @@ def _read_plan(given: Mapping[str, Any], digest: str) -> Document:
 
 
 def _of_one_run(given: Mapping[str, Any], digest: str) -> LastStep:
-    """That of the planning job has the same name, but it is only planned."""
-    summary = given.get(SUMMARY)
+    """The planning job publishes its outcome under the same name, but that outcome is "planned"."""
+    summary = given.get(UNASSIGNED)
     summary = dict(summary) if isinstance(summary, Mapping) and summary.get("outcome") != "planned" else {}
     errors = []
     if not summary:

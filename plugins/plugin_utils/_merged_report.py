@@ -4,30 +4,24 @@
 
 """Pure: the reports of several runs that shared a plan → one report of the same form.
 
-Private to this collection. Nothing is judged again: counts are added, lists are joined, and the worst outcome is that of the whole.
+Private to this collection. It adds the counts and joins the lists. The worst outcome is the outcome of the whole.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
-    GUARDS,
-    MOST_EXAMPLES,
-    SKIPPED,
-    STATES,
-    build_headline,
-)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, seconds_between
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATES, build_headline, by_guard, worst_first
 
 # Worst first.
 OUTCOMES = ("refused", "stopped", "not verified", "failed", "planned", "done", "nothing to do")
 
 
 def merge_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """At least one report. ``recipe``, ``digest``, ``files`` and ``next_steps`` are up to the caller."""
+    """At least one report. The caller sets ``recipe``, ``digest``, ``files`` and ``next_steps``."""
     first = reports[0]
     totals = sum((Counter(report["totals"]) for report in reports), Counter())
     states = [state for state in STATES if totals[state]]
@@ -41,7 +35,7 @@ def merge_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "account_id": next((report["account_id"] for report in reports if report["account_id"]), None),
         "started": started,
         "finished": finished,
-        "seconds": _seconds(started, finished),
+        "seconds": seconds_between(started, finished),
         # In the order of a report, and with the counts that are 0.
         "totals": {**dict.fromkeys(("interfaces", "addresses"), 0), **{name: totals[name] for name in (*first["totals"], *states)}},
         "refusals": list(dict.fromkeys(refusal for report in reports for refusal in report["refusals"])),
@@ -50,21 +44,16 @@ def merge_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "difference": {name: [pair for report in reports for pair in report["difference"][name]] for name in first["difference"]},
         "groups": _merge_groups(reports),
         "reasons": reasons,
-        "guards": [{"guard": GUARDS.get(entry["code"], entry["code"]), **entry} for entry in reasons if entry["state"] == SKIPPED],
+        "guards": by_guard(reasons),
         "waves": _merge_waves(reports, started),
         "states": states,
-        "interfaces": sorted((row for report in reports for row in report["interfaces"]), key=_worst_first),
+        "interfaces": sorted((row for report in reports for row in report["interfaces"]), key=worst_first),
         "unreadable": [entry for report in reports for entry in report["unreadable"]],
         "files": {},
         "next_steps": [],
     }
     merged["headline"] = build_headline(merged)
     return merged
-
-
-def _worst_first(row: Mapping[str, Any]) -> tuple[int, str]:
-    lines = row["addresses"] + ([row["failure"]] if row["failure"] else [])
-    return min((STATES.index(line["state"]) for line in lines), default=len(STATES)), row["eni_id"]
 
 
 def _merge_reasons(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -94,11 +83,9 @@ def _merge_groups(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _merge_waves(reports: Iterable[Mapping[str, Any]], start: str) -> list[dict[str, Any]]:
-    """In the order in which they began. Those of different slices ran at the same time."""
+    """In the order in which they began. Waves of different slices ran at the same time."""
     waves = sorted((wave for report in reports for wave in report["waves"]), key=lambda wave: wave["started"])
-    number_of = {"of": len(waves)}
-    return [{**wave, **number_of, "number": number, "offset": _seconds(start, wave["started"])} for number, wave in enumerate(waves, 1)]
-
-
-def _seconds(started: str, finished: str) -> int:
-    return max(int((datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()), 0)
+    return [
+        {**wave, "number": number, "of": len(waves), "offset": seconds_between(start, wave["started"])}
+        for number, wave in enumerate(waves, 1)
+    ]

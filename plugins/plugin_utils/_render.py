@@ -20,12 +20,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import format_duration, label
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import format_conflict
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import FILE_LABELS, format_duration, label, split_step
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import FILE_LABELS, split_step
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "audit_secondary_ips" / "templates"
 MOST_COPIED = 2_000  # addresses of a recipe that the page itself holds, to be copied; a larger one is in its file
-# What Markdown (as tickets render it) would take for markup or for HTML.
+# Characters that Markdown (as tickets render it) takes for markup or HTML.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 
 
@@ -47,11 +49,11 @@ def render(report: Mapping[str, Any], kind: str) -> str:
     environment.filters["conflict"] = format_conflict
     environment.filters["file_label"] = lambda kind: FILE_LABELS.get(kind, kind)
     table, recipe = (_table(report), _recipe(report)) if kind == "html" else (None, "")
-    return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe)
+    return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe, differences=DIFFERENCES)
 
 
 def _as_json(report: Mapping[str, Any]) -> str:
-    """Without the indents of ``json``, which make the file twice as long, and ten times as slow to write."""
+    """Without indents: with them, ``json`` writes ten times as slowly, and twice as much."""
     rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in report["interfaces"])
     entries = {name: json.dumps(value, ensure_ascii=False) for name, value in report.items() if name != "interfaces"}
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in {**entries, "interfaces": f"[\n{rows}\n]"}.items()) + "\n}\n"
@@ -64,7 +66,7 @@ class _Code(str):
 
 
 def _for_markdown(value: Any) -> Any:
-    """Escaped for Markdown, and said to be safe, so that it is not escaped for HTML as well."""
+    """Escaped for Markdown, and marked as safe, so that Jinja does not escape it for HTML as well."""
     line = str(value).replace("\n", " ")
     return Markup(line if isinstance(value, _Code) else _MARKDOWN.sub(r"\\\1", line))  # noqa: S704 - this is the escaping
 

@@ -4,8 +4,8 @@
 
 """Send a report to an object store or a web hook, so that it outlives the container of a job.
 
-Private to this collection. A URL may hold a secret: a user and password, or the signature in its query. No message has more of it than
-host and path.
+Private to this collection. A URL may hold a secret: a user and password, or the signature in its query. Messages show only its host
+and path.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ def validate_url(name: str, url: str, errors: list[str]) -> None:
     if parts.scheme not in ("https", "http") or not host or parts.fragment:
         errors.append(f"{name}: it is not a URL such as https://reports.example.com/bulk/")
     elif parts.scheme == "http" and not is_loopback(host):
-        errors.append(f"{name}: http is allowed only for a loopback address, because a report tells what is in the account; use https")
+        errors.append(f"{name}: http is allowed only for a loopback address, because a report shows what is in the account; use https")
 
 
 def secrets_of(url: str) -> Iterator[str]:
-    """What of the URL must not be shown."""
+    """The parts of the URL that nobody may see."""
     parts = urlsplit(url)
     texts = [parts.query, *query_values(url)] + [
         each for text in (parts.password, parts.username) if text for each in (text, unquote(text))
     ]
-    # A short one, such as the 1 of part=1, would mask what is no secret, and not even the URL repeats it anywhere.
+    # A short value, such as the 1 of part=1, is not a secret, and masking it would spoil other text.
     yield from (text for text in texts if len(text) >= SHORTEST)
     if parts.username or parts.query:
         yield url

@@ -2,24 +2,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of the roles, as settings of a run: typed, validated by the rules of the modules, with every error at once.
+"""Variables of a role and defaults of a play → settings of a run, validated by the rules of the modules, with every error at once.
 
-Private to this collection. Pure, except for the ``read_file`` that it is given. A variable may be typed, or text from a survey.
+Private to this collection. Pure, except for the ``read_file`` that it is given.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection, connection_spec, parse_connection
@@ -39,79 +35,23 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     DIGEST,
     Document,
     DocumentError,
-    StrictLoader,
     plain,
     read_document,
 )
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES, GuestSettings, parse_guest_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings, parse_guest_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import Part, share_pace, take_part
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import (
+    GROUPS,
+    NARROWING,
+    SAVED,
+    Variable,
+    read_variables,
+    variables_of,
+)
 
-ROLES = tuple(f"{operation}_secondary_ips" for operation in STATE_OF)
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable of a role. ``roles``: first letters. ``option``: part and module option that it sets; '' for the role's own."""
-
-    kind: str
-    roles: str
-    option: str = ""
-    default: Any = None
-    choices: tuple[str, ...] = ()
-    is_guard: bool = False
-
-
-# The one table of the variables; meta/argument_specs.yml of the roles documents it.
-VARIABLES: Mapping[str, Variable] = {
-    "region": Variable("str", "aur", "connection.region"),
-    "account_id": Variable("str", "aur", "connection.account_id", is_guard=True),
-    "security_group_ids": Variable("list", "au", "selection.security_group_ids"),
-    "security_group_names": Variable("list", "au", "selection.security_group_names"),
-    "security_group_tags": Variable("dict", "au", "selection.security_group_tags"),
-    "vpc_ids": Variable("list", "au", "selection.vpc_ids"),
-    "eni_type": Variable("str", "au", "selection.type", choices=("Primary", "Secondary")),
-    "eni_status": Variable("str", "au", "selection.status", choices=("Available", "Attaching", "InUse", "Detaching", "Deleting")),
-    "eni_tags": Variable("dict", "au", "selection.tags"),
-    "within": Variable("list", "au", "selection.within", is_guard=True),
-    "excluding": Variable("list", "au", "selection.excluding", is_guard=True),
-    "private_ip_addresses": Variable("list", "au", "selection.private_ip_addresses", is_guard=True),
-    "kinds": Variable("list", "au", "selection.kinds", [PRIVATE_IPV4], choices=tuple(KIND_BY_NAME)),
-    "keep": Variable("list", "u", "request.keep", is_guard=True),
-    "plan": Variable("raw", "u"),
-    "plan_file": Variable("path", "u"),
-    "approved_digest": Variable("str", "u"),
-    "require_approval": Variable("bool", "u", default=False),
-    "approval_max_age": Variable("int", "u", default=24, is_guard=True),
-    "enis": Variable("list", "u", is_guard=True),
-    "slices": Variable("int", "u", default=1),
-    "recipe": Variable("raw", "r"),
-    "recipe_file": Variable("path", "r"),
-    "max_addresses": Variable("int", "u", "request.max_addresses", 1000, is_guard=True),
-    "on_refusal": Variable("str", "u", "request.on_refusal", "skip", choices=("skip", "fail")),
-    "allow_eip": Variable("bool", "u", "request.allow_eip", False),
-    "protected_tags": Variable("dict", "ur", "request.protected_tags"),
-    "wave_size": Variable("int", "ur", default=50),
-    "wave_pause": Variable("int", "ur", default=0),
-    "max_failures": Variable("str", "ur", default={"u": "0", "r": "100%"}, is_guard=True),
-    "calls_per_minute": Variable("int", "aur", "connection.calls_per_minute"),
-    "max_concurrency": Variable("int", "ur", "connection.max_concurrency"),
-    "wait_timeout": Variable("int", "ur", "request.wait_timeout"),
-    "report_url": Variable("str", "aur"),
-    "report_dir": Variable("path", "aur"),
-    "guests": Variable("pattern", "au", is_guard=True),
-    "guest_policy": Variable("str", "u", choices=POLICIES, is_guard=True),
-    "only_not_seen": Variable("bool", "u", default=False, is_guard=True),
-    "guest_max_age": Variable("int", "au", default=15, is_guard=True),
-}
-SAVED = ("plan", "plan_file", "recipe", "recipe_file")
-# Of these at least one is needed, or a saved document: nothing is selected by an omission.
-GROUPS = ("security_group_ids", "security_group_names", "security_group_tags")
-# What narrows the selection by groups, and would have no effect on a saved plan, which is applied exactly.
-NARROWING = ("vpc_ids", "eni_type", "eni_status", "eni_tags", *ADDRESS_FILTERS, "kinds", "only_not_seen")
-
-# Options of the change module that count for a role. Its state, wait and missing, and what names addresses, are up to the role.
+# Options of the change module that a play may set for a role. The role itself sets state, wait, missing and the addresses.
 _REQUEST_SPEC: Mapping[str, Mapping[str, Any]] = {
     "keep": {"type": "list", "elements": "str"},
     "allow_eip": {"type": "bool", "default": False},
@@ -122,6 +62,7 @@ _REQUEST_SPEC: Mapping[str, Mapping[str, Any]] = {
 }
 _OF_THE_ROLE = {"state": "", "wait": True, "missing": "ignore", "eni_id": None, "instance_id": None, "all_secondary": False}
 _OF_THE_ROLE |= {**dict.fromkeys(KIND_BY_NAME), "assignments": []}
+_OWN = ("approved_digest", "require_approval", "approval_max_age", "wave_size", "wave_pause", "max_failures")
 _ALIASES = ("network_interface_id", "secondary_private_ip_addresses")
 
 
@@ -145,26 +86,27 @@ class Settings:
     connection: Connection
     saved: Document | None
     saved_path: str | None
-    part: Part | None  # if several runs share the plan; ``saved`` then is what this one does of it
-    approved_digest: str | None
-    require_approval: bool
-    approval_max_age: int  # hours
-    wave_size: int
-    wave_pause: int
-    max_failures: str
+    part: Part | None  # if several runs share the plan; ``saved`` is then the part of this run
     report_dir: str | None
     report_url: str | None
     by_group: bool
     given: Mapping[str, Any]
     guests: GuestSettings | None
+    # A role without such a variable does not use the value.
+    approved_digest: str | None = None
+    require_approval: bool = False
+    approval_max_age: int = 0  # hours
+    wave_size: int = 1
+    wave_pause: int = 0
+    max_failures: str = "0"
 
     @property
     def prefix(self) -> str:
         return f"{self.role}_"
 
     @property
-    def given_beside_plan(self) -> dict[str, Any]:
-        """What is given again when the saved plan or recipe is named: neither what selects nor another document."""
+    def given_with_plan(self) -> dict[str, Any]:
+        """The variables that go with a saved plan or recipe: without those that select, and without another document."""
         return {name: value for name, value in self.given.items() if name not in (*GROUPS, *NARROWING, *SAVED, "approved_digest")}
 
 
@@ -174,15 +116,6 @@ def allowed_failures(text: str, total: int) -> int:
     if not number or (number[2] and int(number[1]) > 100):
         raise ValueError(f"'{text}' is neither a count such as 10 nor a share such as 5%")
     return total * int(number[1]) // 100 if number[2] else int(number[1])
-
-
-def variables_of(role: str) -> dict[str, Variable]:
-    """Full name → variable of this role, with the default that counts for it."""
-    mine = {f"{role}_{name}": variable for name, variable in VARIABLES.items() if role[0] in variable.roles}
-    return {
-        name: replace(variable, default=variable.default[role[0]]) if isinstance(variable.default, dict) else variable
-        for name, variable in mine.items()
-    }
 
 
 def read_settings(
@@ -197,9 +130,9 @@ def read_settings(
     prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
     table = variables_of(role)
     if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
-        # A slice does its part of the plan; what a survey of its workflow says of the selection was for the planning job.
+        # A slice does its part of the plan. In its workflow the variables that select are for the planning job.
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
-    given, named = _read_variables(role, plain(variables), table, errors)
+    given, named = read_variables(role, plain(variables), table, errors)
     values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given
     _validate_own(prefix, values, errors)
     _validate_sources(prefix, table, named, errors)
@@ -215,7 +148,7 @@ def read_settings(
     selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
-    # A role that only reads has no request; that of another one protects as much.
+    # An audit has no request, but the same protection.
     request_params = {**_OF_THE_ROLE, **parts["request"], "state": STATE_OF[operation] or "absent"}
     connection_params = parts["connection"]
     if saved and saved.region and "region" not in given:
@@ -240,13 +173,11 @@ def read_settings(
         ):
             if value and theirs and value != theirs:
                 what = {"region": "is of region", "account_id": "is of account", "approved_digest": "has the digest"}[name]
-                errors.append(f"{prefix}{name}: {value} is given, but {saved_name} {what} {theirs}")
+                hint = "; give the plan that was approved" if name == "approved_digest" else ""
+                errors.append(f"{prefix}{name}: {value} is given, but {saved_name} {what} {theirs}{hint}")
         connection_params["account_id"] = account_id or saved.account_id
     if errors or connection is None:
         raise SettingsError(errors)
-    own: dict[str, Any] = {"approved_digest": None, "require_approval": False, "wave_size": 1, "wave_pause": 0, "max_failures": "0"}
-    own |= {"approval_max_age": 0}
-    own |= {name: values[name] for name in own if name in values}
     part = None
     if saved and "enis" in given:
         saved, part = take_part(saved, given["enis"])
@@ -259,139 +190,26 @@ def read_settings(
         saved,
         saved_path,
         part=part,
-        # The way on after a stop: the recipe belongs to the one beside the plan.
-        report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path and operation == "unassign" else None),
+        # All files of a plan stay in one folder, with its lock.
+        report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path else None),
         report_url=values["report_url"],
         by_group=by_group,
-        # The policy may follow from what selects, which is not given again beside a plan.
+        # The default of the policy may depend on a variable that selects, and those do not go with a saved plan.
         given={**given, "guest_policy": guests.policy} if guests and "guest_policy" in values else given,
         guests=guests,
-        **own,
+        **{name: values[name] for name in _OWN if name in values},
     )
-
-
-# -- variables: typed, or text
-
-
-def _read_variables(
-    role: str, variables: Mapping[str, Any], table: Mapping[str, Variable], errors: list[str]
-) -> tuple[dict[str, Any], set[str]]:
-    """The typed values without the role's prefix, and the names of all that is given, also if it is wrong."""
-    given: dict[str, Any] = {}
-    named = set()
-    binding = [name for name, variable in table.items() if variable.is_guard]
-    if _is_true(variables.get(f"{role}_require_approval")):
-        # A digest that was left empty must not let an unapproved run pass.
-        binding.append(f"{role}_approved_digest")
-    for full_name, value in variables.items():
-        name = full_name.removeprefix(f"{role}_")
-        if full_name in (f"{role}_result", f"{role}_plan_text") or value is None:
-            continue  # what the role itself registers and publishes
-        if full_name not in table:
-            close = difflib.get_close_matches(full_name, table, n=1)
-            errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
-        elif full_name in binding and is_blank(value):
-            named.add(name)
-            validate_guards({full_name: value}, [full_name], errors)
-        elif not isinstance(value, str) or value.strip():
-            named.add(name)
-            try:
-                given[name] = _convert(value, table[full_name])
-            except ValueError as error:
-                errors.append(f"{full_name}: {error}")
-    return given, named
-
-
-def _is_true(value: Any) -> bool:
-    try:
-        return bool(boolean(value, strict=True))
-    except TypeError:
-        return False
-
-
-def _convert(value: Any, variable: Variable) -> Any:
-    """The typed value; ValueError says what would be right."""
-    kind = variable.kind
-    if kind in ("list", "dict"):
-        value = _convert_entries(value, kind)
-    elif kind == "int":
-        errors: list[str] = []
-        number = parse_number("", value, errors)
-        if errors:
-            raise ValueError(errors[0].removeprefix(": "))
-        return number
-    elif kind == "bool":
-        try:
-            return boolean(value, strict=True)
-        except TypeError:
-            raise ValueError(f"'{value}' is neither true nor false") from None
-    elif kind in ("str", "path"):
-        value = _text(value)
-    elif kind == "pattern":  # of hosts, which Ansible itself takes as text with commas, or as a list
-        value = ",".join(filter(None, map(_text, value if isinstance(value, list) else [value])))
-    if kind == "path":
-        value = os.path.expanduser(os.path.expandvars(value))
-        if not os.path.isabs(value):
-            # Ansible would take it from the folder of the playbook, which may be this collection.
-            raise ValueError(f"'{value}' is not an absolute path")
-    for one in value if kind == "list" else [value]:
-        if variable.choices and one not in variable.choices:
-            raise ValueError(f"'{one}' is not one of {', '.join(variable.choices)}")
-    return value
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{value!r} is not text")
-    return str(value).strip()
-
-
-def _convert_entries(given: Any, kind: str) -> Any:
-    """A list, or a mapping of tags. As text: with commas or line breaks, or in the brackets of JSON or YAML."""
-    value = given
-    if isinstance(value, str):
-        value = value.strip()
-        try:
-            # A SafeLoader that refuses more.
-            value = yaml.load(value, StrictLoader) if value[0] in "[{" else re.split(r"[,\n]", value)  # noqa: S506 - see above
-        except DocumentError:
-            raise
-        except (ValueError, yaml.YAMLError, RecursionError):
-            raise ValueError(f"'{given}' cannot be read; check its brackets and quotes") from None
-    if isinstance(value, Mapping) and kind == "dict":
-        return dict(value)
-    if isinstance(value, Mapping):
-        raise ValueError(f"{given!r} is not a list")
-    entries = [_text(entry) for entry in (value if isinstance(value, list) else [value]) if entry is not None]
-    kept = [entry for entry in entries if entry]
-    if not kept and value != []:
-        raise ValueError(f"{given!r} names nothing; name a value, or leave it out")
-    return _tags(kept) if kind == "dict" else kept
-
-
-def _tags(entries: Iterable[str]) -> dict[str, Any]:
-    """``key=value``. A key alone stands for any value, and a key that comes twice for either value."""
-    tags: dict[str, Any] = {}
-    for entry in entries:
-        key, equals, value = (part.strip() for part in entry.partition("="))
-        if not key or (not equals and ":" in key):
-            raise ValueError(f"'{entry}' is not a tag such as team=web")
-        if not equals:
-            tags[key] = None
-        elif tags.setdefault(key, []) is not None:
-            tags[key].append(value)
-    return tags
 
 
 # -- the rules of the roles
 
 
 def _validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
-    """What no module validates. The digest becomes lower case."""
+    """Validate the variables that no module option stands for. The digest becomes lower case."""
     for name, least in (("wave_size", 1), ("wave_pause", 0), ("approval_max_age", 1), ("slices", 1)):
         validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)
     for vpc_id in values.get("vpc_ids") or ():
-        parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, "vpc-bp1example", errors)
+        parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, errors)
     try:
         allowed_failures(values.get("max_failures", "0"), 0)
     except ValueError as error:
@@ -423,9 +241,9 @@ def _validate_slices(
     """A slice proves that its part belongs to the approved plan, so it has to have both. Divides the pace by the number of slices."""
     if values.get("enis") is not None:
         if plan is None:
-            errors.append(f"{prefix}enis: several runs share a plan, so it has to be given; give {prefix}plan or {prefix}plan_file")
+            errors.append(f"{prefix}enis: the runs that share a plan need the plan itself; give {prefix}plan or {prefix}plan_file")
         if not values.get("approved_digest"):
-            errors.append(f"{prefix}enis: a part of a plan needs the digest of the whole plan; give {prefix}approved_digest")
+            errors.append(f"{prefix}enis: the runs that share a plan need its digest; give {prefix}approved_digest")
         most = parts["request"]["max_addresses"]
         if plan and most is not None and plan.addresses > most:
             errors.append(f"{prefix}max_addresses: at most {most} may be unassigned, but the plan of all slices has {plan.addresses}")
@@ -452,7 +270,7 @@ def _read_saved(
             except DocumentError as error:
                 errors.append(f"{source}: {error}")
             except OSError as error:
-                errors.append(f"{prefix}{name}: {error}")  # which has the path
+                errors.append(f"{prefix}{name}: {error}")  # the error has the path
     return found
 
 
@@ -486,7 +304,7 @@ def _union_of_tags(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     return joined
 
 
-# Of a role variable and a default of the play, the stricter one counts. For all other options the variable wins.
+# For these options the stricter of role variable and default of the play wins. For all others the variable wins.
 _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "keep": lambda one, other: [*one, *other],
     "protected_tags": _union_of_tags,
@@ -499,7 +317,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
 def _merge(
     prefix: str, table: Mapping[str, Variable], given: dict[str, Any], defaults: Mapping[str, Any], errors: list[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
-    """The module options by part, and what set each of them, for error messages. Joined guards are put into ``given``."""
+    """The module options by part, and the path of what set each of them, for error messages. Puts joined guards into ``given``."""
     specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": _REQUEST_SPEC, "connection": connection_spec()}
     parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
     paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}

@@ -29,7 +29,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing impo
 
 VERSION = 1
 FINISHED = ("done", "nothing to do")
-MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, its rows are left out, and its counts stay
+MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, it publishes its counts without its rows
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def take_part(plan: Document, hosts: Iterable[str]) -> tuple[Document, Part]:
 
 
 def share_pace(calls_per_minute: int, slices: int) -> int:
-    """What one of several runs at the same time may send. 0 is no limit. ValueError if it is too slow for a plan."""
+    """The calls per minute of each of several runs at the same time. 0 is no limit. ValueError if that is too slow for a plan."""
     if calls_per_minute == 0:
         return 0
     share = calls_per_minute // slices

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: the questions of the surveys in ``extensions/patterns``, so that an error in AWX names what its reader has seen.
+"""Pure: the questions of the surveys in ``extensions/patterns``, so that an error in AWX names the question that its reader knows.
 
-Private to this collection. A test holds this table to the surveys.
+Private to this collection. A test compares this table with the surveys.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _VARIABLE = re.compile(r"\b(?:audit|unassign|restore)_secondary_ips_([a-z_]+)")
 
 
 def is_awx(variables: Mapping[str, Any]) -> bool:
-    """AWX sets these in each job, and nobody can set them in its place."""
+    """AWX sets these variables in each job, and no user can."""
     return "awx_job_id" in variables or "tower_job_id" in variables
 
 

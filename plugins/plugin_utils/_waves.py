@@ -15,8 +15,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 
 
 def cut_waves(ledger: Sequence[EniLedger], size: int | None) -> list[list[EniLedger]]:
-    """The ENIs with planned addresses in waves of at most ``size`` addresses; None: all in one. An ENI is never cut: one with more
-    addresses is a wave of its own."""
+    """The ENIs with planned addresses in waves of at most ``size`` addresses. None: one wave. An ENI is never split, so an ENI with
+    more addresses is a wave of its own."""
     waves: list[list[EniLedger]] = []
     room = 0
     for eni in ledger:

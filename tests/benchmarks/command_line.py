@@ -20,6 +20,7 @@ from typing import Any
 from support.emulator import Emulator
 from support.numbers import whole_number
 
+from benchmarks import bulk
 from benchmarks.guard import guard
 from benchmarks.measuring import BenchmarkError, Process, Sample, count, environment, run, take_sample
 from benchmarks.report import write_report
@@ -37,15 +38,17 @@ class Extent:
     large: tuple[tuple[int, int, int], ...]  # (ENIs, latency, rounds), measured after them
     loops: tuple[int, ...]
     throttled: tuple[tuple[int, float], ...]  # (ENIs, seconds that a minute has)
+    bulk_rounds: int
 
 
-QUICK = Extent(rounds=3, sizes=(1, 100, 1000), large=((10000, 0, 1),), loops=(1, 10), throttled=((2000, 6.0),))
+QUICK = Extent(rounds=3, sizes=(1, 100, 1000), large=((10000, 0, 1),), loops=(1, 10), throttled=((2000, 6.0),), bulk_rounds=1)
 FULL = Extent(
     rounds=5,
     sizes=(1, 100, 1000),
     large=((10000, 0, 3), (10000, 50, 1)),
     loops=(1, 10, 100),
     throttled=((2000, 6.0), (1300, 60.0)),
+    bulk_rounds=3,
 )
 
 
@@ -58,6 +61,8 @@ def main() -> int:
             return 0
         if options.more is not None:
             measured = _measure_more(results, options.more)
+        elif options.bulk is not None:
+            measured = _measure_bulk(results, options.bulk, options.divide)
         else:
             measured = {"arguments": "--full " * options.full, **_measure(FULL if options.full else QUICK)}
     except BenchmarkError as error:
@@ -69,7 +74,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description="Calls, time and memory of one task beside other ways.")
+    parser = argparse.ArgumentParser(prog="make bench", description="Calls, time and memory of one task, compared with other ways.")
     parser.add_argument(
         "--full",
         action="store_true",
@@ -79,7 +84,21 @@ def _options() -> argparse.Namespace:
         "--more",
         type=whole_number(1),
         metavar="ROUNDS",
-        help="so many rounds more of 10,000 ENIs at 0 ms, beside what is in the folder already",
+        help="so many more rounds of 10,000 ENIs at 0 ms, added to the results in the folder",
+    )
+    parser.add_argument(
+        "--bulk",
+        type=whole_number(1),
+        metavar="ROUNDS",
+        help="only the section of the bulk roles, with so many rounds; it replaces the one in the folder, or is printed alone",
+    )
+    parser.add_argument(
+        "--divide",
+        type=int,
+        choices=range(1, 21),
+        default=1,
+        metavar="N",
+        help="with --bulk: divide all sizes by N, 1 to 20, to try it out (default: %(default)s)",
     )
     parser.add_argument("--guard", action="store_true", help="a small benchmark next to the results of the documentation")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "benchmarks", metavar="FOLDER", help="default: build/benchmarks")
@@ -103,18 +122,32 @@ def _measure(extent: Extent) -> dict[str, Any]:
         for size in extent.loops:
             samples += [_sample(emulator, way, size, latency, folder) for latency in LATENCIES for way in (LOOP, SCRIPTS)]
         measured["throttled"] = [_throttled(emulator, size, seconds, folder) for size, seconds in extent.throttled]
+        measured["bulk"] = bulk.measure(emulator, folder, extent.bulk_rounds)
     measured["samples"] = [sample.as_dict() for sample in samples]
     measured["load_after"] = os.getloadavg()[0]
     return measured
 
 
-def _measure_more(results: Path, rounds: int) -> dict[str, Any]:
-    """A large run is long, and meanwhile the machine changes: a few rounds alone tell little of a ratio."""
+def _measure_bulk(results: Path, rounds: int, divide: int) -> dict[str, Any]:
+    measured = _read_results(results, "--bulk") if results.exists() else {}
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name, Emulator() as emulator:
+        section = {**bulk.measure(emulator, Path(name), rounds, divide), "rounds": rounds, "load_before": load}
+    return {"machine": _machine(), **measured, "bulk": section}
+
+
+def _read_results(results: Path, option: str) -> dict[str, Any]:
     if not results.exists():
-        raise BenchmarkError(f"--more: {results} is not there; measure without it first")
+        raise BenchmarkError(f"{option}: {results} does not exist; measure without it first")
     measured: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
     if (machine := _machine()) != measured["machine"]:
-        raise BenchmarkError(f"--more: {results} was measured on {measured['machine']}, which is not this machine: {machine}")
+        raise BenchmarkError(f"{option}: {results} was measured on {measured['machine']}, which is not this machine: {machine}")
+    return measured
+
+
+def _measure_more(results: Path, rounds: int) -> dict[str, Any]:
+    """A large run is long, and meanwhile the machine changes: a few rounds alone say little of a ratio."""
+    measured = _read_results(results, "--more")
     size, latency, _rounds = FULL.large[0]
     with tempfile.TemporaryDirectory() as name, Emulator() as emulator:
         for _round in range(rounds):

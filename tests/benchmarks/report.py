@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.bulk import BulkFigures
 from benchmarks.ways import ANSIBLE, FLOOR, LOOP, MODULE, ROOT, SCRIPTS, TASK, WAYS
 
 COLOURS = {"floor": "#7f8c8d", "module": "#2e86c1", "task": "#1b4f72", "loop": "#c0392b", "scripts": "#e59866"}
@@ -17,7 +18,9 @@ EXTRAPOLATED_TO = (100, 1000, 10000)
 
 
 def write_report(measured: Mapping[str, Any], folder: Path) -> str:
-    """README.md, wall.svg beside the results. Returns the page."""
+    """README.md and wall.svg next to the results. Returns the page. Results of the bulk roles alone are only that section."""
+    if "samples" not in measured:
+        return "\n".join(_bulk(measured))
     figures = _Figures(measured)
     page = "\n".join(
         [
@@ -66,6 +69,7 @@ def write_report(measured: Mapping[str, Any], folder: Path) -> str:
             "",
             *_table(("minute", "ENIs", "wall s", "writes sent", "calls throttled", "of all calls", "used"), figures.throttled()),
             "",
+            *_bulk(measured),
             "## How to repeat it",
             "",
             "`make bench` measures in some minutes and writes to `build/benchmarks/`; `make bench ARGS='--full'` measures all of it.",
@@ -79,6 +83,30 @@ def write_report(measured: Mapping[str, Any], folder: Path) -> str:
     (folder / "README.md").write_text(page, encoding="utf-8")
     _plot(figures, folder / "wall.svg")
     return page
+
+
+def _bulk(measured: Mapping[str, Any]) -> list[str]:
+    if "bulk" not in measured:
+        return []
+    figures = BulkFigures(measured["bulk"])
+    return [
+        "## Bulk roles",
+        "",
+        "The whole `ansible-playbook` command of `alicloud_ops.network.unassign` for one security group: plan, recipe, waves, last read",
+        "and reports. Next to it, in the same round, one module task that unassigns the same addresses by `assignments`. No call waits",
+        "(0 ms), and there is no limit of the pace. The cost of a wave is the CPU time above that of a run with one wave.",
+        "",
+        *_table(("goal", "measured", ""), (_goal_of_bulk(*goal) for goal in figures.goals())),
+        "",
+        *_table(("ENIs", "addresses", "way", "calls", "wall s", "CPU s", "peak MB", "runs"), figures.rows()),
+        "",
+        "`make bench ARGS='--bulk 3 --output FOLDER'` measures this section again.",
+        "",
+    ]
+
+
+def _goal_of_bulk(name: str, measured: str, reached: bool) -> tuple[str, str, str]:
+    return name, measured, "reached" if reached else "missed"
 
 
 def _shown(folder: Path) -> str:
@@ -157,11 +185,11 @@ class _Figures:
                         calls, wall, cpu, peak = (
                             median(self.of(way.name, size, latency, what)) for what in ("calls", "wall", "cpu", "peak")
                         )
-                        told = (f"{calls:,.0f}", f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}")
+                        measures = (f"{calls:,.0f}", f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}")
                     else:
                         wall = start + each * size
-                        told = (f"≈ {way.fewest_calls(size):,}", f"≈ {wall:,.0f}", "", "")
-                    yield f"{latency} ms", f"{size:,}", way.title, *told, f"{wall / median(one_task):.1f}" if one_task else ""
+                        measures = (f"≈ {way.fewest_calls(size):,}", f"≈ {wall:,.0f}", "", "")
+                    yield f"{latency} ms", f"{size:,}", way.title, *measures, f"{wall / median(one_task):.1f}" if one_task else ""
 
     def throttled(self) -> Iterable[tuple[str, ...]]:
         for run in self._measured["throttled"]:

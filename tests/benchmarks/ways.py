@@ -33,24 +33,24 @@ class Way:
     fewest_calls: Callable[[int], int]
 
 
-def seed(interfaces: int) -> dict[str, Any]:
-    """ENIs with three secondary addresses each."""
+def seed(interfaces: int, each: int = ADDRESSES_EACH, group: str = "") -> dict[str, Any]:
+    """ENIs with so many secondary addresses each, all in one security group if one is named."""
+    grouped = {"security_group_ids": [group]} if group else {}
     return {
         "region": "cn-hangzhou",
         "vswitches": [{"id": "vsw-bench", "vpc_id": "vpc-bench", "cidr": str(NETWORK)}],
-        "generate": [{"prefix": "bench", "count": interfaces, "private_ip_addresses": ADDRESSES_EACH, "vswitch_id": "vsw-bench"}],
+        "security_groups": [{"id": group, "vpc_id": "vpc-bench", "name": "bench"}] if group else [],
+        "generate": [{"prefix": "bench", "count": interfaces, "private_ip_addresses": each, "vswitch_id": "vsw-bench", **grouped}],
     }
 
 
-def write_assignments(path: Path, interfaces: int) -> None:
+def write_assignments(path: Path, interfaces: int, each: int = ADDRESSES_EACH) -> None:
     """All that the seed has. It gives the addresses in their order, to each ENI the primary one first."""
     first = int(NETWORK.network_address) + 1
     assignments = [
         {
             "eni_id": f"eni-bench{number:05d}",
-            "private_ip_addresses": [
-                str(ipaddress.IPv4Address(first + number * (1 + ADDRESSES_EACH) + step)) for step in range(1, 1 + ADDRESSES_EACH)
-            ],
+            "private_ip_addresses": [str(ipaddress.IPv4Address(first + number * (1 + each) + step)) for step in range(1, 1 + each)],
         }
         for number in range(interfaces)
     ]

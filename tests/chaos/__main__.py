@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 if not __package__:
-    # Python put this folder first; its modules are to be found as chaos.*, and only so.
+    # Python puts this folder first in its path, but its modules must only be found as chaos.*.
     tests = Path(__file__).resolve().parent.parent
     sys.path[0] = str(tests)
-    # The collection as it stands here; `make .venv` makes this folder.
+    # The collection in this checkout. `make .venv` makes this folder.
     sys.path.insert(1, str(tests.parent / "collections"))
 
 from chaos.command_line import main

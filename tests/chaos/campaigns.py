@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two campaigns: each takes the number of a scenario, and says what was wrong with it and what it met."""
+"""The two campaigns. Each takes the number of a scenario, and returns its problems and its statistics."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from chaos.worlds import KINDS
 
 @dataclass
 class Trial:
-    """One scenario and what became of it."""
+    """One scenario and its outcome."""
 
     scenario: Scenario
     complaints: list[str]
     runs: dict[str, Run]
-    met: Counter[str] = field(default_factory=Counter)  # for the summary: how often what was met
+    met: Counter[str] = field(default_factory=Counter)  # statistics for the summary: event → count
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _restore(emulator: Emulator, scenario: Scenario, runs: dict[str, Run]) -> li
 
 
 def _too_many_writes(run: Run) -> list[str]:
-    """With nothing going wrong there is one call for each full batch of a kind, and one for the rest."""
+    """Without faults there is one call for each full batch of a kind, and one for the rest."""
     needed = sum(
         -(-len(entry[done][kind]) // most)
         for entry in run.result["interfaces"]

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run as a case to judge: what was asked for, what was so before and after, what happened meanwhile."""
+"""One run as a case for the oracles: the request, the state before and after, and the events in between."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Case:
         self.evidence = Evidence(run.exchanges)
         self.targets = self.arguments.get("assignments") or [self.arguments]
 
-    # --- what was asked for
+    # --- the request
 
     def named(self) -> dict[str, set[str]]:
-        """By ENI, all that the request names, in canonical spelling."""
+        """By ENI, all addresses that the request names, in canonical form."""
         named: dict[str, set[str]] = {}
         for target in self.targets:
             eni_id = self.eni_of(target)
@@ -51,7 +51,7 @@ class Case:
             return set(self.before[eni_id][PRIVATE_IPV4]) if eni_id else set()
         return {canonical(text) for kind in KINDS for text in target.get(kind) or ()}
 
-    # --- what happened
+    # --- events
 
     def seeded(self) -> Iterator[Mapping[str, Any]]:
         yield from self.scenario.seed["interfaces"]
@@ -66,7 +66,7 @@ class Case:
         return {address for lists in taken for addresses in lists.values() for address in addresses}
 
     def is_disturbed(self, eni_id: str) -> bool:
-        """Whether somebody else changed what it holds, or what it belongs to."""
+        """Whether someone else changed the addresses or the owner of this ENI."""
         return any("status" not in event or event["status"] == "Available" for event in self.by_others(eni_id))
 
     def changed_by_us(self, eni_id: str) -> set[str]:
@@ -74,23 +74,23 @@ class Case:
         return {address for effect in effects for addresses in effect.get(self.done_key, {}).values() for address in addresses}
 
     def stripped(self, eni_id: str) -> set[str]:
-        """Fields of this ENI that a read may have shown empty, although they were not. A read without a field that a record may lack
-        is wrong, and nobody can notice."""
+        """Fields of this ENI that a read may have left out. If the field is optional, the module cannot notice
+        that the read was wrong."""
         if not any("strip_rows" in call["faults"] for call in self.calls if call["action"] == "DescribeNetworkInterfaces"):
             return set()
         strips = [fault for fault in self.scenario.faults if fault["kind"] == "strip_rows" and fault["action"] != "DescribeInstances"]
         return {field for fault in strips if eni_id in fault.get("ids", [eni_id]) for field in fault["fields"]}
 
     def credible(self, eni_id: str, addresses: set[str]) -> set[str]:
-        """Those of these addresses whose kind no read of this ENI has left out."""
+        """The addresses whose kind no read of this ENI has left out."""
         stripped = self.stripped(eni_id)
         lost = {kind for kind, path in PATHS.items() if path[0] in stripped}
         return {address for address in addresses if kind_of(address) not in lost}
 
-    # --- what the result says
+    # --- the result
 
     def listed(self, entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Each place of an entry of ``interfaces`` with each address in it."""
+        """Each key of an entry of ``interfaces``, with each address in it."""
         for place in (self.done_key, self.unchanged_key):
             yield from ((place, address) for kind in KINDS for address in entry[place][kind])
         yield from (("skipped", skip["address"]) for skip in entry["skipped"])

@@ -92,7 +92,7 @@ def _run(name: str, options: argparse.Namespace) -> int:
 
 
 def _trials(name: str, options: argparse.Namespace, numbers: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The number and the report of each scenario. In several processes, because the module works on the environment of its process."""
+    """The number and the report of each scenario. Runs in several processes, because the module uses the environment of its process."""
     jobs = max(1, min(options.jobs, len(numbers)))
     if jobs == 1:
         with Emulator() as emulator:
@@ -107,7 +107,7 @@ _emulator: Emulator | None = None  # of this process
 
 def _begin_job() -> None:
     global _emulator
-    # It ends with this process, whose end closes its standard input.
+    # It ends when its standard input is closed, at the latest with this process.
     _emulator = Emulator().start()
 
 

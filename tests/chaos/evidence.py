@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the module could know: the writes that it sent with their replies, and what each read showed."""
+"""The knowledge of the module: its writes with their replies, and the results of its reads."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ PARAMETERS = {
     IPV6: ("Ipv6Address.", 10),
     IPV6_PREFIXES: ("Ipv6Prefix.", 10),
 }
-# Codes which say that this request arrived before.
+# Codes that show that this request has arrived before.
 ARRIVED_EARLIER = re.compile(r"SignatureNonceUsed|Idempotent")
-# Codes by which a call is refused because of one or more of its addresses. What it did for the others, the API does not say.
+# Codes of calls that were refused because of one or more addresses. The API does not document the effect on the other addresses.
 ABOUT_AN_ADDRESS = re.compile(r"InvalidIp\.|InvalidPrivateIpAddress|InvalidVSwitchId\.IpInvalid|InvalidParameter")
 
 
@@ -52,13 +52,13 @@ class Write:
 
     @property
     def is_plainly_refused(self) -> bool:
-        """HTTP 4xx with a code that can be read, and that does not say that the request arrived earlier. All else may have been
+        """HTTP 4xx with a readable code that does not mean that the request arrived earlier. Every other write may have been
         carried out."""
         status = self.exchange["status"]
         return status is not None and 400 <= status < 500 and bool(self.code) and not ARRIVED_EARLIER.match(self.code)
 
     def may_have_changed(self, address: str) -> bool:
-        """Whether only a read can tell what became of this address. A call that was refused because of another address may have been
+        """Whether only a read can show the outcome of this address. A call that was refused because of another address may have been
         carried out for this one."""
         if not self.is_plainly_refused:
             return True
@@ -86,14 +86,14 @@ class Evidence:
         return [write for write in self.writes if write.eni_id == eni_id and address in write.addresses]
 
     def views_of(self, eni_id: str) -> list[tuple[Read, Mapping[str, Any] | None]]:
-        """Each read that asked for this ENI, and its record; None where the read left it out or the record cannot be believed."""
+        """Each read for this ENI, with its record. None if the read left it out, or if the record is not reliable."""
         return [(read, _if_whole(read.rows.get(eni_id))) for read in self.reads if eni_id in read.asked]
 
     def last_view_before(self, eni_id: str, moment: float) -> Mapping[str, Any] | None:
         return next((row for read, row in reversed(self.views_of(eni_id)) if row and read.ended < moment), None)
 
     def later_views(self, eni_id: str, address: str) -> list[Mapping[str, Any]]:
-        """What reads showed that began after the last write of this address had ended."""
+        """The results of reads that started after the last write of this address ended."""
         ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
         return [row for read, row in self.views_of(eni_id) if row and read.began >= ended]
 
@@ -101,7 +101,7 @@ class Evidence:
         return any((address in held(row)) == (state == "present") for row in self.later_views(eni_id, address))
 
     def looked_again(self, eni_id: str, address: str) -> bool:
-        """Whether at least a request for a read of it was sent after its last write, whatever came back."""
+        """Whether a read of it was sent after its last write, with any reply."""
         ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
         return any(exchange["began"] >= ended and eni_id in _asked(exchange) for exchange in self.exchanges)
 
@@ -110,12 +110,12 @@ class Evidence:
         return [exchange for exchange in self.exchanges if eni_id in _asked(exchange)][-1]
 
     def seconds_of_silence(self, last: Mapping[str, Any]) -> float:
-        """How long nothing had answered as the service does when this exchange ended."""
+        """Time without a valid reply of the service, up to the end of this exchange."""
         answered = [exchange["ended"] for exchange in self.exchanges if exchange["request_id"] and exchange["ended"] <= last["ended"]]
         return float(last["ended"] - max(answered, default=float("-inf")))
 
     def was_seen(self, thing_id: str, before: float) -> bool:
-        """Whether a reply that had arrived before this moment showed this ENI or instance."""
+        """Whether a reply before this moment showed this ENI or instance."""
         return any(
             thing_id in (*(exchange["interfaces"] or ()), *(exchange["instances"] or ()))
             or thing_id in (row["primary"] for row in (exchange["instances"] or {}).values())
@@ -124,12 +124,12 @@ class Evidence:
         )
 
     def times_left_out(self, thing_id: str) -> list[float]:
-        """When reads began that asked for this ENI or instance, and whose reply left it out."""
+        """Start times of reads for this ENI or instance whose replies left it out."""
         reads = self.reads if thing_id.startswith("eni-") else self.instance_reads
         return [read.began for read in reads if thing_id in read.asked and thing_id not in read.rows]
 
     def is_broken_in(self, thing_id: str, request_id: str) -> bool:
-        """Whether the reply with this request id can be blamed on this ENI or instance, or on the reply as a whole."""
+        """Whether the error in the reply with this request id concerns this ENI or instance, or the whole reply."""
         for exchange in self.exchanges:
             if exchange["request_id"] == request_id:
                 rows = {**(exchange["interfaces"] or {}), **(exchange["instances"] or {})}
@@ -139,7 +139,7 @@ class Evidence:
         return True
 
     def has_broken_holder(self, eni_id: str) -> bool:
-        """Whether a list of a vSwitch had an ENI, other than this one, that cannot be read."""
+        """Whether a list of a vSwitch had another ENI that cannot be read."""
         return any(
             not row["whole"]
             for exchange in self.exchanges
@@ -191,7 +191,7 @@ def _asked(exchange: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _whole_reads(exchanges: Iterable[Mapping[str, Any]], action: str, rows: str) -> list[Read]:
-    """Reads of which every page arrived, in the order in which they began. The pages of one follow one another in one thread."""
+    """Complete reads, in the order of their start. The pages of a read come one after another in one thread."""
     found = []
     under_way: dict[int, list[Mapping[str, Any]]] = {}
     for exchange in exchanges:

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a run gets there: where every fault ends before the module may give up, it must not give up."""
+"""Whether a run succeeds. If every fault ends before the module may give up, it must not give up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ecs_emulator.faults import OTHERS
 from chaos.case import Case
 from chaos.scenario import PATIENT, SHORTEST_LONG_LAG, WRITES
 
-# What ends by itself, by the code that is reported.
+# Codes of transient conditions.
 TRANSIENT = re.compile(
     r"ConnectionFailed|UnreadableReply|InternalError|ServiceUnavailable|Throttling|Rejected|Operation\.?Conflict|NotVerified|PlanAged"
     r"|SignatureNonceUsed|Idempotent"
@@ -23,7 +23,7 @@ TRANSIENT = re.compile(
 # Ends when the reads no longer lag, for which wait=false does not wait.
 ALREADY_ABSENT = re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)")
 TRANSIENT_ERROR = re.compile(r"Throttling|Rejected\.Throttling|Operation\.?Conflict|InvalidOperation\.Conflict|IdempotentProcessing")
-# Codes by which a call is refused because somebody holds an address.
+# Codes of calls that are refused because an address is already held.
 HELD = re.compile(r"InvalidIp\.IpAssigned|InvalidPrivateIpAddress\.Duplicated")
 LONG_LIFE = 30
 
@@ -44,7 +44,7 @@ def judge_liveness(case: Case) -> Iterator[str]:
 
 
 def _is_refused_for_good(case: Case, entry: Mapping[str, Any], failure: Mapping[str, Any]) -> bool:
-    """Whether one of its writes was plainly refused with a code that does not end by itself."""
+    """Whether one of its writes was certainly refused with a code that is not transient."""
     writes = (write for address in failure["addresses"] for write in case.evidence.writes_of(entry["eni_id"], address))
     return any(write.is_plainly_refused and not _ends_by_itself(case, write.code) for write in writes)
 
@@ -68,7 +68,7 @@ def _longest_lag(settings: Mapping[str, Any]) -> float:
 
 
 def _ends(fault: Mapping[str, Any]) -> bool:
-    """A record or a list that makes no sense is an error at once, and so is a refusal that does not end by itself."""
+    """An invalid record or list is an error at once, and so is a refusal that is not transient."""
     is_of_writes = fault["action"] in ("write", *WRITES)
     if fault["kind"] in (*OTHERS, "strip_rows") or not ("nth" in fault or "times" in fault):
         return False
@@ -86,7 +86,7 @@ def _is_transient(fault: Mapping[str, Any]) -> bool:
 
 
 def _is_held(case: Case, eni_id: str, address: str) -> bool:
-    """Whether anybody else in the vSwitch holds it or a part of it, for a while at least, or will do so in the end."""
+    """Whether another ENI in the vSwitch holds it or a part of it, at any time of the run or afterwards."""
     vswitch_id = case.before[eni_id]["vswitch_id"]
     hidden = next(vswitch["held"] for vswitch in case.scenario.seed["vswitches"] if vswitch["id"] == vswitch_id)
     held = set(hidden)

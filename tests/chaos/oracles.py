@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true of every run, whatever went wrong. Judged with none of the module's code, by what the endpoint did and by what
+"""Rules for every run, with any fault. They use no code of the module. They compare the actions of the endpoint with the replies that
 arrived at the client."""
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from chaos.write_oracles import judge_writes
 
 
 def judge(scenario: Scenario, run: Run) -> list[str]:
-    """Everything that is wrong with this run."""
+    """All problems of this run."""
     if "traceback" in run.result:
         return [f"the module raised: {run.result['traceback']}"]
     return list(_complaints(Case(scenario, run)))
 
 
 def judge_prediction(scenario: Scenario, run: Run) -> list[str]:
-    """Everything that is wrong with the result of check mode as such. Whether it predicts the run is another question."""
+    """All problems in the result of check mode, apart from its prediction of the run."""
     if "traceback" in run.result:
         return [f"check mode raised: {run.result['traceback']}"]
     return [f"check mode: {complaint}" for complaint in judge_ledger(Case(scenario, run))]

@@ -12,7 +12,7 @@ from chaos.case import DONE, kind_of
 from chaos.scenario import Scenario
 
 TRANSITIONAL = ("EniInTransition", "InstanceInTransition")
-# By these words an error says that a run would wait; it has no code.
+# Words in an error that a run would wait. Such an error does not have a code.
 WAITS = "a run waits up to"
 
 
@@ -25,7 +25,7 @@ def differences(scenario: Scenario, predicted: Mapping[str, Any], result: Mappin
             return _differences(scenario, {"interfaces": expected}, {"interfaces": result["interfaces"]})
     ended = {error for error in predicted.get("errors", ()) if WAITS in error} - set(result.get("errors", ()))
     if ended:
-        # Then there is more to be written, so that it may be too much.
+        # Then more addresses are written, so that the limit may be exceeded.
         ours, theirs = (
             [error for error in errors if error not in ended and not error.startswith("max_addresses:")]
             for errors in (predicted["errors"], result.get("errors", []))
@@ -44,7 +44,7 @@ def _differences(scenario: Scenario, predicted: Mapping[str, Any], result: Mappi
 
 
 def _after_the_wait(scenario: Scenario, predicted: Mapping[str, Any], entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The entry as it has to be if the transitional state, for which check mode skipped addresses, has ended for the run."""
+    """The expected entry if the transitional state has ended, because of which check mode skipped addresses."""
     waits = {skip["address"] for skip in predicted["skipped"] if skip["code"] in TRANSITIONAL}
     if not waits or waits & {skip["address"] for skip in entry["skipped"]}:
         return predicted
@@ -69,7 +69,7 @@ def _without(lists: Mapping[str, list[str]], addresses: Iterable[str]) -> dict[s
 
 
 def _comparable(scenario: Scenario, result: Mapping[str, Any]) -> dict[str, Any]:
-    """All but the number of calls, and the status of an ENI that changes by itself."""
+    """All keys except the number of calls, and the status of an ENI in a transitional state."""
     found = {name: value for name, value in result.items() if name != "invocation"}
     if "interfaces" in found:
         changing = {interface["id"] for interface in scenario.seed["interfaces"] if "becomes" in interface}
@@ -80,7 +80,7 @@ def _comparable(scenario: Scenario, result: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _sorted(entry: Mapping[str, Any], is_changing: bool) -> dict[str, Any]:
-    """With all lists of addresses in one order, because those of a prediction after the wait are sets."""
+    """With sorted address lists, because those of a prediction after the wait are sets."""
     return {
         name: {kind: sorted(held) for kind, held in value.items()} if isinstance(value, dict) else value
         for name, value in entry.items()

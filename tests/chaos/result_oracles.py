@@ -1,10 +1,10 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the result is true: by what reads showed to the module, and by what the endpoint knows to be so.
+"""Whether the result is true, compared with the reads of the module and with the real state of the endpoint.
 
-A result may be wrong about the world only where nothing that arrived could show it: a plain refusal of a call that took effect all
-the same, in a lag or in a read that left out what exists. It is never wrong about what arrived.
+A result may differ from the real state only if no reply could show the difference: a refused call that took effect
+anyway, a lag, or a read that left out an existing record. It never contradicts the replies.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _summary_is_the_sum(case: Case) -> Iterator[str]:
     if bool(result.get("failed")) != bool(failures) or (failures and not result.get("msg")):
         yield f"failed is {result.get('failed')} with {len(failures)} failures"
     for entry, failure in failures:
-        # An ENI that cannot be read has failed even if nobody knows of which addresses.
+        # An ENI that cannot be read has failed, also if its addresses are unknown.
         if failure["code"] in NO_CODE or not failure["message"] or not (failure["addresses"] or entry["type"] is None):
             yield f"{entry['eni_id']}: a failure that says too little: {failure}"
     for side in ("before", "after"):
@@ -144,7 +144,7 @@ def _summary_is_the_sum(case: Case) -> Iterator[str]:
 
 
 def _changed_is_true(case: Case) -> Iterator[str]:
-    """True when an address is done, or a possible write of it is still open."""
+    """True if an address is done, or if the outcome of a possible write is unknown."""
     is_done = any(flat(entry[case.done_key]) for entry in case.result["interfaces"])
     is_open = any(_open(case, entry) for entry in case.result["interfaces"])
     if case.result["changed"] != (is_done or is_open):
@@ -161,7 +161,7 @@ def _may_be_open(case: Case, eni_id: str, address: str) -> bool:
     return any(write.may_have_changed(address) for write in case.evidence.writes_of(eni_id, address))
 
 
-# --- one ENI, by what arrived
+# --- one ENI, compared with the replies
 
 
 def _reads_decide(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
@@ -211,8 +211,8 @@ def _failed_for_a_reason(case: Case, entry: Mapping[str, Any], failure: Mapping[
 
 
 def _gave_up_too_early(case: Case, eni_id: str, address: str) -> bool:
-    """What may have been carried out is looked for until wait_timeout is over, because reads may lag. Only a plain refusal of a
-    read ends that, and a service that has not answered for the retry_timeout."""
+    """The module reads back a possible write until wait_timeout ends, because reads may lag. Only a refusal of a
+    read ends this earlier, or a service that has not replied for retry_timeout."""
     if not case.arguments["wait"] or not _may_be_open(case, eni_id, address):
         return False
     first = min(write.ended for write in case.evidence.writes_of(eni_id, address))
@@ -224,13 +224,13 @@ def _gave_up_too_early(case: Case, eni_id: str, address: str) -> bool:
 
 
 def _is_fatal(case: Case, code: str) -> bool:
-    """A credential that is not valid ends the reads, too."""
+    """An invalid credential ends the reads too."""
     fatal = re.compile(r"InvalidAccessKeyId|InvalidSecurityToken|MissingSecurityToken|SignatureDoesNotMatch")
     return any(fatal.match(exchange["code"]) for exchange in case.evidence.exchanges)
 
 
 def _unreadable_is_its_own(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
-    """What cannot be read concerns nobody else, unless it may be the holder of an address."""
+    """An unreadable record does not affect other ENIs, unless it may be the holder of an address."""
     names = [name for name in (entry["eni_id"], entry["instance_id"]) if name]
     for failure in entry["failures"]:
         code, request_id = failure["code"], failure["request_id"]
@@ -243,7 +243,7 @@ def _unreadable_is_its_own(case: Case, entry: Mapping[str, Any]) -> Iterator[str
             yield f"{names[0]}: {skip['address']} is skipped with {skip['code']}, but every other ENI of the vSwitch can be read"
 
 
-# --- one ENI, by what is so
+# --- one ENI, compared with the real state
 
 
 def _is_so(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
@@ -286,7 +286,7 @@ def _addresses_are_so(
 
 
 def _is_hidden(case: Case, eni_id: str, address: str) -> bool:
-    """It was changed, but nothing that arrived shows it: each of its writes was plainly refused, and it was read again, without the
+    """It was changed, but no reply shows it: each of its writes was refused, and a later read did not show the
     change (because of a lag, or of a read that shows the past)."""
     writes = case.evidence.writes_of(eni_id, address)
     return (

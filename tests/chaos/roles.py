@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The campaign "roles": bulk runs by real ansible-playbook that are killed at random moments, and then continued or undone.
 
-A trial ends well if the addresses that are gone were in the recipes of the folder at any time, if the run that continues reaches
-what was planned, and if restoring from the recipes brings back every address that there was.
+A trial succeeds on three conditions. The recipes in the folder always have all addresses that are gone. The next run reaches
+the plan. A restore from the recipes assigns every address again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECONDS_TO_STOP = 3.0  # after the kill; DESIGN allows 2 s to the last write
 
 @dataclass(frozen=True)
 class Story:
-    """What is to happen in a trial. Times are seconds, but for those of the endpoint."""
+    """The events of a trial. Times are in seconds, except those of the endpoint."""
 
     enis: int
     each: int
@@ -42,12 +42,12 @@ class Story:
     wave_size: int
     max_concurrency: int
     wave_pause: int
-    kill_after_writes: int | None  # None: after some time instead
+    kill_after_writes: int | None  # None: after a time
     kill_after_seconds: float
     whole_group: bool
-    at_once: bool  # the next command is given at once, or when the killed run has ended
+    at_once: bool  # whether the next command starts at once, or after the end of the killed run
     then: str  # "again": the same command; "plan": by plan file; "restore"
-    by_playbook: bool  # the next command is a real ansible-playbook, too
+    by_playbook: bool  # whether the next command is a real ansible-playbook too
     kill_twice: bool
 
 
@@ -74,7 +74,7 @@ def make(number: int, random_seed: int) -> Story:
 
 
 def try_out(emulator: Emulator, story: Story) -> tuple[list[str], Counter[str]]:
-    """What was wrong, and what was met."""
+    """Problems and statistics."""
     with tempfile.TemporaryDirectory() as folder:
         return _Trial(emulator, story, Path(folder)).run()
 
@@ -150,7 +150,7 @@ class _Trial:
         return {**self._chosen, "security_group_tags": "", "plan_file": str(plans[0])} if len(plans) == 1 else {}
 
     def _look(self, when: str) -> None:
-        """The recipe is read after the addresses: what goes in between is in it, too."""
+        """The recipe is read after the addresses, so it has all addresses that disappear in between."""
         gone = changed_by(self._start, self._bulk.held())
         named = {pair for recipe in self._bulk.recipes() for pair in pairs(recipe)}
         if lost := gone - named:
@@ -184,7 +184,7 @@ class _Trial:
             result = self._bulk.run("restore", recipe_file=str(path), wait_timeout=self._chosen["wait_timeout"])
             if result.get("failed"):
                 self._complaints.append(f"restoring fails: {result['msg']}")
-        # Not at once: the killed run may have had a write under way.
+        # Not at once, because the killed run may still have an open write.
         time.sleep(0.5)
         if lost := changed_by(self._start, self._bulk.held()):
             self._complaints.append(f"lost: {sorted(lost)}")
@@ -220,7 +220,7 @@ _emulator: Emulator | None = None  # of this process
 
 def _begin_job() -> None:
     global _emulator
-    # It ends with this process, whose end closes its standard input.
+    # It ends when its standard input is closed, at the latest with this process.
     _emulator = Emulator().start()
 
 

@@ -28,7 +28,7 @@ LONGEST_SECONDS = 60
 
 @dataclass(frozen=True)
 class Run:
-    """What the endpoint knows of a run (state before and after, calls), what the client got, and the result of the module."""
+    """The real state before and after a run, the calls, the replies that the client got, and the result of the module."""
 
     before: dict[str, Any]
     after: dict[str, Any]
@@ -52,7 +52,7 @@ def run_scenario(emulator: Emulator, scenario: Scenario, *, check: bool = False)
     exchanges: list[dict[str, Any]] = []
     with recording(exchanges):
         result = _result(emulator, scenario.arguments, scenario.plan_lives, check=check)
-    # The calls last: what the service carries out meanwhile is then in the calls, even if it is not in the state.
+    # Read the calls last, so that they have every write, also if the state does not have it yet.
     after = emulator.state()
     return Run(before, after, emulator.calls(since=called), exchanges, result)
 
@@ -61,7 +61,7 @@ def _result(emulator: Emulator, arguments: dict[str, Any], plan_lives: float, *,
     try:
         with _hurried(plan_lives), _alarm(LONGEST_SECONDS + _patience(arguments)):
             return run_module(MODULE, arguments, emulator.environment(), check=check)
-    except Exception:  # whatever it is, the module should have reported it as JSON
+    except Exception:  # the module should have reported any exception as JSON
         return {"traceback": traceback.format_exc()}
 
 
@@ -79,7 +79,7 @@ def _hurried(plan_lives: float) -> Iterator[None]:
 
 
 def _patience(arguments: Mapping[str, Any]) -> int:
-    """Seconds at most: one ENI after the other, each in vain, with a call of each of two families."""
+    """Maximum number of seconds: each ENI fails one after another, with a call for IPv4 and one for IPv6."""
     of_one: int = 2 * (arguments.get("wait_timeout", 60) + arguments.get("retry_timeout", 120))
     return of_one * len(arguments.get("assignments") or [arguments])
 

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One random scenario: what exists, what is asked for, what goes wrong, and how the service behaves where that is unknown."""
+"""One random scenario: world, request, faults, and the unknown behavior of the service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ecs_emulator.switches import SWITCHES
 from chaos.worlds import IPV4_PREFIXES, IPV6, IPV6_PREFIXES, KINDS, PRIVATE_IPV4, World, make_world
 
 WRITES = tuple(name for name, action in ACTIONS.items() if action.writes)
-# Codes of the tables, of other clients' reports, of other APIs, and of none. Any of them may come with any status.
+# Codes from the tables, from reports of other clients, from other APIs, and invented ones. Each can come with any status.
 CODES = (
     "Forbidden.RAM",
     "InvalidOperation.InvalidEniState",
@@ -54,7 +54,7 @@ CODES = (
     "NoSuchCodeAnywhere",
 )
 STATUSES = (400, 400, 403, 403, 404, 408, 409, 429, 499, 500, 500, 502, 503, 504, 599)
-# As a fault is documented: likely codes with their statuses.
+# Documented faults: likely codes with their statuses.
 REFUSED = (
     ("Forbidden.RAM", 403),
     ("InvalidOperation.InvalidEniState", 400),
@@ -68,7 +68,7 @@ REFUSED = (
     ("IdempotentProcessing", 400),
     ("IdempotentFailed", 400),
 )
-# Fields that a read may lose. An ENI may lack some of them, so that nobody can notice; a record without one of the others is broken.
+# Fields that a read may lose. Some are optional, so the module cannot notice. A record without one of the others is invalid.
 STRIPPED = (
     "NetworkInterfaces",
     "PrivateIpSets",
@@ -84,12 +84,12 @@ STRIPPED = (
     "Type",
     "VSwitchId",
 )
-CARELESS = 0.12  # so many requests contain an error
+CARELESS = 0.12  # share of requests with an error
 # Lags in ms that are longer than a wait_timeout of 0 or 1 s, and than one of 5 s.
 SHORTEST_LONG_LAG, LONG_LAG = 1500, 9000
-# Seconds, for wait_timeout and retry_timeout: longer than what ends by itself takes, however busy the machine is.
+# Seconds for wait_timeout and retry_timeout: longer than any transient condition, also on a busy machine.
 PATIENT = 8
-# Without faults these would make a run fail because of what no read can show beforehand.
+# Without faults, a run would fail with these, because no read can show the problem beforehand.
 CALM_SWITCHES = {
     "eip": ("drop",),
     "addresses_per_call": ("32", "any"),
@@ -100,18 +100,18 @@ CALM_SWITCHES = {
 
 @dataclass
 class Scenario:
-    """Plain data: what JSON can hold."""
+    """Plain data, as in JSON."""
 
     seed: dict[str, Any]
     arguments: dict[str, Any]
     faults: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
-    # How long a plan lives in this scenario, in seconds; usually far longer than the run.
+    # Lifetime of a plan in this scenario, in seconds. Usually much longer than the run.
     plan_lives: float = 60.0
 
 
 def make_faulty(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
-    """The scenario of this number, in which things go wrong."""
+    """The scenario with this number, with faults."""
     chance = random.Random(f"faults:{seed}:{number}")
     world = make_world(chance, calm=False)
     arguments = _arguments(chance, world, calm=False, careless=chance.random() < CARELESS)
@@ -124,7 +124,7 @@ def make_faulty(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
 
 
 def make_calm(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
-    """The scenario of this number, in which nothing goes wrong."""
+    """The scenario with this number, without faults."""
     chance = random.Random(f"truth:{seed}:{number}")
     world = make_world(chance, calm=True)
     careless = chance.random() < CARELESS
@@ -134,7 +134,7 @@ def make_calm(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
     if waits:
         settings["lag_ms"] = chance.choice((0, [0, 60]))
     if not waits or careless or arguments["missing"] == "fail":
-        # Nothing is waited for, a mistake is told at once: so nothing may change by itself between two runs.
+        # Check mode does not wait and reports an error at once, so no state may change between two runs.
         for thing in (*world.interfaces, *world.instances):
             thing.pop("becomes", None)
     return Scenario(world.document, arguments, settings=settings)
@@ -142,7 +142,7 @@ def make_calm(seed: int, number: int, pinned: Mapping[str, str]) -> Scenario:
 
 def _settings(chance: random.Random, number: int, only: Mapping[str, tuple[str, ...]], pinned: Mapping[str, str]) -> dict[str, Any]:
     switches = {switch.name: chance.choice(only.get(switch.name, switch.choices)) for switch in SWITCHES}
-    # The window: how long x-acs-retry-after makes a client wait.
+    # The window, which is the time in x-acs-retry-after.
     return {"random_seed": number, "window_seconds": 0.05, "switches": {**switches, **pinned}}
 
 
@@ -155,11 +155,11 @@ def _lag(chance: random.Random) -> Any:
     return chance.choice((SHORTEST_LONG_LAG, LONG_LAG))
 
 
-# --- what is asked for
+# --- the request
 
 
 def _arguments(chance: random.Random, world: World, *, calm: bool, careless: bool) -> dict[str, Any]:
-    """``careless``: with mistakes that are an error before any write."""
+    """``careless``: with errors that the module reports before any write."""
     state = "absent" if chance.random() < 0.7 else "present"
     targets = [_target(chance, world, state, careless=careless) for _number in range(_how_many(chance, len(world.interfaces)))]
     arguments = targets[0] if len(targets) == 1 and chance.random() < 0.8 else {"assignments": targets}
@@ -247,14 +247,14 @@ def _to_assign(chance: random.Random, world: World, interface: Mapping[str, Any]
         if interface.get(kind) and chance.random() < 0.3:
             named[kind] = [*named.get(kind, ()), chance.choice(interface[kind])]
     if careless:
-        # Of the same vSwitch: that an address is outside of it, the ECS API tells only when it is to be assigned.
+        # In the same vSwitch, because the ECS API refuses an address outside of it only when it is assigned.
         other = chance.choice([one for one in world.interfaces if one["vswitch_id"] == interface["vswitch_id"]])
         named[PRIVATE_IPV4] += chance.choice((subnet.hidden[:1], [interface["primary_address"]], list(other[PRIVATE_IPV4][:1])))
     return _as_people_write(chance, named)
 
 
 def _as_people_write(chance: random.Random, named: Mapping[str, list[str]]) -> dict[str, Any]:
-    """In any order, with duplicates and spaces, IPv6 in another spelling."""
+    """In any order, with duplicates and spaces, and with other forms of IPv6 addresses."""
     written = {}
     for kind, addresses in named.items():
         texts = list(addresses)
@@ -267,13 +267,13 @@ def _as_people_write(chance: random.Random, named: Mapping[str, list[str]]) -> d
     return written
 
 
-# --- what goes wrong
+# --- faults
 
 LASTING = (REFUSALS, ("error",), SPOILT, SPOILT, BENT, ROWS, REPEATED, POSTPONED)
 
 
 def _fault(chance: random.Random, world: World, arguments: Mapping[str, Any], *, bounded: bool) -> dict[str, Any]:
-    """``bounded``: it ends after a few times, and leaves the world as it is."""
+    """``bounded``: the fault ends after a few times, and does not change the world."""
     kind = chance.choice(chance.choice(LASTING if bounded else (*LASTING, OTHERS, OTHERS, ("take_address",))))
     named = [target["eni_id"] for target in arguments.get("assignments", [arguments]) if target.get("eni_id")]
     fault: dict[str, Any] = {"kind": kind, "action": chance.choice(_actions(kind, arguments))}
@@ -320,7 +320,7 @@ def _refusal(chance: random.Random) -> dict[str, Any]:
 
 
 def _rows(chance: random.Random, world: World, kind: str, named: list[str]) -> dict[str, Any]:
-    """Mostly of what the request names."""
+    """Usually addresses that the request names."""
     things = [thing["id"] for thing in (*world.interfaces, *world.instances)]
     likely = [
         *named,

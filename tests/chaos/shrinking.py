@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making a scenario in which something is wrong smaller, as long as something is still wrong with it."""
+"""Shrink a failing scenario, as long as it still fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_TRIES = 80
 
 
 def shrink(emulator: Emulator, campaign: Campaign, trial: Trial) -> Trial:
-    """The smallest that was found: leave something out, keep that if it fails still, until nothing can be left out."""
+    """The smallest failing scenario. Leaves out parts as long as the scenario still fails."""
     tries = 0
     smaller = True
     while smaller and tries < MOST_TRIES:
@@ -67,6 +67,6 @@ def _with_settings(scenario: Scenario, **settings: object) -> Scenario:
 
 
 def _unused(scenario: Scenario) -> set[str]:
-    """ENIs that nothing names. A primary one stays: its instance needs it."""
+    """ENIs that nothing names, without primary ENIs, because their instances need them."""
     text = str(scenario.arguments) + str(scenario.faults)
     return {entry["id"] for entry in scenario.seed["interfaces"] if entry["id"] not in text and entry.get("type") != "Primary"}

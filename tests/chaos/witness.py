@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Records each request of a run and the reply that the client got, below the module: in ``requests``, which its SDK uses.
 
-The endpoint knows what it did, but not what arrived. This is what arrived, and so all that the module could know.
+The endpoint knows its actions, but not the replies that arrived. This file records these, which is all that the module could know.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PATHS = {
 
 @contextlib.contextmanager
 def recording(exchanges: list[dict[str, Any]]) -> Iterator[None]:
-    """Meanwhile each request is appended to ``exchanges``, in the order in which they end. Plain data, as in ``_exchange``."""
+    """Append each request to ``exchanges``, in the order in which they end. Plain data, as in ``_exchange``."""
     send = requests.Session.send
 
     def watched(session: requests.Session, request: requests.PreparedRequest, **how: Any) -> requests.Response:
@@ -54,7 +54,7 @@ def canonical(text: str) -> str:
 
 
 def _exchange(request: requests.PreparedRequest, response: requests.Response | None, began: float) -> dict[str, Any]:
-    """``status`` is None without a reply, ``code`` is empty if none can be read. ``interfaces`` and ``instances``: the rows by id, or
+    """``status`` is None without a reply, and ``code`` is empty if it cannot be read. ``interfaces`` and ``instances``: the rows by id, or
     None if the reply is not a list of such rows. ``nameless``: rows without an id. Times are those of the monotonic clock."""
     document = _document(response)
     return {
@@ -102,7 +102,7 @@ def _nameless(document: Mapping[str, Any]) -> int:
 
 
 def _interface(record: Mapping[str, Any]) -> dict[str, Any]:
-    """``whole``: the record has what the record of every ENI has, so that it can be believed."""
+    """``whole``: the record has all required fields, so it is reliable."""
     held: dict[str, list[str]] = {}
     primary, eips = [], []
     for kind, (outer, inner, name) in PATHS.items():

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random worlds: seed documents of the endpoint, with all that an ENI can be and hold, and what is left free in them."""
+"""Random worlds: seed documents of the endpoint with all types of ENIs and addresses, and their free addresses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRIVATE_IPV4, IPV4_PREFIXES, IPV6, IPV6_PREFIXES = KINDS = (
     "ipv6_addresses",
     "ipv6_prefixes",
 )
-# So many addresses and prefixes together any ENI of these worlds may hold. That there is no room for more, only a write finds out.
+# Maximum number of addresses and prefixes of an ENI in these worlds. Only a write shows that the limit is reached.
 ROOM = (((PRIVATE_IPV4, IPV4_PREFIXES), 49), ((IPV6, IPV6_PREFIXES), 10))
 PASSING_ENI_STATES = ("Attaching", "Detaching")
 PASSING_INSTANCE_STATES = ("Starting", "Stopping", "Pending")
@@ -24,7 +24,7 @@ PASSING_INSTANCE_STATES = ("Starting", "Stopping", "Pending")
 
 @dataclass
 class Subnet:
-    """A vSwitch and what of it nobody holds."""
+    """A vSwitch and its free addresses."""
 
     vswitch_id: str
     free: dict[str, list[str]]
@@ -36,7 +36,7 @@ class Subnet:
         return taken
 
     def take_for(self, interface: Mapping[str, Any], kind: str, number: int) -> list[str]:
-        """So many, or as many as the ENI has room for beside what it holds and was given before."""
+        """This number, or fewer if the ENI would exceed its limit."""
         kinds, most = next(rule for rule in ROOM if kind in rule[0])
         room = self.room.setdefault((interface["id"], kinds), most - sum(len(interface.get(held, ())) for held in kinds))
         taken = self.take(kind, min(number, room))
@@ -61,7 +61,7 @@ class World:
 
 
 def make_world(chance: random.Random, *, calm: bool) -> World:
-    """``calm``: nothing in it that only a write can find out."""
+    """``calm``: without problems that only a write can show."""
     subnets = {}
     vswitches = []
     for number in range(chance.randint(1, 3)):
@@ -149,7 +149,7 @@ def _secondary(chance: random.Random, world: World, eni_id: str, *, calm: bool) 
 
 
 def _holdings(chance: random.Random, subnet: Subnet, *, roomy: bool) -> dict[str, Any]:
-    """What every ENI has. ``roomy``: it may hold more than one call takes."""
+    """The common fields of all ENIs. ``roomy``: it may have more addresses than one call can take."""
     many = chance.randint(33, 40) if roomy and chance.random() < 0.2 else chance.choice((0, 1, 1, 2, 3, 5, 8))
     addresses = subnet.take(PRIVATE_IPV4, many)
     interface: dict[str, Any] = {

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be written, and how."""
+"""Rules for writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chaos.evidence import ARRIVED_EARLIER, PARAMETERS, Write
 
 CONTAINER_NETWORK_TAGS = {"creator": ["terway", "alibabacloud-erdma-controller"], "ack.aliyun.com": None, "cilium-eni-index": None}
 ENI_STATES, INSTANCE_STATES = {"Available", "InUse"}, {"Running", "Stopped"}
-# Seconds between the check of a plan's age and the moment at which the request is recorded, on a busy machine.
+# Seconds between the age check of a plan and the record of the request, on a busy machine.
 SCHEDULING = 0.3
 
 
@@ -57,7 +57,7 @@ def _is_kept(case: Case, address: str) -> bool:
 
 
 def _guards_hold(case: Case) -> Iterator[str]:
-    """By what was so, and by what the last read before the write showed: that is what the guards know."""
+    """Compared with the real state, and with the last read before the write, which is what the guards use."""
     for write in case.evidence.writes:
         interface = case.before.get(write.eni_id)
         if interface is None:
@@ -142,7 +142,7 @@ def _one_call_at_a_time_on_each_eni(case: Case) -> Iterator[str]:
 
 
 def _client_tokens(case: Case) -> Iterator[str]:
-    """The same call again has the same token, unless the service says that the request with this token has failed."""
+    """A repeated call has the same token, unless the service says that the request with this token has failed."""
     last: dict[tuple[str, frozenset[str]], Write] = {}
     for write in case.evidence.writes:
         token = write.exchange["parameters"].get("ClientToken")
@@ -155,7 +155,7 @@ def _client_tokens(case: Case) -> Iterator[str]:
         if earlier:
             is_same = earlier.exchange["parameters"].get("ClientToken") == token
             if earlier.code == "IdempotentFailed" and is_same:
-                yield f"{_where(write)} was sent with a token of which the service had said that it failed"
+                yield f"{_where(write)} was sent with a token whose request had failed, according to the service"
             if (
                 not is_same
                 and earlier.code != "IdempotentFailed"

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An HTTP request read as a call of the API, wherever the client put its parameters."""
+"""Read an HTTP request as a call of the API. A client can put the parameters into query, form or body."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp import web
 
 from ecs_emulator.errors import nothing_given, refusal
 
-# Parameters that prove who calls; they are in no log.
+# Parameters that authenticate the caller. No log has them.
 SECRETS = frozenset({"AccessKeyId", "Signature", "SignatureNonce", "SecurityToken"})
 COMMON = SECRETS | {"Action", "Version", "Format", "Timestamp", "SignatureMethod", "SignatureVersion", "SignatureType"}
 
@@ -28,7 +28,7 @@ class Call:
     form: tuple[tuple[str, str], ...]
     headers: dict[str, str]
     body: bytes
-    # Everything given, in query and form; the first of two wins.
+    # All parameters of query and form. If one is repeated, the first wins.
     given: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -41,7 +41,7 @@ class Call:
 
     @property
     def wants_xml(self) -> bool:
-        """XML is the default of the older scheme; the newer one asks by its Accept header, if at all."""
+        """XML is the default of the older scheme. The newer scheme selects the format with its Accept header."""
         asked = (self.given.get("Format") or self.headers.get("x-acs-format", "")).upper()
         if asked in ("JSON", "XML"):
             return asked == "XML"
@@ -51,12 +51,12 @@ class Call:
 
     @property
     def shown(self) -> dict[str, str]:
-        """The parameters without what proves who calls."""
+        """The parameters, without those that authenticate the caller."""
         return {name: value for name, value in self.given.items() if name not in COMMON}
 
 
 async def read(request: web.Request) -> Call:
-    # The target as it was sent; a proxy's client sends an absolute one.
+    # The target as it was sent. The client of a proxy sends an absolute URL.
     target = urlsplit(request.raw_path)
     body = await request.read()
     query = tuple(parse_qsl(target.query, keep_blank_values=True))
@@ -74,7 +74,7 @@ async def read(request: web.Request) -> Call:
 
 
 class Parameters:
-    """Typed reading of a call's parameters. An empty one counts as not given, an unknown one is not looked at."""
+    """Typed access to the parameters of a call. An empty parameter counts as not set, and an unknown one is ignored."""
 
     def __init__(self, given: dict[str, str]) -> None:
         self._given = given
@@ -129,7 +129,7 @@ class Parameters:
         return items
 
     def tags(self) -> list[tuple[str, str | None]]:
-        """Tag.N.Key and Tag.N.Value; without a value any will do."""
+        """Tag.N.Key and Tag.N.Value. Without a value, any value matches."""
         found = []
         for number in range(1, 21):
             key = self.text(f"Tag.{number}.Key") or self.text(f"Tag.{number}.key")
@@ -138,6 +138,6 @@ class Parameters:
         return found
 
     def one_of(self, *names: str) -> None:
-        """At least one of these lists or values is to be given."""
+        """At least one of these lists or values must be set."""
         if not any(self.text(name) or self.listed(name) for name in names):
             raise nothing_given(*names)

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every call that came, and what it really did."""
+"""The log of all calls, with their real effect."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class CallRecord:
     sequence: int
     time: str
     action: str
-    # Whether the action is one that changes something.
+    # Whether the action changes something.
     writes: bool
     parameters: dict[str, str]
     caller: str = ""
-    # Both stay empty while the call is under way; the status stays so too when the connection was cut.
+    # Both are empty until the call has ended. The status stays empty if the connection was cut.
     status: int | None = None
     code: str = ""
     request_id: str = ""

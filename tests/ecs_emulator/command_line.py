@@ -84,7 +84,7 @@ async def _run(server: Server, options: argparse.Namespace) -> None:
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were named; all else is the seed's or the default."""
+    """The settings on the command line. All others come from the seed, or are defaults."""
     plain = {name: getattr(options, name) for name in ("latency_ms", "lag_ms", "window_seconds", "random_seed")}
     given = {name: value for name, value in plain.items() if value is not None}
     mistakes = [f"--switch {pair}: NAME=CHOICE is needed" for pair in options.switch if "=" not in pair]

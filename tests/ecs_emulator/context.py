@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an action works with."""
+"""The context of an action."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ecs_emulator.world import World
 
 @dataclass(frozen=True)
 class Remembered:
-    """What became of the request that came first with a ClientToken."""
+    """The outcome of the first request with a ClientToken."""
 
     given: dict[str, str]
     # processing, done or failed
@@ -30,13 +30,13 @@ class Context:
     world: World
     parameters: Parameters
     switches: Mapping[str, str]
-    # What a read shows: usually what has become visible by now.
+    # The state that a read shows, which may lag.
     view: View[Any]
     # Requests by action and ClientToken, kept from call to call.
     idempotent: dict[tuple[str, str], Remembered]
-    # What the call really changed.
+    # The real changes of the call.
     effect: dict[str, Any] = field(default_factory=dict)
-    # Ids of what exists and is not shown by this read.
+    # Ids of existing records that this read does not show.
     dropped: frozenset[str] = frozenset()
 
     def region(self, missing: str = "MissingParameter") -> str:

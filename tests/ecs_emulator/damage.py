@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a fault that fires does to the world, to the rows of a read, and to a reply."""
+"""The effects of a fault on the world, on the rows of a read, and on a reply."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FIELDS = (
     "VpcAttributes",
     "SecurityGroupName",
 )
-# Where the rows stand in a reply, and what names each.
+# The path of the rows in a reply, and the field with the id.
 ROWS = (
     ("NetworkInterfaceSets", "NetworkInterfaceSet", "NetworkInterfaceId"),
     ("NetworkInterfaces", "NetworkInterface", "NetworkInterfaceId"),
@@ -42,7 +42,7 @@ ROWS = (
 
 
 def act_as_others(fault: Fault, parameters: Mapping[str, str], world: World) -> dict[str, Any]:
-    """Without an id it is the interface of the call; without an address, the call's first one, or else the first secondary one."""
+    """Without an id, the interface of the call. Without an address, the first address of the call, or else the first secondary address."""
     named = parameters.get("NetworkInterfaceId") or parameters.get("NetworkInterfaceId.1", "")
     thing_id = str(fault.details.get("id") or named)
     interface = world.interface(thing_id)
@@ -67,7 +67,7 @@ def act_as_others(fault: Fault, parameters: Mapping[str, str], world: World) -> 
 
 
 def strip_rows(fault: Fault, result: dict[str, Any]) -> None:
-    """Strip these fields from these rows of the result, wherever they stand in it; without ids, from all rows."""
+    """Remove these fields from these rows of the result, at any depth. Without ids, from all rows."""
     ids = fault.details.get("ids")
     for row_id, row in list(_rows(result)):
         if ids is not None and row_id not in ids:
@@ -83,7 +83,7 @@ def strip_rows(fault: Fault, result: dict[str, Any]) -> None:
 
 def _rows(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     if "NetworkInterfaceId" in document and "PrivateIpSets" in document:
-        # DescribeNetworkInterfaceAttribute answers one row, which is not in a list.
+        # DescribeNetworkInterfaceAttribute returns one row, without a list.
         yield document["NetworkInterfaceId"], document
     for wrapper, inner, id_name in ROWS:
         for row in document.get(wrapper, {}).get(inner, ()):
@@ -102,7 +102,7 @@ HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center>
 
 
 def spoil(fault: Fault, good: Reply | None) -> Reply:
-    """The reply as the client gets it; there is no good one before the effect."""
+    """The reply that the client gets. Before the effect, only an error is possible."""
     if fault.kind == "503_unreadable":
         return Reply(503, {"Content-Type": "text/plain"}, b"upstream connect error or disconnect/reset before headers")
     if fault.kind == "html":
@@ -117,7 +117,7 @@ def spoil(fault: Fault, good: Reply | None) -> Reply:
 
 
 def _misshapen(body: bytes, shape: str) -> bytes:
-    """Valid JSON, but not what the action answers."""
+    """Valid JSON, but not a reply of the action."""
     if shape == "null" or not body.startswith(b"{"):
         return b"null"
     document: dict[str, Any] = json.loads(body)

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One life of the endpoint, from one reset to the next: takes a call, says what to send back. It knows no HTTP server."""
+"""The endpoint from one reset to the next: it takes a call and returns the reply. Independent of the HTTP server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ecs_emulator.work import Work
 @dataclass(frozen=True)
 class Answer:
     reply: Reply
-    # send: as usual; cut: break off in the middle; reset: send nothing at all.
+    # send: the whole reply; cut: only a part of it; reset: nothing.
     manner: str = "send"
 
 
@@ -46,7 +46,7 @@ class _Visit:
     firing: list[Fault] = field(default_factory=list)
 
     def fault(self, *kinds: str) -> Fault | None:
-        """The first fault of these kinds that fires on it."""
+        """The first fault of these kinds that fires on the call."""
         return next((fault for fault in self.firing if fault.kind in kinds), None)
 
 
@@ -69,7 +69,7 @@ class Endpoint:
         twice = visit.fault("twice")
         if twice is None:
             return answer
-        # The client never gets the reply to the first one.
+        # The client never gets the reply to the first request.
         visit.record.status, visit.record.code = None, ""
         return await self._serve(self._visit(call, twice, visit.record.sequence))
 
@@ -123,7 +123,7 @@ class Endpoint:
         return Answer(reply)
 
     async def _travel(self, call: Call, action: Action, slowness: float) -> None:
-        """The time a call takes. A second write on an interface that comes within it is in conflict."""
+        """The duration of a call. A second write on the same interface in this time is a conflict."""
         seconds = self.settings.latency_ms / 1000 + slowness
         eni_id = call.given.get("NetworkInterfaceId", "") if action.writes else ""
         if not eni_id or self.settings.switches["concurrent_writes"] == "accept":
@@ -147,7 +147,7 @@ class Endpoint:
                 work.count_call()
 
     def _works_on(self, call: Call, action: Action) -> list[Work]:
-        """What the service is still carrying out on the interface that this write names."""
+        """Earlier writes that the service still carries out on the interface of this write."""
         eni_id = call.given.get("NetworkInterfaceId", "")
         if not action.writes or eni_id not in self._works:
             return []
@@ -177,7 +177,7 @@ class Endpoint:
         if processing and not is_known and context.parameters.text("NetworkInterfaceId"):
             self._postpone(processing, action, call.action, context)
             raise _refusal_of(processing, refusal("ServiceUnavailable"))
-        # Without permission DescribeInstances answers an empty list.
+        # Without permission, DescribeInstances returns an empty list.
         result = action.run(context) if permitted else reads.describe_instances(context, permitted=False)
         for fault in visit.firing:
             if fault.kind == "strip_rows":
@@ -185,7 +185,7 @@ class Endpoint:
         return replies.success(call.action, result, visit.record.request_id, xml=call.wants_xml)
 
     def _postpone(self, fault: Fault, action: Action, name: str, context: Context) -> None:
-        """The service accepts the request and carries it out later. What it would refuse comes out only then."""
+        """The service accepts the request and carries it out later. Only then it finds reasons to refuse it."""
         token = context.parameters.text("ClientToken")
         given = context.parameters.meaningful()
 
@@ -232,13 +232,13 @@ class Endpoint:
 
 
 def _refusal_of(fault: Fault, usual: Refusal) -> Refusal:
-    """The refusal that the fault describes. What it leaves open is as usual, or as usual for its code."""
+    """The refusal that the fault describes. Missing values are the defaults, or the defaults for its code."""
     details = fault.details
     code = details.get("code", usual.code)
     message = usual.message
     if code != usual.code:
         _status, text = TEXTS.get(code, (0, ""))
-        # A text with a gap needs a value that the fault does not have.
+        # A text with a placeholder needs a value that the fault does not have.
         message = text if text and "{" not in text else "The request was refused."
     return Refusal(
         code,

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The service's refusals: code, HTTP status and message text."""
+"""The refusals of the service: code, HTTP status and message text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """The call is answered with an error instead of a result."""
+    """The reply of the call is an error instead of a result."""
 
     def __init__(
         self, code: str, status: int, message: str, *, extra: dict[str, Any] | None = None, retry_after: int | None = None

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults as a client of the control path writes them. A wrong list is refused with every mistake and its place."""
+"""Faults, in the form that a client of the control path sends. A wrong list is refused with all its errors and their paths."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _mistakes_in(document: object) -> list[str]:
 
 
 def _allowed(kind: str) -> tuple[str, ...]:
-    """Before or after the effect makes sense only for what changes the reply or its time."""
+    """``before`` and ``after`` the effect are valid only for faults that change the reply or its time."""
     when = () if kind in ROWS + OTHERS + REPEATED + POSTPONED + ("stale",) else ("after_effect",)
     return COMMON + when + DETAILS.get(kind, ())
 

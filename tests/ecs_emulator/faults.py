@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to go wrong, and when. The same calls with the same random seed meet the same faults, in whatever order they come."""
+"""Faults, and when they happen. The same calls with the same random seed get the same faults, in any order."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# The call is refused as the service refuses: readable, with a code.
+# The call is refused with a readable reply and a code, as by the service.
 REFUSALS = ("throttle", "conflict", "500", "503", "error")
-# The reply is not what the service would send.
+# The reply is not a reply of the service.
 SPOILT = ("503_unreadable", "html", "empty", "truncated", "shape", "cut", "reset_before", "reset_after")
-# The call goes through, but late, or it sees the past.
+# The call succeeds, but late, or it reads an old state.
 BENT = ("slow", "stale")
-# Somebody else does something just before the call takes effect.
+# Someone else changes something right before the call takes effect.
 OTHERS = ("take_address", "delete_interface", "change_state")
-# A read does not show what exists.
+# A read leaves out existing records.
 ROWS = ("drop_rows", "strip_rows")
 # The request arrives twice, or the service carries it out later.
 REPEATED = ("twice",)
 POSTPONED = ("processing",)
 KINDS = REFUSALS + SPOILT + BENT + OTHERS + ROWS + REPEATED + POSTPONED
-# These happen after the action took effect, unless told otherwise; all others before.
+# By default these happen after the action took effect, and all others before it.
 AFTER_EFFECT = ("empty", "truncated", "shape", "cut", "reset_after")
 SHAPES = ("object", "null", "missing")
 # The reads whose replies have rows with an id.
@@ -42,7 +42,7 @@ class Fault:
     times: int | None = None
     probability: float | None = None
     after_effect: bool = False
-    # What the kind needs, by the names of the README.
+    # The required values of the kind, with the names in the README.
     details: Mapping[str, Any] = field(default_factory=dict)
     matched: int = 0
     fired: int = 0
@@ -76,7 +76,7 @@ class Faults:
         return fired
 
     def _is_due(self, number: int, fault: Fault, action: str, parameters: Mapping[str, str]) -> bool:
-        """From the nth matching call on, so many times: once if only nth is given, always if nothing is."""
+        """The fault fires from the nth matching call on, ``times`` times. Only nth: once. Neither: always."""
         times = fault.times or (1 if fault.nth and fault.probability is None else None)
         if fault.matched < (fault.nth or 1) or (times is not None and fault.fired >= times):
             return False
@@ -85,7 +85,7 @@ class Faults:
         return self._luck(number, action, parameters) < fault.probability
 
     def _luck(self, number: int, action: str, parameters: Mapping[str, str]) -> float:
-        """Hangs on what is called, and how often it was called so, not on the order among other calls."""
+        """Depends on the call and on the number of equal calls before it, not on the order of other calls."""
         what = json.dumps([action, sorted(item for item in parameters.items() if item[0] != "ClientToken")])
         self._occurrences[number, what] += 1
         return random.Random(f"{self._random_seed}:{number}:{what}:{self._occurrences[number, what]}").random()

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What there is in the made-up cloud. Values never change: a change is a new value."""
+"""The records of the made-up cloud. A value never changes; a change is a new value."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-# The four kinds of what can be unassigned, by the names that this collection uses for them.
+# The four kinds of secondary addresses, with the names of this collection.
 KINDS = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
-# The system reserves the first address of a vSwitch and so many of the last ones, by version.
+# The system reserves the first address of a vSwitch, and this number of last addresses, by IP version.
 RESERVED_LAST = {4: 3, 6: 9}
 
 
@@ -30,7 +30,7 @@ class VSwitch:
         return self.cidr if version == 4 else self.ipv6_cidr
 
     def reserves(self, block: str) -> bool:
-        """Whether this address or prefix is, or contains, an address that the system reserves."""
+        """Whether this address or prefix has an address that the system reserves."""
         asked = ipaddress.ip_network(block)
         network = self.network(asked.version)
         if network is None:
@@ -55,7 +55,7 @@ class SecurityGroup:
 
 @dataclass(frozen=True)
 class InstanceType:
-    """How many addresses one ENI can have; the primary one counts."""
+    """Maximum number of addresses of one ENI, with the primary address."""
 
     private_ip_addresses: int
     ipv6_addresses: int
@@ -100,7 +100,7 @@ class Interface:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All single addresses it holds in its vSwitch."""
+        """All addresses that it holds in its vSwitch, without prefixes."""
         primary_ipv6 = (self.primary_ipv6_address,) if self.primary_ipv6_address else ()
         return (self.primary_address, *self.private_ip_addresses, *primary_ipv6, *self.ipv6_addresses)
 
@@ -114,5 +114,5 @@ def allocation_id(eip: str) -> str:
 
 
 def service_id(eni_id: str) -> int:
-    """The account of the cloud service that manages an ENI: any stable number does."""
+    """The account of the cloud service that manages an ENI. Any stable number is fine."""
     return 1_000_000_000 + int(hashlib.sha256(eni_id.encode()).hexdigest()[:7], 16)

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two ways through a list: tokens (MaxResults, NextToken), and the older pages (PageNumber, PageSize)."""
+"""Two ways to page through a list: tokens (MaxResults, NextToken), and the older pages (PageNumber, PageSize)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Limits:
 @dataclass(frozen=True)
 class Page(Generic[T]):
     rows: list[T]
-    # NextToken, PageNumber, PageSize, TotalCount as they stand in the reply.
+    # NextToken, PageNumber, PageSize, TotalCount as in the reply.
     fields: dict[str, Any]
 
 
 def page(
     context: Context, action: str, candidates: Sequence[int], look: Callable[[int], T | None], limits: Limits, *, bad_token: str = ""
 ) -> Page[T]:
-    """The part of the candidates (rising positions) that is asked for; look() gives the row at a position, or None if it does not match."""
+    """The requested page of the candidates (in ascending positions). look() returns the row at a position, or None if it does not match."""
     parameters = context.parameters
     by_token = bool(parameters.text("MaxResults") or parameters.text("NextToken"))
     by_page = bool(parameters.text("PageNumber") or parameters.text("PageSize"))
@@ -67,11 +67,11 @@ def _by_token(
             break
         rows.append(row)
         if short:
-            # A token after every row that was shown: what follows may be an empty page.
+            # A token after every shown row, so that the next page may be empty.
             following = position + 1
         if short and len(rows) == size:
             break
-    # In this mode the count says nothing; a client that trusts it shall find out.
+    # In this mode the count is wrong, so that a client that uses it fails.
     fields: dict[str, Any] = {"TotalCount": 0, "PageNumber": 1, "PageSize": DEFAULT_SIZE}
     if following is not None:
         fields["NextToken"] = _token(action, following)

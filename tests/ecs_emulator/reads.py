@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions that only look."""
+"""The actions that only read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTERFACE_LIMITS = Limits(least=10, most=500, most_by_page=1000)
 INSTANCE_LIMITS = Limits(least=10, most=100, most_by_page=100)
 GROUP_LIMITS = Limits(least=1, most=100, most_by_page=100)
 MOST_IDS = 100
-# A tag filter looks no further than this many matches.
+# A tag filter ends at this number of matches.
 MOST_TAGGED = 1000
 
 
@@ -130,7 +130,7 @@ def describe_instances(context: Context, *, permitted: bool = True) -> dict[str,
         )
 
     def look(position: int) -> tuple[Instance, Interface] | None:
-        """An instance stands where its primary interface stands."""
+        """The network of an instance is that of its primary interface."""
         eni: Interface | None = context.view(catalogue.timelines[position])
         timeline = context.world.instances.get(eni.instance_id) if eni and eni.type == "Primary" else None
         instance: Instance | None = context.view(timeline) if timeline else None
@@ -142,7 +142,7 @@ def describe_instances(context: Context, *, permitted: bool = True) -> dict[str,
         _positions_in(context, "vswitch", [vswitch_id] if vswitch_id else []),
     ]
     if instance_ids == []:
-        # An empty list is a filter too: nothing matches.
+        # An empty list is a filter that nothing matches.
         narrow = [[]]
     candidates: Sequence[int] = min((found for found in narrow if found is not None), key=len, default=range(len(catalogue.timelines)))
     if tags:
@@ -206,7 +206,7 @@ def _positions_of_ids(context: Context, ids: set[str]) -> list[int] | None:
 
 
 def _positions_in(context: Context, index: str, values: Iterable[str]) -> list[int] | None:
-    """The positions under any of the values; None if there is no value to look for."""
+    """The positions for any of the values. None without values."""
     lists = [context.world.interfaces.positions(index, value) for value in set(values)]
     if not lists:
         return None

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Interfaces, instances and groups in the words of the API."""
+"""Interfaces, instances and groups as records of the API."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def interface_record(interface: Interface, account: str, switches: Mapping[str, 
         "Attachment": {},
     }
     if interface.service_managed:
-        # The instance behind a managed interface is the service's own affair.
+        # The service does not show the instance of a managed interface.
         record["ServiceID"] = service_id(interface.eni_id)
     elif interface.instance_id or switches["unattached_instance_id"] == "empty":
         record["InstanceId"] = interface.instance_id
@@ -52,7 +52,7 @@ def interface_record(interface: Interface, account: str, switches: Mapping[str, 
 
 
 def interface_attribute(record: dict[str, Any]) -> dict[str, Any]:
-    """The same as the list shows, but for the names inside the VPC."""
+    """As in the list, but without the names inside the VPC."""
     rows = record["PrivateIpSets"]["PrivateIpSet"]
     shown = [{name: value for name, value in row.items() if name != "PrivateDnsName"} for row in rows]
     return {**record, "PrivateIpSets": {"PrivateIpSet": shown}}
@@ -141,7 +141,7 @@ def _instance_interface(interface: Interface) -> dict[str, Any]:
 
 
 def _private_ip_sets(interface: Interface) -> list[dict[str, Any]]:
-    """The primary address is among them, and says so."""
+    """The primary address is in this list, marked as Primary."""
     return [
         {
             "PrivateIpAddress": address,

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results and refusals as the client wants them: JSON or XML."""
+"""Results and refusals in the format of the client: JSON or XML."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _xml(root: str, document: dict[str, Any]) -> str:
 
 
 def _element(name: str, value: Any) -> str:
-    """A list is its element again and again: that is how the JSON names are made."""
+    """In XML, a list repeats its element. The JSON names follow from this."""
     if isinstance(value, list):
         return "".join(_element(name, item) for item in value)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A seed document becomes a world; a wrong one is refused with every mistake and its place."""
+"""Seed document → world. A wrong document is refused with all its errors and their paths."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def build(document: Mapping[str, Any], given: Mapping[str, Any], start: Settings, clock: Callable[[], float]) -> Built:
-    """The world of this document. Settings that are given win over the document's, and these over those of the start."""
+    """The world of this document. Given settings win over those of the document, and these over those of the start."""
     mistakes: list[str] = []
     top = Fields(document, "", mistakes)
     of_seed, found = settings_module.merged(start, top.mapping("settings"))
@@ -118,7 +118,7 @@ def build(document: Mapping[str, Any], given: Mapping[str, Any], start: Settings
 
 
 class Fields:
-    """One mapping of the document: gives its fields by type, collects what is wrong with them."""
+    """One mapping of the document. It returns fields by type, and collects their errors."""
 
     def __init__(self, mapping: object, place: str, mistakes: list[str]) -> None:
         self.place = place
@@ -131,7 +131,7 @@ class Fields:
         self._mistakes.append(f"{'.'.join(part for part in (self.place, name) if part) or 'the document'}: {text}")
 
     def text(self, name: str, default: str | None = "", *, pattern: str = "", choices: tuple[str, ...] = ()) -> str:
-        """Without a default it is required."""
+        """A field without a default is required."""
         value = self._left.pop(name, default)
         if value is None:
             self.wrong(name, "is missing")
@@ -318,7 +318,7 @@ class Builder:
             self.world.add(interface)
 
     def generate(self, fields: Fields) -> None:
-        """Many of a kind, the same in every run: ids and addresses count up."""
+        """Many records of a kind, the same in every run, with ascending ids and addresses."""
         prefix = fields.text("prefix", None, pattern="[a-z0-9]+")
         count = fields.number("count", None)
         kind = fields.text("type", "Secondary", choices=("Primary", "Secondary"))
@@ -429,7 +429,7 @@ class Builder:
                 fields.wrong("eips", f"{address} is not an address of {interface.eni_id}")
 
     def _address(self, fields: Fields, name: str, vswitch: VSwitch, text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        """An address that something in this vSwitch can hold, or a mistake and None."""
+        """An address that a record in this vSwitch can hold. None after an error."""
         try:
             parsed = ipaddress.ip_address(text)
         except ValueError:
@@ -481,7 +481,7 @@ def _which_are_reserved(version: int) -> str:
 
 
 def _canonical(prefix: str) -> str:
-    """As the API writes it; what is no network stays as it is, to be refused later."""
+    """The form of the API. A text that is not a network stays unchanged, and is refused later."""
     try:
         return str(ipaddress.ip_network(prefix))
     except ValueError:

@@ -31,7 +31,7 @@ from ecs_emulator.switches import SWITCHES
 LONGEST_TARGET = 1 << 16
 LARGEST_BODY = 1 << 26
 MANY_INTERFACES = 1000
-# Of the query parameter that limits the calls shown.
+# Values of the query parameter that limits the calls in the reply.
 WRITES = {"": None, "true": True, "false": False}
 
 
@@ -45,7 +45,7 @@ class Server:
     def _begin(document: Mapping[str, Any], given: Mapping[str, Any]) -> Endpoint:
         endpoint = Endpoint(document, given, Settings())
         if len(endpoint.world.interfaces.timelines) >= MANY_INTERFACES:
-            # They stay: looked at again and again, they would make the garbage collector stop all calls for 50 ms.
+            # These objects live on. Without freeze, the garbage collector would check them again and again, and stop all calls for 50 ms.
             gc.unfreeze()
             gc.collect()
             gc.freeze()
@@ -108,7 +108,7 @@ class Server:
         return web.json_response(self.endpoint.faults.told())
 
     async def _reset(self, request: web.Request) -> web.Response:
-        """A new life. What is not named is again as it was when the endpoint was started."""
+        """Reset the endpoint. Values that are not named are again as at the start."""
         try:
             body = await request.json() if request.can_read_body else {}
             if not isinstance(body, dict):
@@ -130,7 +130,7 @@ def _mistaken(mistakes: list[str]) -> web.Response:
 
 
 def _reset_connection(request: web.Request) -> None:
-    """Lingering for no time at all makes the kernel send a reset."""
+    """A linger time of zero makes the kernel send a reset."""
     transport = request.transport
     if transport is None:
         return
@@ -149,7 +149,7 @@ async def _send_half(request: web.Request, reply: Reply) -> None:
 
 
 def loopback(host: str) -> str:
-    """The host, if it is this machine alone; nobody else may talk to an endpoint whose control paths ask for no key."""
+    """The host, if it is a loopback address. Other machines must not reach the endpoint, because its control paths need no key."""
     address = "127.0.0.1" if host == "localhost" else host
     try:
         if ipaddress.ip_address(address).is_loopback:

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the endpoint behaves, apart from what exists: pace, lag, limits, switches."""
+"""The behavior of the endpoint: pace, lag, limits, switches."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ecs_emulator import switches
 @dataclass(frozen=True)
 class Settings:
     latency_ms: float = 0
-    # Every change becomes visible after this time, or after one between the two.
+    # A change becomes visible after this time, or after a time between the two.
     lag_ms: tuple[float, float] = (0, 0)
-    # Calls that one API takes in one window, by action; "default" is for all the others; 0 is no limit.
+    # Calls per window, by action. "default" is for all other actions. 0 sets no limit.
     calls_per_minute: Mapping[str, int] = field(default_factory=dict)
     window_seconds: float = 60
     random_seed: int = 0
@@ -29,7 +29,7 @@ NAMES = tuple(Settings.__dataclass_fields__)
 
 
 def merged(settings: Settings, given: Mapping[str, Any]) -> tuple[Settings, list[str]]:
-    """The settings with what is given in their place, and every mistake in that."""
+    """The settings with the given values, and all errors in these."""
     mistakes = [f"{name!r} is not a setting; there are: {', '.join(NAMES)}" for name in given if name not in NAMES]
     values: dict[str, Any] = {}
     for name in ("latency_ms", "window_seconds", "random_seed"):

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who calls, and whether they can prove it: ACS3-HMAC-SHA256, and version 1.0 with HMAC-SHA1."""
+"""Authentication of the caller: ACS3-HMAC-SHA256, and version 1.0 with HMAC-SHA1."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Verifier:
         self._nonces: dict[tuple[str, str], datetime] = {}
 
     def caller(self, call: Call, *, fresh_nonce: bool = False) -> Credential:
-        """``fresh_nonce``: take the nonce as one that was never used."""
+        """``fresh_nonce``: treat the nonce as new."""
         credential, nonce = self._acs3(call) if "authorization" in call.headers else self._version_1(call)
         if not fresh_nonce:
             self._use_nonce(credential.access_key_id, nonce)
@@ -118,7 +118,7 @@ class Verifier:
         if (access_key_id, nonce) in self._nonces:
             raise refusal("SignatureNonceUsed")
         self._nonces[access_key_id, nonce] = now
-        # The oldest come first; a call that old would be refused for its date.
+        # The oldest nonces come first. A call with such an old nonce would be refused because of its date.
         while (now - self._nonces[oldest := next(iter(self._nonces))]).total_seconds() > 2 * CLOCK_DIFFERENCE_SECONDS:
             del self._nonces[oldest]
 

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not known of the service, each as a switch: its choices, its default, and the fact it comes from."""
+"""Unknown behavior of the service, as switches with choices, a default and a fact."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Switch:
         return self.choices[0]
 
 
-# The first choice is the default: the best evidence there is.
+# The first choice is the default, because it has the best evidence.
 SWITCHES: tuple[Switch, ...] = (
     Switch(
         "batch",
@@ -69,7 +69,9 @@ SWITCHES: tuple[Switch, ...] = (
     ),
     Switch("ipv4_prefix_mask", ("28", "24-28"), "Examples use /28 only; the range stands in the error's message, which is not published."),
     Switch(
-        "concurrent_writes", ("conflict", "accept"), "Two writes on one ENI at once answer Operation.Conflict; when exactly is not told."
+        "concurrent_writes",
+        ("conflict", "accept"),
+        "Two writes on one ENI at once answer Operation.Conflict; when exactly is not known.",
     ),
     Switch(
         "secondary_instance_state",
@@ -116,7 +118,7 @@ def mistakes_in(chosen: Mapping[str, object]) -> list[str]:
 
 
 def choose(*layers: Mapping[str, object]) -> dict[str, str]:
-    """All switches; later layers win. The layers have been checked."""
+    """All switches. Later layers win. The layers are already validated."""
     chosen = {switch.name: switch.default for switch in SWITCHES}
     for layer in layers:
         chosen.update({name: str(choice) for name, choice in layer.items()})

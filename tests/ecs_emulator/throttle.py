@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""So many calls of one API in one region in one minute; the next minute counts anew."""
+"""Limit of calls of one API in one region per minute. Each minute starts at zero."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Throttle:
         self._limits = limits
         self._window_seconds = window_seconds
         self._switches = switches
-        # The wall clock: a client can't know when this process began.
+        # The wall clock, because a client cannot know when this process started.
         self._clock = clock
         self._window = -1
         self._used: dict[tuple[str, str], int] = {}

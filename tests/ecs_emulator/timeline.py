@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One thing over time: what is so now, and what a read shows of it, which may lag behind."""
+"""One record over time: its real state now, and the state that a read shows, which may lag."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Version(NamedTuple, Generic[T]):
 
 
 class Timeline(Generic[T]):
-    """A value of None means: deleted."""
+    """The value None means that the record is deleted."""
 
     def __init__(self, value: T) -> None:
         self._versions: list[Version[T]] = [Version(float("-inf"), float("-inf"), value)]
@@ -29,7 +29,7 @@ class Timeline(Generic[T]):
         return self._versions[-1].value
 
     def put(self, value: T | None, changed_at: float, seen_from: float) -> None:
-        # A later change is never seen before an earlier one.
+        # A later change never becomes visible before an earlier one.
         seen_from = max(seen_from, self._versions[-1].seen_from)
         self._versions.append(Version(changed_at, seen_from, value))
         while len(self._versions) > KEEP and self._versions[1].seen_from <= changed_at:

@@ -14,18 +14,18 @@ class Work:
     action: str
     eni_id: str
     token: str
-    # After so many later writes on the interface; None: they do not matter.
+    # Number of later writes on the interface until it takes effect. None: they do not matter.
     calls_left: int | None
-    # Carries it out, or lets it fail.
+    # Carries out the work, or fails it.
     end: Callable[[], None]
     over: bool = False
 
     def is_of(self, action: str, token: str) -> bool:
-        """Whether a call with this ClientToken asks for this same work."""
+        """Whether a call with this ClientToken is a repeat of this work."""
         return bool(token) and (action, token) == (self.action, self.token)
 
     def count_call(self) -> None:
-        """Another write on the interface was answered."""
+        """Note that another write on the interface got its reply."""
         if self.calls_left is not None and not self.over:
             self.calls_left -= 1
             if self.calls_left == 0:

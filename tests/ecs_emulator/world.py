@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state: what exists, who holds which address, and how to find it fast. It knows no HTTP and no API."""
+"""The state: records, holders of addresses, and indexes. Independent of HTTP and API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IPV6_PREFIX_MASK = 80
 
 
 class Catalogue:
-    """Interfaces in their order, with indexes. An index may name too many (what once was so), never too few."""
+    """Interfaces in order, with indexes. An index may have too many entries (from an old state), but never too few."""
 
     def __init__(self) -> None:
         self.timelines: list[Timeline[Interface]] = []
@@ -80,12 +80,12 @@ class World:
         self._prefix_masks: dict[str, set[int]] = defaultdict(set)
         self._ipv6_blocks: Counter[tuple[str, str]] = Counter()
         self._changes: dict[str, int] = defaultdict(int)
-        # What happens by itself: when, the how many-th (for a stable order), what.
+        # Scheduled events: time, number (for a stable order), event.
         self._coming: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._at: float | None = None
 
-    # --- looking
+    # --- reading
 
     def interface(self, eni_id: str) -> Interface | None:
         timeline = self.interfaces.find(eni_id)
@@ -96,7 +96,7 @@ class World:
         return timeline.now if timeline else None
 
     def holder(self, vswitch: VSwitch, address: str) -> str | None:
-        """Who holds the address, alone or inside a prefix."""
+        """The holder of the address, or of a prefix that contains it."""
         alone = self._holders.get((vswitch.vswitch_id, address))
         return alone or self.prefix_around(vswitch, address)[1]
 
@@ -112,17 +112,17 @@ class World:
 
     def prefix_is_free(self, vswitch: VSwitch, prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
         if prefix.version == 6:
-            # A /80 has too many addresses to look at one by one: the blocks in use are counted.
+            # A /80 has too many addresses to check each, so the used blocks are counted.
             return not self._ipv6_blocks[vswitch.vswitch_id, str(prefix)]
         return not any(self.holder(vswitch, str(address)) for address in prefix)
 
     def free_addresses(self, vswitch: VSwitch, count: int, *, version: int = 4, in_order: bool = False) -> list[str]:
-        """Free addresses picked at random (or the lowest); fewer than asked when the vSwitch is full."""
+        """Random free addresses (or the lowest ones). Fewer than requested if the vSwitch is full."""
         network = vswitch.network(version)
         if network is None:
             return []
         first, last = int(network.network_address) + 1, int(network.broadcast_address) - RESERVED_LAST[version]
-        # Of an IPv6 network the start is room enough.
+        # The start of an IPv6 network has enough addresses.
         last = min(last, first + (1 << 24))
         size = max(last - first + 1, 0)
         start = 0 if in_order or not size else self.random.randrange(size)
@@ -140,7 +140,7 @@ class World:
         network, mask = (vswitch.cidr, IPV4_PREFIX_MASK) if version == 4 else (vswitch.ipv6_cidr, IPV6_PREFIX_MASK)
         if network is None or network.prefixlen >= mask:
             return []
-        # Not the first and the last: they contain reserved addresses.
+        # Without the first and the last one, because they have reserved addresses.
         size = (1 << (mask - network.prefixlen)) - 2
         start, step = self.random.randrange(size), 1 << (network.max_prefixlen - mask)
         picked: list[str] = []
@@ -159,7 +159,7 @@ class World:
         self._hold(interface)
 
     def block(self, vswitch: VSwitch, address: str) -> None:
-        """Held by something that the ENI API does not show."""
+        """The address is held by a record that the ENI API does not show."""
         self._holders[vswitch.vswitch_id, address] = "hidden"
 
     def change(self, eni_id: str, **fields: Any) -> Interface:
@@ -183,7 +183,7 @@ class World:
     def set_status(self, thing_id: str, status: str) -> None:
         interface = self.interface(thing_id)
         if interface:
-            # An ENI that has become available is attached to nothing.
+            # An available ENI is not attached to an instance.
             instance_id = "" if status == "Available" else interface.instance_id
             self.change(thing_id, status=status, instance_id=instance_id)
             return
@@ -203,7 +203,7 @@ class World:
         heappush(self._coming, (self.clock() + after_ms / 1000, next(self._numbers), change))
 
     def settle(self) -> None:
-        """Let everything happen whose time has come. Called before each look."""
+        """Carry out all due events. Called before each read."""
         while self._coming and self._coming[0][0] <= self.clock():
             self._at, _number, change = heappop(self._coming)
             try:
@@ -212,11 +212,11 @@ class World:
                 self._at = None
 
     def _put(self, thing_id: str, timeline: Timeline[Any], value: Any) -> None:
-        # What was due earlier happened then, even if nobody has looked since.
+        # A due event happened at its own time, even if there was no read since.
         now = self.clock() if self._at is None else self._at
         self._changes[thing_id] += 1
         low, high = self._lag_ms
-        # The same change of the same thing lags the same in every run, whatever happens beside it.
+        # The lag of a change is the same in every run, whatever else happens.
         luck = random.Random(f"{self._random_seed}:{thing_id}:{self._changes[thing_id]}") if low != high else None
         lag_ms = luck.uniform(low, high) if luck else low
         timeline.put(value, now, now + lag_ms / 1000)
@@ -234,7 +234,7 @@ class World:
             self._holders.pop((interface.vswitch.vswitch_id, name), None)
         self._ipv6_blocks.subtract(_ipv6_blocks(interface))
 
-    # --- telling
+    # --- output
 
     def true_state(self) -> dict[str, Any]:
         self.settle()

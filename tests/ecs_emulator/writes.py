@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions that change an interface's addresses, with every rule under which the service refuses them."""
+"""The actions that change the addresses of an interface, with all rules of the service to refuse them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_IPV6_WHEN_AVAILABLE = 10
 
 @dataclass(frozen=True)
 class Family:
-    """What differs between IPv4 and IPv6."""
+    """The differences between IPv4 and IPv6."""
 
     version: int
     addresses: str
@@ -124,7 +124,7 @@ def _unassign(context: Context, family: Family) -> dict[str, Any]:
 
 
 def _check_assigned(context: Context, interface: Interface, family: Family, assigned: list[str], missing: list[str]) -> None:
-    """The primary address is none of the secondary ones: it is missing like any other."""
+    """The primary address is not a secondary address, so it is missing like any other address."""
     if not missing:
         return
     batch = context.switches["batch"]
@@ -238,7 +238,7 @@ def _check_room(context: Context, interface: Interface, family: Family, more: in
     if interface.status == "InUse":
         instance = world.instance(interface.instance_id)
         limits = world.instance_types[instance.instance_type if instance else DEFAULT_TYPE]
-        # The primary IPv4 address counts as one of the type's number.
+        # The limit of the instance type includes the primary IPv4 address.
         limit = limits.private_ip_addresses - 1 if family.version == 4 else limits.ipv6_addresses
         if family.version == 6 and limit == 0:
             raise refusal("InvalidOperation.Ipv6NotSupport")
@@ -248,7 +248,7 @@ def _check_room(context: Context, interface: Interface, family: Family, more: in
         raise refusal(family.exceeded, limit)
 
 
-# --- what both check
+# --- common checks
 
 
 def _eni_id(context: Context) -> str:
@@ -268,7 +268,7 @@ def _in_order(context: Context, read_parameters: Callable[[], None], find: Calla
 
 
 def _changeable(context: Context, eni_id: str, region: str) -> Interface:
-    """The interface as it truly is, if the service would change its addresses now."""
+    """The real state of the interface, if the service would change its addresses now."""
     interface = context.world.interface(eni_id)
     if interface is None or interface.vswitch.region_id != region:
         raise refusal("InvalidEniId.NotFound", eni_id)

@@ -69,7 +69,7 @@ class TestManyTargets:
         assert result["summary"]["unassigned"] == 7
         assert len(module.writes()) == 2
 
-    def test_every_mistake_of_every_entry_is_told_with_its_place(self, module: Module) -> None:
+    def test_every_error_of_every_entry_is_reported_with_its_option_path(self, module: Module) -> None:
         result = module(
             assignments=[
                 {"eni_id": "eni-web1001", "private_ip_addresses": ["192.168.0.100"]},
@@ -83,7 +83,7 @@ class TestManyTargets:
         for part in (
             "assignments[0].private_ip_addresses: 192.168.0.100 is the primary address",
             "assignments[1].eni_id: eni-nowhere1 does not exist",
-            "assignments[2].private_ip_addresses: 192.168.0.101 is not on the primary ENI of i-web0001",
+            "assignments[2].private_ip_addresses: 192.168.0.101 is not on eni-web0001, the primary ENI of i-web0001",
             "eni-web1002: 192.168.0.111: the EIP 203.0.113.11 is bound to it",
             "creator=terway",
             "max_addresses: at most 0 may be unassigned, but 1 would be",
@@ -93,7 +93,7 @@ class TestManyTargets:
 
     def test_assignments_stand_alone(self, module: Module) -> None:
         result = module(assignments=[{"eni_id": "eni-web1001"}], eni_id="eni-web1001", all_secondary=True)
-        assert "assignments: stands alone; put eni_id, all_secondary into its entries" in result["msg"]
+        assert "assignments: cannot be combined with eni_id, all_secondary" in result["msg"]
         assert "assignments[0]: no address is named" in result["msg"]
 
     def test_no_assignments_are_nothing_to_do(self, module: Module) -> None:
@@ -127,17 +127,17 @@ class TestManyTargets:
         assert all(interface["verified"] for interface in result["interfaces"])
         assert not any(held[kind] for held in module.holdings().values() for kind in KINDS)
 
-    @pytest.mark.parametrize(("count", "told"), [(100, None), (101, "101 entries, which are not repeated here")])
-    def test_a_large_request_is_not_repeated_among_the_arguments(self, module: Module, count: int, told: str | None) -> None:
+    @pytest.mark.parametrize(("count", "text"), [(100, None), (101, "101 entries (not repeated here, see interfaces)")])
+    def test_a_large_request_is_not_repeated_among_the_arguments(self, module: Module, count: int, text: str | None) -> None:
         module.emulator.reset(seed=many(count))
         assignments = [{"eni_id": eni_id, "all_secondary": True} for eni_id in sorted(module.emulator.state()["interfaces"])]
         result = module(assignments=assignments, check=True)
 
         repeated = result["invocation"]["module_args"]["assignments"]
-        assert repeated == told if told else [entry["eni_id"] for entry in repeated] == [entry["eni_id"] for entry in assignments]
+        assert repeated == text if text else [entry["eni_id"] for entry in repeated] == [entry["eni_id"] for entry in assignments]
         assert len(result["interfaces"]) == count
 
-    def test_partial_failure_tells_the_whole_ledger(self, module: Module) -> None:
+    def test_a_partial_failure_returns_the_whole_ledger(self, module: Module) -> None:
         module.emulator.faults(
             [
                 {
@@ -184,7 +184,7 @@ class TestManyTargets:
         assert result["summary"]["failed"] == 600 - done
         assert len(module.writes()) < 40
         assert (
-            "not sent, because of: UnassignPrivateIpAddresses failed with InvalidSecurityToken.Expired"
+            "not sent, because the run stopped: UnassignPrivateIpAddresses failed with InvalidSecurityToken.Expired"
             in result["interfaces"][-1]["failures"][0]["message"]
         )
 
@@ -232,7 +232,7 @@ class TestManyTargets:
 
     @pytest.mark.parametrize("batch", ["atomic", "partial", "lenient"])
     @pytest.mark.parametrize("message", ["named", "bare"])
-    def test_what_others_take_meanwhile_is_told_truly_whatever_a_batch_does(self, module: Module, batch: str, message: str) -> None:
+    def test_addresses_that_others_unassign_in_the_meantime_are_reported_truly(self, module: Module, batch: str, message: str) -> None:
         module.emulator.reset(switches={"batch": batch, "unassigned_message": message})
         module.emulator.faults([{"action": "UnassignPrivateIpAddresses", "kind": "take_address", "address": "192.168.0.102", "nth": 1}])
         result = module(eni_id="eni-web1001", all_secondary=True, keep=["192.168.0.105"])
@@ -290,7 +290,7 @@ class TestPresent:
     def test_an_address_of_another_eni_is_refused_with_its_holder(self, module: Module) -> None:
         result = module("present", eni_id="eni-web1001", private_ip_addresses=["192.168.0.121", "192.168.0.120", "192.168.0.199"])
 
-        assert "eni-web1003 holds it" in result["msg"]
+        assert "it is already assigned to eni-web1003" in result["msg"]
         assert module.writes() == []
         skipped = module(
             "present", eni_id="eni-web1001", private_ip_addresses=["192.168.0.121", "192.168.0.120", "192.168.0.199"], on_refusal="skip"
@@ -310,7 +310,7 @@ class TestPresent:
         assert "192.168.0.199 for eni-web1003 and 192.168.0.199 for eni-web1004 overlap in vsw-app" in message
 
     def test_all_secondary_is_not_for_present(self, module: Module) -> None:
-        assert "all_secondary: goes with state=absent only" in module("present", eni_id="eni-web1001", all_secondary=True)["msg"]
+        assert "all_secondary: requires state=absent" in module("present", eni_id="eni-web1001", all_secondary=True)["msg"]
 
     def test_a_lost_reply_is_sent_again_with_the_same_client_token(self, module: Module) -> None:
         module.emulator.faults([{"action": "AssignPrivateIpAddresses", "kind": "reset_before", "nth": 1}])
@@ -321,7 +321,7 @@ class TestPresent:
         assert len(tokens) == 2
         assert len(set(tokens)) == 1
 
-    def test_more_than_the_instance_type_allows_is_told_with_the_services_code(self, module: Module) -> None:
+    def test_more_than_the_instance_type_allows_is_reported_with_the_code_of_the_service(self, module: Module) -> None:
         addresses = [f"192.168.0.{number}" for number in range(200, 232)]
         result = module("present", eni_id="eni-web1001", private_ip_addresses=addresses)
 

@@ -22,8 +22,9 @@ from support.module import run_module
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import document_name, make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _records
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import document_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
 
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
@@ -66,12 +67,13 @@ def test_what_came_between_stops_the_run_and_is_shown(bulk: Bulk) -> None:
     drifted = bulk.held()
     refused = bulk.run("unassign", approved_digest=digest, **WEB)
     assert (refused["outcome"], refused["failed"], refused["changed"]) == ("refused", True, False)
-    assert "More than approved: eni-web00001 10.3.0.77" in refused["msg"]
-    assert "No longer there: eni-both1 10.3.0.11" in refused["msg"]
-    assert refused["report"]["difference"] == {"added": ["eni-web00001 10.3.0.77"], "removed": ["eni-both1 10.3.0.11"]}
+    assert "1 not in the saved or approved plan: eni-web00001 10.3.0.77" in refused["msg"]
+    assert "1 in that plan, but no longer on the ENI: eni-both1 10.3.0.11" in refused["msg"]
+    assert "make a new plan in check mode (--check)" in refused["msg"]
+    assert refused["report"]["difference"] == {"added": ["eni-web00001 10.3.0.77"], "removed": ["eni-both1 10.3.0.11"], "left": []}
     assert any("eni-web00001 10.3.0.77" in line for line in bulk.lines)
 
-    # With the plan beside the groups, what is more than planned stops it; the plan alone is applied to what still matches.
+    # With plan and groups, an address that is not in the plan stops the run. With the plan alone, the run does what still matches.
     plan_file = str(bulk.reports / document_name("plan", digest))
     assert "eni-web00001 10.3.0.77" in bulk.run("unassign", plan_file=plan_file, **WEB)["msg"]
     assert bulk.held() == drifted
@@ -113,23 +115,61 @@ def test_an_approved_plan_of_which_something_is_refused_today_ends_red_before_a_
     refused = bulk.run("unassign", approved_digest=planned["digest"], **source)
     assert refused["failed"]
     assert "eni-both1 10.3.0.11" in refused["msg"]
+    # It is still there.
+    assert refused["report"]["difference"] == {"added": [], "removed": [], "left": ["eni-both1 10.3.0.11", "eni-both1 10.3.0.12"]}
+    assert "no longer" not in "".join(bulk.lines)
     assert bulk.writes() == []
 
 
 @pytest.mark.parametrize("digest", ["", " ", "\n"])
 def test_a_blank_digest_where_approval_is_required_is_an_error(bulk: Bulk, digest: str) -> None:
-    with pytest.raises(SettingsError, match="unassign_secondary_ips_approved_digest"):
+    with pytest.raises(
+        SettingsError, match="unassign_secondary_ips_approved_digest: is given but blank, and an approval is required"
+    ) as error:
         bulk.run("unassign", approved_digest=digest, require_approval="true", **WEB)
+    assert "make the plan in check mode (--check)" in str(error.value)
+    assert "leave" not in str(error.value)
     assert bulk.emulator.calls() == []
 
 
 def test_a_required_approval_is_needed_for_a_write_and_not_for_a_plan(bulk: Bulk) -> None:
     refused = bulk.run("unassign", require_approval=True, **WEB)
-    assert "unassign_secondary_ips_approved_digest: an approval is required" in refused["msg"]
+    assert "unassign_secondary_ips_approved_digest: is not given, but an approval is required" in refused["msg"]
+    assert "make the plan in check mode (--check)" in refused["msg"]
+    assert "leave" not in refused["msg"]
+    assert refused["next_steps"] == []
     assert bulk.writes() == []
     planned = bulk.run("unassign", check=True, require_approval=True, **WEB)
     assert planned["outcome"] == "planned"
+    (step,) = planned["next_steps"]
+    assert "-e unassign_secondary_ips_require_approval=True" in step
+    assert f"-e unassign_secondary_ips_approved_digest={planned['digest']}" in step
+    elsewhere = bulk.run("unassign", approved_digest="0" * 64, report_dir=str(bulk.folder / "elsewhere"), **WEB)
+    assert "The approved plan itself is not in the folder" in elsewhere["msg"]
+    assert "make a new plan in check mode (--check)" in elsewhere["msg"]
+    assert bulk.writes() == []
     assert bulk.run("unassign", require_approval=True, approved_digest=planned["digest"], **WEB)["outcome"] == "done"
+
+
+def test_a_plan_says_nothing_of_waiting_for_a_state(bulk: Bulk) -> None:
+    """The module waits for states that end by themselves. The plan of a role does not."""
+    bulk.emulator.reset()
+    planned = bulk.run("unassign", check=True, security_group_names="web")
+    reasons = {entry["code"]: entry["reason"] for entry in planned["report"]["reasons"]}
+    assert "this state ends by itself, so run it again later" in reasons["InstanceInTransition"]
+    assert "waits" not in "".join(reasons.values())
+
+
+def test_a_saved_plan_shows_the_names_of_security_groups(bulk: Bulk) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    group = "  web (sg-web): 5 ENIs, 14 planned"
+    assert group in bulk.lines
+    bulk.run("unassign", check=True, plan_file=planned["files"]["plan"])
+    assert group in bulk.lines
+    # A name is not worth a failure.
+    bulk.emulator.faults([{"kind": "error", "action": "DescribeSecurityGroups", "code": "Forbidden.RAM", "status": 403}])
+    assert bulk.run("unassign", check=True, plan_file=planned["files"]["plan"])["outcome"] == "planned"
+    assert "  sg-web: 5 ENIs, 14 planned" in bulk.lines
 
 
 def test_more_than_the_cap_is_planned_but_not_done(bulk: Bulk) -> None:
@@ -394,7 +434,8 @@ def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest
         if line.startswith("wave 1/"):
             hours -= 1
 
-    monkeypatch.setattr(_bulk, "datetime", Clock)
+    for module in (_bulk, _records):
+        monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(_clock, "sleep", lambda seconds, sleep=_clock.sleep: (slept.append(seconds), sleep(min(seconds, 1))))
     start = bulk.held()
     done = bulk.run("unassign", wave_size=5, wave_pause=1, wait_timeout=30, say=set_back, **WEB)
@@ -479,7 +520,7 @@ class TimeoutOfTask(BaseException):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), TimeoutOfTask("60 s")])
-def test_what_was_done_is_told_whatever_goes_wrong(bulk: Bulk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+def test_the_result_has_what_was_done_whatever_goes_wrong(bulk: Bulk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     start = bulk.held()
 
     def fail(ecs: Any, request: Any, wave: Any, carry_out: Any = _bulk.carry_out) -> None:
@@ -574,6 +615,35 @@ def test_what_belongs_to_an_encrypted_plan_is_never_written_in_clear(bulk: Bulk)
     assert not restored.get("failed"), restored["msg"]
     assert all(is_encrypted(path.read_bytes()) for path in (bulk.folder / "restored").iterdir())
     assert bulk.held() == start
+
+
+@pytest.mark.parametrize(("after", "outcome"), [("wave 1/", "stopped"), ("wave 4/", "not verified")])
+def test_a_run_for_which_nobody_waits_any_more_did_not_end(bulk: Bulk, after: str, outcome: str) -> None:
+    """The next run says so. The last wave, after which only a read is left, is no exception."""
+    start = bulk.held()
+    gone = False
+
+    def close(line: str) -> None:
+        nonlocal gone
+        gone = gone or line.startswith(after)
+
+    stopped = bulk.run("unassign", wave_size=5, say=close, waiting=lambda: not gone, **WEB)
+    assert (stopped["outcome"], stopped["failed"]) == (outcome, True)
+    assert "nobody waits for this run any more" in stopped["msg"]
+    assert changed_by(start, bulk.held()) <= pairs(documents(bulk, stopped)[1])
+    again = bulk.run("unassign", plan_file=stopped["files"]["plan"])
+    assert any(line.startswith("An earlier run of this plan did not end (process ") for line in bulk.lines)
+    assert not again.get("failed"), again["msg"]
+    bulk.run("unassign", plan_file=stopped["files"]["plan"])
+    assert not any("An earlier run" in line for line in bulk.lines)
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_a_restore_keeps_its_files_in_the_folder_of_the_recipe(bulk: Bulk) -> None:
+    recipe = bulk.run("unassign", **WEB)["files"]["recipe"]
+    restored = bulk.run("restore", recipe_file=recipe, report_dir="", wait_timeout=1)
+    assert {Path(path).parent for path in restored["files"].values()} == {bulk.reports}
 
 
 def test_restoring_and_unassigning_one_plan_exclude_each_other(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -374,10 +374,10 @@ class TestWhatFails:
         ("broken", "told"),
         [
             ((502, "<html>502</html>"), "refused with HTTP status 502"),
-            ((200, ""), "did not answer with a key (JSONDecodeError)"),
-            ((200, {"RequestId": "R"}), "did not answer with a key (CredentialException)"),
-            ((200, {"Credentials": {"AccessKeyId": "a", "AccessKeySecret": "emulator-sts-x"}}), "did not answer with a key"),
-            ((200, {"Credentials": Key(lives=-7200).reply()}), "gave a key that has already expired"),
+            ((200, ""), "did not return a key (JSONDecodeError)"),
+            ((200, {"RequestId": "R"}), "did not return a key (CredentialException)"),
+            ((200, {"Credentials": {"AccessKeyId": "a", "AccessKeySecret": "emulator-sts-x"}}), "did not return a key"),
+            ((200, {"Credentials": Key(lives=-7200).reply()}), "returned a key that has already expired"),
         ],
     )
     def test_an_answer_that_is_none(self, run: Runner, sts: Sts, broken: Any, told: str) -> None:
@@ -407,8 +407,8 @@ class TestWhatFails:
         [
             ({}, {"ecs_role_name": "another"}, "refused with HTTP status 404"),
             ({"v2": False}, {"disable_imds_v1": True}, "refused with HTTP status 404"),
-            ({"broken": (200, {"Code": "Failed"})}, {}, "did not answer with a key"),
-            ({"broken": (200, "a page")}, {}, "did not answer with a key"),
+            ({"broken": (200, {"Code": "Failed"})}, {}, "did not return a key"),
+            ({"broken": (200, "a page")}, {}, "did not return a key"),
             ({"key": Key(lives=-7200)}, {}, "already expired"),
         ],
     )
@@ -430,8 +430,8 @@ class TestWhatFails:
         ("broken", "told"),
         [
             ((500, "emulator-sts"), "refused with HTTP status 500"),
-            ((200, "{"), "did not answer with a key"),
-            ((200, {"Code": "Success", "AccessKeyId": "a"}), "did not answer with a key"),
+            ((200, "{"), "did not return a key"),
+            ((200, {"Code": "Success", "AccessKeyId": "a"}), "did not return a key"),
             ((200, {"Code": "Success", **Key(lives=-7200).reply()}), "already expired"),
         ],
     )
@@ -565,7 +565,7 @@ class TestOnTheWay:
 
         ecs = Ecs(connection, is_caller_waiting)
         address = ["192.168.0.101"]
-        with pytest.raises(EcsError, match="nobody waits"):
+        with pytest.raises(EcsError, match="has ended"):
             ecs.unassign("eni-web1001", "private_ip_addresses", address, not_after=float("inf"))
         assert (looks, ecs.api_calls) == ([(False, 0), (True, 0)], 0), "before its turn ends, and right before it is sent"
         ecs.unassign("eni-web1001", "private_ip_addresses", address, not_after=float("inf"))
@@ -601,7 +601,7 @@ class TestOnTheWay:
             }
             with asked.routed() if isinstance(asked, MetadataService) else contextlib.nullcontext():
                 result = run(options[kind], retry_timeout=60)
-            assert "was redirected, which is not followed" in result["msg"]
+            assert "the reply is a redirect, which is never followed" in result["msg"]
             assert (len(asked.asked), elsewhere.asked) == (1, [])
 
     def test_a_command_has_the_proxies_of_its_environment(self, run: Runner) -> None:
@@ -643,7 +643,7 @@ class TestOnTheWay:
         run.emulator.faults([{"action": "read", "kind": "slow", "ms": 3000}])
         started = time.monotonic()
         result = run({**AK, "read_timeout": 1})
-        assert "no answer in time" in result["msg"]
+        assert "no reply in time" in result["msg"]
         assert 0.9 < time.monotonic() - started < 2.5
 
     @pytest.mark.parametrize("region", ["cn-hangzhou", "cn-beijing", "cn-shanghai-finance-1"])
@@ -733,7 +733,7 @@ def test_an_sdk_that_is_too_old_is_told_as_that(run: Runner, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "alibabacloud_credentials.provider.external", None)
     message = run(AK)["msg"]
     assert "Failed to import the required Python library" in message
-    assert "requirements.txt of this collection lists what is needed" in message
+    assert "see requirements.txt of this collection" in message
 
 
 def test_no_logger_of_the_sdk_speaks(run: Runner) -> None:

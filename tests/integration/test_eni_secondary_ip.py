@@ -291,7 +291,7 @@ class TestMistakes:
         assert module.held("eni-web1001") == SERVICE_ADDRESSES
 
     def test_no_target_is_an_error(self, module: Module) -> None:
-        assert "no target is named" in module(private_ip_addresses=["192.168.0.101"])["msg"]
+        assert "no ENI is named" in module(private_ip_addresses=["192.168.0.101"])["msg"]
 
     def test_state_has_no_default(self, module: Module) -> None:
         result = run_module("eni_secondary_ip", {"eni_id": "eni-web1001", "all_secondary": True}, module.environment)

@@ -177,4 +177,4 @@ def test_all_mistakes_are_told_at_once(info: Info) -> None:
 
 
 def test_nothing_selected_is_an_error(info: Info) -> None:
-    assert "nothing is selected" in info(eni_ids=[""], vpc_id=" ")["msg"]
+    assert "no ENI is selected" in info(eni_ids=[""], vpc_id=" ")["msg"]

@@ -25,7 +25,8 @@ import pytest
 from support.guests import Guest, Hub, make_keys, why_not
 from support.playbook import BIN, ROOT
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import Guests, find_not_assigned, find_remaining, join_guests
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import Guests
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import find_not_assigned, find_remaining, join_guests
 
 ANY = "0.0.0.0"  # noqa: S104 (only inside of a guest)
 PLAYBOOK = """

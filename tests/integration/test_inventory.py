@@ -98,7 +98,7 @@ def test_two_tags_that_share_a_group_are_a_warning(inventories: Inventories) -> 
     inventories.emulator.reset(a_world({"id": "eni-1", "tags": {"team": "web-1"}}, {"id": "eni-2", "tags": {"team": "web.1"}}))
     shown = inventories.list(whole_region=True)
     assert shown.groups["tag_team_web_1"] == ["eni-1", "eni-2"]
-    assert "the group tag_team_web_1 stands for tag_team_web-1, tag_team_web.1." in shown.messages
+    assert "the group tag_team_web_1 has the ENIs of several names: tag_team_web-1, tag_team_web.1." in shown.messages
 
 
 def test_variables_are_what_the_info_module_returns(inventories: Inventories) -> None:
@@ -185,8 +185,9 @@ def test_what_does_not_exist_and_what_cannot_be_read_is_a_warning(inventories: I
     inventories.emulator.faults([{"action": "DescribeNetworkInterfaces", "kind": "drop_rows", "ids": ["eni-web0002"]}])
     shown = inventories.list(instance_ids=["i-web0001", "i-web0002", "i-nowhere"])
     assert sorted(shown.hosts) == ["eni-web0001"]
-    assert "test.eni.yml: i-nowhere: named in the file, but not found in cn-hangzhou." in shown.messages
-    assert "cn-hangzhou: not in the inventory, because DescribeNetworkInterfaces failed with EniNotReturned" in shown.messages
+    assert "test.eni.yml: i-nowhere: not found in cn-hangzhou." in shown.messages
+    assert "cn-hangzhou: an ENI or instance cannot be read, so it is not in the inventory: Describe" in shown.messages
+    assert "failed with EniNotReturned" in shown.messages
 
 
 class TestRegions:
@@ -195,7 +196,7 @@ class TestRegions:
         assert shown.groups["region_cn_hangzhou"] == ["zone_cn_hangzhou_h"]
         assert {call["parameters"]["RegionId"] for call in inventories.emulator.calls()} == {"cn-hangzhou", "cn-beijing"}
         # eni-web1001 is in one of them.
-        assert "eni-nowhere1: named in the file, but not found in cn-hangzhou, cn-beijing." in shown.messages
+        assert "eni-nowhere1: not found in cn-hangzhou, cn-beijing." in shown.messages
         assert "eni-web1001" not in shown.messages
 
     def test_one_that_fails_is_an_error(self, inventories: Inventories) -> None:
@@ -224,21 +225,21 @@ class TestErrors:
             "within: 'nowhere' is undefined",
             "'cache_timeout'",
             "status: 'Gone' is not one of",
-            "vpc_id: 'vsw-app' is the id of something else; use vswitch_id for it",
+            "vpc_id: 'vsw-app' is a vSwitch id, not a VPC id",
             "access_key_secret: this option is not set, but access_key_id is",
         ):
             assert part in message
         assert inventories.emulator.calls() == []
 
     def test_nothing_selected(self, inventories: Inventories) -> None:
-        assert "nothing is selected; give one or more of eni_ids, " in inventories.failure(eni_ids=[""])
+        assert "no ENI is selected; set one or more of eni_ids, " in inventories.failure(eni_ids=[""])
         assert inventories.emulator.calls() == []
 
     def test_a_file_that_is_not_for_this_plugin(self, inventories: Inventories) -> None:
         inventories.environment["ANSIBLE_INVENTORY_ENABLED"] = PLUGIN
         for text in ("plugin: other.one\n", "- a\n", "text\n"):
             shown = inventories.run("ansible-inventory", "-i", str(inventories.write(text)), "--list")
-            assert f"test.eni.yml: plugin: the file has to be a mapping with plugin: {PLUGIN}" in shown.messages
+            assert f"test.eni.yml: plugin: the file must be a mapping with plugin: {PLUGIN}" in shown.messages
 
     def test_a_cache_that_cannot_be_used(self, inventories: Inventories) -> None:
         message = inventories.failure(whole_region=True, cache=True, cache_plugin="ansible.builtin.jsonfile")
@@ -371,9 +372,9 @@ class TestCache:
 
     def test_warnings_are_kept(self, inventories: Inventories, cached: dict[str, Any]) -> None:
         options = {**cached, "security_group_ids": None, "eni_ids": ["eni-web1001", "eni-nowhere1"]}
-        assert "eni-nowhere1: named in the file" in inventories.list(**options).messages
+        assert "eni-nowhere1: not found in" in inventories.list(**options).messages
         calls = len(inventories.emulator.calls())
-        assert "eni-nowhere1: named in the file" in inventories.list(**options).messages
+        assert "eni-nowhere1: not found in" in inventories.list(**options).messages
         assert len(inventories.emulator.calls()) == calls
 
 

@@ -82,7 +82,7 @@ def levels_of(report: Mapping[str, Any]) -> dict[tuple[str, str], str]:
 
 
 class Roles(Playbooks):
-    """With this inventory, and these environment variables beside the usual ones."""
+    """With this inventory, and these environment variables in addition to the usual ones."""
 
     def __init__(self, emulator: Emulator, folder: Path, inventory: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         super().__init__(emulator, folder)
@@ -371,8 +371,10 @@ def test_old_evidence_is_refused(emulator: Emulator, tmp_path: Path) -> None:
     emulator.reset(seed=SEED)
     roles = make_roles(emulator, tmp_path, timedelta(minutes=16))
     refused = own_play(roles, succeeds=False)
-    told = "unassign_secondary_ips_guest_max_age: 2 of 2 guests were read too long ago, the oldest 16 minutes ago, but at most 15 minutes"
-    assert told in refused.output
+    message = (
+        "unassign_secondary_ips_guest_max_age: 2 of 2 guests were read too long ago, the oldest 16 minutes ago, but at most 15 minutes"
+    )
+    assert message in refused.output
     assert "Run it again" in refused.output
     assert roles.writes() == []
     assert roles.report("unassign")["outcome"] == "refused"
@@ -381,18 +383,18 @@ def test_old_evidence_is_refused(emulator: Emulator, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "message"),
     [
         ({"guests": ""}, "unassign_secondary_ips_guests: is given but blank"),
         ({"guests": [" "]}, "unassign_secondary_ips_guests: is given but blank"),
         ({"guests": "guest"}, "unassign_secondary_ips_guests: 'guest' matches no host of the inventory"),
-        ({"guests": "strangers"}, "unassign_secondary_ips_guests: none of the 1 hosts of 'strangers' was read: stranger."),
+        ({"guests": "strangers"}, "unassign_secondary_ips_guests: no host of 'strangers' was read: stranger."),
         ({"guests": None, "only_not_seen": True}, "unassign_secondary_ips_only_not_seen: needs unassign_secondary_ips_guests"),
         ({"guest_policy": "keep"}, "unassign_secondary_ips_guest_policy: 'keep' is not one of report, protect, require"),
     ],
 )
-def test_a_guard_that_would_guard_nothing_stops_the_run(without_network: Roles, variables: dict[str, Any], told: str) -> None:
-    assert told in own_play(without_network, succeeds=False, **variables).output
+def test_a_guard_that_would_guard_nothing_stops_the_run(without_network: Roles, variables: dict[str, Any], message: str) -> None:
+    assert message in own_play(without_network, succeeds=False, **variables).output
     assert without_network.writes() == []
 
 

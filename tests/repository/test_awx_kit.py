@@ -23,8 +23,8 @@ from support.emulator import Emulator
 from support.playbook import BIN, ROOT, ansible_environment
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.choose import ENVIRONMENTS
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import variables_of
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import QUESTIONS
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import variables_of
 
 SURVEYS = sorted((PATTERN / "template_surveys").glob("*.yml"))
 PLAYBOOKS = "extensions/patterns/bulk_secondary_ips/playbooks"

@@ -123,7 +123,7 @@ def test_what_is_missing_is_named(emulator: Emulator, policy: str) -> None:
         failed = [result for result in use(caller, policy) if result.get("failed")]
         assert failed, missing
         for result in failed:
-            assert f"(the RAM action that it requires is ecs:{missing})" in json.dumps(result)
+            assert f"(grant the RAM action ecs:{missing})" in json.dumps(result)
             assert "does not exist" not in json.dumps(result)
 
 

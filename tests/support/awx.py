@@ -29,7 +29,7 @@ API = ("localhost",)
 
 
 class Loader(yaml.SafeLoader):
-    """YAML as Ansible reads it: text that is never a template."""
+    """YAML as Ansible reads it, with text that is never a template."""
 
 
 def _as_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
@@ -49,7 +49,7 @@ def survey(name: str) -> dict[str, Any]:
 
 
 def answers(name: str, **given: Any) -> dict[str, Any]:
-    """What a launch gives for a survey: a question with a default is always answered. ``given``: without the prefix of the role."""
+    """The answers of a launch to a survey. Questions with a default always have an answer. ``given``: without the prefix of the role."""
     prefix = f"{name.partition('_')[0]}_secondary_ips_"
     defaults = {question["variable"]: question["default"] for question in survey(name)["spec"] if "default" in question}
     return {**defaults, **{prefix + key: value for key, value in given.items()}}
@@ -62,7 +62,7 @@ def slice_of(hosts: Sequence[str], number: int, of: int) -> list[str]:
 
 @dataclass
 class Job:
-    """``output`` is what Download Output holds, and ``shown`` what AWX lists of it."""
+    """``output`` is the text of Download Output, and ``shown`` the part that AWX lists."""
 
     status: str = ""
     artifacts: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Awx:
         groups = {"all": {"hosts": list(hosts)}, "_meta": {"hostvars": {host: {"remote_tower_enabled": "true"} for host in hosts}}}
         environment = {
             **ansible_environment(self.emulator),
-            # What a credential of the kit's type leaves empty is an empty variable.
+            # An empty field of a credential of the kit becomes an empty variable.
             "ALIBABA_CLOUD_SECURITY_TOKEN": "",
             "ALIBABA_CLOUD_ROLE_ARN": "",
             "ALIBABA_CLOUD_ACCOUNT_ID": "",
@@ -129,7 +129,7 @@ class Awx:
         hosts: Sequence[str] = API,
         at: Callable[[str, int], str] = lambda text, pid: "",
     ) -> Job:
-        """``at`` is called with the text of each event and the process of ansible-playbook. If it returns "cancel", the job is
+        """Calls ``at`` with the text of each event and the process of ansible-playbook. If it returns "cancel", the job is
         cancelled as AWX does it."""
         folder = self.prepare(playbook, given, hosts)
         canceled = threading.Event()
@@ -180,5 +180,5 @@ class Awx:
 
 
 def together(jobs: Sequence[Job]) -> dict[str, Any]:
-    """The artifacts that AWX hands on: one value of each name."""
+    """The artifacts that AWX passes to the next job, with one value per name."""
     return {name: value for job in jobs for name, value in job.artifacts.items()}

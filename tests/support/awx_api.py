@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""As much of AWX's API (24.6.1) as its own modules need to make objects: lists with filters, POST, PATCH, associations, surveys, approval
-nodes. Like AWX it returns what it stored, shows no secret, and knows no links of an approval template."""
+"""The part of the AWX API (24.6.1) that the AWX modules need to make objects.
+
+It has lists with filters, POST, PATCH, associations, surveys and approval nodes. As AWX, it returns stored objects, shows no secret, and
+has no links for an approval template.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,7 @@ class AwxApi:
     def linked(self, endpoint: str, number: int, link: str) -> list[int]:
         return self.links.get((endpoint, number, link), [])
 
-    # -- what the modules call
+    # -- requests of the modules
 
     def get(self, path: list[str], query: dict[str, Any]) -> Answer:
         if len(path) == 1:

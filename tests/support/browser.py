@@ -29,7 +29,7 @@ OPTIONS = (
     "--window-size=1240,1400",
 )
 
-# The contrast ratio of WCAG between an element's text and what is behind it.
+# The WCAG contrast ratio between the text of an element and its background.
 CONTRAST = """
 const parse = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return {rgb: n.slice(0, 3), alpha: n.length > 3 ? n[3] : 1}; };
 const light = (rgb) => { const [r, g, b] = rgb.map((c) => { c /= 255; return c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4; });
@@ -81,15 +81,15 @@ class Browser:
         return answer
 
     def prefer(self, scheme: str, media: str = "") -> None:
-        """Light or dark, as the user's system says; ``media`` "print" shows the page as it would be on paper."""
+        """Light or dark, as in the system of the user. ``media`` "print" shows the page as on paper."""
         self._devtools("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def resize(self, width: int) -> None:
-        """The width of the page in CSS pixels; a window has a least width, which this has not."""
+        """The width of the page in CSS pixels. Unlike a window, it has no minimum width."""
         self._devtools("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
 
     def screenshot(self) -> bytes:
-        """Of the whole page, as PNG."""
+        """A PNG image of the whole page."""
         return base64.b64decode(self._devtools("Page.captureScreenshot", captureBeyondViewport=True)["data"])
 
     def print_to_pdf(self) -> bytes:
@@ -98,25 +98,25 @@ class Browser:
     def _devtools(self, command: str, **parameters: Any) -> Any:
         return self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
-    def open(self, path: Path, fragment: str = "") -> None:
+    def open(self, path: Path, fragment: str = "", query: str = "") -> None:
         """``fragment``: the id of the part of the page to go to."""
         self._ask("POST", "/url", {"url": "about:blank"})
         self._log("performance")
         self._log("browser")
-        self._ask("POST", "/url", {"url": path.as_uri() + (f"#{fragment}" if fragment else "")})
+        self._ask("POST", "/url", {"url": path.as_uri() + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")})
 
     def _log(self, kind: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._ask("POST", "/se/log", {"type": kind})
         return found
 
     def requests(self) -> list[str]:
-        """All that was asked of somebody since the page was opened, the file itself included; a `data:` URL asks nobody."""
+        """All URLs that were requested since the page was opened, with the file itself, but without `data:` URLs."""
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         urls = [message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"]
         return [url for url in urls if not url.startswith(("chrome", "data:"))]  # chrome: the browser's own first page
 
     def errors(self) -> list[str]:
-        """What stands in the console."""
+        """The text in the console."""
         return [entry["message"] for entry in self._log("browser")]
 
     def title(self) -> str:
@@ -135,7 +135,7 @@ class Browser:
         self._ask("POST", f"/element/{self._find(selector)}/click", {})
 
     def type(self, selector: str, text: str) -> None:
-        """Instead of what stands there."""
+        """Replaces the text in the field."""
         element = self._find(selector)
         self._ask("POST", f"/element/{element}/clear", {})
         self._ask("POST", f"/element/{element}/value", {"text": text or " "})

@@ -17,8 +17,9 @@ from ansible.parsing.vault import is_encrypted
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder, read_document, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, read_text
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import read_settings
 from support.emulator import Emulator
 from support.playbook import held
@@ -43,6 +44,7 @@ class Bulk:
         defaults: Mapping[str, Any] | None = None,
         say: Callable[[str], None] = lambda line: None,
         results: Mapping[str, Any] | None = None,
+        waiting: Callable[[], bool] = lambda: True,
         **variables: Any,
     ) -> dict[str, Any]:
         role = f"{operation}_secondary_ips"
@@ -55,10 +57,10 @@ class Bulk:
             say(line)
 
         folder = Folder(settings.report_dir or self.folder / "state", self.loader, like=settings.saved_path)
-        # ``results``: host → what its guest_addresses_info returned.
+        # ``results``: host → result of its guest_addresses_info.
         evidence = Evidence(settings.guests, results or {}, results or {}) if settings.guests else None
-        result = BulkRun(settings, Ecs(settings.connection), folder, show, str, check_mode=check, evidence=evidence).run()
-        # Another run of the same plan in the same second would write over it.
+        result = BulkRun(settings, Ecs(settings.connection, waiting), folder, show, str, check_mode=check, evidence=evidence).run()
+        # Another run of the same plan in the same second would overwrite it.
         path = Path(result["files"].get("json", "/nowhere"))
         return {**result, "report": read_json(path) if path.exists() and not is_encrypted(path.read_bytes()) else None}
 

@@ -25,7 +25,7 @@ class EmulatorError(Exception):
 
 
 class Emulator:
-    """The endpoint as a process of its own, on a free port.
+    """The endpoint as a separate process, on a free port.
 
     >>> with Emulator() as emulator:
     ...     os.environ.update(emulator.environment())
@@ -61,7 +61,7 @@ class Emulator:
         return self
 
     def stop(self) -> None:
-        """End the process that was started here, and no other."""
+        """End only the process that was started here."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -78,7 +78,7 @@ class Emulator:
         return self._process.pid if self._process else None
 
     def environment(self) -> dict[str, str]:
-        """What a user would set to work against it."""
+        """The variables that a user would set for this endpoint."""
         return {
             "ALIBABA_CLOUD_ECS_ENDPOINT": self.endpoint,
             "ALIBABA_CLOUD_ACCESS_KEY_ID": "emulator-key-id",
@@ -87,7 +87,7 @@ class Emulator:
         }
 
     def state(self) -> dict[str, Any]:
-        """All that is so, whatever reads show of it."""
+        """The real state, whatever reads show."""
         found: dict[str, Any] = self._talk("GET", "state")
         return found
 
@@ -101,12 +101,12 @@ class Emulator:
         return found
 
     def faults(self, faults: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """These instead of those before; an empty list ends them."""
+        """Replace all faults. An empty list ends them."""
         found: list[dict[str, Any]] = self._talk("POST", "faults", list(faults))
         return found
 
     def fault_counts(self) -> list[dict[str, Any]]:
-        """How often each fault matched a call, and fired."""
+        """For each fault, how often it matched a call, and how often it fired."""
         found: list[dict[str, Any]] = self._talk("GET", "faults")
         return found
 
@@ -116,7 +116,7 @@ class Emulator:
         return found
 
     def reset(self, seed: Mapping[str, Any] | str | Path | None = None, **settings: Any) -> None:
-        """All as at the start, but for this seed (a document, or the path of one) and these settings."""
+        """Reset to the start, with this seed (a document, or its path) and these settings."""
         body = dict(settings)
         if isinstance(seed, Mapping):
             body["seed"] = dict(seed)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guests to read: Linux machines made of a network, a process and a mount namespace each, connected by a hub.
+"""Guests for tests: Linux machines, each made of a network, a process and a mount namespace, and connected by a hub.
 
-Each guest has a process 1 of its own, which ends when this process does. With it the kernel ends all other processes of the guest,
+Each guest has its own process 1, which ends with this process. Then the kernel ends all other processes of the guest,
 and removes its interfaces and mounts. Nothing is left outside.
 """
 
@@ -23,14 +23,14 @@ from typing import Any, Self
 
 SERVICE = Path(__file__).with_name("guest_service.py")
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-# Process 1 of a guest has a /run of its own, and ends with its standard input.
+# Process 1 of a guest has its own /run, and ends when its standard input is closed.
 FIRST = "mount -t tmpfs tmpfs /run && mkdir /run/netns /run/sshd && ip link set lo up && echo ready && exec cat"
 UNSHARE = ("unshare", "--net", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child")
 WAIT = 30.0
 
 
 def why_not() -> str:
-    """Why guests cannot be made here; '' if they can."""
+    """Why guests cannot be made on this machine. '' if they can."""
     if not sys.platform.startswith("linux"):
         return "network namespaces need Linux"
     if os.geteuid() != 0:
@@ -46,7 +46,7 @@ def why_not() -> str:
 
 
 def child_of(pid: int) -> int:
-    """The first child of a process, as soon as it has one."""
+    """The first child of a process. Waits until there is one."""
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
         for path in Path("/proc").glob("[0-9]*/stat"):
@@ -77,7 +77,7 @@ class Guest:
         self.stop()
 
     def stop(self) -> None:
-        """End the first process, and with it all others of this guest."""
+        """End the first process, and so all other processes of this guest."""
         first = self._first
         assert first.stdin is not None
         first.stdin.close()
@@ -157,7 +157,7 @@ class Service:
 
 
 class Hub(Guest):
-    """What connects the guests, and where Ansible runs."""
+    """The hub that connects the guests, on which Ansible runs."""
 
     ADDRESS = "10.255.0.254"
 

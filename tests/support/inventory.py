@@ -23,7 +23,7 @@ PLUGIN = "alicloud_ops.network.eni"
 
 
 def without_marks(value: Any) -> Any:
-    """Strings as strings: ``ansible-inventory`` marks each that must not be templated."""
+    """Plain strings, without the marks of ``ansible-inventory`` for strings that must not be templated."""
     if isinstance(value, dict):
         return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else {key: without_marks(one) for key, one in value.items()}
     return [without_marks(one) for one in value] if isinstance(value, list) else value
@@ -31,7 +31,7 @@ def without_marks(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a command printed."""
+    """The output of a command."""
 
     code: int
     output: str
@@ -50,7 +50,7 @@ class Shown:
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """Group → the hosts and groups that it holds."""
+        """Group → its hosts and groups."""
         groups = {name: group.get("hosts", []) + group.get("children", []) for name, group in self.document.items() if name != "_meta"}
         return {name: sorted(held) for name, held in groups.items()}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running a module of this collection inside the test's own process: real argument spec, real SDK, real HTTP."""
+"""Run a module of this collection in the process of the test: real argument spec, real SDK, real HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible.module_utils.testing import patch_module_args
 def run_module(
     name: str, arguments: Mapping[str, Any], environment: Mapping[str, str], *, check: bool = False, diff: bool = False
 ) -> dict[str, Any]:
-    """What the module returns. The environment is exactly ``environment``, but for PATH and HOME where it has none."""
+    """The result of the module. The environment is exactly ``environment``, plus PATH and HOME if they are missing."""
     main = importlib.import_module(f"ansible_collections.alicloud_ops.network.plugins.modules.{name}").main
     kept = {variable: os.environ[variable] for variable in ("PATH", "HOME", "SSL_CERT_FILE") if variable in os.environ}
     output = io.StringIO()

@@ -16,5 +16,5 @@ def whole_number(least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{number} is too small; it must be {least} or more")
         return number
 
-    parse.__name__ = "whole number"  # so argparse calls what is no number at all
+    parse.__name__ = "whole number"  # argparse uses this name in its message for a text that is not a number
     return parse

@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 
 
 def ansible_environment(emulator: Emulator) -> dict[str, str]:
-    """As little of this machine as can be, the collection as it stands here, and the local endpoint."""
+    """As little of this machine as possible, the collection in this checkout, and the local endpoint."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "SSL_CERT_FILE", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
     return {
         **kept,
@@ -40,7 +40,7 @@ def ansible_environment(emulator: Emulator) -> dict[str, str]:
 
 
 def held(emulator: Emulator) -> dict[str, list[str]]:
-    """ENI → its secondary addresses of all kinds, as they are."""
+    """ENI → its secondary addresses of all kinds, in the real state."""
     kinds = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
     return {
         eni_id: sorted(address for kind in kinds for address in interface[kind])
@@ -50,7 +50,7 @@ def held(emulator: Emulator) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Played:
-    """What a run left."""
+    """The outcome of a run."""
 
     code: int
     output: str
@@ -63,7 +63,7 @@ class Played:
 
     @property
     def published(self) -> dict[str, Any]:
-        """What set_stats published."""
+        """The data that set_stats published."""
         found = re.search(r"RUN: (\{.*\})", self.output)
         return json.loads(found[1]) if found else {}
 
@@ -98,7 +98,7 @@ class Playbooks:
         succeeds: bool = True,
         environment: Mapping[str, str] | None = None,
     ) -> Played:
-        """A playbook of the test's own."""
+        """A playbook that the test writes."""
         return self._play([str(BIN / "ansible-playbook"), path, *arguments, "-e", json.dumps(variables)], succeeds, environment)
 
     def _play(self, command: list[str], succeeds: bool, environment: Mapping[str, str] | None) -> Played:

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls of the ECS API signed by hand, so that a test can send what no SDK would. Standard library only."""
+"""Calls of the ECS API with signatures made here, so that a test can send calls that the SDK cannot send. Standard library only."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Answer:
 
 @dataclass
 class RawRequest:
-    """What is sent; a test may change any of it after it was signed."""
+    """The request. A test may change it after it was signed."""
 
     method: str
     target: str
@@ -84,7 +84,7 @@ def acs3(
     extra_headers: Mapping[str, str] | None = None,
     unsigned_headers: Mapping[str, str] | None = None,
 ) -> RawRequest:
-    """ACS3-HMAC-SHA256: action and version are headers, the parameters stand in the query (or in a form)."""
+    """ACS3-HMAC-SHA256: action and version are headers, and the parameters are in the query (or in a form)."""
     access_key_id, secret = key
     body = urlencode(parameters).encode() if in_form else b""
     query = {} if in_form else dict(parameters)

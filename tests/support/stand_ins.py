@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What hands out keys, on loopback: the metadata service, STS, CloudSSO and a credentials URI, and a proxy that must not be asked.
+"""Servers on loopback that issue keys: metadata service, STS, CloudSSO and a credentials URI. And a proxy that must not be used.
 
-Each is as strict as the service it stands for: STS checks signatures, tokens and parameters, the metadata service its token.
+Each is as strict as the real service: STS checks signatures, tokens and parameters, the metadata service checks its token.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ METADATA_ADDRESS = "100.100.100.200"
 
 @dataclass(frozen=True)
 class Key:
-    """A temporary key, as it is handed out."""
+    """A temporary key, as the server returns it."""
 
     access_key_id: str = "STS.emulator-key-id"
     access_key_secret: str = "emulator-sts-secret"
@@ -66,8 +66,8 @@ Answer = tuple[int, Any]
 
 @dataclass
 class StandIn:
-    """An HTTP server on a free port of 127.0.0.1. ``broken``, if set, is what it answers whatever it is asked; with
-    ``redirect``, a status and a URL, it sends everybody there."""
+    """An HTTP server on a free port of 127.0.0.1. ``broken``, if set, is the reply to every request; with
+    ``redirect``, a status and a URL, every reply is this redirect."""
 
     tls: Tls | None = None
     key: Key = field(default_factory=Key)
@@ -129,7 +129,7 @@ class StandIn:
 
 @dataclass
 class MetadataService(StandIn):
-    """Of an ECS instance with one RAM role. With ``hardened`` only IMDSv2 is answered; without ``v2`` only the older way is."""
+    """The metadata service of an ECS instance with one RAM role. ``hardened``: only IMDSv2. Without ``v2``: only the older mode."""
 
     role: str = "network-operator"
     hardened: bool = False
@@ -153,7 +153,7 @@ class MetadataService(StandIn):
 
     @contextlib.contextmanager
     def routed(self) -> Iterator[None]:
-        """As the network of an instance does it: the service's address leads here."""
+        """Route the address of the service to this server, as the network of an instance does."""
         real = socket.getaddrinfo
 
         def getaddrinfo(host: Any, port: Any, *more: Any, **named: Any) -> Any:
@@ -163,7 +163,7 @@ class MetadataService(StandIn):
             yield
 
     def route(self, folder: Path) -> str:
-        """The same for another Python: what to put on its PYTHONPATH."""
+        """The same for another Python: the entry for its PYTHONPATH."""
         (folder / "sitecustomize.py").write_text(
             f"""
 import socket
@@ -185,7 +185,7 @@ socket.getaddrinfo = getaddrinfo
 
 @dataclass
 class CredentialsUri(StandIn):
-    """Anything that answers GET with a key. With ``token`` it wants that in the query."""
+    """A server that replies to GET with a key. With ``token``, the query must have it."""
 
     token: str = ""
 
@@ -210,7 +210,7 @@ class Sts(StandIn):
         refusal = self._refusal(asked.method, query)
         if refusal:
             status, code = refusal
-            # The real one repeats what it was sent, too.
+            # The real service also repeats the request.
             return status, {"RequestId": "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E", "Code": code, "Message": f"{code}: {dict(query)}"}
         return 200, {"RequestId": "R", "Credentials": self.key.reply(), "AssumedRoleUser": {"Arn": query["RoleArn"]}}
 
@@ -257,7 +257,7 @@ class CloudSso(StandIn):
 
 @dataclass
 class Front(StandIn):
-    """HTTPS before an endpoint that speaks HTTP only."""
+    """HTTPS in front of an endpoint that supports only HTTP."""
 
     behind: str = ""
 
@@ -276,7 +276,7 @@ class Front(StandIn):
 
 @dataclass
 class Proxy(StandIn):
-    """Refuses whatever it is asked, and remembers it."""
+    """Refuses every request, and records it."""
 
     def answer(self, asked: Asked) -> Answer:
         return 502, "<html>502 Bad Gateway</html>"
@@ -290,7 +290,7 @@ def signature(method: str, query: Mapping[str, str], secret: str) -> str:
 
 
 class Tls:
-    """An authority of our own, and a certificate of it for 127.0.0.1. ``bundle`` is the file to trust."""
+    """A private certificate authority, with a certificate for 127.0.0.1. ``bundle`` is the file to trust."""
 
     def __init__(self, folder: Path) -> None:
         authority = trustme.CA()

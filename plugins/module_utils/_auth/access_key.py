@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Log in by an access key: a permanent one, or a temporary one with its security token."""
+"""Log in with an AccessKey: a permanent one, or a temporary one with its security token."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which credential signs the calls: options come first, then the environment, then profiles, then the default chain.
+"""Choose the credential that signs the calls: from options, then from the environment, then from profiles, then from the default chain.
 
-Private to this collection. What is named wins, and is taken whole from one source: an id from one place and a secret from
-another would sign with a pair that nobody meant. Half a pair is an error, and does not fall through to the next source.
+Private to this collection. A credential comes completely from one source, because an id and a secret from different sources do not
+belong together. An incomplete credential is an error, and never falls through to the next source.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.spec im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import is_true
 
-# The methods that can be named, in the order of the SDK's default chain.
+# The methods that options and variables can select, in the order of the default chain of the SDK.
 METHODS = (ACCESS_KEY, OIDC_ROLE_ARN, ECS_RAM_ROLE, CREDENTIALS_URI)
 SETTINGS = tuple(dict.fromkeys((*RAM_ROLE_ARN.triggers, *(name for method in METHODS for name in method.triggers), *PROFILE_SETTINGS)))
 
@@ -67,13 +67,13 @@ ENVIRONMENTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
 PROFILE_VARIABLES = tuple(name for variables in ENVIRONMENTS for name in variables["profile"])
 METADATA_IS_OFF = "ALIBABA_CLOUD_ECS_METADATA_DISABLED"
 
-# What the firmware of an ECS instance calls itself. On other machines, asking the metadata service would only cost time.
+# The firmware of an ECS instance has this product name. On other machines, a request to the metadata service would only cost time.
 PRODUCT_NAME = Path("/sys/class/dmi/id/product_name")
 ECS_PRODUCT = "Alibaba Cloud ECS"
 
 
 def find_credential_spec(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> CredentialSpec | None:
-    """The credential that is named; if none is named, that of the default chain. None if something was added to ``errors``."""
+    """The credential that is set, or else the credential of the default chain. None if an error was added to ``errors``."""
     before = len(errors)
     files = ProfileFiles(environ)
     role: SettingSource | None = None
@@ -86,7 +86,7 @@ def find_credential_spec(params: Mapping[str, Any], environ: Mapping[str, str], 
             role = source
         if len(ways) > 1 and source.label == "options":
             each = (source.paths(name for name in way if name in source.settings) for way in ways)
-            errors.append(f"{' / '.join(each)}: these are different ways to log in; name one of them")
+            errors.append(f"{' / '.join(each)}: these are different ways to log in; set only one of them")
         elif ways:
             spec = make_spec(named[0], source, errors) if named else named_profile(sources[number:], files, errors)
         if ways:
@@ -96,12 +96,12 @@ def find_credential_spec(params: Mapping[str, Any], environ: Mapping[str, str], 
     if role:
         spec = make_spec(RAM_ROLE_ARN, role, errors, base=spec)
     if spec and is_true(environ, METADATA_IS_OFF) and (asking := [each for each in spec.chain if each.method is ECS_RAM_ROLE]):
-        errors.append(f"{METADATA_IS_OFF}: is true, but {asking[0]} would ask the metadata service; unset one of them")
+        errors.append(f"{METADATA_IS_OFF}: is true, but {asking[0]} needs the metadata service; unset one of them")
     return spec if len(errors) == before else None
 
 
 def profile_region(spec: CredentialSpec | None, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Option path and region of the profile that logs in; if none does, of the current profile of the aliyun command line."""
+    """Option path and region of the profile that logs in, or else of the current profile of the aliyun command line."""
     profiles = spec.profiles if spec else ()
     if not profiles:
         name = next((text for each in PROFILE_VARIABLES if (text := text_or_none(environ.get(each)))), None)
@@ -130,7 +130,7 @@ def _source(label: str, noun: str, spellings: Mapping[str, Sequence[str]], given
 
 
 def _default_chain(environ: Mapping[str, str], files: ProfileFiles, errors: list[str]) -> CredentialSpec | None:
-    """If nothing is named: the current profile, then the role of this ECS instance, if it is one."""
+    """The credential if nothing is set: the current profile, then the role of this ECS instance."""
     try:
         profile = files.find(None)
     except ProfileError as error:
@@ -143,8 +143,8 @@ def _default_chain(environ: Mapping[str, str], files: ProfileFiles, errors: list
         return CredentialSpec(ECS_RAM_ROLE, "default chain", {})
     errors.append(
         "access_key_id: no credential is given. Set access_key_id and access_key_secret, or the environment variables "
-        "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or one of profile, role_arn with oidc_token_file, "
-        f"ecs_role_name and credentials_uri. There is no current profile in {' or '.join(files.names)}, and "
-        + (f"{METADATA_IS_OFF} is set" if is_off else "this does not look like an ECS instance")
+        "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET. Or set one of profile, ecs_role_name, credentials_uri, and "
+        f"role_arn with oidc_token_file. There is no current profile in {' or '.join(files.names)}, and "
+        + (f"{METADATA_IS_OFF} is set" if is_off else "this machine does not look like an ECS instance")
     )
     return None

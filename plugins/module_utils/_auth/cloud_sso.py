@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Log in by CloudSSO, with the access token that the aliyun command line left in a profile."""
+"""Log in with CloudSSO, with the access token that the aliyun command line stored in a profile."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The key that signs the calls, renewed while they are made.
+"""The key that signs the calls, and its renewal.
 
 Private to this collection.
 """
@@ -21,15 +21,15 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.failure
 from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.spec import CredentialSpec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport, forget_last
 
-# Ansible masks a secret wherever its characters occur, in ids and numbers too. Real ones have 30 characters or more.
+# Ansible masks a secret wherever its characters occur, also in ids and numbers. Real secrets have 30 characters or more.
 SHORTEST_MASKED = 16
 
 
 class Credential:
-    """What the SDK asks for a key before each call, and a role's provider for the key of its base.
+    """The SDK gets the key for each call from this object. The provider of a role gets the key of its base from it.
 
-    It keeps a temporary key for three quarters of its life. The library would fetch a new one for each call in the last
-    fifteen minutes, which is the whole life of the shortest session.
+    It keeps a temporary key for three quarters of its lifetime. The library would fetch a new key for each call in the last fifteen
+    minutes, which is the whole lifetime of the shortest session.
     """
 
     def __init__(self, spec: CredentialSpec, transport: Transport) -> None:
@@ -39,18 +39,18 @@ class Credential:
         self._base = Credential(spec.base, transport) if spec.base else None
         self._provider: Any = None
         self._key: Any = None
-        self._renew_at = self._ends_at = 0.0  # by the wall clock, as the expiration of a key is
+        self._renew_at = self._ends_at = 0.0  # wall clock, as for the expiration of a key
         self._turn = threading.Lock()
         self._report_secrets: Callable[[Iterable[str]], None] = lambda secrets: None
 
     @property
     def fingerprint(self) -> str:
-        """One-way hash of all settings, for what is cached: another login has another one."""
+        """One-way hash of all settings, as a part of cache keys. It differs for each login."""
         settings = [[spec.method.name, sorted(spec.settings.items())] for spec in self._spec.chain]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     def report_secrets_to(self, listener: Callable[[Iterable[str]], None]) -> None:
-        """``listener`` gets what must never be shown: at once what is known, and every new key before it is used."""
+        """``listener`` gets all secrets: the known ones now, and every new key before it is used."""
         self._report_secrets = listener
         listener(_spellings(self._spec.method.secrets(self._spec.settings)))
         if self._base:
@@ -62,7 +62,7 @@ class Credential:
                 self._renew()
             return self._key
 
-    get_credentials = get_credential  # as the library's providers call it
+    get_credentials = get_credential  # the name in the providers of the library
 
     def _renew(self) -> None:
         failure: CredentialError | None = None
@@ -71,17 +71,17 @@ class Credential:
             self._key, ends_at = self._fetch()
         except CredentialError as error:
             failure = error
-        except Exception as error:  # whatever the library raises holds URLs, signatures and replies
+        except Exception as error:  # exceptions of the library have URLs, signatures and replies
             failure = CredentialError(f"{self.source}: {explain_failure(self._spec.method, self._host_label(), error)}")
         now = time.time()
         if failure is None:
             self._ends_at = ends_at
             self._renew_at = now + 0.75 * (ends_at - now)
         elif now < self._ends_at:
-            # The present key is still valid. Asking again before each call would delay all of them.
+            # The current key is still valid. A new attempt before each call would delay all calls.
             self._renew_at = min(now + 60, (now + self._ends_at) / 2)
         else:
-            raise failure  # outside of the except clause, so that it does not carry the library's exception
+            raise failure  # outside of the except clause, so that the exception of the library is not attached to it
 
     def _fetch(self) -> tuple[Any, float]:
         """A new key, and when it expires (epoch seconds)."""
@@ -91,7 +91,7 @@ class Credential:
         got = self._get_provider().get_credentials()
         key_id, secret, token = got.get_access_key_id(), got.get_access_key_secret(), got.get_security_token() or ""
         if not (key_id and secret and all(isinstance(text, str) for text in (key_id, secret, token))):
-            raise CredentialError(f"{self.source}: {self._host_label()} gave a key of which a part is missing or is not a string")
+            raise CredentialError(f"{self.source}: {self._host_label()} returned an incomplete key")
         self._report_secrets(_spellings((secret, token)))
         ends_at = got.get_expiration() or float("inf")
         if ends_at <= time.time():
@@ -106,7 +106,7 @@ class Credential:
         if self._provider is None:
             self._provider = self._spec.method.provider(self._spec.settings, self._transport, self._base)
             if self._transport.ca_bundle:
-                # The library sends it along, but has no argument for it.
+                # The library uses it, but has no argument for it.
                 getattr(self._provider, "_runtime_options", {})["ca"] = self._transport.ca_bundle
         return self._provider
 
@@ -115,7 +115,7 @@ class Credential:
 
 
 def _spellings(secrets: Iterable[str]) -> set[str]:
-    """As they are, and as they would be written in a URL."""
+    """The secrets unchanged, and with the encodings of a URL."""
     return {
         spelling
         for secret in secrets

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Log in by the role of the ECS instance that the module runs on."""
+"""Log in with the role of the ECS instance that the module runs on."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class EcsRamRole(AuthMethod):
 
     def provider(self, settings: Settings, transport: Transport, base: Any) -> Any:
         return providers().EcsRamRoleCredentialsProvider(
-            role_name=settings.get("ecs_role_name", ""),  # '' asks the service, None would ask the environment
+            role_name=settings.get("ecs_role_name", ""),  # '' asks the service; None would use the environment
             disable_imds_v1=not transport.imds_v1,
-            async_update_enabled=False,  # no thread of its own
-            http_options=http_options(transport, connect_timeout=1),  # it is one hop away, or does not exist
+            async_update_enabled=False,  # without a thread of the library
+            http_options=http_options(transport, connect_timeout=1),  # a short timeout, because the service is near or does not exist
         )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Log in by a key that a command prints. Only a profile of the aliyun command line can name the command."""
+"""Log in with a key that a command prints. Only a profile of the aliyun command line can set the command."""
 
 from __future__ import annotations
 

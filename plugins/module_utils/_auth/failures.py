@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a login failed, without the URL, the signature and the reply that the library's exceptions hold.
+"""Why a login failed, without the URL, signature and reply in the exceptions of the library.
 
-Private to this collection. This is the only file that decides what a failure of the credential library means. The library
-raises one type for everything and describes it in English, so its text is not read: what decides is the request that the
-guarded session saw last, which has an HTTP status, a code and an expiration.
+Private to this collection. Only this file decides what a failure of the credential library means. The library raises one type for
+all failures, with an English text, which is not used. The last request of the guarded session decides, by HTTP status, code and
+expiration.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HINTS = {
     "SignatureDoesNotMatch": MISMATCH,
 }
 CODE, REQUEST_ID = re.compile(r"[A-Za-z0-9._]+"), re.compile(r"[A-Za-z0-9-]+")
-EXPIRED = "gave a key that has already expired"
+EXPIRED = "returned a key that has already expired"
 
 
 class CredentialError(Exception):
@@ -35,7 +35,7 @@ class CredentialError(Exception):
 
 
 def explain_failure(method: AuthMethod, host_label: str, failure: Exception) -> str:
-    """Call it in the thread in which the login failed, before another request is sent."""
+    """Must be called in the thread of the failed login, before it sends another request."""
     cause, reply = last_failure(), last_reply()
     if cause:
         return f"{host_label}: {cause.text}"
@@ -66,7 +66,7 @@ def _text(content: Mapping[str, Any], name: str, form: re.Pattern[str]) -> str |
 
 
 def _is_expired(content: Mapping[str, Any]) -> bool:
-    """STS puts the key into Credentials, and the others do not."""
+    """Only STS puts the key into Credentials."""
     inner = content.get("Credentials")
     expiration = (inner if isinstance(inner, dict) else content).get("Expiration")
     try:

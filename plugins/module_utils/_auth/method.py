@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all ways to log in have in common.
+"""The common base of all ways to log in.
 
-Private to this collection. The SDK's credential library fills whatever it is not given from environment variables that it
-read when it was imported. So every argument of a provider is given, and none is left to a default of the library.
+Private to this collection. The credential library takes missing arguments from environment variables, as they were when it was
+imported. So each provider gets all its arguments.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from typing import Any, ClassVar
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import Transport
 
-Settings = Mapping[str, str]  # by the names of our options, whatever they are called where they were read
-Form = tuple[re.Pattern[str], str]  # what a value must look like, and an example
+Settings = Mapping[str, str]  # by the names of our options, also for variables and profiles
+Form = tuple[re.Pattern[str], str]  # form of a value, and an example
 
 
 @dataclass(frozen=True)
 class SettingSource:
-    """Where settings were read: the options, the environment or a profile."""
+    """A source of settings: the options, the environment or a profile."""
 
     label: str
-    noun: str  # what a setting is there: option, environment variable or entry
-    option_paths: Mapping[str, str]  # the name of each setting there, for messages
+    noun: str  # what messages call a setting of this source: option, environment variable or entry
+    option_paths: Mapping[str, str]  # setting → its name in this source, for messages
     settings: Settings = field(repr=False)
-    conflicts: Mapping[str, str] = field(default_factory=dict)  # setting → its spellings that have different values
+    conflicts: Mapping[str, str] = field(default_factory=dict)  # setting → its variables with different values
 
     def has(self, names: Iterable[str]) -> bool:
         return any(name in self.settings for name in names)
@@ -46,32 +46,32 @@ class AuthMethod(ABC):
     name: ClassVar[str]
     required: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[tuple[str, ...]] = ()
-    triggers: ClassVar[tuple[str, ...]] = ()  # any of these settings selects the method; none if only a profile can
+    triggers: ClassVar[tuple[str, ...]] = ()  # each of these settings selects the method; empty if only a profile can select it
     forms: ClassVar[Mapping[str, Form]] = {}
-    no_key: ClassVar[str] = "did not answer with a key"  # said of the host if it gave no key and no error that can be read
+    no_key: ClassVar[str] = "did not return a key"  # message about the host, if its reply has neither a key nor a readable error
 
     def title(self, settings: Settings) -> str:
         return self.name
 
     def validate(self, source: SettingSource, settings: dict[str, str], errors: list[str]) -> None:
-        """Add what is wrong with ``settings``, beyond presence and form. May replace a value by its normal form."""
+        """Add errors other than missing settings and wrong forms. May replace a value with its normal form."""
         return
 
     @abstractmethod
     def host_label(self, settings: Settings, transport: Transport) -> str:
-        """What is asked for the key, for messages."""
+        """The host or program that issues the key, for messages."""
 
     @abstractmethod
     def provider(self, settings: Settings, transport: Transport, base: Any) -> Any:
-        """The provider of the credential library. ``base`` serves the key that a role is assumed with."""
+        """The provider of the credential library. ``base`` provides the key to assume a role."""
 
     def secrets(self, settings: Settings) -> Iterator[str]:
-        """What must never be shown, beside the key."""
+        """Secrets other than the key, which must never be shown."""
         yield from ()
 
 
 def providers() -> Any:
-    """The credential library, imported late, because it takes a third of a second."""
+    """The credential library. It is imported late, because the import takes a third of a second."""
     from alibabacloud_credentials import provider
 
     return provider
@@ -87,7 +87,7 @@ def http_options(transport: Transport, connect_timeout: int | None = None) -> An
 
 
 def read_file(path: str) -> str:
-    """Its stripped text; '' if it cannot be read."""
+    """The stripped text of the file. '' if it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):

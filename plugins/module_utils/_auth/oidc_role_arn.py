@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Log in by assuming a role with a token of an identity provider (RRSA in a pod)."""
+"""Log in with a role and a token of an identity provider (RRSA in a pod)."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class OidcRoleArn(AuthMethod):
     def validate(self, source: SettingSource, settings: dict[str, str], errors: list[str]) -> None:
         paths = source.option_paths
         if "external_id" in source.settings:
-            errors.append(f"{paths['external_id']}: cannot be used together with {paths['oidc_token_file']}; leave it out")
+            errors.append(f"{paths['external_id']}: cannot be combined with {paths['oidc_token_file']}; leave it out")
         file = settings["oidc_token_file"]
         if not read_file(file):
-            # A text that is not a path may be the token itself, which must not be repeated.
+            # A text that is not a path may be the token itself, which must not be shown.
             shown = file if file.startswith(("/", "~", ".")) else "…"
-            errors.append(f"{paths['oidc_token_file']}: '{shown}' can't be read, or is empty; give the path of a file with the token")
+            errors.append(f"{paths['oidc_token_file']}: '{shown}' cannot be read, or is empty; set the path of a file with the token")
         validate_policy(source, settings, errors)
 
     def host_label(self, settings: Settings, transport: Transport) -> str:
@@ -62,7 +62,7 @@ class OidcRoleArn(AuthMethod):
         )
 
     def secrets(self, settings: Settings) -> Iterator[str]:
-        yield read_file(settings["oidc_token_file"])  # read each time, because the token is replaced while the pod runs
+        yield read_file(settings["oidc_token_file"])  # read again each time, because the token changes while the pod runs
 
 
 OIDC_ROLE_ARN = OidcRoleArn()

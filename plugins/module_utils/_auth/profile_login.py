@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The credential of a profile: one method, or one that is done with the key of another, or of another profile."""
+"""The credential of a profile. Its method may need the key of another method, or of another profile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.spec im
 
 
 def named_profile(sources: Sequence[SettingSource], files: ProfileFiles, errors: list[str]) -> CredentialSpec | None:
-    """The name and the file of a profile may be set in different sources: the file says where to look, not who logs in."""
+    """Name and file of a profile may come from different sources, because the file does not decide who logs in."""
     found = {setting: source for setting in PROFILE_SETTINGS for source in reversed(sources) if setting in source.settings}
     name, file = (found[setting].settings[setting] if setting in found else None for setting in PROFILE_SETTINGS)
     paths = " and ".join(source.option_paths[setting] for setting, source in found.items())
@@ -38,7 +38,7 @@ def named_profile(sources: Sequence[SettingSource], files: ProfileFiles, errors:
 
 
 def spec_of_profile(profile: Profile, files: ProfileFiles, errors: list[str], seen: tuple[str, ...] = ()) -> CredentialSpec | None:
-    """``seen``: the profiles that name this one as their source_profile, and those that name them."""
+    """``seen``: the chain of profiles whose source_profile leads to this one."""
     if not profile.methods:
         errors.append(f"{profile}: it has no {profile.lacking}")
         return None
@@ -66,7 +66,7 @@ def _source_profile(profile: Profile, files: ProfileFiles, errors: list[str], se
         errors.append(str(error))
         return None
     if source is None or source.name in (*seen, profile.name):
-        errors.append(f"source_profile of {profile}: is not the name of another profile there")
+        errors.append(f"source_profile of {profile}: is not the name of another profile in this file")
         return None
     return spec_of_profile(source, files, errors, (*seen, profile.name))
 

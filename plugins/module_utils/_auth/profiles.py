@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Named profiles of the aliyun command line (JSON) and of the SDKs' credentials file (INI), read and never written.
+"""Profiles of the aliyun command line (JSON) and of the credentials file of the SDKs (INI). The files are never written.
 
-Private to this collection. The SDK reads them too, but fills what a profile lacks from the environment, which may be
-another account's, and knows neither their regions nor all modes of the command line.
+Private to this collection. The SDK reads them too. But it takes missing entries from the environment, which may belong to another
+account. It supports neither the regions of profiles nor all modes of the command line.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PROFILE_SETTINGS = ("profile", "credentials_file")
 CLI_FILE = "~/.aliyun/config.json"
 INI_FILE = "~/.alibabacloud/credentials.ini"
 
-# Mode of the command line → its methods. Each logs in with the key of the one before it.
+# Mode of the command line → its methods. Each method uses the key of the method before it.
 CLI_MODES: Mapping[str, tuple[AuthMethod, ...]] = {
     "AK": (ACCESS_KEY,),
     "StsToken": (ACCESS_KEY,),
@@ -45,7 +45,7 @@ CLI_MODES: Mapping[str, tuple[AuthMethod, ...]] = {
     "CredentialsURI": (CREDENTIALS_URI,),
     "External": (EXTERNAL,),
     "CloudSSO": (CLOUD_SSO,),
-    "OAuth": (ACCESS_KEY,),  # the temporary key that the last login left there, until it expires
+    "OAuth": (ACCESS_KEY,),  # the temporary key that the last login stored, until it expires
 }
 INI_TYPES: Mapping[str, tuple[AuthMethod, ...]] = {
     "access_key": (ACCESS_KEY,),
@@ -55,7 +55,7 @@ INI_TYPES: Mapping[str, tuple[AuthMethod, ...]] = {
     "ecs_ram_role": (ECS_RAM_ROLE,),
     "credentials_uri": (CREDENTIALS_URI,),
 }
-# The names of our settings in the two files, if they differ.
+# Setting → its name in the file, if it differs.
 CLI_NAMES = {
     "security_token": "sts_token",
     "role_arn": "ram_role_arn",
@@ -70,13 +70,13 @@ TEMPORARY = ("StsToken", "OAuth", "sts")  # these need a security token
 
 
 class ProfileError(Exception):
-    """The file, or the profile in it, can't be used. The text never holds a value of it."""
+    """The file, or the profile in it, cannot be used. The text never has a value of the file."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """``texts`` are the entries of the profile as written, ``names`` the names of our settings in it. ``lacking`` is what a
-    profile without methods lacks."""
+    """``texts`` are the entries of the profile, ``names`` the names of our settings in it. ``lacking`` is the missing entry of a
+    profile without methods."""
 
     name: str
     file: str
@@ -107,20 +107,20 @@ class Profile:
 
     @property
     def ends_at(self) -> int | None:
-        """When the login of a person ends (epoch seconds), for the modes that are such a login."""
+        """The time at which the login of a person ends (epoch seconds), for modes with such a login."""
         entry = {"OAuth": "sts_expiration", "CloudSSO": "cloud_sso_access_token_expire"}.get(self.mode)
         text = self.texts.get(entry, "0") if entry else ""
         return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None
 
     @property
     def is_blank(self) -> bool:
-        """Whether it holds no part of a login. The command line creates such a profile before it is configured."""
+        """Whether the profile has no part of a login. The command line creates such a profile before the user configures it."""
         settings = (name for method in METHODS for name in (*method.required, *method.optional))
         return self.methods in ((), (ACCESS_KEY,)) and not any(self.entry(name) in self.texts for name in settings)
 
 
 class ProfileFiles:
-    """The files in which profiles are looked for."""
+    """The files that may have profiles."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.names = (INI_FILE,) if is_true(environ, "ALIBABA_CLOUD_CLI_PROFILE_DISABLED") else (CLI_FILE, INI_FILE)
@@ -130,20 +130,20 @@ class ProfileFiles:
             self.home = None
 
     def find(self, name: str | None, file: str | None = None) -> Profile | None:
-        """The profile of that name, or without a name the current one that was configured."""
+        """The profile with this name, or without a name the current profile that was configured."""
         found = (read_profile(candidate, name, self.home) for candidate in ((file,) if file else self.names))
         return next((profile for profile in found if profile and (name or file or not profile.is_blank)), None)
 
 
 def read_profile(file: str, name: str | None, home: Path | None) -> Profile | None:
-    """The profile of that name, without a name the current one. None if the file or the profile does not exist."""
+    """The profile with this name, or without a name the current profile. None if the file or the profile does not exist."""
     path = _path(file, home)
     try:
         text = path.read_text(encoding="utf-8") if path else None
     except (FileNotFoundError, NotADirectoryError):
         text = None
     except (OSError, ValueError) as error:
-        raise ProfileError(f"{file} can't be read ({type(error).__name__})") from None
+        raise ProfileError(f"{file} cannot be read ({type(error).__name__})") from None
     if text is None:
         return None
     is_json = file == CLI_FILE or text.lstrip().startswith("{")
@@ -166,9 +166,7 @@ def _from_json(file: str, text: str, name: str | None) -> Profile | None:
     if wanted and entries:
         return _make(file, wanted, entries, "mode", CLI_MODES, CLI_NAMES)
     if wanted and not name:
-        raise ProfileError(
-            f"{file}: its current profile is {wanted}, which does not exist there; choose one with 'aliyun configure switch'"
-        )
+        raise ProfileError(f"{file}: the current profile {wanted} does not exist in this file; choose one with 'aliyun configure switch'")
     return None
 
 
@@ -185,10 +183,10 @@ def _from_ini(file: str, text: str, name: str | None) -> Profile | None:
 def _make(
     file: str, name: str, entries: Mapping[str, Any], mode_entry: str, modes: Mapping[str, tuple[AuthMethod, ...]], names: Mapping[str, str]
 ) -> Profile:
-    # The command line writes 0 for a number that is not set.
+    # The command line writes 0 if a number is not set.
     texts = {key: text for key, value in entries.items() if (text := text_or_none(value)) not in (None, "0")}
     written = texts.get(mode_entry, "")
     mode = next((known for known in modes if known.lower() == written.lower()), written)
     if mode and mode not in modes:
-        raise ProfileError(f"profile {name} of {file}: its {mode_entry} is not supported; supported are {', '.join(modes)}")
+        raise ProfileError(f"profile {name} of {file}: its {mode_entry} is not supported; set one of {', '.join(modes)}")
     return Profile(name, file, modes.get(mode, ()), names, texts, mode, f"{mode_entry}, such as {next(iter(modes))}")

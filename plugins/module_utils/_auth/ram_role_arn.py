@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Log in by assuming a role, with a key that another way to log in gives."""
+"""Log in with a role, and the key of another way to log in."""
 
 from __future__ import annotations
 

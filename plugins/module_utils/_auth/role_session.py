@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What assuming a role takes, whoever does it."""
+"""Settings and validation that are common to all ways to assume a role."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROLE_FORMS: Mapping[str, Form] = {
 
 
 def validate_policy(source: SettingSource, settings: dict[str, str], errors: list[str]) -> None:
-    """Replaces the policy by one without a single space: the library signs spaces differently from STS."""
+    """Replace the policy with one without spaces, because the library and STS sign spaces differently."""
     if "role_policy" not in settings:
         return
     try:
@@ -33,7 +33,7 @@ def validate_policy(source: SettingSource, settings: dict[str, str], errors: lis
     except ValueError:
         policy = None
     if not isinstance(policy, dict):
-        errors.append(f"{source.option_paths['role_policy']}: is not a policy; a policy is a JSON object with Version and Statement")
+        errors.append(f"{source.option_paths['role_policy']}: is not a policy; set a JSON object with Version and Statement")
     settings["role_policy"] = json.dumps(policy, separators=(",", ":")).replace(" ", "\\u0020")
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A way to log in with all its settings: complete and valid."""
+"""A way to log in with all its settings, complete and valid."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.profile
 
 @dataclass(frozen=True)
 class CredentialSpec:
-    """``source`` is where the settings were read, ``profile`` the profile if it was one. ``base`` logs in first, and gives the
-    key that a role is assumed with."""
+    """``source`` is the source of the settings, and ``profile`` the profile, if any. ``base`` logs in first, and provides the key to
+    assume a role."""
 
     method: AuthMethod
     source: str
@@ -25,7 +25,7 @@ class CredentialSpec:
 
     @property
     def chain(self) -> tuple[CredentialSpec, ...]:
-        """This one, its base, the base of that, and so on."""
+        """This spec, its base, the base of its base, and so on."""
         return (self, *(self.base.chain if self.base else ()))
 
     @property
@@ -46,7 +46,7 @@ def make_spec(
     profile: Profile | None = None,
     also_required: tuple[str, ...] = (),
 ) -> CredentialSpec | None:
-    """From the settings of one source alone: a key with its id from one place and its secret from another is nobody's key."""
+    """All settings come from one source, because an id and a secret from different sources do not belong together."""
     required = (*method.required, *also_required)
     absent = [name for name in required if name not in source.settings]
     if absent:
@@ -56,10 +56,10 @@ def make_spec(
     settings = {name: source.settings[name] for name in (*required, *method.optional) if name in source.settings}
     for name, text in settings.items():
         if name in source.conflicts:
-            errors.append(f"{source.conflicts[name]}: these mean the same and are set to different values; set one of them")
+            errors.append(f"{source.conflicts[name]}: these mean the same, but have different values; set only one of them")
         form, example = method.forms.get(name, (None, ""))
         if form and not form.fullmatch(text):
-            errors.append(f"{source.option_paths[name]}: '{text}' is not of the form {example}")
+            errors.append(f"{source.option_paths[name]}: '{text}' is not valid; an example is {example}")
     method.validate(source, settings, errors)
     return CredentialSpec(method, source.label, settings, profile, base) if len(errors) == before else None
 

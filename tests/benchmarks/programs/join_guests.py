@@ -16,7 +16,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "collections"))
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import Guests, find_not_assigned, find_remaining, join_guests
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import Guests
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import find_not_assigned, find_remaining, join_guests
 
 HOSTS, ENIS, ADDRESSES, LIMIT = 500, 10_000, 10, 1.0
 ENIS_OF_A_GUEST, OTHERS = 4, 20  # OTHERS: containers' addresses, the same on each guest

@@ -99,6 +99,8 @@ def test_every_way_to_wait_gets_its_turn_with_lags_that_are_longer() -> None:
         ("chaos", ["--jobs", "0"], "0 is too small"),
         ("chaos", ["--scenarios", "many"], "invalid whole number value: 'many'"),
         ("benchmarks", ["--more", "0"], "0 is too small; it must be 1 or more"),
+        ("benchmarks", ["--bulk", "0"], "0 is too small; it must be 1 or more"),
+        ("benchmarks", ["--bulk", "1", "--divide", "21"], "invalid choice: 21"),
     ],
 )
 def test_a_number_that_makes_no_sense_is_an_error_before_anything_runs(program: str, arguments: list[str], message: str) -> None:
@@ -304,7 +306,7 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
         [{"action": "write", "kind": "503", "nth": 1}],
         TO_ASSIGN,
         lambda _made, run: writes_of(run)[0].update(code="IdempotentFailed"),
-        "of which the service had said that it failed",
+        "a token whose request had failed",
     ),
 }
 

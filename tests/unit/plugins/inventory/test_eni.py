@@ -81,7 +81,7 @@ def eni():
 
 
 class TestDocumentation:
-    """Ansible knows the options from the documentation, and the plugin from the spec."""
+    """Ansible gets the options from the documentation, and the plugin gets them from the spec."""
 
     def options(self):
         of_fragment = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
@@ -124,7 +124,7 @@ class TestFileName:
         (tmp_path / name).touch()
         assert not InventoryModule().verify_file(str(tmp_path / name))
 
-    def test_nor_is_what_does_not_exist(self, tmp_path):
+    def test_a_file_that_does_not_exist_is_not_read(self, tmp_path):
         assert not InventoryModule().verify_file(str(tmp_path / "web.eni.yml"))
 
 
@@ -163,8 +163,8 @@ class TestOptions:
             ({"tags": "team=web,shop"}, "tags: 'team=web,shop' is not a mapping"),
             ({"region_id": "cn-beijing"}, "region and region_id: these mean the same; set one of them"),
             ({"within": ["10.0.0.1/8"]}, "within: '10.0.0.1/8' has host bits set; did you mean 10.0.0.0/8?"),
-            ({"within": [""]}, "within: is given but blank, so it would guard nothing; name a value, or leave the option out"),
-            ({"account_id": ""}, "account_id: is given but blank, so it would guard nothing; name a value, or leave the option out"),
+            ({"within": [""]}, "within: is given but blank, so it would guard nothing; set a value, or leave it out"),
+            ({"account_id": ""}, "account_id: is given but blank, so it would guard nothing; set a value, or leave it out"),
         ],
     )
     def test_each_error_names_the_option_and_what_would_be_right(self, given, error):
@@ -180,7 +180,7 @@ class TestOptions:
 
     def test_nothing_selected_is_an_error(self):
         (error,) = errors_of(whole_region=False, eni_ids=[""])
-        assert error.startswith("nothing is selected; give one or more of eni_ids, ")
+        assert error.startswith("no ENI is selected; set one or more of eni_ids, ")
 
     def test_an_option_that_does_not_exist_is_an_error_with_a_hint(self):
         assert unknown_options(["eni_id", "tags", "zzz", 7], ["eni_ids", "tags"]) == [
@@ -195,7 +195,7 @@ class TestOptions:
         assert "status: " in shown
         assert SECRET not in shown
 
-    def test_nor_does_an_error_of_its_type(self):
+    def test_an_error_of_the_type_does_not_show_a_secret(self):
         assert SECRET not in " ".join(errors_of(access_key_secret=[{"a": SECRET}], status="Gone"))
 
 
@@ -237,7 +237,7 @@ class TestHosts:
         assert region["missing"] == ["eni-2"]
         assert region["unreadable"] == ["DescribeInstances failed with InstanceWithoutEni: no primary ENI"]
 
-    def test_missing_is_what_no_region_has(self):
+    def test_missing_has_only_names_that_are_missing_in_every_region(self):
         regions = [{"missing": ["eni-1", "eni-2"]}, {"missing": ["eni-2", "eni-3"]}]
         assert missing_everywhere(regions) == ["eni-2"]
         assert missing_everywhere(regions[:1]) == ["eni-1", "eni-2"]

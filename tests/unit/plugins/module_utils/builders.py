@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Records of the API, requests, a clock that only moves when somebody sleeps, and an ECS without HTTP."""
+"""Records of the API, requests, a clock that only moves in sleep calls, and an ECS without HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 REGION = "cn-hangzhou"
 VSWITCH = "vsw-1"
 
-# Where the entries of each kind stand in a record of an ENI.
+# The path of the entries of each kind in a record of an ENI.
 WRAPPERS = {
     "private_ip_addresses": ("PrivateIpSets", "PrivateIpSet", "PrivateIpAddress"),
     "ipv4_prefixes": ("Ipv4PrefixSets", "Ipv4PrefixSet", "Ipv4Prefix"),
@@ -96,7 +96,7 @@ def make_request(state: str, *targets: Target, keep: Iterable[str] = (), **optio
 
 
 def selection_params(**given: Any) -> dict[str, Any]:
-    """As ``params``, for what the info module selects by."""
+    """As ``params``, for the selectors of the info module."""
     nothing = dict.fromkeys([*SELECTORS, "within", "excluding", "private_ip_addresses"])
     return {**nothing, "kinds": ["private_ip_addresses"], "whole_region": False, "instance_enis": "primary", **given}
 
@@ -202,7 +202,7 @@ def requests(draw, calm=False):
 
 
 class Clock:
-    """Stands in for ``_clock``: nothing really waits, and a minute is over at once."""
+    """A stand-in for ``_clock``. It does not really wait, so a minute takes no time."""
 
     def __init__(self) -> None:
         self._now = 1000.0
@@ -232,7 +232,7 @@ class Alone(Clock):
         pass
 
     def wait(self, timeout: float | None) -> None:
-        assert timeout is not None, "nobody is there to wake this thread"
+        assert timeout is not None, "nothing would wake this thread"
         self.sleep(timeout)
 
     def notify_all(self) -> None:
@@ -309,7 +309,7 @@ class FakeEcs:
         self.enis = {record["NetworkInterfaceId"]: deepcopy(dict(record)) for record in enis}
         self.machines = {record["InstanceId"]: deepcopy(dict(record)) for record in instances}
         self.script = list(script)
-        self.lag = 0  # so many reads of ENIs by id after a write still show what was before it
+        self.lag = 0  # number of reads of ENIs by id after a write that still show the old state
         self.read_faults: list[ReadFault] = []  # one a read of ENIs by id
         self.writes: list[Call] = []
         self.reads: list[tuple[str, ...]] = []  # the ids of each read of ENIs by id

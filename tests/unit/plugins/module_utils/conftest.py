@@ -16,7 +16,7 @@ settings.load_profile("unit")
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time for everything that reads, waits or writes: it moves only when somebody sleeps."""
+    """The clock for all reads, waits and writes. It moves only in sleep calls."""
     clock = Clock()
     clock.install(monkeypatch)
     return clock

@@ -114,7 +114,7 @@ def test_the_error_for_an_address_of_another_kind_names_the_option_for_it(wanted
     if wanted == given:
         assert KIND_BY_NAME[wanted].parse(EXAMPLES[given]) == EXAMPLES[given]
         return
-    with pytest.raises(ValueError, match=f"use {given} for it") as caught:
+    with pytest.raises(ValueError, match=f"; use {given}$") as caught:
         KIND_BY_NAME[wanted].parse(EXAMPLES[given])
     assert f"'{EXAMPLES[given]}' is an {KIND_BY_NAME[given].noun}, not an {KIND_BY_NAME[wanted].noun}" in str(caught.value)
 

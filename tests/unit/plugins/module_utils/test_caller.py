@@ -97,7 +97,7 @@ def module():
     while asked.is_waiting():
         looks += 1
         note("looks", looks)
-        time.sleep(caller.SECONDS_BETWEEN_LOOKS * 1.2)
+        time.sleep(caller.SECONDS_BETWEEN_CHECKS * 1.2)
     note("gone", looks)
 
 
@@ -220,7 +220,7 @@ def test_the_other_end_of_a_pipe_or_a_socket_can_hang_up():
         assert _caller._has_hung_up(ours.fileno())
 
 
-def test_a_file_has_no_other_end_and_neither_has_what_is_closed(tmp_path):
+def test_a_file_and_a_closed_descriptor_cannot_hang_up(tmp_path):
     with (tmp_path / "file").open("w") as file, open(os.devnull, "w") as nothing:
         assert not _caller._has_hung_up(file.fileno())
         assert not _caller._has_hung_up(nothing.fileno())

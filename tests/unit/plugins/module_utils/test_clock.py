@@ -18,7 +18,7 @@ def test_it_counts_the_time_asleep(monkeypatch):
     assert (_clock.now(), read) == (5.0, [time.CLOCK_BOOTTIME])
 
 
-def test_elsewhere_it_is_the_monotonic_clock(monkeypatch):
+def test_other_systems_use_the_monotonic_clock(monkeypatch):
     monkeypatch.setattr(_clock, "BOOTTIME", None)
     monkeypatch.setattr(_clock.time, "monotonic", lambda: 7.0)
     assert _clock.now() == 7.0

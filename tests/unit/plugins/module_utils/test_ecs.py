@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be seen of ``_ecs`` without an endpoint. All else of it is tested over real HTTP, in tests/integration."""
+"""What can be seen of ``_ecs`` without an endpoint. Everything else is tested over real HTTP, in tests/integration."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.bu
         {"Rows": {"Row": [{}]}, "NextToken": {}},
     ],
 )
-def test_rows_that_are_no_records_and_a_token_that_is_no_text_are_an_error(reply):
+def test_rows_that_are_not_records_and_a_token_that_is_not_a_string_are_an_error(reply):
     ecs = Ecs.__new__(Ecs)
     ecs._send = lambda action, parameters: {**reply, "RequestId": "R-1"}
     with pytest.raises(EcsError) as caught:
@@ -71,10 +71,10 @@ def test_a_list_whose_every_page_brings_a_new_token_ends(pages):
     assert (caught.value.action, caught.value.code, caught.value.request_id) == ("DescribeRows", UNREADABLE_REPLY, f"R-{_ecs.MOST_PAGES}")
 
 
-def test_a_token_that_comes_twice_is_an_error():
+def test_a_repeated_token_is_an_error():
     ecs = Ecs.__new__(Ecs)
     ecs._send = lambda action, parameters: {"Rows": {"Row": []}, "NextToken": "again", "RequestId": "R-1"}
-    with pytest.raises(EcsError, match="a NextToken came twice"):
+    with pytest.raises(EcsError, match="repeats a NextToken"):
         list(ecs._rows("DescribeRows", {}, "Rows", "Row"))
 
 
@@ -99,7 +99,7 @@ def clock(monkeypatch):
 
 
 class Service:
-    """Stands for the SDK: raises these errors one after the other, then answers."""
+    """A stand-in for the SDK. It raises these errors one after another, and then returns a reply."""
 
     def __init__(self, clock, *errors, takes=0.0):
         self.clock, self.errors, self.takes = clock, list(errors), takes
@@ -160,7 +160,7 @@ def failed(code, status=None, **more):
     ],
     ids=lambda value: f"{value.code} {value.status}" if isinstance(value, EcsError) else "",
 )
-def test_what_is_sent_again(clock, error, read_again, write_again):
+def test_calls_that_are_repeated(clock, error, read_again, write_again):
     for send, again in ((read, read_again), (write, write_again)):
         service = Service(clock, error)
         ecs = make_ecs(service)
@@ -197,7 +197,7 @@ def test_trying_again_ends_with_the_retry_timeout_or_sooner_if_nothing_ever_answ
     ],
     ids=lambda value: value.code if isinstance(value, EcsError) else str(value),
 )
-def test_after_which_error_no_call_is_worth_trying(clock, error, after, fatal):
+def test_errors_after_which_no_more_calls_are_sent(clock, error, after, fatal):
     ecs = make_ecs(Service(clock))
     clock.sleep(after)
     assert ecs.is_fatal(error) is fatal
@@ -220,7 +220,7 @@ def test_the_age_of_a_plan_is_checked_after_the_login(clock, takes, sent):
 
 
 @pytest.mark.parametrize("refusal", [None, failed("Operation.Conflict", 403)], ids=str)
-def test_a_plan_that_ages_tells_whether_the_call_was_sent_before(clock, refusal):
+def test_an_aged_plan_has_the_refusal_of_an_earlier_attempt(clock, refusal):
     service = Service(clock, *[refusal] * bool(refusal), takes=6)
     with pytest.raises(PlanAged) as caught:
         make_ecs(service).unassign("eni-1", "private_ip_addresses", ["192.168.0.10"], not_after=clock.monotonic() + 5 + 5 * bool(refusal))
@@ -243,7 +243,7 @@ def test_a_write_that_was_sent_once_does_not_fail_as_one_that_was_never_sent(clo
 
 
 @pytest.mark.parametrize("send", [read, write])
-def test_before_each_time_that_a_call_is_sent_it_is_asked_whether_the_caller_waits(clock, send):
+def test_the_caller_is_checked_before_each_attempt_of_a_call(clock, send):
     asked = []
     service = Service(clock, failed("Operation.Conflict", 403))
     ecs = make_ecs(service)

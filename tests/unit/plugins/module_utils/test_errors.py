@@ -67,14 +67,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("code", "status", "transient", "not_carried_out"), CASES, ids=str)
-def test_what_a_code_and_a_status_mean(code, status, transient, not_carried_out):
+def test_the_meaning_of_code_and_status(code, status, transient, not_carried_out):
     error = failed(code, status)
     assert (error.is_transient, error.certainly_not_carried_out) == (transient, not_carried_out)
     assert error.may_have_been_carried_out is not not_carried_out
 
 
 @pytest.mark.parametrize("code", sorted(OWN_CODES))
-def test_what_was_not_sent_was_certainly_not_carried_out(code):
+def test_an_unsent_call_was_certainly_not_carried_out(code):
     assert failed(code, unsent=True).certainly_not_carried_out
     assert not failed(code, 403).certainly_not_carried_out, "this code is not a word of the service"
 
@@ -98,7 +98,7 @@ def test_whether_the_service_answered(code, request_id, unanswered):
 
 
 def test_a_denied_call_names_the_ram_action():
-    assert EcsError("DescribeInstances", "Forbidden.RAM", "no").message == "no (the RAM action that it requires is ecs:DescribeInstances)"
+    assert EcsError("DescribeInstances", "Forbidden.RAM", "no").message == "no (grant the RAM action ecs:DescribeInstances)"
     assert EcsError("DescribeInstances", "Forbidden.RegionId", "no").message == "no"
 
 

@@ -71,13 +71,13 @@ def test_local_routes_are_those_that_ip_shows():
     assert {"192.168.0.64/28", "2001:db8:0:0:1::/80"} <= ours
 
 
-def test_a_broadcast_route_is_no_address_of_the_instance():
+def test_a_broadcast_route_is_not_an_address_of_the_instance():
     routes = payloads("netlink", "routes")
     assert None in [netlink.parse_local_route(payload) for payload in routes]
 
 
 @pytest.mark.parametrize("what", ["links", "addresses", "routes"])
-def test_an_answer_that_is_cut_off_is_never_taken_for_a_shorter_one(what):
+def test_a_truncated_reply_is_never_read_as_a_shorter_one(what):
     """At each byte: it is refused, or nothing that counts was lost."""
     parse = {"links": netlink.parse_link, "addresses": lambda data: netlink.parse_address(data, {}), "routes": netlink.parse_local_route}
     for payload in payloads("netlink", what):
@@ -136,7 +136,7 @@ def test_a_list_in_several_parts_is_put_together():
     assert (records, conversation.questions) == ([b"record!!"] * 3, 1)
 
 
-def test_a_list_that_changed_meanwhile_is_asked_for_again():
+def test_a_list_that_changed_during_the_read_is_read_again():
     records, conversation = dump([RECORD, CHANGED], [END], [RECORD], [END])
     assert (records, conversation.questions) == ([b"record!!"], 2)
 
@@ -158,7 +158,7 @@ def test_a_list_without_its_end_is_an_error(answers, error):
         dump(*answers)
 
 
-def test_only_the_kernel_is_believed():
+def test_messages_that_do_not_come_from_the_kernel_are_ignored():
     forged = netlink.make_message(netlink.NLMSG_DONE, 2, 1, NOTHING)
     records, _conversation = dump((forged, [], 0, (4711, 0)), [RECORD], [END])
     assert records == [b"record!!"]

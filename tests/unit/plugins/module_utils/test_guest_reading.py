@@ -90,7 +90,7 @@ def test_only_what_an_eni_can_have_is_returned():
     ("wildcard", "uncertain"),
     [(None, []), (ANY, ["192.168.0.10"]), ("::", ["192.168.0.10", "2001:db8::5"])],
 )
-def test_a_wildcard_listener_makes_uncertain_and_no_more(wildcard, uncertain):
+def test_a_wildcard_listener_only_makes_an_address_uncertain(wildcard, uncertain):
     listeners = [Listener("tcp", wildcard, 22, 7)] if wildcard else []
     made = reading(links=[ETH1], addresses=[address("192.168.0.10"), address("2001:db8::5")], listeners=listeners)
     result = build_result([made], {7: "sshd"})
@@ -101,12 +101,12 @@ def test_a_wildcard_listener_makes_uncertain_and_no_more(wildcard, uncertain):
     assert result["namespaces"][0]["wildcard_listeners"] == shown
 
 
-def test_a_wildcard_raw_socket_offers_no_service():
+def test_a_wildcard_raw_socket_is_not_a_service():
     made = reading(links=[ETH1], addresses=[address("192.168.0.10")], listeners=[Listener("raw", ANY, 112, 7)])
     assert only(build_result([made], {}))["uncertain"] is False
 
 
-def test_a_wildcard_listener_counts_in_its_own_namespace_only():
+def test_a_wildcard_listener_matters_only_in_its_own_namespace():
     main = reading(links=[ETH1], addresses=[address("192.168.0.10")])
     blue = reading("2", "blue", listeners=[Listener("tcp", ANY, 22, 7)])
     assert only(build_result([main, blue], {}))["uncertain"] is False

@@ -77,7 +77,7 @@ def test_every_kind_is_read_and_the_primary_ones_are_apart():
     )
 
 
-def test_what_the_service_leaves_out_is_empty():
+def test_a_list_that_the_service_leaves_out_is_empty():
     record = eni_record(InstanceId="")
     interface = make_interface(
         leave_out(record, "Ipv4PrefixSets", "Ipv6Sets", "Ipv6PrefixSets", "Tags", "SecurityGroupIds", "ServiceManaged"), 0
@@ -128,18 +128,18 @@ rows = st.fixed_dictionaries(
 
 
 @given(st.lists(rows, min_size=1, max_size=6), st.sampled_from(["192.168.0.1", "192.168.0.2", "", None]))
-def test_nothing_that_is_primary_is_ever_held(private_rows, own):
+def test_a_primary_address_is_never_a_secondary_address(private_rows, own):
     record = eni_record(PrivateIpAddress=own, PrivateIpSets=private(*private_rows))
     marked = {row["PrivateIpAddress"] for row in private_rows if row.get("Primary")}
     try:
         interface = make_interface(record, 0)
     except EcsError:
-        return  # it can't be read, so nothing is planned from it
+        return  # it cannot be read, so there is no plan from it
     assert marked | ({own} if own else set()) <= interface.primary
     assert interface.primary.isdisjoint(flatten(interface.held))
 
 
-# Rule 10: a shape that can't be read is an error, not an empty list
+# Rule 10: a record that cannot be read is an error, not an empty list
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_an_unreadable_interface_is_an_error(record):
         assert "eni-1" in caught.value.message
 
 
-def test_an_instance_knows_its_primary_eni_and_what_is_on_the_others():
+def test_an_instance_has_its_primary_eni_and_the_addresses_on_the_others():
     first = eni_record("eni-1", ["192.168.0.10"], Type="Primary")
     second = eni_record(
         "eni-2", ["192.168.0.20"], primary="192.168.0.2", prefixes=["192.168.0.32/28"], ipv6=["2001:DB8::20"], Type="Secondary"
@@ -279,7 +279,7 @@ def test_ids_are_read_by_the_hundred_once_each_and_strangers_are_ignored(clock):
     assert ecs.instance_reads == [["i-2", "i-1", "i-gone"]]
 
 
-def test_nothing_is_read_for_nobody(clock):
+def test_without_ids_nothing_is_read(clock):
     ecs = FakeEcs(clock)
     assert read_interfaces(ecs, [], {}) == {}
     assert read_seen_interfaces(ecs, [], [], {}) == {}
@@ -361,25 +361,25 @@ def read_seen(clock, faults, seen=("eni-1",), enis=("eni-1", "eni-2")):
     return list(found), {eni_id: error.code for eni_id, error in unreadable.items()}, ecs.reads
 
 
-def test_what_one_read_shows_is_read_once(clock):
+def test_an_eni_that_one_read_shows_is_read_once(clock):
     assert read_seen(clock, []) == (["eni-1", "eni-2"], {}, [("eni-1", "eni-2")])
 
 
-def test_what_one_read_lacks_is_read_again(clock):
+def test_an_eni_that_one_read_lacks_is_read_again(clock):
     found, unreadable, reads = read_seen(clock, [drop_rows("eni-1")])
     assert (sorted(found), unreadable, reads) == (["eni-1", "eni-2"], {}, [("eni-1", "eni-2"), ("eni-1",)])
 
 
-def test_what_was_seen_and_is_lacking_twice_is_unreadable(clock):
+def test_an_eni_that_was_read_before_and_is_missing_twice_is_unreadable(clock):
     assert read_seen(clock, [drop_rows("eni-1")] * 2)[:2] == (["eni-2"], {"eni-1": ENI_NOT_RETURNED})
 
 
-def test_what_was_never_seen_and_is_lacking_twice_does_not_exist(clock):
+def test_an_eni_that_was_never_read_and_is_missing_twice_does_not_exist(clock):
     assert read_seen(clock, [drop_rows("eni-1", "eni-2")] * 2, seen=["eni-2"])[:2] == ([], {"eni-2": ENI_NOT_RETURNED})
     assert read_seen(clock, [], seen=[], enis=["eni-2"])[:2] == (["eni-2"], {})
 
 
-def test_what_is_unreadable_keeps_its_own_reason_and_is_not_read_again(clock):
+def test_an_unreadable_eni_keeps_its_reason_and_is_not_read_again(clock):
     assert read_seen(clock, [spoil_rows("eni-1")]) == (["eni-2"], {"eni-1": UNREADABLE_REPLY}, [("eni-1", "eni-2")])
     assert read_seen(clock, [drop_rows("eni-1"), spoil_rows("eni-1")])[1] == {"eni-1": UNREADABLE_REPLY}
 

@@ -264,7 +264,7 @@ def test_unless_reads_went_on_to_the_end_a_call_refused_for_another_address_may_
     assert ledger.states == {B: IN_FLIGHT}
 
 
-def test_the_request_id_of_the_failed_read_stands_in_for_one_of_the_write():
+def test_without_a_request_id_of_the_write_the_failed_read_provides_it():
     ledger = ledger_in(IN_FLIGHT, A)
     ledger.writes = [Write((A,), LOST)]
     ledger.give_up(Reason(NOT_VERIFIED, "late", "R-9"))

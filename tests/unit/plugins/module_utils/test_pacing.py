@@ -60,20 +60,20 @@ def test_a_call_that_took_longer_than_the_spacing_is_not_waited_for_again(clock)
     assert admissions(clock, make_pacer(clock, 60), 3, takes=5) == [0, 5, 10]
 
 
-def test_no_limit_of_our_own_is_no_waiting(clock):
+def test_without_a_limit_calls_do_not_wait(clock):
     pacer = make_pacer(clock, 0, burst=8)
     assert admissions(clock, pacer, 100) == [0] * 100
     assert pacer.waited == 0
 
 
-def test_the_time_held_back_is_told(clock):
+def test_the_time_held_back_is_measured(clock):
     pacer = make_pacer(clock, 60)
     admissions(clock, pacer, 4)
     assert pacer.waited == pytest.approx(3)
 
 
 @given(per_minute=st.integers(1, 600), burst=st.integers(1, 10), idle=st.lists(st.floats(0, 20), min_size=1, max_size=60))
-def test_no_stretch_of_time_gets_more_than_its_share(per_minute, burst, idle):
+def test_every_period_gets_at_most_its_share_of_calls(per_minute, burst, idle):
     clock = Alone()
     with pytest.MonkeyPatch.context() as patch:
         clock.install(patch)
@@ -92,21 +92,21 @@ def test_no_stretch_of_time_gets_more_than_its_share(per_minute, burst, idle):
 # Throttled, one thread
 
 
-def test_after_a_throttle_the_service_says_how_long(clock):
+def test_the_hold_lasts_as_long_as_the_service_asks(clock):
     pacer = make_pacer(clock)
     pacer.admit()
     pacer.throttled(7.5)
     assert admissions(clock, pacer, 2) == [7.5, 7.5]
 
 
-def test_no_word_of_the_service_holds_for_longer_than_its_minute(clock):
+def test_the_service_cannot_ask_for_a_hold_of_more_than_a_minute(clock):
     pacer = make_pacer(clock)
     pacer.admit()
     pacer.throttled(3600)
     assert admissions(clock, pacer, 1)[0] < 62
 
 
-def test_without_a_word_of_the_service_the_hold_doubles_until_a_call_passes(clock):
+def test_without_retry_after_the_hold_doubles_until_a_call_passes(clock):
     pacer = make_pacer(clock)
     pacer.admit()
     waits = []
@@ -139,7 +139,7 @@ def test_a_hold_never_goes_far_past_the_turn_of_the_minute(clock, second):
     assert admissions(clock, pacer, 1) == [1]
 
 
-def test_a_hold_counts_as_time_held_back(clock):
+def test_a_hold_is_part_of_the_time_held_back(clock):
     pacer = make_pacer(clock)
     pacer.admit()
     pacer.throttled(7.5)
@@ -151,7 +151,7 @@ def test_a_hold_counts_as_time_held_back(clock):
 
 
 class Callers:
-    """Threads that each ask to be admitted once and then do as they are told."""
+    """Threads that each call admit once, and then follow the test."""
 
     def __init__(self, pacer, number):
         self.pacer = pacer
@@ -232,7 +232,7 @@ def test_a_probe_that_was_not_sent_leaves_it_to_another():
     callers.join()
 
 
-def test_answers_to_calls_that_were_under_way_neither_end_nor_lengthen_the_hold():
+def test_replies_to_earlier_calls_neither_end_nor_extend_the_hold():
     pacer = Pacer(0, 8)
     early = Callers(pacer, 3)
     early.wait_for(3)
@@ -269,7 +269,7 @@ def test_a_call_that_waits_for_its_turn_is_held_too():
 
 
 @pytest.mark.parametrize("why", ["spacing", "hold", "probe"])
-def test_once_stopped_nobody_is_let_through_not_even_who_waits(why):
+def test_after_stop_no_thread_is_admitted_also_not_a_waiting_one(why):
     pacer = Pacer(1 if why == "spacing" else 0, 1)
     assert pacer.admit()
     if why == "spacing":
@@ -277,7 +277,7 @@ def test_once_stopped_nobody_is_let_through_not_even_who_waits(why):
     else:
         pacer.throttled(LONG if why == "hold" else 0.01)
     if why == "probe":
-        assert pacer.admit()  # and what became of it is never told
+        assert pacer.admit()  # and its outcome is never reported
     answers = []
     waiting = threading.Thread(target=lambda: answers.append(pacer.admit()), daemon=True)
     waiting.start()

@@ -16,6 +16,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     count,
     difference,
     flatten,
+    kind_of,
     make_address_set,
     union,
 )
@@ -157,21 +158,22 @@ def test_all_secondary_and_its_keep_never_touch_the_primary_address():
     ("address", "prefix"),
     [("192.168.0.17", "192.168.0.16/28"), ("192.168.0.24/29", "192.168.0.16/28"), ("2001:db8::10:0:0:5", "2001:db8:0:0:10::/80")],
 )
-def test_what_lies_in_an_assigned_prefix_is_an_error_that_names_the_prefix(state, address, prefix):
+def test_an_address_inside_an_assigned_prefix_is_an_error_that_names_the_prefix(state, address, prefix):
     snapshot = take_snapshot(eni_record("eni-1", prefixes=["192.168.0.16/28"], ipv6_prefixes=["2001:db8:0:0:10::/80"]))
     (error,) = plan_for(make_request(state, target("eni-1", address)), snapshot).errors
-    assert f"{address} lies in the prefix {prefix}" in error
+    assert f"{address} is inside the prefix {prefix} of eni-1" in error
+    assert f"use {kind_of(prefix).name} " in error
 
 
 @pytest.mark.parametrize("state", ["absent", "present"])
-def test_what_contains_an_assigned_prefix_is_an_error_that_says_so(state):
+def test_a_block_that_contains_an_assigned_prefix_is_an_error(state):
     snapshot = take_snapshot(eni_record("eni-1", prefixes=["192.168.0.16/28"]))
     (error,) = plan_for(make_request(state, target("eni-1", "192.168.0.0/27")), snapshot).errors
     assert "192.168.0.0/27 contains the prefix 192.168.0.16/28" in error
 
 
 @pytest.mark.parametrize("address", ["192.168.0.2", *ONE_OF_EACH])
-def test_what_is_on_a_secondary_eni_of_the_named_instance_is_an_error_that_names_that_eni(address):
+def test_an_address_on_a_secondary_eni_of_the_named_instance_is_an_error_that_names_that_eni(address):
     first = eni_record("eni-1", Type="Primary", InstanceId="i-1")
     second = eni_record(
         "eni-2",
@@ -186,7 +188,7 @@ def test_what_is_on_a_secondary_eni_of_the_named_instance_is_an_error_that_names
     plan = plan_for(make_request("absent", target("i-1", address)), snapshot)
     assert len(plan.errors) == 1, plan
     assert "eni-2" in plan.errors[0]
-    assert "by eni_id" in plan.errors[0]
+    assert plan.errors[0].endswith("; use eni_id: eni-2")
     assert plan_for(make_request("absent", target("eni-1", address)), snapshot).errors == ()
 
 
@@ -204,7 +206,7 @@ def test_what_is_on_a_secondary_eni_of_the_named_instance_is_an_error_that_names
         ("2001:db8:0:0:10::/80", "2001:db8:0:0:10::7/128"),
     ],
 )
-def test_keep_counts_by_overlap_for_every_kind_and_is_no_refusal(held, keep):
+def test_keep_skips_what_overlaps_for_every_kind_without_a_refusal(held, keep):
     record = eni_record(
         "eni-1", ["192.168.0.10"], prefixes=["192.168.0.16/28"], ipv6=["2001:db8::10"], ipv6_prefixes=["2001:db8:0:0:10::/80"]
     )
@@ -217,23 +219,23 @@ def test_keep_counts_by_overlap_for_every_kind_and_is_no_refusal(held, keep):
     assert find_refusals(plan_for(request, take_snapshot(record)), request) == []
 
 
-def test_keep_holds_back_all_secondary_too_and_says_so():
+def test_keep_also_protects_addresses_of_all_secondary():
     request = make_request("absent", target("eni-1", all_secondary=True), keep=("192.168.0.8/31",))
     change = only_change(request, take_snapshot(eni_record("eni-1", ["192.168.0.8", "192.168.0.9", "192.168.0.10"])))
     assert flatten(change.todo) == ("192.168.0.10",)
     assert list(change.skipped) == ["192.168.0.8", "192.168.0.9"]
-    assert "keep" in change.skipped["192.168.0.8"].text
+    assert (change.skipped["192.168.0.8"].code, change.skipped["192.168.0.8"].text) == (KEPT, "kept, inside 192.168.0.8/31")
 
 
 @pytest.mark.parametrize(
     ("keep", "text"),
     [
-        ("192.168.0.16/28", "kept, because it is in keep"),
-        ("192.168.0.0/16", "kept, because keep has 192.168.0.0/16"),
-        ("192.168.0.20/32", "kept, because keep has 192.168.0.20/32"),
+        ("192.168.0.16/28", "kept, listed in keep"),
+        ("192.168.0.0/16", "kept, inside 192.168.0.0/16"),
+        ("192.168.0.20/32", "kept, contains 192.168.0.20/32"),
     ],
 )
-def test_what_is_kept_says_for_which_block(keep, text):
+def test_the_reason_of_a_kept_address_names_the_block(keep, text):
     change = only_change(
         make_request("absent", target("eni-1", PREFIX), keep=[keep]), take_snapshot(eni_record("eni-1", prefixes=[PREFIX]))
     )
@@ -276,7 +278,7 @@ def test_the_instance_of_a_primary_eni_must_be_running_or_stopped(status):
     assert guarded(standard(Type="Secondary", Status="InUse", InstanceId="i-1"), instance_status=status) == {}
 
 
-def test_a_primary_eni_that_tells_no_instance_is_refused():
+def test_a_primary_eni_without_an_instance_is_refused():
     assert guarded(standard(Type="Primary", Status="InUse")) != {}
 
 
@@ -312,7 +314,7 @@ def test_enis_of_container_networks_are_protected_by_default(tags):
     assert guarded(standard(tags=tags)) != {}
 
 
-def test_an_eip_holds_back_its_own_address_only_and_all_secondary_too():
+def test_an_eip_refuses_only_its_own_address_also_with_all_secondary():
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10", "192.168.0.11"], eips={"192.168.0.10": EIP}))
     change = only_change(make_request("absent", target("eni-1", all_secondary=True)), snapshot)
     assert flatten(change.todo) == ("192.168.0.11",)
@@ -330,14 +332,14 @@ def test_a_lasting_reason_takes_precedence_over_a_transitional_state(status):
     assert EIP in guarded(record, instance_status=status)["192.168.0.10"]
 
 
-def test_what_is_kept_is_not_refused_for_its_eip():
+def test_a_kept_address_is_not_refused_because_of_its_eip():
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10"], eips={"192.168.0.10": EIP}))
     change = only_change(make_request("absent", target("eni-1", all_secondary=True), keep=("192.168.0.10/32",)), snapshot)
     assert change.refused == {}
     assert len(change.skipped) == 1
 
 
-def test_with_nothing_to_do_nothing_is_refused():
+def test_without_a_planned_write_nothing_is_refused():
     record = standard(Status="Deleting", ServiceManaged=True, tags={"creator": "terway"}, Type="Primary")
     assert only_change(make_request("absent", target("eni-1", "192.168.0.20")), take_snapshot(record)).refused == {}
     assert only_change(make_request("present", target("eni-1", "192.168.0.10")), take_snapshot(record)).refused == {}
@@ -360,7 +362,7 @@ def test_with_nothing_to_do_nothing_is_refused():
         ("InUse", "Starting", {"Type": "Secondary"}, False),
     ],
 )
-def test_only_a_state_that_ends_by_itself_is_worth_waiting_for(status, instance_status, more, in_transition):
+def test_only_a_transitional_state_is_waited_for(status, instance_status, more, in_transition):
     record = standard(**{"Type": "Primary", "InstanceId": "i-1", "Status": status, **more})
     snapshot = take_snapshot(record, instances=[instance_record("i-1", instance_status, [record])])
     request = make_request("absent", target("eni-1", "192.168.0.10"))
@@ -389,7 +391,7 @@ def test_refusals_are_all_reported_or_all_skipped():
 
 @pytest.mark.parametrize(("most", "is_within"), [(None, True), (3, True), (2, False), (0, False)])
 @pytest.mark.parametrize("state", ["absent", "present"])
-def test_max_addresses_counts_what_would_be_written(state, most, is_within):
+def test_max_addresses_limits_the_planned_writes(state, most, is_within):
     addresses = ["192.168.0.10", "192.168.0.11", "192.168.0.12"]
     record = eni_record("eni-1", addresses, prefixes=[PREFIX], eips={"192.168.0.12": EIP})
     there = (*addresses, PREFIX)
@@ -399,7 +401,8 @@ def test_max_addresses_counts_what_would_be_written(state, most, is_within):
     found = find_refusals(plan_for(request, take_snapshot(record)), request)
     assert (found == []) == is_within
     verb = "unassigned" if state == "absent" else "assigned"
-    assert all(line.startswith(f"max_addresses: at most {most} may be {verb}, but 3 would be: ") for line in found)
+    assert all(line.startswith(f"max_addresses: at most {most} may be {verb}, but 3 would be; ") for line in found)
+    assert all(line.endswith(f"; first: {', '.join(there[:2] + there[3:] if state == 'absent' else free)}") for line in found)
 
 
 def test_zero_addresses_let_a_second_run_pass():
@@ -408,14 +411,14 @@ def test_zero_addresses_let_a_second_run_pass():
 
 
 @pytest.mark.parametrize("name", ["eni-9", "i-9"])
-def test_what_does_not_exist_is_an_error_with_its_option_path(name):
+def test_an_eni_or_instance_that_does_not_exist_is_an_error_with_its_option_path(name):
     request = make_request("absent", target("eni-1", "192.168.0.10"), target(name, "192.168.0.20", option_path="assignments[1]."))
     (error,) = find_refusals(plan_for(request, take_snapshot(standard())), request)
     assert error.startswith(f"assignments[1].{'eni_id' if name == 'eni-9' else 'instance_id'}: {name} does not exist")
 
 
 @pytest.mark.parametrize("name", ["eni-9", "i-9"])
-def test_what_does_not_exist_may_be_ignored_and_is_reported(name):
+def test_an_eni_or_instance_that_does_not_exist_can_be_ignored_and_is_reported(name):
     twice = (target(name, "192.168.0.20"), target(name, "192.168.0.21", "192.168.0.16/28"))
     absent = make_request("absent", *twice, ignore_missing=True)
     plan = plan_for(absent, take_snapshot())
@@ -449,7 +452,7 @@ LOST = EcsError("DescribeNetworkInterfaces", "EniNotReturned", "it is not there"
     ],
     ids=["the ENI", "the instance, which shows no ENI", "the whole record of the instance", "the primary ENI of the instance"],
 )
-def test_what_cannot_be_read_fails_alone_and_never_counts_as_missing(name, unreadable, eni_id, instance_id, ignore_missing):
+def test_an_unreadable_eni_fails_alone_and_never_counts_as_missing(name, unreadable, eni_id, instance_id, ignore_missing):
     instances = [instance_record("i-1", enis=[eni_record("eni-1", Type="Primary")]), instance_record("i-2")]
     snapshot = take_snapshot(eni_record("eni-3", ["192.168.0.30"]), instances=instances, unreadable={unreadable: LOST})
     request = make_request(
@@ -460,7 +463,7 @@ def test_what_cannot_be_read_fails_alone_and_never_counts_as_missing(name, unrea
     lost, other = plan.changes
     assert (lost.eni_id, lost.instance_id, lost.interface, flatten(lost.todo)) == (eni_id, instance_id, None, ("192.168.0.10", PREFIX))
     assert (lost.failure.code, lost.failure.request_id) == ("EniNotReturned", "R-7")
-    assert "nothing was sent" in lost.failure.text
+    assert "no write was sent" in lost.failure.text
     assert (flatten(other.todo), other.failure) == (("192.168.0.30",), None)
 
 
@@ -477,7 +480,7 @@ def test_an_unreadable_eni_has_no_vswitch_and_no_owner(state):
     assert find_refusals(plan_for(request, snapshot), request, "1001") == []
 
 
-def test_what_cannot_be_read_is_not_counted_by_max_addresses():
+def test_max_addresses_excludes_unreadable_enis():
     request = make_request("absent", target("eni-2", "192.168.0.10"), max_addresses=0)
     assert find_refusals(plan_for(request, take_snapshot(unreadable={"eni-2": LOST})), request) == []
 
@@ -493,7 +496,7 @@ def test_an_address_that_may_be_on_an_unreadable_eni_is_refused(vswitch):
     assert all("eni-2" in text for text in refusals(change).values())
 
 
-def test_the_eni_that_asks_is_no_unreadable_holder_and_a_known_holder_is_named_first():
+def test_the_asking_eni_is_not_an_unreadable_holder_and_a_known_holder_is_named_first():
     request = make_request("present", target("eni-1", "192.168.0.50", "192.168.0.20"))
     plan = make_plan(request, request.targets, take_snapshot(eni_record("eni-1")))
     other = eni("eni-3", ["192.168.0.20"], primary="192.168.0.3")
@@ -503,7 +506,7 @@ def test_the_eni_that_asks_is_no_unreadable_holder_and_a_known_holder_is_named_f
     assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD, "192.168.0.50": HOLDER_UNREADABLE}
 
 
-def test_what_the_asking_eni_holds_itself_is_not_held_by_another():
+def test_an_address_of_the_asking_eni_is_not_held_by_another_eni():
     """After a lost reply the list of the vSwitch may show more than the ENI itself did."""
     holders = Holders([eni("eni-1", ["192.168.0.50"], prefixes=["192.168.0.64/28"])])
     assert holders.of("192.168.0.50", "eni-1") is None
@@ -522,7 +525,7 @@ def test_a_plan_is_as_old_as_the_oldest_read_that_it_depends_on(kind, of_eni, of
     assert only_change(make_request("absent", target("eni-1", "192.168.0.10")), snapshot).read_at == oldest
 
 
-def test_when_unassigning_no_holder_matters():
+def test_unassigning_ignores_holders():
     request = make_request("absent", target("eni-1", "192.168.0.10"))
     plan = make_plan(request, request.targets, take_snapshot(standard()))
     assert guard(plan, request, {}, {VSWITCH: Holders([], ["eni-2"])}).changes[0].refused == {}
@@ -550,7 +553,7 @@ def test_each_refusal_has_its_code(record, instance_status, code):
     assert guarded(standard(**record), instance_status=instance_status, codes=True) == {"192.168.0.10": code}
 
 
-def test_the_codes_of_what_is_skipped():
+def test_the_codes_of_skipped_addresses():
     request = make_request("absent", target("eni-1", "192.168.0.10"), keep=("192.168.0.10/32",))
     assert only_change(request, take_snapshot(standard())).skipped["192.168.0.10"].code == KEPT
     request = make_request("present", target("eni-9", "192.168.0.10"), ignore_missing=True)
@@ -567,7 +570,12 @@ def test_a_transitional_state_says_how_long_a_run_would_wait_for_it(record, opti
     assert ("75 s" in text) == says
 
 
-def test_a_state_that_lasts_says_nothing_of_waiting():
+def test_a_plan_that_does_not_wait_for_a_transitional_state_does_not_say_so():
+    (text,) = guarded(standard(Status="Detaching"), wait_timeout=75, skip_transitional=True).values()
+    assert text == "the ENI is Detaching, but must be Available or InUse; this state ends by itself, so run it again later"
+
+
+def test_the_reason_for_a_lasting_state_does_not_mention_a_wait():
     (text,) = guarded(standard(Status="Deleting")).values()
     assert "a run waits" not in text
 
@@ -584,12 +592,12 @@ def test_each_other_account_is_one_line_with_its_enis():
     assert "2 of 5" in lines[0]
     assert "1002" in lines[0]
     assert "eni-2, eni-3" in lines[0]
-    assert "does not name" in lines[1]
+    assert "an unknown account" in lines[1]
     assert "eni-4" in lines[1]
     assert "1003" in lines[2]
 
 
-def test_without_an_account_or_with_only_own_enis_there_is_nothing_to_say():
+def test_without_an_account_or_with_only_own_enis_there_is_no_error():
     assert of_other_accounts([eni(OwnerId="1002")], None) == []
     assert of_other_accounts([eni(OwnerId="1001")], "1001") == []
 
@@ -606,7 +614,7 @@ def test_a_plan_that_would_write_to_an_eni_of_another_account_is_refused():
 # Merging
 
 
-def test_one_change_for_one_eni_however_often_and_by_whatever_name():
+def test_targets_for_the_same_eni_become_one_change():
     record = eni_record("eni-1", ["192.168.0.10", "192.168.0.11", "192.168.0.12"], Type="Primary", Status="InUse", InstanceId="i-1")
     snapshot = take_snapshot(record, instances=[instance_record("i-1", enis=[record])])
     change = only_change(
@@ -666,7 +674,7 @@ def test_in_another_vswitch_the_same_address_is_free():
         ("192.168.0.64/28", "192.168.0.64/27"),
     ],
 )
-def test_one_address_can_not_be_for_two_enis_of_a_vswitch(one, other):
+def test_one_address_cannot_be_assigned_to_two_enis_of_a_vswitch(one, other):
     request = make_request("present", target("eni-1", one), target("eni-2", other))
     snapshot = take_snapshot(eni_record("eni-1"), second_eni())
     found = find_refusals(plan_for(request, snapshot), request)
@@ -676,7 +684,7 @@ def test_one_address_can_not_be_for_two_enis_of_a_vswitch(one, other):
     assert find_refusals(plan_for(request, apart), request) == []
 
 
-def test_each_address_in_a_prefix_that_is_to_be_assigned_is_an_error_of_its_own():
+def test_each_address_inside_a_planned_prefix_is_a_separate_error():
     request = make_request("present", target("eni-1", "192.168.0.64/27"), target("eni-2", "192.168.0.65", "192.168.0.90", "192.168.0.96"))
     found = find_refusals(plan_for(request, take_snapshot(eni_record("eni-1"), second_eni())), request)
     assert len(found) == 2
@@ -685,14 +693,14 @@ def test_each_address_in_a_prefix_that_is_to_be_assigned_is_an_error_of_its_own(
     assert "192.168.0.90 for eni-2" in found[1]
 
 
-def test_of_a_prefix_and_its_own_first_address_the_prefix_counts_for_the_rest():
+def test_after_a_prefix_and_its_first_address_the_prefix_still_overlaps_the_rest():
     request = make_request("present", target("eni-1", "192.168.0.64", "192.168.0.70"), target("eni-2", "192.168.0.64/27"))
     found = find_refusals(plan_for(request, take_snapshot(eni_record("eni-1"), second_eni())), request)
     assert len(found) == 2
     assert all("192.168.0.64/27 for eni-2" in line for line in found)
 
 
-def test_each_vswitch_is_looked_at_by_itself():
+def test_each_vswitch_is_checked_separately():
     records = [eni_record(f"eni-{last}", primary=f"192.168.1.{last}", VSwitchId=f"vsw-{last // 2}") for last in (2, 4, 5)]
     request = make_request("present", target("eni-2", "192.168.0.200"), target("eni-4", "192.168.0.50"), target("eni-5", "192.168.0.50"))
     (line,) = find_refusals(plan_for(request, take_snapshot(*records)), request)
@@ -706,7 +714,7 @@ def test_one_address_that_is_seen_on_two_enis_may_be_unassigned_from_both():
     assert find_refusals(plan_for(request, snapshot), request) == []
 
 
-def test_an_address_can_not_be_assigned_beside_the_prefix_that_it_lies_in():
+def test_an_address_cannot_be_assigned_together_with_the_prefix_that_contains_it():
     request = make_request("present", target("eni-1", "192.168.0.70", "192.168.0.64/28"))
     assert len(find_refusals(plan_for(request, take_snapshot(eni_record("eni-1"))), request)) == 1
 
@@ -715,7 +723,7 @@ spans = st.tuples(st.integers(0, 15), st.integers(0, 3)).map(lambda pair: f"192.
 
 
 @given(st.lists(spans, max_size=12), spans)
-def test_holders_find_whatever_overlaps(held, asked):
+def test_holders_find_every_overlap(held, asked):
     apart = []
     for block in held:
         if not Blocks(apart).overlapping(block):
@@ -737,7 +745,7 @@ snapshots = worlds().map(lambda world: take_snapshot(*world[0], instances=world[
 
 
 def meant(one, snapshot):
-    """The ENI that a target means, or None."""
+    """The ENI of a target, or None."""
     if one.eni_id:
         return snapshot.interfaces.get(one.eni_id)
     instance = snapshot.instances.get(one.instance_id)
@@ -811,7 +819,7 @@ def test_naming_a_primary_address_always_stops_everything(snapshot, request):
 
 
 @given(snapshots, requests())
-def test_what_is_written_has_passed_every_guard(snapshot, request):
+def test_every_planned_write_has_passed_all_guards(snapshot, request):
     for change in plan_for(request, snapshot).changes:
         if not count(change.todo):
             assert not change.refused or change.interface
@@ -832,7 +840,7 @@ def test_what_is_written_has_passed_every_guard(snapshot, request):
 
 
 @given(snapshots, requests())
-def test_a_second_run_has_nothing_to_do_and_is_not_refused_for_what_was_done(snapshot, request):
+def test_a_second_run_changes_nothing_and_is_not_refused(snapshot, request):
     plan = plan_for(request, snapshot)
     if find_refusals(plan, request):
         return
@@ -847,7 +855,7 @@ def test_a_second_run_has_nothing_to_do_and_is_not_refused_for_what_was_done(sna
 
 
 @given(snapshots, requests())
-def test_the_other_state_restores_exactly_what_was_taken(snapshot, request):
+def test_the_other_state_restores_exactly_the_unassigned_addresses(snapshot, request):
     request = replace(request, state="absent", keep=Blocks(), skip_refused=True)
     plan = plan_for(request, snapshot)
     if plan.errors:

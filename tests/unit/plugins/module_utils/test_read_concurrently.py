@@ -46,7 +46,7 @@ def test_a_slow_pace_reads_one_after_the_other(ecs):
     assert len(set(threads)) == 1
 
 
-def test_nothing_to_read_is_no_read(ecs):
+def test_without_batches_nothing_is_read(ecs):
     assert Ecs.read_concurrently(ecs, pytest.fail, []) == []
 
 

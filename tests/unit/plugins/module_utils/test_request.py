@@ -57,17 +57,17 @@ def test_an_empty_list_is_nothing_to_do(kind, state):
     assert not request.targets[0].all_secondary
 
 
-def test_no_assignments_is_nothing_to_do():
+def test_without_assignments_nothing_is_done():
     request, errors = parse(assignments=[])
     assert errors == []
     assert request.targets == ()
 
 
-def test_all_secondary_stands_for_the_addresses_and_beside_none():
+def test_all_secondary_cannot_be_combined_with_an_address_list():
     assert parse(eni_id="eni-1", all_secondary=True)[1] == []
     assert parse(eni_id="eni-1", all_secondary=True, private_ip_addresses=[""])[1] == []
     for kind in KIND_NAMES:
-        assert f"leave out {kind}" in only_error(eni_id="eni-1", all_secondary=True, **{kind: []})
+        assert f"all_secondary: cannot be combined with {kind};" in only_error(eni_id="eni-1", all_secondary=True, **{kind: []})
 
 
 def test_all_secondary_is_for_absent_only():
@@ -79,8 +79,8 @@ def test_all_secondary_is_for_absent_only():
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
-def test_a_blank_target_is_no_target(blank):
-    assert "no target is named" in only_error(eni_id=blank, instance_id=blank, private_ip_addresses=["192.168.0.10"])
+def test_a_blank_target_counts_as_not_set(blank):
+    assert "no ENI is named" in only_error(eni_id=blank, instance_id=blank, private_ip_addresses=["192.168.0.10"])
     assert parse(eni_id=blank, instance_id="i-1", private_ip_addresses=["192.168.0.10"])[1] == []
 
 
@@ -113,20 +113,38 @@ IDS = {"eni_id": "eni-1", "instance_id": "i-1", "security_group_ids": "sg-1", "v
 
 @pytest.mark.parametrize("of", IDS)
 @pytest.mark.parametrize("option", ["eni_id", "instance_id"])
-def test_the_error_for_an_id_of_something_else_names_the_option_for_it(option, of):
+def test_the_error_for_an_id_of_another_kind_names_its_option_if_the_module_has_one(option, of):
     if of != option:
         error = only_error(**{option: IDS[of]}, private_ip_addresses=["192.168.0.10"])
-        assert error == f"{option}: '{IDS[of]}' is the id of something else; use {of} for it"
+        assert error.startswith(f"{option}: '{IDS[of]}' is a")
+        assert error.endswith(f"; use {of}") == (of in ("eni_id", "instance_id"))
+        assert ("; use " in error) == (of in ("eni_id", "instance_id"))
 
 
-def test_the_error_for_what_is_no_id_gives_an_example():
-    assert "is not an id such as eni-bp1example" in only_error(eni_id="web 1", private_ip_addresses=["192.168.0.10"])
+@pytest.mark.parametrize(
+    ("option", "value", "use"),
+    [
+        ("eni_ids", ["i-1"], "instance_ids"),
+        ("instance_ids", ["vsw-1"], "vswitch_id"),
+        ("security_group_ids", ["vpc-1"], "vpc_id"),
+        ("vpc_id", "sg-1", "security_group_ids"),
+        ("vswitch_id", "eni-1", "eni_ids"),
+    ],
+)
+def test_the_error_of_a_selector_for_an_id_of_another_kind_names_its_selector(option, value, use):
+    (error,) = selection(**{option: value})[1]
+    assert error.startswith(f"{option}: ")
+    assert error.endswith(f"; use {use}")
+
+
+def test_the_error_for_a_text_that_is_not_an_id_gives_an_example():
+    assert "is not an ENI id such as eni-bp1example" in only_error(eni_id="web 1", private_ip_addresses=["192.168.0.10"])
 
 
 def test_the_error_for_an_address_of_another_kind_names_the_option_for_it():
     error = only_error(eni_id="eni-1", private_ip_addresses=["2001:db8::10"])
     assert error.startswith("private_ip_addresses: '2001:db8::10'")
-    assert "use ipv6_addresses for it" in error
+    assert "use ipv6_addresses" in error
 
 
 # assignments
@@ -157,13 +175,13 @@ def test_assignments_keep_their_order_and_option_path():
         ("all_secondary", True),
     ],
 )
-def test_assignments_stand_alone(option, value):
+def test_assignments_cannot_be_combined_with_single_targets(option, value):
     error = only_error(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], **{option: value})
     assert error.startswith("assignments: ")
     assert option in error
 
 
-def test_blank_options_beside_assignments_count_as_not_given():
+def test_blank_options_with_assignments_count_as_not_set():
     blanks = {kind: [""] for kind in KIND_NAMES}
     assert parse(assignments=[entry(eni_id="eni-1", private_ip_addresses=[])], eni_id="", instance_id=" ", **blanks)[1] == []
 
@@ -218,7 +236,7 @@ def test_zero_addresses_may_be_the_most():
 
 
 @pytest.mark.parametrize("nothing", [None, []], ids=repr)
-def test_no_guard_and_an_empty_list_keep_nothing(nothing):
+def test_without_keep_and_with_an_empty_list_nothing_is_kept(nothing):
     request, errors = parse(eni_id="eni-1", private_ip_addresses=[], keep=nothing)
     assert errors == []
     assert list(request.keep) == []
@@ -268,13 +286,13 @@ def test_blank_guards_are_reported_together_with_all_other_errors():
 
 
 @pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
-def test_a_blank_filter_of_addresses_is_an_error_beside_all_others(option):
+def test_a_blank_address_filter_is_reported_with_all_other_errors(option):
     errors = selection(**{option: [" "]}, eni_ids=["i-1"], vpc_id="vsw-1")[1]
     assert sorted(error.partition(":")[0] for error in errors) == sorted([option, "eni_ids", "vpc_id"])
 
 
 @pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
-def test_an_empty_filter_of_addresses_is_given_and_empty(option):
+def test_an_empty_address_filter_matches_nothing(option):
     parsed, errors = selection(**{option: []}, eni_ids=["eni-1"])
     assert errors == []
     value = getattr(parsed, option)
@@ -296,7 +314,7 @@ def test_only_an_explicit_empty_dict_turns_the_protection_off():
     assert parse_protected_tags({}, []) == {}
 
 
-def test_protected_values_are_added_and_never_taken_back():
+def test_protected_values_are_only_added():
     errors = []
     tags = parse_protected_tags({"creator": "me", "ack.aliyun.com": "c-1", "owner": ["a", "b"], "frozen": None}, errors)
     assert errors == []
@@ -327,7 +345,7 @@ def selection(**given):
 
 
 @pytest.mark.parametrize("nothing", [None, [""], [" ", None]], ids=repr)
-def test_a_blank_selector_selects_nothing_by_being_no_selector(nothing):
+def test_a_blank_selector_counts_as_not_set(nothing):
     (error,) = selection(**dict.fromkeys(LISTS, nothing))[1]
     assert "whole_region" in error
 
@@ -385,6 +403,6 @@ def test_groups_of_both_kinds_of_id(group):
 
 
 @pytest.mark.parametrize("option", ["security_group_tags", "tags"])
-def test_tags_that_name_none_are_an_error_and_widen_nothing(option):
-    # Beside another selector they would vanish, and it would stand alone.
-    assert selection(**{option: {}}, type="Secondary")[1] == [f"{option}: {{}} names no tag; leave it out, or name one"]
+def test_empty_tags_are_an_error(option):
+    # With another selector, an empty value would vanish, and only the other selector would remain.
+    assert selection(**{option: {}}, type="Secondary")[1] == [f"{option}: {{}} is empty; set a tag such as {{team: web}}, or leave it out"]

@@ -150,7 +150,7 @@ def test_an_eni_that_went_away_is_reported_and_its_diff_ends_empty():
     assert result["missing"] == []
 
 
-def test_what_does_not_exist_is_missing():
+def test_an_eni_that_does_not_exist_is_missing():
     by_instance = ledger_of(None, before=None, after=None, unchanged=[A])
     result = build_result("absent", [by_instance, ledger_of("eni-9", before=None, after=None)], 1)
     assert result["missing"] == ["i-1", "eni-9"]
@@ -191,21 +191,21 @@ def test_a_failure_fails_the_task_and_says_how_many_and_why():
         assert words in result["msg"]
 
 
-def test_what_is_not_verified_is_a_failure():
+def test_an_unverified_address_is_a_failure():
     result = build_result("absent", [ledger_of(before=[A], after=[A], in_flight=[A])], 1)
     assert (result["failed"], result["summary"]["failed"], result["unassigned"]) == (True, 1, [])
     assert result["interfaces"][0]["failures"] == [{"addresses": [A], "code": "NotVerified", "message": "late", "request_id": None}]
 
 
 def test_an_unreadable_eni_fails_the_task_even_if_no_address_of_it_is_named():
-    """As with all_secondary: nobody knows what it holds."""
-    lost = ledger_of("eni-2", before=None, after=None, failure=Reason("EniNotReturned", "it is not there; nothing was sent for it", "R-7"))
+    """As with all_secondary, because its addresses are unknown."""
+    lost = ledger_of("eni-2", before=None, after=None, failure=Reason("EniNotReturned", "it is not there; no write was sent", "R-7"))
     result = build_result("absent", [mixed, lost], 1)
     assert result["failed"] is True
     assert result["interfaces"][1]["failures"] == [
-        {"addresses": [], "code": "EniNotReturned", "message": "it is not there; nothing was sent for it", "request_id": "R-7"}
+        {"addresses": [], "code": "EniNotReturned", "message": "it is not there; no write was sent", "request_id": "R-7"}
     ]
-    assert "eni-2: EniNotReturned: it is not there; nothing was sent for it [request id R-7]" in result["msg"]
+    assert "eni-2: EniNotReturned: it is not there; no write was sent [request id R-7]" in result["msg"]
     assert result["missing"] == []
     alone = build_result("absent", [lost], 1)
     assert (alone["failed"], alone["changed"], alone["summary"]["failed"]) == (True, False, 0)
@@ -252,7 +252,7 @@ def test_counts_and_diff_follow_from_the_interfaces(drawn):
     assert {one["eni_id"] for one in result["unassigned"]} == {one["eni_id"] for one in interfaces if one["unassigned"] != EMPTY}
 
 
-# What the info module returns
+# The result of the info module
 
 
 def info(interfaces=(), unreadable=None, **given):
@@ -269,7 +269,7 @@ def test_assignments_name_the_matching_addresses_of_enis_that_have_one():
     assert result["unreadable"] == []
 
 
-def test_what_cannot_be_read_is_reported_by_id_with_its_reason():
+def test_unreadable_records_are_reported_by_id_with_their_reasons():
     unreadable = {
         "i-2": EcsError("DescribeInstances", "InstanceWithoutEni", "no primary ENI"),
         "eni-2": EcsError("DescribeNetworkInterfaces", "EniNotReturned", "not there", "R-7"),
@@ -285,7 +285,7 @@ def test_what_cannot_be_read_is_reported_by_id_with_its_reason():
 # What stops before any write
 
 
-def test_one_error_stands_alone_and_many_are_numbered():
+def test_one_error_has_no_number_and_several_are_numbered():
     assert build_refusal(["no region"])["msg"] == "Nothing was changed. no region"
     many = build_refusal([f"error {number}" for number in range(30)])
     assert "(1) error 0; (2) error 1" in many["msg"]

@@ -29,7 +29,7 @@ A, B = "192.168.0.10", "192.168.0.11"
 
 
 class Transitional(FakeEcs):
-    """An ECS in which a state ends after so many reads."""
+    """An ECS in which a state ends after this number of reads."""
 
     def __init__(self, clock, *records, after=3, instances=()):
         super().__init__(clock, *records, instances=instances)
@@ -116,7 +116,7 @@ def test_check_mode_does_not_wait_and_says_how_long_a_run_would(clock, instance_
 
 
 def test_an_eni_that_the_wait_no_longer_shows_stays_as_it_was_seen(clock):
-    """One read without it proves nothing, and what was seen never counts as missing."""
+    """One read without the ENI proves nothing. An ENI that was read before never counts as missing."""
     ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
     ecs.read_faults = [None, *[drop_rows("eni-1")] * 50]
     request = make_request("absent", target("eni-1", A))
@@ -249,8 +249,8 @@ def test_an_address_on_another_eni_is_named_with_that_eni(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), eni_record("eni-2", [B], ipv6=["2001:db8::10"]))
     lines = elsewhere(ecs, target("eni-1", A, B, "2001:db8::10", "192.168.0.99"))
     assert lines == [
-        f"{B} is not on eni-1 but on eni-2; is eni_id right?",
-        "2001:db8::10 is not on eni-1 but on eni-2; is eni_id right?",
+        f"{B} is not on eni-1, but on eni-2; check eni_id",
+        "2001:db8::10 is not on eni-1, but on eni-2; check eni_id",
     ]
     assert ecs.lists == [{"private_ip_address": [B, "192.168.0.99"]}, {"ipv_6address": ["2001:db8::10"]}]
 
@@ -272,7 +272,7 @@ def test_a_thousand_addresses_are_one_call_for_the_first_hundred(clock):
 
 def test_several_holders_are_all_named_and_the_asking_eni_itself_is_none(clock):
     ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-3", [A]), eni_record("eni-2", [A], VSwitchId="vsw-2"))
-    assert elsewhere(ecs, target("eni-1", A)) == [f"{A} is not on eni-1 but on eni-2 and eni-3; is eni_id right?"]
+    assert elsewhere(ecs, target("eni-1", A)) == [f"{A} is not on eni-1, but on eni-2 and eni-3; check eni_id"]
     request = make_request("absent", target("eni-1", A))
     plan = look_at(ecs, request)
     ecs.enis["eni-1"] = eni_record("eni-1", [A])  # by now

@@ -191,7 +191,7 @@ def test_an_address_is_written_as_the_service_spells_it(clock):
 
 
 def fleet(clock, number, addresses=1, **more):
-    """So many ENIs with so many addresses each, and the targets that name them all."""
+    """ENIs with addresses, in these numbers, and the targets that name all of them."""
     names = [f"eni-{index}" for index in range(number)]
     held = {name: [f"10.{index // 250}.{index % 250}.{last}" for last in range(10, 10 + addresses)] for index, name in enumerate(names)}
     records = [eni_record(name, held[name], primary=f"10.{index // 250}.{index % 250}.1") for index, name in enumerate(names)]
@@ -476,7 +476,7 @@ def test_after_the_end_of_all_an_eni_with_several_calls_is_not_gone_on_with(cloc
 
 
 def test_when_no_call_is_worth_trying_the_rest_fails_at_once(clock):
-    """Such as a key that was taken away: what is left must cost neither a call nor a minute."""
+    """Such as a revoked key. The remaining ENIs must not cost calls or time."""
     ecs, targets = fleet(clock, 300, script=[refused(EXPIRED)])
     ecs.fatal_codes = {EXPIRED}
     ecs.delays = [lambda: clock.sleep(50)]
@@ -547,8 +547,8 @@ def unassigned(*names):
     return refused(UNASSIGNED, f"The specified IP \u201c{','.join(names)}\u201d is not assigned on this ENI.")
 
 
-def taken_by_somebody(*addresses, names=(), partly=False):
-    """Somebody else was faster with these; the service refuses the call, and may have carried out the rest of it."""
+def taken_by_someone(*addresses, names=(), partly=False):
+    """Someone else was faster with these addresses. The service refuses the call, and may have carried out the rest of it."""
 
     def step(ecs, call):
         ecs.take_away(call.eni_id, *addresses)
@@ -561,16 +561,16 @@ def taken_by_somebody(*addresses, names=(), partly=False):
 
 @pytest.mark.parametrize("partly", [False, True])
 @pytest.mark.parametrize("names", [(), (A,)], ids=["unnamed", "named"])
-def test_what_somebody_else_took_is_done_and_the_rest_goes_on(clock, partly, names):
-    ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_somebody(A, names=names, partly=partly)])
+def test_an_address_that_someone_else_unassigned_is_done_and_the_rest_goes_on(clock, partly, names):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_someone(A, names=names, partly=partly)])
     eni = run_one(ecs, "absent", A, B, C)
     assert (done(eni), eni.failures()) == ((A, B, C), [])
     assert sent(ecs) == [(A, B, C)] + [(B, C)] * (not partly)
 
 
-def test_a_prefix_that_somebody_else_took_is_done(clock):
+def test_a_prefix_that_someone_else_unassigned_is_done(clock):
     prefixes = [PREFIX, "192.168.0.32/28"]
-    ecs = FakeEcs(clock, eni_record("eni-1", prefixes=prefixes), script=[taken_by_somebody(PREFIX, names=[PREFIX])])
+    ecs = FakeEcs(clock, eni_record("eni-1", prefixes=prefixes), script=[taken_by_someone(PREFIX, names=[PREFIX])])
     eni = run_one(ecs, "absent", *prefixes)
     assert done(eni) == tuple(prefixes)
     assert sent(ecs) == [tuple(prefixes), ("192.168.0.32/28",)]
@@ -604,7 +604,7 @@ def test_while_the_address_is_still_seen_the_refusal_is_never_success_and_no_cha
 
 
 def test_a_read_that_lags_behind_the_refusal_is_waited_for(clock):
-    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[taken_by_somebody(A)])
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[taken_by_someone(A)])
     ecs.lag = 3
     eni = run_one(ecs, "absent", A)
     assert (done(eni), len(ecs.writes), len(ecs.reads)) == ((A,), 1, 5)
@@ -619,8 +619,8 @@ def test_without_waiting_a_refusal_fails_at_once_while_the_address_is_seen(clock
 
 @pytest.fixture
 def half_done(clock):
-    """Of A and B, somebody else took A. The service refuses the call, has carried it out for B, and one read does not show that yet."""
-    ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_somebody(A, names=[A], partly=True)])
+    """Someone else unassigned A. The service refuses the call for A and B, but carries it out for B. One read does not show that yet."""
+    ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_someone(A, names=[A], partly=True)])
     ecs.lag = 1
     ecs.fatal_codes = {EXPIRED}
     yield ecs
@@ -645,7 +645,7 @@ def test_if_it_never_shows_it_was_not_done(clock):
     assert 30 <= clock.monotonic() - before < 40
 
 
-def test_nor_is_it_denied_when_the_eni_is_refused_meanwhile(half_done, clock):
+def test_it_may_have_been_done_if_the_eni_is_refused_in_the_meantime(half_done, clock):
     def refuse():
         half_done.enis["eni-1"]["Status"] = "Deleting"
         half_done._stale = [{"eni-1": eni_record("eni-1", [A, B, C], Status="Deleting")}]
@@ -658,7 +658,7 @@ def test_nor_is_it_denied_when_the_eni_is_refused_meanwhile(half_done, clock):
 
 @pytest.mark.parametrize("code", ["Forbidden.RAM", EXPIRED])
 @pytest.mark.parametrize("reads", [1, 2])
-def test_nor_when_it_cannot_be_read_back(half_done, reads, code):
+def test_it_may_have_been_done_if_it_cannot_be_read_back(half_done, reads, code):
     """Neither after the first refusal, nor after the second one."""
     half_done.script.append(unassigned(B))
     half_done.read_faults = [*[None] * reads, *[refused(code)] * 2]
@@ -668,7 +668,7 @@ def test_nor_when_it_cannot_be_read_back(half_done, reads, code):
 
 
 @pytest.mark.parametrize("code", ["Forbidden.RAM", EXPIRED])
-def test_nor_when_the_next_call_is_refused_and_no_read_comes_through(half_done, code):
+def test_it_may_have_been_done_if_the_next_call_is_refused_and_all_reads_fail(half_done, code):
     half_done.script.append(refused(code))
     half_done.read_faults = [None, None, refused(code)]
     eni = run_one(half_done, "absent", A, B)
@@ -684,7 +684,7 @@ def test_without_waiting_it_may_have_been_done_as_long_as_no_read_shows_it(half_
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_nor_when_the_eni_is_deleted_meanwhile(half_done, first):
+def test_it_may_have_been_done_if_the_eni_is_deleted_in_the_meantime(half_done, first):
     step = delete(unassigned(A if first else B), carried_out=True)
     half_done.script = [step] if first else [*half_done.script, step]
     eni = run_one(half_done, "absent", A, B)
@@ -692,7 +692,7 @@ def test_nor_when_the_eni_is_deleted_meanwhile(half_done, first):
     assert (eni.changed, eni.verified) == (True, False)
 
 
-def test_nor_when_another_eni_meets_the_end_of_all(half_done):
+def test_it_may_have_been_done_if_another_eni_ends_the_run(half_done):
     half_done.enis["eni-2"] = eni_record("eni-2", ["192.168.0.20"], primary="192.168.0.2")
     half_done.script.append(refused(EXPIRED))
     half_done.lag = 3
@@ -798,7 +798,7 @@ def test_a_refused_batch_of_which_nothing_ever_shows_is_no_change(clock):
     assert (eni.changed, eni.verified) == (False, True)
 
 
-def test_an_address_that_somebody_else_assigned_to_the_eni_is_done(clock):
+def test_an_address_that_someone_else_assigned_to_the_eni_is_done(clock):
     ecs = FakeEcs(clock, eni_record("eni-1"), script=[answer(refused(ASSIGNED, f"{A} is assigned"))])
     eni = run_one(ecs, "present", A)
     assert (done(eni), eni.failures()) == ((A,), [])
@@ -875,7 +875,7 @@ def test_what_never_shows_after_a_lost_reply_may_still_have_been_carried_out(clo
     eni = run_one(ecs, "absent", A)
     assert (failures(eni), eni.changed, eni.verified) == ({A: NOT_VERIFIED}, True, False)
     (text,) = texts(eni)
-    assert f"sent, and then {later} (no), but still there after 60 s" in text
+    assert f"sent, and then {later} (no), but it is still assigned after 60 s" in text
 
 
 @pytest.mark.parametrize("options", [{}, {"wait": False, "wait_timeout": 0}], ids=str)
@@ -931,7 +931,7 @@ def test_a_read_back_that_is_refused_for_good_ends_the_wait(clock):
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_what_may_have_been_written_is_not_reported_as_skipped(clock, carried_out):
+def test_a_possible_write_is_not_reported_as_skipped(clock, carried_out):
     """The reply was lost, the reads lag, and by the time of the next call the ENI is refused: skipping it would deny the write."""
 
     def refuse():
@@ -1209,7 +1209,7 @@ def test_a_renewal_that_fails_fails_its_enis(clock):
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_long_line_is_renewed_by_the_hundred_before_its_turn(clock, concurrency):
+def test_a_long_queue_is_renewed_in_batches_of_a_hundred(clock, concurrency):
     """The writes take longer than a plan lives. Less for each if eight go side by side: between its turn and its call, the time of
     all others' goes by."""
     ecs, targets = fleet(clock, 300)
@@ -1300,7 +1300,7 @@ def test_a_change_that_shows_late_is_waited_for(clock, state):
 
 
 @pytest.mark.parametrize("eni_id", [None, "", ["eni-1"]])
-def test_a_record_that_does_not_say_whose_it_is_proves_nothing(clock, eni_id):
+def test_a_record_without_an_id_proves_nothing(clock, eni_id):
     def spoil(ecs, call):
         ecs.carry_out(call)
         ecs.enis["eni-1"]["NetworkInterfaceId"] = eni_id
@@ -1317,7 +1317,7 @@ def test_a_change_that_does_not_show_in_time_is_not_verified_and_a_change(clock,
     before = clock.monotonic()
     eni = run_one(ecs, state, A, wait_timeout=30)
     assert (failures(eni), done(eni), eni.having(IN_FLIGHT), eni.changed, eni.verified) == ({A: NOT_VERIFIED}, (), (A,), True, False)
-    assert texts(eni) == [f"accepted, but {'still there' if state == 'absent' else 'not there'} after 30 s"]
+    assert texts(eni) == [f"accepted, but it is {'still' if state == 'absent' else 'not'} assigned after 30 s"]
     assert 30 <= clock.monotonic() - before < 36
 
 
@@ -1413,9 +1413,9 @@ def gone_wrong(kind):
             ecs.carry_out(call)
         elif effect == "some done":
             ecs.carry_out(first)
-        if reply == "somebody":
+        if reply == "someone":
             if call.verb == "unassign":
-                ecs.by_somebody.update(first.addresses)
+                ecs.by_someone.update(first.addresses)
                 ecs.take_away(call.eni_id, *first.addresses)
             if effect == "rest done":
                 ecs.carry_out(rest)
@@ -1435,9 +1435,9 @@ KINDS_OF_WRONG = [
     *(f"{reply}, {effect}" for reply in OPEN for effect in ("all done", "some done", "none done")),
     "accepted, some done",
     "accepted, none done",
-    "somebody",
-    "somebody, rest done",
-    "somebody, no name",
+    "someone",
+    "someone, rest done",
+    "someone, no name",
     "InvalidOperation.InvalidEniType",
     "InvalidOperation.InvalidEniState",
     "Throttling.User",
@@ -1464,7 +1464,7 @@ def test_whatever_goes_wrong_the_ledger_is_whole_and_denies_no_change(world, req
     with pytest.MonkeyPatch.context() as patch:
         clock.install(patch)
         ecs = FakeEcs(clock, *world[0], instances=world[1], script=script)
-        ecs.by_somebody = set()
+        ecs.by_someone = set()
         request = replace(request, skip_refused=True, ignore_missing=True, wait=wait)
         plan = review(ecs, request, request.targets, wait_for_states=False)
         if find_refusals(plan, request):
@@ -1480,6 +1480,6 @@ def test_whatever_goes_wrong_the_ledger_is_whole_and_denies_no_change(world, req
                 continue
             now = ecs.held_by(eni.eni_id)
             assert before[eni.eni_id] ^ now <= set(flatten(eni.change.todo))
-            ours = (before[eni.eni_id] ^ now) - ecs.by_somebody
+            ours = (before[eni.eni_id] ^ now) - ecs.by_someone
             assert ours <= set(eni.having(DONE, IN_FLIGHT))
             assert eni.changed == bool(eni.having(DONE, IN_FLIGHT))

@@ -32,7 +32,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._transport im
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.sessions import Canned, send
 
 
-def test_the_reply_is_kept_as_it_came_and_no_model_is_made_of_it(monkeypatch):
+def test_the_reply_is_raw_and_not_a_model(monkeypatch):
     body = {"RequestId": "R-1", "NetworkInterfaceSets": {"NetworkInterfaceSet": [{"NetworkInterfaceId": "eni-1"}]}}
     monkeypatch.setattr(Client, "call_api", lambda client, *arguments: {"statusCode": 200, "headers": {}, "body": body})
     replies = threading.local()
@@ -137,7 +137,7 @@ def test_how_long_the_service_asks_to_wait(call):
     assert call((400, body)).retry_after is None
 
 
-def test_a_refused_signature_is_told_without_what_was_signed(call):
+def test_the_message_of_a_refused_signature_does_not_show_the_signed_text(call):
     text = "Specified signature is not matched with our calculation. server string to sign is:POST&not-shown-token"
     error = call((400, {"Code": "SignatureDoesNotMatch", "Message": text, "RequestId": "R-1"}))
     assert error.message.endswith("calculation. (access_key from options: the secret does not belong to this access_key_id)")

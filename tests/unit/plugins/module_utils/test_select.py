@@ -69,7 +69,7 @@ def test_a_group_without_eni_is_not_missing(by):
 
 @pytest.mark.parametrize("by", BY)
 @pytest.mark.parametrize("group_id", [None, "", ["sg-bp1example"]], ids=repr)
-def test_a_group_without_id_is_an_unreadable_reply_and_none_is_called_missing(by, group_id):
+def test_a_group_without_id_is_an_unreadable_reply_and_does_not_count_as_missing(by, group_id):
     with pytest.raises(EcsError) as caught:
         look_up_groups([{"SecurityGroupId": group_id, "SecurityGroupName": "web", "Tags": TAGS}], **BY[by])
     assert caught.value.code == UNREADABLE_REPLY
@@ -78,7 +78,7 @@ def test_a_group_without_id_is_an_unreadable_reply_and_none_is_called_missing(by
 @pytest.mark.parametrize(
     "tags", [[], {"Tag": {}}, {"Tag": [{"TagKey": ["stage"]}]}, {"Tag": [{"TagKey": "stage", "TagValue": 1}]}], ids=repr
 )
-def test_tags_that_can_not_be_read_are_not_taken_for_others(tags):
+def test_unreadable_tags_are_an_error(tags):
     with pytest.raises(EcsError) as caught:
         look_up_groups([{"SecurityGroupId": "sg-bp1example", "Tags": tags}], **BY["tag"])
     assert caught.value.code == UNREADABLE_REPLY

@@ -46,7 +46,7 @@ def test_a_list_of_blanks_counts_as_not_given_and_an_empty_list_as_empty(values,
     ],
     ids=repr,
 )
-def test_blank_is_what_was_given_and_says_nothing(value, blank):
+def test_blank_values(value, blank):
     assert is_blank(value) == blank
 
 

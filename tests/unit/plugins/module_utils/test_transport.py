@@ -82,7 +82,7 @@ def test_no_proxy_is_understood_as_requests_understands_it(no_proxy, host, proxi
 
 
 def test_neither_the_answer_nor_the_environment_depend_on_each_other(monkeypatch):
-    """The options decide what NO_PROXY is. requests looks into the environment if it is told nothing."""
+    """The options decide NO_PROXY. Without a value, requests uses the environment."""
     monkeypatch.setenv("no_proxy", "*")
     _transport._bypasses_proxy.cache_clear()
     assert Transport(proxy=PROXY).proxy_for("environment.example.com") == PROXY
@@ -122,26 +122,30 @@ def test_endpoints(text, parsed):
 
 
 @pytest.mark.parametrize(
-    ("uri", "may_be_loopback", "told"),
+    ("uri", "may_be_loopback", "expected"),
     [
         ("https://keys.example.com/a?b=1", True, None),
         ("http://127.0.0.1:80/", True, None),
         ("http://localhost/", True, None),
-        ("http://127.0.0.1/", False, "would fetch a key in the clear from 127.0.0.1; use https://"),
-        ("http://keys.example.com/", True, "in the clear from keys.example.com; http:// is for loopback only"),
-        ("https://a:not-shown@keys.example.com/", True, "must not hold a user or a password"),
+        ("http://127.0.0.1/", False, "would fetch a key without encryption from 127.0.0.1; use https://"),
+        (
+            "http://keys.example.com/",
+            True,
+            "use https:// (http:// is for loopback addresses only)",
+        ),
+        ("https://a:not-shown@keys.example.com/", True, "must not have a user or a password"),
         ("https://[::1]/", True, "has an IPv6 address"),
-        ("https://keys.example.com:99999/", True, "is not a URI"),
-        ("https://[::1/?not-shown", True, "is not a URI"),
-        ("not-shown", True, "is not a URI"),
-        ("https://keys.example.com/?a=not-shown&b", True, "blank or comes twice"),
+        ("https://keys.example.com:99999/", True, "is not a valid URI"),
+        ("https://[::1/?not-shown", True, "is not a valid URI"),
+        ("not-shown", True, "is not a valid URI"),
+        ("https://keys.example.com/?a=not-shown&b", True, "blank or repeated query parameter"),
     ],
 )
-def test_uris(uri, may_be_loopback, told):
+def test_uris(uri, may_be_loopback, expected):
     errors = []
     validate_uri("credentials_uri", uri, errors, may_be_loopback=may_be_loopback)
-    assert len(errors) == (told is not None)
-    assert not told or (errors[0].startswith("credentials_uri: ") and told in errors[0])
+    assert len(errors) == (expected is not None)
+    assert not expected or (errors[0].startswith("credentials_uri: ") and expected in errors[0])
     assert "not-shown" not in str(errors)
 
 
@@ -243,7 +247,7 @@ def test_a_connection_that_breaks(handle, scheme, expected):
         assert cause(f"{scheme}://127.0.0.1:{port}/") is expected
 
 
-def test_a_port_at_which_nobody_listens():
+def test_a_port_without_a_listener():
     assert cause(f"http://127.0.0.1:{free_port()}/") is Cause.REFUSED
 
 
@@ -259,7 +263,7 @@ def test_a_certificate_that_is_not_trusted(tmp_path):
 
 
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN])
-def test_a_host_that_no_resolver_knows(monkeypatch, number):
+def test_an_unknown_host(monkeypatch, number):
     def fail(*_arguments, **_named):
         raise socket.gaierror(number, "refused: timed out at the proxy, certificate")
 

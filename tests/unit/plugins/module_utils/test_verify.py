@@ -173,18 +173,19 @@ def test_without_waiting_one_read_decides_except_that_an_open_reply_is_sent_agai
 
 
 @pytest.mark.parametrize(
-    ("state", "text"), [("absent", "accepted, but still there after 60 s"), ("present", "accepted, but not there after 60 s")]
+    ("state", "text"),
+    [("absent", "accepted, but it is still assigned after 60 s"), ("present", "accepted, but it is not assigned after 60 s")],
 )
-def test_the_text_of_what_is_not_verified(state, text):
+def test_the_text_of_an_unverified_address(state, text):
     ledger = ledger_after(([A], None))
     look(ledger, shown(state), state, OVER)
     assert ledger.reasons[A] == Reason(NOT_VERIFIED, text)
 
 
-def test_without_waiting_the_text_speaks_of_no_time():
+def test_the_text_without_waiting():
     ledger = ledger_after(([A], refused("ServiceTimeout", "slow", status=504)))
     look(ledger, shown("absent"), waited=LATE, wait=False)
-    assert ledger.reasons[A] == Reason(NOT_VERIFIED, "sent, and then ServiceTimeout (slow), but still there after 0 s", "R-1")
+    assert ledger.reasons[A] == Reason(NOT_VERIFIED, "sent, and then ServiceTimeout (slow), but it is still assigned after 0 s", "R-1")
 
 
 def test_each_call_of_an_eni_is_decided_by_its_own_reply():
@@ -286,7 +287,7 @@ def test_the_others_of_a_refused_call_are_sent_again_in_halves_if_no_cause_is_kn
     assert progress == bool(batches or changed)
 
 
-def test_an_address_of_another_call_in_the_message_is_no_cause():
+def test_an_address_of_another_call_in_the_message_is_not_the_cause():
     ledger = ledger_after(([A, B, C, D], refused(ASSIGNED, "192.168.0.99 is taken")))
     look(ledger, shown("present"), "present")
     assert ledger.batches == [(A, B), (C, D)]
@@ -333,7 +334,7 @@ def test_an_unreadable_eni_is_reported_with_its_reason_and_request_id():
     assert str(UNREADABLE) in ledger.reasons[A].text
 
 
-def test_the_word_of_the_service_and_a_read_together_prove_that_an_eni_is_deleted():
+def test_a_reply_and_a_read_together_prove_that_an_eni_is_deleted():
     error = refused(ENI_NOT_FOUND, "no such ENI", status=404)
     ledger = ledger_after(([A], error), ([B], None))
     ledger.latest = shown("absent")
@@ -373,7 +374,7 @@ def test_of_a_deleted_eni_an_earlier_call_may_have_been_carried_out():
 
 @pytest.fixture
 def fleet(clock):
-    """An ECS with so many ENIs, a verifier, and a ledger of each ENI whose call was accepted, but does not show yet."""
+    """An ECS with this number of ENIs, a verifier, and a ledger of each ENI with an accepted call that does not show yet."""
 
     def make(number, **options):
         ecs = FakeEcs(clock, *(eni_record(f"eni-{index}", [A]) for index in range(number)))
@@ -441,7 +442,7 @@ def test_progress_starts_the_wait_again(clock, fleet):
 @pytest.mark.parametrize(
     ("error", "starts_again"), [(None, True), (refused("ServiceTimeout", status=504), False), (refused("Forbidden.RAM"), False)]
 )
-def test_an_accepted_call_starts_the_wait_again_and_no_other_one_does(clock, fleet, error, starts_again):
+def test_only_an_accepted_call_starts_the_wait_again(clock, fleet, error, starts_again):
     _ecs, verifier, (ledger,) = fleet(1)
     verifier.add(ledger)
     verifier.read_back()
@@ -478,7 +479,7 @@ def test_a_read_that_fails_gives_up_its_batch_and_a_fatal_one_all(fleet, is_fata
 
 
 @pytest.mark.parametrize(("fault", "code"), [(drop_rows, ENI_NOT_RETURNED), (spoil_rows, NOT_VERIFIED)])
-def test_of_a_batch_only_what_the_read_lacks_is_lacking(fleet, fault, code):
+def test_only_the_enis_that_a_read_lacks_are_missing_in_a_batch(fleet, fault, code):
     ecs, verifier, ledgers = fleet(3, wait_timeout=0)
     ecs.enis["eni-0"] = eni_record("eni-0")
     ecs.read_faults = [fault("eni-1")]

@@ -213,7 +213,7 @@ def test_a_plan_that_ages_while_its_call_waits_is_returned_unsent_and_has_to_be_
 
 @pytest.mark.parametrize("times_late", [0, RENEWALS_IN_A_ROW])
 def test_a_call_that_was_refused_before_its_plan_aged_stays_noted(clock, times_late):
-    """A read decides on it like on any other, and then it is sent again, but not for ever."""
+    """A read decides, as for other calls. Then the call is sent again, but not without end."""
     ledger = planned(A, B)
     refusal = refused("Operation.Conflict")
     writers = Writers(FakeEcs(clock, eni_record("eni-1", [A, B]), script=[PlanAged(refusal)]), make_request("absent"))
@@ -269,7 +269,7 @@ def test_an_answer_ends_the_pauses(clock, answer):
 # Threads
 
 
-def test_many_writers_send_side_by_side_and_one_eni_is_never_written_twice_at_once(clock):
+def test_many_writers_send_concurrently_but_only_one_call_at_a_time_per_eni(clock):
     meeting = threading.Barrier(4, timeout=PATIENCE)
     ledgers = [planned(A, "192.168.0.16/28", eni_id=f"eni-{number}") for number in range(4)]
     ecs = FakeEcs(clock, *(eni_record(ledger.eni_id, [A], prefixes=["192.168.0.16/28"]) for ledger in ledgers))
@@ -282,7 +282,7 @@ def test_many_writers_send_side_by_side_and_one_eni_is_never_written_twice_at_on
     assert all(flatten(ledger.as_set(IN_FLIGHT)) == (A, "192.168.0.16/28") for ledger in ledgers)
 
 
-def test_with_nothing_out_taking_back_is_a_pause(clock):
+def test_without_handed_out_enis_take_back_is_a_pause(clock):
     with at_work(FakeEcs(clock)) as writers:
         before = clock.monotonic()
         assert writers.take_back(7) is None

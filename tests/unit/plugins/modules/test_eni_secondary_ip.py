@@ -87,7 +87,7 @@ def test_a_run_waits_and_then_refuses(clock, run):
 def test_a_named_address_on_another_eni_is_a_warning_that_names_it(clock, run, check_mode):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), eni_record("eni-2", [B]))
     result, warnings = run(ecs, check_mode, eni_id="eni-1", private_ip_addresses=[B])
-    assert warnings == [f"{B} is not on eni-1 but on eni-2; is eni_id right?"]
+    assert warnings == [f"{B} is not on eni-1, but on eni-2; check eni_id"]
     assert (result["changed"], "failed" in result, ecs.held_by("eni-2")) == (False, False, {B})
 
 

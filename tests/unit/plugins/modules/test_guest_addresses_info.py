@@ -150,7 +150,7 @@ def test_a_container_with_the_network_of_its_machine_is_incomplete(monkeypatch):
 
 
 @linux
-def test_a_name_that_is_no_namespace_makes_the_result_incomplete(monkeypatch, tmp_path):
+def test_a_name_that_is_not_a_namespace_makes_the_result_incomplete(monkeypatch, tmp_path):
     (tmp_path / "stale").touch()
     monkeypatch.setattr(_guest_system, "_NAMED", (str(tmp_path),))
     result = _guest_system.read_guest()
@@ -216,12 +216,12 @@ def _guest_system_address(number):
 
 
 @linux
-def test_a_child_that_ends_early_is_no_empty_namespace(monkeypatch):
+def test_a_child_that_ends_early_is_an_error(monkeypatch):
     def die(*_arguments):
         raise MemoryError
 
     failure, reading = child(monkeypatch, die)
-    assert failure == "reading it ended early"
+    assert failure == "the read ended early"
     assert reading.links is None
 
 
@@ -237,7 +237,7 @@ def test_a_child_that_hangs_is_ended(monkeypatch):
 
 
 @linux
-def test_a_namespace_that_ended_meanwhile_is_no_problem():
+def test_a_namespace_that_ended_in_the_meantime_is_ignored():
     namespace = _guest_system._Namespace(1)
     namespace.pids = [2**22 + 1]  # above the highest process id
     reading = Reading("1")

@@ -60,13 +60,13 @@ State = AddressState | tuple[AddressState, Reason]
 def eni(eni_id: str, states: Mapping[str, State], *, sent: Iterable[str] = (), **more: Any) -> EniLedger:
     """The ledger of one ENI that held all these addresses. ``sent``: addresses for which a write was sent."""
     first = interface(eni_id, states, **more)
-    told = {address: state if isinstance(state, tuple) else (state, None) for address, state in states.items()}
+    pairs = {address: state if isinstance(state, tuple) else (state, None) for address, state in states.items()}
     return EniLedger(
         Change(eni_id, first.instance_id, first, first.held, group(())),
         first,
         0.0,
-        {address: state for address, (state, _reason) in told.items()},
-        {address: reason for address, (_state, reason) in told.items() if reason},
+        {address: state for address, (state, _reason) in pairs.items()},
+        {address: reason for address, (_state, reason) in pairs.items() if reason},
         [Write((address,)) for address in sent],
     )
 
@@ -84,6 +84,7 @@ def run_of(operation: str, ledger: Sequence[EniLedger] = (), **more: Any) -> Run
         ledger=ledger,
         interfaces={one.eni_id: one.change.interface for one in ledger if one.change.interface},
         security_groups={"sg-web": "web", "sg-data": "data"},
+        selected_groups=("sg-web", "sg-data"),
         api_calls=12,
     )
     return replace(start, **more)
@@ -156,7 +157,7 @@ def failed() -> RunView:
 
 def refused() -> RunView:
     refusal = "unassign_secondary_ips_max_addresses: at most 5 addresses may be unassigned, but 9 would be"
-    difference = {"added": ["eni-1 10.0.1.1"], "removed": ["eni-7 10.0.7.1", "eni-7 10.0.7.2"]}
+    difference = {"added": ["eni-1 10.0.1.1"], "removed": ["eni-7 10.0.7.1", "eni-7 10.0.7.2"], "left": ["eni-8 10.0.8.1"]}
     return replace(plan(False), finished=STARTED, refusals=[refusal], difference=difference, approved_digest="ab" * 32)
 
 

@@ -45,5 +45,5 @@ def test_an_approval_counts_for_one_finished_run():
     assert "finished at 2026-01-01T01:00:00+00:00" in used
     # If nobody knows which plan was approved, the digest alone does not count a second time.
     assert find_use(PREFIX, None, mark) == [used]
-    # The same addresses, planned anew.
+    # The same addresses in a later plan.
     assert find_use(PREFIX, replace(PLAN, made="2026-01-02T00:00:00+00:00"), mark) == []

@@ -4,41 +4,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-import subprocess
-import sys
-import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.module_utils.datatag import deprecate_value
-from ansible.parsing.dataloader import DataLoader
-from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
 from ansible.template import trust_as_template
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, group
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _documents
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     Document,
     DocumentError,
-    Folder,
-    FolderError,
-    default_folder,
-    document_name,
     make_document,
     plain,
     read_document,
-    read_text,
     recipe_after,
     recipe_lines,
-    report_name,
 )
 
 MADE = "2026-01-01T00:00:00+00:00"
@@ -355,214 +340,5 @@ def test_a_recipe_of_another_region_account_or_plan_is_never_merged(earlier, mes
         recipe_after(plan, earlier, {}, {})
 
 
-# -- files
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = Folder(tmp_path / "some" / "where", DataLoader())
-    made.prove_writable()
-    return made
-
-
-def test_the_folder_is_made_for_its_owner_and_group_and_left_empty(folder):
-    assert folder.path.stat().st_mode & 0o027 == 0
-    assert list(folder.path.iterdir()) == []
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_an_error(folder):
-    folder.path.chmod(0o500)
-    with pytest.raises(FolderError, match=f"{folder.path}: this folder cannot be written to"):
-        folder.prove_writable()
-
-
-def test_what_is_not_a_folder_is_an_error(tmp_path):
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(FolderError, match="file: this folder cannot be written to; name another one: File exists"):
-        Folder(tmp_path / "file", DataLoader()).prove_writable()
-
-
-def test_a_file_is_whole_on_the_disk_and_for_no_stranger(folder, monkeypatch):
-    synced = []
-    real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(Path(f"/proc/self/fd/{descriptor}").resolve()), real(descriptor)))
-    path = folder.write("recipe.json", "whole")
-    assert path == folder.path / "recipe.json"
-    assert synced[0].name.startswith(".recipe.json.")
-    assert synced[1:] == [folder.path]
-    assert folder.read("recipe.json") == "whole"
-    assert path.stat().st_mode & 0o777 == 0o640
-    assert [entry.name for entry in folder.path.iterdir()] == ["recipe.json"]
-
-
-def test_a_file_keeps_its_mode(folder):
-    folder.write("recipe.json", "old").chmod(0o600)
-    assert folder.write("recipe.json", "new").stat().st_mode & 0o777 == 0o600
-
-
-def test_the_old_file_stays_until_the_new_one_is_whole(folder, monkeypatch):
-    folder.write("recipe.json", "old")
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(FolderError, match=r"recipe.json: it cannot be written: No space left on device"):
-        folder.write("recipe.json", "new")
-    assert folder.read("recipe.json") == "old"
-    assert [entry.name for entry in folder.path.iterdir()] == ["recipe.json"]
-
-
-def test_a_link_stays_a_link(folder, tmp_path):
-    (tmp_path / "real.json").write_text("old", encoding="utf-8")
-    (folder.path / "recipe.json").symlink_to(tmp_path / "real.json")
-    folder.write("recipe.json", "new")
-    assert (folder.path / "recipe.json").is_symlink()
-    assert (tmp_path / "real.json").read_text(encoding="utf-8") == "new"
-
-
-def test_a_missing_file_is_none_and_an_unreadable_one_an_error(folder):
-    assert folder.read("recipe.json") is None
-    (folder.path / "folder.json").mkdir()
-    (folder.path / "dangling.json").symlink_to("nowhere")
-    (folder.path / "bytes.json").write_bytes(b"\xff")
-    (folder.path / "vault.json").write_text("$ANSIBLE_VAULT;1.1;AES256\n3832\n", encoding="utf-8")
-    for name, message in (
-        ("folder.json", "Is a directory"),
-        ("dangling.json", "No such file"),
-        ("bytes.json", "not UTF-8 text"),
-        ("vault.json", ""),
-    ):
-        with pytest.raises(FolderError, match=f"{name}: it cannot be read: .*{message}"):
-            folder.read(name)
-    with pytest.raises(FolderError, match=r"none.json: it cannot be read: No such file"):
-        read_text(DataLoader(), folder.path / "none.json")
-
-
-SECRET = VaultSecret(b"correct horse")
-
-
-def vault_loader() -> DataLoader:
-    loader = DataLoader()
-    loader.set_vault_secrets([("other", VaultSecret(b"wrong")), ("prod", SECRET)])
-    return loader
-
-
-@pytest.mark.parametrize("vault_id", ["prod", None])
-def test_an_encrypted_file_is_replaced_by_one_that_is_encrypted_alike(folder, vault_id):
-    path = folder.path / "recipe.json"
-    path.write_bytes(VaultLib([("prod", SECRET)]).encrypt("old", SECRET, vault_id=vault_id))
-    header = path.read_bytes().splitlines()[0]
-    encrypted = Folder(folder.path, vault_loader())
-    encrypted.write("recipe.json", "192.0.2.1")
-    assert path.read_bytes().splitlines()[0] == header
-    assert encrypted.read("recipe.json") == "192.0.2.1"
-
-
-def test_an_encrypted_file_without_its_password_is_never_replaced(folder):
-    path = folder.path / "recipe.json"
-    path.write_bytes(VaultLib([("prod", SECRET)]).encrypt("old", SECRET))
-    before = path.read_bytes()
-    with pytest.raises(FolderError, match=r"recipe.json: it is encrypted with Ansible Vault and is never replaced in clear"):
-        folder.write("recipe.json", "192.0.2.1")
-    assert path.read_bytes() == before
-
-
-def test_what_is_written_for_an_encrypted_plan_is_encrypted_wherever_it_goes(folder, tmp_path):
-    plan = tmp_path / "plan.json"
-    plan.write_bytes(VaultLib([("prod", SECRET)]).encrypt("plan", SECRET, vault_id="prod"))
-    path = Folder(folder.path, vault_loader(), like=plan).write("recipe.json", "192.0.2.1")
-    assert is_encrypted(path.read_bytes())
-    plan.write_text("plan", encoding="utf-8")
-    path = Folder(folder.path, vault_loader(), like=plan).write("clear.json", "192.0.2.1")
-    assert path.read_text(encoding="utf-8") == "192.0.2.1"
-
-
-# -- the lock
-
-COLLECTIONS = str(Path(_documents.__file__).parents[5])
-HOLD = """
-import sys
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Folder
-with Folder(sys.argv[1], None).lock("plan-1"):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def holder(folder):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([COLLECTIONS, *sys.path])},
-    )
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
-
-
-def test_a_second_run_is_told_who_holds_the_lock_and_the_first_removes_it(folder, holder):
-    with (
-        pytest.raises(FolderError, match=rf"plan-1.lock: another run works on this plan \(process {holder.pid} on .* since 20"),
-        folder.lock("plan-1"),
-    ):
-        pass
-    with folder.lock("plan-2"):
-        pass
-    holder.communicate("")
-    assert list(folder.path.iterdir()) == []
-
-
-def test_a_killed_run_leaves_its_lock_file_which_tells_the_next_run(folder, holder):
-    holder.kill()
-    holder.communicate()
-    assert (folder.path / "plan-1.lock").exists()
-    with folder.lock("plan-1") as unfinished:
-        assert unfinished.startswith(f"process {holder.pid} on ")
-    with folder.lock("plan-1") as unfinished:
-        assert unfinished == ""
-
-
-@pytest.mark.parametrize(("error", "stays"), [(KeyboardInterrupt, True), (ValueError, False)])
-def test_an_interrupted_run_did_not_end_and_a_failed_one_did(folder, error, stays):
-    with pytest.raises(error), folder.lock("plan-1"):
-        raise error
-    assert (folder.path / "plan-1.lock").exists() is stays
-    with folder.lock("plan-1"):
-        pass
-
-
-def test_a_lock_file_that_was_removed_meanwhile_is_not_a_lock(folder, monkeypatch):
-    locked, lock = [], fcntl.flock
-
-    def removed_the_first_time(file, how):
-        locked.append(lock(file, how))
-        if len(locked) == 1:
-            (folder.path / "plan-1.lock").unlink()
-
-    monkeypatch.setattr("fcntl.flock", removed_the_first_time)
-    with folder.lock("plan-1"):
-        assert len(locked) == 2
-        assert (folder.path / "plan-1.lock").exists()
-
-
-def test_a_run_that_is_about_to_end_is_waited_for(folder, holder):
-    threading.Timer(0.5, holder.kill).start()
-    with folder.lock("plan-1", patience=60) as unfinished:
-        assert unfinished.startswith(f"process {holder.pid} on ")
-
-
-def test_names():
-    digest = "0123456789abcdef"
-    assert document_name("recipe", digest) == "recipe-0123456789ab.json"
-    assert report_name("unassign", digest, "2026-01-02T03:04:05+00:00", "html") == "unassign-0123456789ab-20260102T030405Z.html"
-    assert default_folder({"XDG_STATE_HOME": "/state", "HOME": "/home/me"}) == Path("/state/alicloud_ops.network")
-    for environ in ({"HOME": "/home/me"}, {"XDG_STATE_HOME": "", "HOME": "/home/me"}, {"XDG_STATE_HOME": "state", "HOME": "/home/me"}):
-        assert default_folder(environ) == Path("/home/me/.local/state/alicloud_ops.network")
-    assert default_folder({}) == Path.home() / ".local/state/alicloud_ops.network"
+def test_the_documents_of_these_tests_have_every_kind():
     assert set(ADDRESSES) == set(KIND_BY_NAME)

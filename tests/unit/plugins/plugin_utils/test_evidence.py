@@ -23,15 +23,11 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence imp
     Evidence,
     GuestSettings,
 )
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
-    CONFIGURED,
-    IN_USE,
-    NOT_SEEN,
-    PERMANENT_CONFIGURATION,
-    UNKNOWN,
-    Finding,
-)
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import build_report, plan_lines, summary_lines
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, NOT_SEEN, UNKNOWN
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import PERMANENT_CONFIGURATION, Finding
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import plan_lines, summary_lines
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import build_report
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import (
     EIP,
     KEPT,
@@ -152,7 +148,7 @@ def test_a_pattern_without_a_host_and_hosts_without_a_result_are_refused():
 
     assert refusals("wbe", []) == ["unassign_secondary_ips_guests: 'wbe' matches no host of the inventory"]
     (text,) = refusals("web", ["web1", "web2"])
-    assert text.startswith("unassign_secondary_ips_guests: none of the 2 hosts of 'web' was read: web1, web2.")
+    assert text.startswith("unassign_secondary_ips_guests: no host of 'web' was read: web1, web2.")
     assert refusals("", []) == []
 
 
@@ -187,7 +183,11 @@ def test_the_digest_is_that_of_the_assignments():
 def test_what_is_approved_has_one_line_a_level_and_one_line_a_reason():
     lines = plan_lines(build_report(guests("protect")))
     at = lines.index("  guests of 'web,db': 1 of 2 were read, the first at 2026-01-05T10:00:00+00:00; policy protect")
-    assert lines[at + 1 : at + 9] == [
+    assert lines[at + 1] == (
+        "  warning: policy protect does not skip what is unknown (1 address); "
+        "use policy require to skip it (unassign_secondary_ips_guest_policy)"
+    )
+    assert lines[at + 2 : at + 10] == [
         "  in use: 1 address",
         "    1 listening, in use on web (eth1): sshd listens on port 22: eni-1 10.0.1.1",
         "  configured: 1 address",
@@ -197,9 +197,30 @@ def test_what_is_approved_has_one_line_a_level_and_one_line_a_reason():
         "  not seen: 1 address",
         "    1 not seen, not seen on web (eth1), which has this ENI: eni-1 10.0.1.3",
     ]
-    assert lines[at + 9].startswith("  guest db: the guest could not be reached: <script>")
+    assert lines[at + 10].startswith("  guest db: the guest could not be reached: <script>")
     assert "  1 skipped, GuestInUse: in use on web (eth1): sshd listens on port 22: eni-1 10.0.1.1" in lines
     assert [entry["guard"] for entry in build_report(guests("protect"))["guards"]] == ["guests", "guests"]
+
+
+@pytest.mark.parametrize("results", [{"web": {"unreachable": True}, "db": {"failed": True, "msg": "no Python"}}, {}])
+def test_a_policy_that_protects_nothing_says_so(results):
+    """No guest could be read, so every address is unknown, and policy protect skips none of them."""
+
+    def warnings(policy, **more):
+        evidence = guest_evidence(policy, results=results, **more)
+        run = guests(policy)
+        evidence.join(run.interfaces, {eni_id: one.held for eni_id, one in run.interfaces.items()})
+        report = build_report(replace(run, evidence=evidence))
+        pages = [report["guests"]["warning"] in render(report, kind) for kind in ("md", "html")]
+        return [line for line in plan_lines(report) if "warning" in line], pages
+
+    (line,), pages = warnings("protect")
+    assert line == (
+        "  warning: no guest could be read, so policy protect protects nothing (4 addresses); "
+        "use policy require to skip it (unassign_secondary_ips_guest_policy)"
+    )
+    assert pages == [False, True]  # Markdown escapes the underscores
+    assert warnings("require")[0] == warnings("report")[0] == warnings("protect", only_not_seen=True)[0] == []
 
 
 def test_a_line_says_when_only_what_no_guest_uses_is_selected():

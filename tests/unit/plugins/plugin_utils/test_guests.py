@@ -14,14 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import (
     CONFIGURED,
     IN_USE,
     LEVELS,
     NOT_SEEN,
-    PERMANENT_CONFIGURATION,
     UNKNOWN,
     Guests,
+)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
+    PERMANENT_CONFIGURATION,
     find_not_assigned,
     find_remaining,
     join_guests,
@@ -101,7 +103,7 @@ ONE = eni(1, "192.168.1.10")
 
 def test_a_listener_is_use():
     finding = find(ONE, web=guest(seen("192.168.1.10", listeners=[listener()], connections=3)))
-    assert finding.as_dict() == {
+    assert finding._asdict() == {
         "level": IN_USE,
         "reason_code": "listening",
         "text": "in use on web (eth1): sshd listens on port 22, 3 connections",
@@ -268,7 +270,7 @@ def test_a_local_route_makes_its_addresses_configured(route):
     assert f"the local route {route[0]}/{route[1]} accepts it" in finding.text
 
 
-def test_a_local_route_beside_an_address_does_not_cover_it():
+def test_a_local_route_next_to_an_address_does_not_cover_it():
     entry = seen("192.168.1.16", 28, found_as="local_route", interface="lo", mac_addresses=[])
     assert find(ONE, web=guest(entry)).level == NOT_SEEN
 
@@ -285,14 +287,12 @@ def test_addresses_with_an_eip_are_understood():
     assert find(one, web=guest(seen("192.168.1.10"))).level == CONFIGURED
 
 
-def test_totals_and_the_whole_report():
+def test_each_address_of_each_eni_has_a_finding():
     report = join_guests([eni(1, "192.168.1.10", "192.168.1.11"), eni(2, "192.168.2.10")], Guests({"web": guest(seen("192.168.1.10"))}))
-    assert report.totals == {IN_USE: 0, CONFIGURED: 1, UNKNOWN: 1, NOT_SEEN: 1}
-    assert [(entry["eni_id"], entry["address"], entry["level"]) for entry in report.as_dict()["findings"]] == [
-        ("eni-1", "192.168.1.10", CONFIGURED),
-        ("eni-1", "192.168.1.11", NOT_SEEN),
-        ("eni-2", "192.168.2.10", UNKNOWN),
-    ]
+    assert {eni_id: {address: finding.level for address, finding in found.items()} for eni_id, found in report.findings.items()} == {
+        "eni-1": {"192.168.1.10": CONFIGURED, "192.168.1.11": NOT_SEEN},
+        "eni-2": {"192.168.2.10": UNKNOWN},
+    }
 
 
 # -- results that are not what the module returns

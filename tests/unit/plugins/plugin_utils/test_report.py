@@ -21,15 +21,9 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import open_ledger, predict
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
-    RunView,
-    build_report,
-    failure_message,
-    format_duration,
-    plan_lines,
-    summary_lines,
-    wave_line,
-)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import format_duration
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import failure_message, plan_lines, summary_lines, wave_line
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, build_report
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import (
     DENIED,
     EIP,
@@ -323,6 +317,14 @@ def test_lines_before_the_first_write() -> None:
     ]
 
 
+def test_lines_of_an_audit() -> None:
+    report = build_report(audit())
+    lines = plan_lines(report)
+    assert lines[:2] == ["Secondary addresses by security group, cn-hangzhou, account 1000000000000001", f"found: {report['headline']}"]
+    assert "  web (sg-web): 3 ENIs, 6 held" in lines
+    assert "  eni-3: 192.168.0.30" in lines
+
+
 @pytest.mark.parametrize("number", [50, 51])
 def test_the_plan_names_all_addresses_up_to_fifty(number: int) -> None:
     names = [f"10.0.{n // 10}.{n % 10}" for n in range(number)]
@@ -359,7 +361,8 @@ def test_summary_says_why_nothing_was_written_and_how_sure_a_restore_is() -> Non
     report = build_report(refused())
     assert f"  refused: {report['refusals'][0]}" in summary_lines(report)
     assert "  1 not in the saved or approved plan: eni-1 10.0.1.1" in plan_lines(report)
-    assert "  2 in that plan, but no longer there: eni-7 10.0.7.1, eni-7 10.0.7.2" in plan_lines(report)
+    assert "  2 in that plan, but no longer on the ENI: eni-7 10.0.7.1, eni-7 10.0.7.2" in plan_lines(report)
+    assert "  1 in that plan, but refused, not readable or not selected today: eni-8 10.0.8.1" in plan_lines(report)
     assert restore().sure in summary_lines(build_report(restore()))
     assert "  cannot be read: eni-9: no primary address" in plan_lines(build_report(audit()))
     stopped = replace(plan(check_mode=False), finished=STARTED, stopped="2 of 9 addresses failed.")
@@ -418,6 +421,14 @@ def test_a_value_drives_no_terminal_and_breaks_no_line() -> None:
 )
 def test_line_of_a_wave(waves: list[Any], elapsed: float, expected: str) -> None:
     assert wave_line(waves, 1000, "unassign", elapsed) == expected
+
+
+def test_the_time_left_has_the_pauses_to_come_and_not_those_of_the_past() -> None:
+    waves = [wave(1, 4, done=250), wave(2, 4, done=250)]
+    # 20 s of work and one pause so far. 20 s of work and two pauses are left.
+    assert wave_line(waves, 1000, "unassign", 50.0, 30).endswith(" · about 1 min left")
+    assert wave_line(waves, 1000, "unassign", 50.0).endswith(" · about 50 s left")
+    assert wave_line([wave(1, 4, done=250)], 1000, "unassign", 10.0, 600).endswith(" · about 30 min left")
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0, "1 s"), (59.4, "59 s"), (59.6, "1 min"), (3599, "1 h 0 min"), (7830, "2 h 10 min")])

@@ -15,16 +15,11 @@ from ansible.template import trust_as_template
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import CONTAINER_NETWORK_TAGS
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, FolderError, make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, make_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import (
-    VARIABLES,
-    Settings,
-    SettingsError,
-    allowed_failures,
-    read_settings,
-    variables_of,
-)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import FolderError
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, allowed_failures, read_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import VARIABLES, variables_of
 
 AUDIT, UNASSIGN, RESTORE = ROLES = ("audit_secondary_ips", "unassign_secondary_ips", "restore_secondary_ips")
 ACCOUNT, OTHER = "1000000000000001", "1000000000000002"
@@ -153,12 +148,13 @@ def test_each_variable_reaches_its_option():
     assert (settings.report_dir, settings.selection.vpc_ids) == ("/srv/change", ("vpc-2", "vpc-1"))
 
 
-def test_a_plan_file_is_where_the_run_goes_on(tmp_path):
+def test_the_files_of_a_run_stay_in_the_folder_of_its_plan_or_recipe(tmp_path):
     given = {"plan_file": "/change/plan.json", "read_file": lambda path: {"/change/plan.json": json.dumps(document().as_dict())}[path]}
     settings = read(**given)
     assert (settings.saved, settings.saved_path, settings.report_dir) == (document(), "/change/plan.json", "/change")
     assert read(**given, report_dir="/elsewhere").report_dir == "/elsewhere"
-    assert read(RESTORE, recipe_file="/change/plan.json", read_file=given["read_file"]).report_dir is None
+    assert read(RESTORE, recipe_file="/change/plan.json", read_file=given["read_file"]).report_dir == "/change"
+    assert read(RESTORE, recipe_file="/change/plan.json", report_dir="/elsewhere", read_file=given["read_file"]).report_dir == "/elsewhere"
 
 
 # -- one contract for text and typed values
@@ -230,7 +226,7 @@ def test_a_blank_digest_where_approval_is_required_is_an_error(required):
 )
 @pytest.mark.parametrize("blank", [",", " ,\n, ", '[""]', "[null]", [""], [" ", None], "{}", {}], ids=repr)
 def test_what_names_nothing_widens_nothing(name, blank):
-    """Least of all a security group: with a type or a state of ENIs beside it, the whole region would be selected."""
+    """Least of all a security group: with only a type or a state of ENIs left, the run would select the whole region."""
     if name == "protected_tags" and blank in ("{}", {}):
         assert by_group(protected_tags=blank).request.protected_tags == {}
         return
@@ -276,14 +272,14 @@ BLOCK = "10.0.0.1/24"
         ({"report_dir": "reports"}, "report_dir: 'reports' is not an absolute path"),
         ({"report_dir": 5}, "report_dir: '5' is not an absolute path"),
         ({"report_dir": ["/reports"]}, "report_dir: ['/reports'] is not text"),
-        ({"vpc_ids": "vsw-1"}, "vpc_ids: 'vsw-1' is the id of something else; use vswitch_id for it"),
+        ({"vpc_ids": "vsw-1"}, "vpc_ids: 'vsw-1' is a vSwitch id, not a VPC id"),
         ({"security_group_tags": "=web"}, "security_group_tags: '=web' is not a tag such as team=web"),
         ({"security_group_tags": "team:web"}, "security_group_tags: 'team:web' is not a tag such as team=web"),
         ({"security_group_tags": "{team: "}, "security_group_tags: '{team: ' cannot be read; check its brackets and quotes"),
         ({"security_group_tags": {"team": 5}}, "security_group_tags: the value of 'team' is 5"),
         ({"eni_tags": "{team: web, team: shop}"}, "eni_tags: the key 'team' comes twice; leave one"),
         ({"eni_tags": "{1: web}"}, "eni_tags: line 1: the key '1' is not text; put it in quotes"),
-        ({"security_group_ids": "web"}, "security_group_ids: 'web' is not an id such as sg-bp1example"),
+        ({"security_group_ids": "web"}, "security_group_ids: 'web' is not a security group id such as sg-bp1example"),
         ({"security_group_ids": {"sg-1": None}}, "security_group_ids: {'sg-1': None} is not a list"),
         ({"security_group_ids": [{"id": "sg-1"}]}, "security_group_ids: {'id': 'sg-1'} is not text"),
         ({"keep": BLOCK}, f"keep: '{BLOCK}' has host bits set; did you mean 10.0.0.0/24?"),
@@ -307,7 +303,7 @@ def test_a_file_that_is_not_a_document_is_named():
     assert error.startswith("unassign_secondary_ips_plan_file: /x/plan.json: it is not a plan or recipe of this collection")
 
 
-def test_one_saved_document_and_nothing_beside_it_that_would_have_no_effect():
+def test_one_saved_document_and_no_variable_without_effect():
     plan = document().as_dict()
     assert "_plan and unassign_secondary_ips_plan_file are both given" in "".join(
         errors_of(plan=plan, plan_file="/x", security_group_ids="sg-1")
@@ -341,7 +337,7 @@ def test_a_secret_is_in_no_error():
     assert "top-secret" not in str(errors)
 
 
-# -- the saved document and what is given beside it
+# -- the saved document and the variables that go with it
 
 
 def test_a_document_says_where_and_as_whom_the_run_works():
@@ -506,10 +502,10 @@ def test_guests_are_a_host_pattern(given, pattern):
         ({"only_not_seen": True, "guest_policy": "protect"}, "protect"),
     ],
 )
-def test_the_policy_is_given_again_beside_the_plan(given, policy):
+def test_the_policy_goes_with_the_plan(given, policy):
     settings = by_group(guests="web", guest_max_age="5", **given)
     assert settings.guests == GuestSettings("web", policy, given.get("only_not_seen") in (True, "true"), 5)
-    assert settings.given_beside_plan == {"guests": "web", "guest_max_age": 5, "guest_policy": policy}
+    assert settings.given_with_plan == {"guests": "web", "guest_max_age": 5, "guest_policy": policy}
 
 
 @pytest.mark.parametrize(

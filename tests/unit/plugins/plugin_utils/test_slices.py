@@ -66,7 +66,7 @@ def test_a_pace_that_is_too_slow_for_a_plan_is_an_error() -> None:
         share_pace(300, 76)
 
 
-def test_what_is_wrong_between_the_slices_is_told() -> None:
+def test_errors_between_slices() -> None:
     other = replace(PLAN, region="cn-beijing")
     artifacts = finished(publish(ENIS[:3])) | finished(publish(ENIS[2:4])) | publish(ENIS[4:5], refusals=["not today"])
     artifacts |= finished(publish(ENIS[5:6], plan=other))

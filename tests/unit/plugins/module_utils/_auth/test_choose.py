@@ -28,7 +28,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils._a
 
 class TestWhatIsNamedWins:
     @pytest.mark.parametrize(
-        ("options", "environ", "told", "key_id"),
+        ("options", "environ", "expected", "key_id"),
         [
             (OPTIONS, {**NEW, **OLD}, "access_key from options", "id-1"),
             ({**OPTIONS, "security_token": "not-shown"}, NEW, "sts from options", "id-1"),
@@ -40,13 +40,13 @@ class TestWhatIsNamedWins:
             ({}, {}, "access_key from profile default of ~/.aliyun/config.json", "id-4"),
         ],
     )
-    def test_access_keys(self, find, home, options, environ, told, key_id):
+    def test_access_keys(self, find, home, options, environ, expected, key_id):
         cli_file(home, AK)
         spec, _errors = find(options, environ)
-        assert (str(spec), spec.settings["access_key_id"]) == (told, key_id)
+        assert (str(spec), spec.settings["access_key_id"]) == (expected, key_id)
 
     @pytest.mark.parametrize(
-        ("options", "environ", "told"),
+        ("options", "environ", "expected"),
         [
             ({"role_arn": ROLE, **OPTIONS}, NEW, "ram_role_arn from options"),
             ({"role_arn": ROLE}, NEW, "ram_role_arn from options, with access_key from environment"),
@@ -83,22 +83,22 @@ class TestWhatIsNamedWins:
             ({}, {"ALIBABA_CLOUD_CLI_PROFILE_DISABLED": "TRUE"}, "ecs_ram_role from profile default of ~/.alibabacloud/credentials.ini"),
         ],
     )
-    def test_every_other_kind(self, find, home, options, environ, told):
+    def test_every_other_kind(self, find, home, options, environ, expected):
         cli_file(home, {**AK, "mode": "StsToken", "sts_token": "not-shown"}, {**AK, "name": "other"})
         ini_file(home, "[default]\ntype=ecs_ram_role\n[ini]\ntype = access_key\naccess_key_id = a # mine\naccess_key_secret = not-shown\n")
-        assert str(find(options, environ)[0]) == told
+        assert str(find(options, environ)[0]) == expected
 
-    def test_the_last_is_the_role_of_the_instance_where_there_is_one(self, find, home):
+    def test_the_last_default_is_the_role_of_the_instance(self, find, home):
         (home / "product_name").write_text("Alibaba Cloud ECS\n")
         assert str(find()[0]) == "ecs_ram_role from default chain"
         assert "METADATA_DISABLED is set" in find({}, {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"})[1][0]
         assert str(find({"role_arn": ROLE})[0]) == "ram_role_arn from options, with ecs_ram_role from default chain"
 
-    def test_a_profile_that_was_never_configured_is_none(self, find, home):
+    def test_a_profile_that_was_never_configured_is_ignored(self, find, home):
         cli_file(home, {"mode": "AK", "access_key_id": "", "access_key_secret": "", "region_id": "cn-beijing"})
         assert find()[1][0].startswith("access_key_id: no credential is given")
 
-    def test_nothing_at_all_tells_the_ways(self, find):
+    def test_without_a_credential_the_error_names_all_ways_to_log_in(self, find):
         (error,) = find()[1]
         for name in (*OPTIONS, *NEW, "profile", "role_arn", "oidc_token_file", "ecs_role_name", "credentials_uri", "~/.aliyun/config.json"):
             assert name in error
@@ -138,7 +138,7 @@ BROKEN = {
         "role_arn: this option is not set, but role_session_name is",
     ),
     "external id without a role": ({}, {**NEW, "ALIBABA_CLOUD_EXTERNAL_ID": "x"}, "ALIBABA_CLOUD_ROLE_ARN: this environment variable"),
-    "a role that is no ARN": ({**OPTIONS, "role_arn": "operator"}, {}, "role_arn: 'operator' is not of the form acs:ram::"),
+    "a role that is no ARN": ({**OPTIONS, "role_arn": "operator"}, {}, "role_arn: 'operator' is not valid; an example is acs:ram::"),
     "a session too short": ({**OPTIONS, "role_arn": ROLE, "role_session_expiration": 60}, {}, "role_session_expiration: '60'"),
     "a session name too short": ({**OPTIONS, "role_arn": ROLE, "role_session_name": "x"}, {}, "role_session_name: 'x'"),
     "a role and no key": ({"role_arn": ROLE}, {}, "access_key_id: no credential is given"),
@@ -158,22 +158,22 @@ BROKEN = {
     "a token that is not there": (
         {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": "/nonexistent"},
         {},
-        "'/nonexistent' can't be read",
+        "'/nonexistent' cannot be read",
     ),
     "an external id for a pod": (
         {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": "TOKEN", "external_id": "x"},
         {},
-        "external_id: cannot be used together with oidc_token_file",
+        "external_id: cannot be combined with oidc_token_file",
     ),
     "a token in place of its file": (
         {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": "eyJhbGciOi.not-shown"},
         {},
-        "oidc_token_file: '…' can't be read, or is empty; give the path of a file",
+        "oidc_token_file: '…' cannot be read, or is empty; set the path of a file",
     ),
     "a token file that no system can have": (
         {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": "/run/token\0"},
         {},
-        "can't be read",
+        "cannot be read",
     ),
     "a temporary key without its token": (
         {**OPTIONS, "access_key_id": "STS.id"},
@@ -183,7 +183,7 @@ BROKEN = {
     "two spellings that disagree": (
         {},
         {**OLD, "ALICLOUD_ACCESS_KEY_ID": "id-4"},
-        "ALICLOUD_ACCESS_KEY and ALICLOUD_ACCESS_KEY_ID: these mean the same and are set to different values",
+        "ALICLOUD_ACCESS_KEY and ALICLOUD_ACCESS_KEY_ID: these mean the same, but have different values",
     ),
     "two spellings of a secret that disagree": (
         {},
@@ -193,30 +193,34 @@ BROKEN = {
     "the metadata service turned off": (
         {"ecs_role_name": "operator"},
         {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "True"},
-        "ALIBABA_CLOUD_ECS_METADATA_DISABLED: is true, but ecs_ram_role from options would ask the metadata service",
+        "ALIBABA_CLOUD_ECS_METADATA_DISABLED: is true, but ecs_ram_role from options needs the metadata service",
     ),
     "the metadata service turned off, for a role": (
         {"ecs_role_name": "operator", "role_arn": ROLE},
         {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"},
-        "is true, but ecs_ram_role from options would ask",
+        "is true, but ecs_ram_role from options needs",
     ),
-    "a file that no system can have": ({"credentials_file": "/keys\0"}, {}, "can't be read (ValueError)"),
+    "a file that no system can have": ({"credentials_file": "/keys\0"}, {}, "cannot be read (ValueError)"),
     "a role name that bends the path": ({"ecs_role_name": "../x"}, {}, "ecs_role_name: '../x' is not"),
-    "a URI in the clear": ({URI: "http://keys.example.com/a"}, {}, "credentials_uri: would fetch a key in the clear from keys.example.com"),
-    "no URI": ({URI: "keys?token=not-shown"}, {}, "credentials_uri: is not a URI"),
-    "a URI with a password": ({URI: "https://a:not-shown@keys.example.com/"}, {}, "must not hold a user or a password"),
+    "a URI in the clear": (
+        {URI: "http://keys.example.com/a"},
+        {},
+        "would fetch a key without encryption from keys.example.com",
+    ),
+    "no URI": ({URI: "keys?token=not-shown"}, {}, "credentials_uri: is not a valid URI"),
+    "a URI with a password": ({URI: "https://a:not-shown@keys.example.com/"}, {}, "must not have a user or a password"),
     "a URI of an IPv6 address": ({URI: "http://[::1]:8080/x"}, {}, "credentials_uri: has an IPv6 address, which the SDK does not support"),
     "a URI with a blank parameter": (
         {URI: "https://keys.example.com/?a=not-shown&b="},
         {},
-        "has a query parameter that is blank or comes twice",
+        "has a blank or repeated query parameter",
     ),
     "a URI with a parameter twice": (
         {URI: "https://keys.example.com/?a=not-shown&a=2"},
         {},
-        "has a query parameter that is blank or comes twice",
+        "has a blank or repeated query parameter",
     ),
-    "a URI with a port that is none": ({URI: "https://keys.example.com:x/"}, {}, "credentials_uri: is not a URI"),
+    "a URI with a port that is none": ({URI: "https://keys.example.com:x/"}, {}, "credentials_uri: is not a valid URI"),
     "two ways": ({**OPTIONS, "ecs_role_name": "operator"}, {}, "access_key_id and access_key_secret / ecs_role_name: these are different"),
     "a profile and a key": ({**OPTIONS, "profile": "default"}, {}, "access_key_secret / profile: these are different ways"),
     "a profile that is not there": (
@@ -235,9 +239,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_every_broken_form_is_one_clear_error(find, case):
-    options, environ, told = BROKEN[case]
+    options, environ, expected = BROKEN[case]
     (error,) = find(options, environ)[1]
-    assert told in error
+    assert expected in error
 
 
 def test_every_variable_has_one_meaning():

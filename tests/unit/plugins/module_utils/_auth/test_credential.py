@@ -21,7 +21,7 @@ TOKEN = "token+of/all+the/keys="
 
 
 class Provider:
-    """Stands for one of the library's: hands out what it is told to."""
+    """A stand-in for a provider of the library. It returns the given keys."""
 
     def __init__(self, *keys):
         self.keys = list(keys)
@@ -43,8 +43,8 @@ class Provider:
 @pytest.fixture
 def credential(find):
     made = Credential(find({"ecs_role_name": "operator"})[0], Transport())
-    made.told = set()
-    made.report_secrets_to(made.told.update)
+    made.reported = set()
+    made.report_secrets_to(made.reported.update)
     return made
 
 
@@ -55,33 +55,33 @@ class TestKeepingAKey:
         credential._renew_at = 0
         assert credential.get_credential().access_key_secret == "second"
 
-    def test_every_new_secret_is_told_in_every_spelling(self, credential):
+    def test_every_new_secret_is_reported_in_every_encoding(self, credential):
         first, second = "first/secret-of-all", "second secret of all"
         credential._provider = Provider((first, 900), (second, 900))
         credential.get_credential()
-        assert {first, first.replace("/", "%2F"), TOKEN, quote(TOKEN, safe="")} <= credential.told
+        assert {first, first.replace("/", "%2F"), TOKEN, quote(TOKEN, safe="")} <= credential.reported
         credential._renew_at = 0
         credential.get_credential()
-        assert {second, quote(second), quote_plus(second)} <= credential.told
+        assert {second, quote(second), quote_plus(second)} <= credential.reported
 
-    def test_so_are_those_of_what_a_role_is_assumed_with(self, find):
+    def test_the_secrets_of_the_base_of_a_role_are_reported_too(self, find):
         role = Credential(find({**OPTIONS, "role_arn": ROLE})[0], Transport())
-        told = set()
-        role.report_secrets_to(told.update)
-        assert OPTIONS["access_key_secret"] in told
+        reported = set()
+        role.report_secrets_to(reported.update)
+        assert OPTIONS["access_key_secret"] in reported
 
-    def test_what_is_too_short_for_a_secret_blots_nothing_out(self, find):
+    def test_a_short_secret_is_not_masked(self, find):
         """A mask on '1' would make an ENI id and a count of it illegible."""
         uri = "https://keys.example.com/a?v=1&region=cn-hangzhou&token=long-enough-for-a-secret+"
-        credential, told = Credential(find({URI: uri})[0], Transport()), set()
-        credential.report_secrets_to(told.update)
-        assert {uri, quote(uri, safe=""), "long-enough-for-a-secret ", "long-enough-for-a-secret%20"} <= told
-        assert min(map(len, told)) > 16
+        credential, reported = Credential(find({URI: uri})[0], Transport()), set()
+        credential.report_secrets_to(reported.update)
+        assert {uri, quote(uri, safe=""), "long-enough-for-a-secret ", "long-enough-for-a-secret%20"} <= reported
+        assert min(map(len, reported)) > 16
         credential._provider = Provider(("t", 900))
         credential.get_credential()
-        assert min(map(len, told)) > 16
+        assert min(map(len, reported)) > 16
 
-    def test_a_renewal_that_fails_leaves_the_key_that_still_counts(self, credential):
+    def test_a_failed_renewal_keeps_a_key_that_is_still_valid(self, credential):
         credential._provider = Provider(("first", 900), OSError("not-shown"))
         credential.get_credential()
         credential._renew_at = 0
@@ -103,24 +103,24 @@ class TestKeepingAKey:
             assert (credential.get_credential().access_key_secret, len(credential._provider.keys)) == (expected, left)
 
     @pytest.mark.parametrize("secret", [12345, "", None])
-    def test_a_key_that_is_no_text_is_the_fault_of_who_gave_it(self, credential, secret):
+    def test_the_error_for_an_incomplete_key_names_its_host(self, credential, secret):
         credential._provider = Provider((secret, 900))
-        with pytest.raises(CredentialError, match=r"metadata service .* gave a key of which a part is missing or is not a string"):
+        with pytest.raises(CredentialError, match=r"metadata service .* returned an incomplete key"):
             credential.get_credential()
 
     def test_an_expired_key_is_not_used(self, credential):
         """The library itself hands out what a command printed up to twelve minutes late."""
         credential._provider = Provider(("first", -1), ("second", 900))
-        with pytest.raises(CredentialError, match=r"metadata service .* gave a key that has already expired"):
+        with pytest.raises(CredentialError, match=r"metadata service .* returned a key that has already expired"):
             credential.get_credential()
         assert credential.get_credential().access_key_secret == "second"
 
-    def test_a_failure_carries_no_exception_of_the_library(self, credential):
+    def test_a_failure_does_not_have_the_exception_of_the_library(self, credential):
         credential._provider = Provider(ValueError("not-shown"))
         with pytest.raises(CredentialError) as caught:
             credential.get_credential()
         assert str(caught.value).startswith("ecs_ram_role from options: the metadata service")
-        assert "did not answer with a key (ValueError)" in str(caught.value)
+        assert "did not return a key (ValueError)" in str(caught.value)
         assert "not-shown" not in str(caught.value)
         assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
@@ -128,10 +128,10 @@ class TestKeepingAKey:
 def test_the_key_itself_is_in_no_repr(find):
     credential = Credential(find(OPTIONS)[0], Transport())
     assert "not-shown" not in f"{credential!r} {vars(credential)}"
-    told = set()
-    credential.report_secrets_to(told.update)
+    reported = set()
+    credential.report_secrets_to(reported.update)
     secret = OPTIONS["access_key_secret"]
-    assert secret in told
+    assert secret in reported
     assert (credential.get_credential().access_key_secret, credential.get_credential().type) == (secret, "access_key")
 
 

@@ -27,13 +27,13 @@ def explain(answer, text="not-shown", method=ACCESS_KEY):
         failure = error
     else:
         failure = ValueError(text)
-    told = explain_failure(method, "AssumeRole at sts.aliyuncs.com", failure)
-    assert "not-shown" not in told
-    return told.removeprefix("AssumeRole at sts.aliyuncs.com")
+    expected = explain_failure(method, "AssumeRole at sts.aliyuncs.com", failure)
+    assert "not-shown" not in expected
+    return expected.removeprefix("AssumeRole at sts.aliyuncs.com")
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "expected"),
     [
         (
             (403, {"RequestId": "R-1", "Code": "NoPermission", "Message": "not-shown"}),
@@ -47,23 +47,23 @@ def explain(answer, text="not-shown", method=ACCESS_KEY):
         ((404, "not-shown"), " refused with HTTP status 404"),
         ((404, ["not-shown"]), " refused with HTTP status 404"),
         ((500, {"Code": "<b>not-shown</b>", "RequestId": {"not-shown": 1}}), " refused with HTTP status 500"),
-        ((200, {"Credentials": {"Expiration": EARLIER, "AccessKeySecret": "not-shown"}}), " gave a key that has already expired"),
-        ((200, {"Code": "Success", "Expiration": EARLIER}), " gave a key that has already expired"),
-        ((200, {"Credentials": {"Expiration": LATER}}), " did not answer with a key (ValueError)"),
-        ((200, {"Expiration": "not-shown"}), " did not answer with a key (ValueError)"),
-        ((200, {}), " did not answer with a key (ValueError)"),
-        ((200, "not-shown"), " did not answer with a key (ValueError)"),
+        ((200, {"Credentials": {"Expiration": EARLIER, "AccessKeySecret": "not-shown"}}), " returned a key that has already expired"),
+        ((200, {"Code": "Success", "Expiration": EARLIER}), " returned a key that has already expired"),
+        ((200, {"Credentials": {"Expiration": LATER}}), " did not return a key (ValueError)"),
+        ((200, {"Expiration": "not-shown"}), " did not return a key (ValueError)"),
+        ((200, {}), " did not return a key (ValueError)"),
+        ((200, "not-shown"), " did not return a key (ValueError)"),
         (ConnectionRefusedError(), ": connection refused"),
     ],
 )
-def test_by_the_reply(answer, told):
-    assert explain(answer) == told
+def test_by_the_reply(answer, expected):
+    assert explain(answer) == expected
 
 
 @pytest.mark.parametrize("text", ["No cached value was found.", "command failed", "http_code: 403", '"Code": "NoPermission"', "refused"])
 def test_words_of_an_exception_decide_nothing(text):
     """They may be those of a host, of a file or of a reply."""
-    assert explain((200, {"RequestId": "R-1"}), text) == " did not answer with a key (ValueError)"
+    assert explain((200, {"RequestId": "R-1"}), text) == " did not return a key (ValueError)"
 
 
 def test_a_command_sends_nothing():
@@ -74,7 +74,7 @@ def test_a_command_sends_nothing():
     )
 
 
-def test_what_was_sent_before_does_not_count():
+def test_an_earlier_request_does_not_matter():
     send("https://sts.aliyuncs.com/", (403, {"Code": "NoPermission"}))
     forget_last()
-    assert explain_failure(ACCESS_KEY, "nobody", ValueError()) == "nobody did not answer with a key (ValueError)"
+    assert explain_failure(ACCESS_KEY, "nobody", ValueError()) == "nobody did not return a key (ValueError)"

@@ -24,7 +24,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils._a
 
 class TestProfiles:
     @pytest.mark.parametrize(
-        ("entries", "told"),
+        ("entries", "expected"),
         [
             (AK, "access_key"),
             ({**AK, "mode": "ak"}, "access_key"),
@@ -50,9 +50,9 @@ class TestProfiles:
             ({**AK, "mode": "OAuth", "sts_token": "not-shown", "sts_expiration": LATER}, "sts"),
         ],
     )
-    def test_every_mode_of_the_command_line(self, find, home, entries, told):
+    def test_every_mode_of_the_command_line(self, find, home, entries, expected):
         cli_file(home, {key: str(home / "token") if value == "TOKEN" else value for key, value in entries.items()})
-        assert str(find()[0]) == f"{told} from profile default of ~/.aliyun/config.json"
+        assert str(find()[0]) == f"{expected} from profile default of ~/.aliyun/config.json"
 
     def test_a_role_by_a_source_profile(self, find, home):
         chained = {"name": "chained", "mode": "ChainableRamRoleArn", "source_profile": "default", "ram_role_arn": ROLE}
@@ -65,7 +65,7 @@ class TestProfiles:
         assert profile_region(spec, {}) == ("region_id of profile default of ~/.aliyun/config.json", "cn-beijing")
 
     @pytest.mark.parametrize(
-        ("section", "told"),
+        ("section", "expected"),
         [
             ("type=access_key\naccess_key_id=a\naccess_key_secret=not-shown", "access_key"),
             ("type=sts\naccess_key_id=a\naccess_key_secret=not-shown\nsecurity_token=not-shown", "sts"),
@@ -75,11 +75,11 @@ class TestProfiles:
             ("type=credentials_uri\ncredentials_uri=http://localhost:1/a", "credentials_uri"),
         ],
     )
-    def test_every_type_of_the_credentials_file(self, find, home, section, told):
+    def test_every_type_of_the_credentials_file(self, find, home, section, expected):
         ini_file(home, f"[default]\n{section}\n".replace("TOKEN", str(home / "token")))
-        assert str(find()[0]) == f"{told} from profile default of ~/.alibabacloud/credentials.ini"
+        assert str(find()[0]) == f"{expected} from profile default of ~/.alibabacloud/credentials.ini"
 
-    def test_a_file_of_ones_own(self, find, home):
+    def test_another_credentials_file(self, find, home):
         (home / "keys.json").write_text(json.dumps({"current": "a", "profiles": [{**AK, "name": "a"}]}))
         for options, environ in (
             ({"credentials_file": home / "keys.json"}, {}),
@@ -97,22 +97,22 @@ class TestProfiles:
         ],
     )
     @pytest.mark.parametrize("text", ["JSON", "[ours]\ntype=access_key\naccess_key_id=id-5\naccess_key_secret=not-shown\n"])
-    def test_its_file_may_be_told_elsewhere_and_be_called_as_it_likes(self, find, home, options, environ, text):
+    def test_its_file_may_come_from_another_source_and_have_any_name(self, find, home, options, environ, text):
         """Before, the file was left out, and a profile of the same name in the usual file logged in."""
         cli_file(home, {**AK, "name": "ours"}, AK)
         ours = json.dumps({"current": "default", "profiles": [{**AK, "name": "ours", "access_key_id": "id-5"}, {**AK, "name": "default"}]})
         (home / "keys.txt").write_text(ours if text == "JSON" else text)
-        told = [{name: value.replace("FILE", str(home / "keys.txt")) for name, value in given.items()} for given in (options, environ)]
-        spec, _errors = find(*told)
+        settings = [{name: value.replace("FILE", str(home / "keys.txt")) for name, value in given.items()} for given in (options, environ)]
+        spec, _errors = find(*settings)
         assert (str(spec), spec.settings["access_key_id"]) == (f"access_key from profile ours of {home}/keys.txt", "id-5")
 
-    def test_a_profile_that_the_file_has_not_is_told_with_both(self, find, home):
+    def test_the_error_for_an_unknown_profile_names_profile_and_file(self, find, home):
         cli_file(home, AK)
         (home / "keys.json").write_text(json.dumps({"current": "default", "profiles": [{**AK, "name": "a"}]}))
         (error,) = find({"profile": "default"}, {"ALIBABA_CLOUD_CREDENTIALS_FILE": str(home / "keys.json")})[1]
         assert error == f"profile and ALIBABA_CLOUD_CREDENTIALS_FILE: there is no profile default in {home}/keys.json"
 
-    def test_what_a_profile_lacks_is_not_taken_from_elsewhere(self, find, home):
+    def test_a_missing_entry_of_a_profile_is_not_taken_from_another_source(self, find, home):
         cli_file(home, {"mode": "AK", "access_key_id": "id-4"})
         (error,) = find({"profile": "default"}, NEW)[1]
         assert error.startswith("access_key_secret of profile default of ~/.aliyun/config.json: this entry is not set")
@@ -152,31 +152,31 @@ BROKEN_PROFILES = {
     "no mode": ({**AK, "mode": ""}, "profile default of ~/.aliyun/config.json: it has no mode, such as AK"),
     "an end that is no number": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_access_token_expire": "\N{SUPERSCRIPT TWO}"},
-        "cloud_sso_access_token_expire of profile default of ~/.aliyun/config.json: '\N{SUPERSCRIPT TWO}' is not of the form",
+        "cloud_sso_access_token_expire of profile default of ~/.aliyun/config.json: '\N{SUPERSCRIPT TWO}' is not valid; an example is",
     ),
     "a sign-in URL in the clear": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_sign_in_url": "http://127.0.0.1/start"},
-        "cloud_sso_sign_in_url of profile default of ~/.aliyun/config.json: would fetch a key in the clear from 127.0.0.1; use https://",
+        "cloud_sso_sign_in_url of profile default of ~/.aliyun/config.json: would fetch a key without encryption from 127.0.0.1; use https://",
     ),
     "a sign-in URL that is none": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_sign_in_url": "sso.example.com"},
-        "is not a URI such as https://keys.example.com/network",
+        "is not a valid URI; set one such as https://keys.example.com/network",
     ),
-    "a key pair": ({"mode": "RsaKeyPair", "private_key": "not-shown"}, "its mode is not supported; supported are AK, "),
+    "a key pair": ({"mode": "RsaKeyPair", "private_key": "not-shown"}, "its mode is not supported; set one of AK, "),
 }
 
 
 @pytest.mark.parametrize("case", BROKEN_PROFILES)
 def test_every_broken_profile_is_one_clear_error(find, home, case):
-    entries, told = BROKEN_PROFILES[case]
+    entries, expected = BROKEN_PROFILES[case]
     cli_file(home, entries)
     for options in ({"profile": "default"}, {}):
         (error,) = find(options)[1]
-        assert told in error
+        assert expected in error
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"profiles": 1}', '{"current": "a", "profiles": ["a"]}'])
-def test_a_file_that_is_no_configuration_is_an_error(find, home, text):
+def test_a_file_that_is_not_a_configuration_is_an_error(find, home, text):
     cli_file(home)
     (home / ".aliyun" / "config.json").write_text(text)
     (error,) = find()[1]
@@ -185,17 +185,17 @@ def test_a_file_that_is_no_configuration_is_an_error(find, home, text):
 
 
 @pytest.mark.parametrize("environ", [{}, {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}])
-def test_a_current_profile_that_is_not_there_is_an_error(find, home, environ):
+def test_a_current_profile_that_does_not_exist_is_an_error(find, home, environ):
     """Whatever else there is to log in with: it may be another account's."""
     cli_file(home, AK, current="prod")
     ini_file(home, "[default]\ntype=access_key\naccess_key_id=a\naccess_key_secret=not-shown\n")
     (home / "product_name").write_text("Alibaba Cloud ECS\n")
     (error,) = find({}, environ)[1]
-    assert error.startswith("~/.aliyun/config.json: its current profile is prod, which does not exist there")
+    assert error.startswith("~/.aliyun/config.json: the current profile prod does not exist in this file")
     assert str(find({"profile": "default"})[0]) == "access_key from profile default of ~/.aliyun/config.json"
 
 
-def test_a_profile_without_a_name_is_nobodys(find, home):
+def test_a_profile_without_a_name_is_ignored(find, home):
     cli_file(home)
     (home / ".aliyun" / "config.json").write_text(json.dumps({"profiles": [{key: AK[key] for key in AK if key != "name"}]}))
     assert find()[1][0].startswith("access_key_id: no credential is given")
@@ -212,7 +212,7 @@ def test_a_zero_of_the_command_line_is_a_number_that_is_not_set(find, home):
     assert "role_session_expiration" not in find()[0].settings
 
 
-def test_an_ini_file_that_is_none_is_an_error(find, home):
+def test_an_invalid_ini_file_is_an_error(find, home):
     ini_file(home, "access_key_secret = not-shown\n")
     (error,) = find()[1]
     assert "~/.alibabacloud/credentials.ini is not an INI file" in error

@@ -1,0 +1,187 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The folder where a run keeps its files: whole files, one run at a time, and nothing of an encrypted plan in clear.
+
+Private to this collection. An error names the path.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import is_encrypted, parse_vaulttext_envelope
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
+
+FOLDER_MODE, FILE_MODE = 0o750, 0o640
+
+
+class FolderError(OSError):
+    """A file or folder of a run cannot be used. The message names its path."""
+
+
+def default_folder(environ: Mapping[str, str]) -> Path:
+    """Where runs keep their files if no folder is named. A relative XDG_STATE_HOME is ignored, as its specification says."""
+    state = Path(environ.get("XDG_STATE_HOME", ""))
+    home = Path(environ.get("HOME") or Path.home())
+    return (state if state.is_absolute() else home / ".local" / "state") / "alicloud_ops.network"
+
+
+def document_name(kind: str, plan_digest: str) -> str:
+    """``kind``: plan or recipe."""
+    return f"{kind}-{plan_digest[:12]}.json"
+
+
+def report_name(operation: str, plan_digest: str, started: str, ending: str) -> str:
+    """``started``: UTC, ISO 8601. ``ending``: json, md or html."""
+    return f"{operation}-{plan_digest[:12]}-{re.sub('[-:]|[+.].*', '', started)}Z.{ending}"
+
+
+@contextmanager
+def _naming(path: str | Path, what: str) -> Iterator[None]:
+    """Errors of the system as FolderError with the path."""
+    try:
+        yield
+    except FolderError:
+        raise
+    except (OSError, AnsibleError, UnicodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+        raise FolderError(f"{path}: {what}: {(cause or str(error)).splitlines()[0]}") from None
+
+
+def read_text(loader: Any, path: str | Path) -> str:
+    """A file of the controller, decrypted if it is encrypted with Ansible Vault."""
+    with _naming(path, "it cannot be read"):
+        open(path, "rb").close()  # its errors have a cause, and those of the loader do not
+        text = str(loader.get_text_file_contents(str(path)))
+        text.encode()  # the loader lets bytes pass that are not UTF-8
+        return text
+
+
+class Folder:
+    """The folder of a run. ``like``: a file. If it is encrypted with Ansible Vault, every file here is encrypted in the same way."""
+
+    def __init__(self, path: str | Path, loader: Any, like: str | Path | None = None) -> None:
+        self.path = Path(path)
+        self._loader = loader
+        self._like = Path(like) if like else None
+
+    def prove_writable(self) -> None:
+        """Make the folder if it does not exist, and write to it, so that a run does not find out after its first write."""
+        with _naming(self.path, "this folder cannot be written to; name another one with report_dir"):
+            new = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+            self.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            for folder in new:
+                _sync_folder(folder.parent)
+            with tempfile.TemporaryFile(dir=self.path) as file:
+                file.write(b"written")
+
+    def read(self, name: str) -> str | None:
+        """The text of a file, or None if it does not exist. A file that cannot be read is an error, and never counts as missing."""
+        with _naming(self.path / name, "it cannot be read"):
+            return read_text(self._loader, self.path / name) if _exists(self.path / name) else None
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file whole: until the new one is on the disk, the old one stays. Returns its path."""
+        target = Path(os.path.realpath(self.path / name))
+        with _naming(self.path / name, "it cannot be written"):
+            encrypt = self._encryption_of(target) or self._encryption_of(self._like)
+            mode = target.stat().st_mode & 0o777 if _exists(target) else FILE_MODE
+            descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(encrypt(text) if encrypt else text.encode())
+                    file.flush()
+                    os.fchmod(file.fileno(), mode)
+                    os.fsync(file.fileno())
+                os.replace(temporary, target)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+            _sync_folder(target.parent)
+        return self.path / name
+
+    def _encryption_of(self, path: Path | None) -> Callable[[str], bytes] | None:
+        """How a file is encrypted; None if it is not, or does not exist."""
+        data = path.read_bytes() if path and _exists(path) else b""
+        if not is_encrypted(data):
+            return None
+        try:
+            vault = self._loader._vault  # the loader has no public way to it
+            secret = vault.decrypt_and_get_vault_id(data)[2]
+        except (AnsibleError, AttributeError):
+            what = "is encrypted with Ansible Vault and is never replaced in clear"
+            raise FolderError(f"{path}: it {what}; give its vault password, or name another folder") from None
+        return lambda text: vault.encrypt(text, secret, vault_id=parse_vaulttext_envelope(data)[3])
+
+    @contextmanager
+    def lock(self, plan_digest: str, patience: float = 0) -> Iterator[str]:
+        """Let one run at a time work on a plan. Yields which earlier run held the lock and did not end regularly, or ''.
+        ``patience``: seconds to wait for another run to end.
+
+        The lock ends with the process. Its file stays if the process is killed or interrupted. It is called neither plan-… nor ….json,
+        so that it is never taken for a document.
+        """
+        path = self.path / f"lock-{plan_digest[:12]}"
+        with _naming(path, "it cannot be locked"):
+            file, holder = _lock_file(path, _clock.now() + patience)
+        with file:
+            try:
+                yield holder
+            except Exception:
+                path.unlink(missing_ok=True)
+                raise
+            path.unlink(missing_ok=True)
+
+
+def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
+    """The open file that holds the lock, and what it says of its last holder."""
+    while True:
+        file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
+        holder = file.read(1000).strip()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            if _clock.now() >= deadline:
+                raise FolderError(f"{path}: another run works on this plan ({holder or 'unknown'}); wait until it ends") from None
+            _clock.sleep(0.25)
+            continue
+        if not _exists(path) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            file.close()  # its holder has just removed it, and the next run would lock another file
+            continue
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}\n")
+        file.flush()
+        return file, holder
+
+
+def _exists(path: Path) -> bool:
+    """Unlike ``Path.exists``, with an error if the folder cannot be searched."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _sync_folder(path: Path) -> None:
+    """Put new names in a folder on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

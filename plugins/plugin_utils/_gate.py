@@ -1,0 +1,149 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pure: everything that stops a run before its first write: guards, origin of a saved document, approval, changes since the plan.
+
+Private to this collection. A run with a refusal writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, Plan, find_refusals
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
+from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import find_expiry, find_use
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES, RunView
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import APPROVAL_NEEDED
+
+
+@dataclass(frozen=True)
+class Gate:
+    """``view``: with the ledger of today's plan. ``other``: the saved or approved plan, if it is known. ``mark``: what the run that
+    used the approval left, if there was one."""
+
+    settings: Settings
+    view: RunView
+    other: Document | None
+    mark: str | None
+
+    def find_refusals(self, request: Request, plan: Plan, today: Document) -> list[str]:
+        settings, prefix, evidence = self.settings, self.settings.prefix, self.view.evidence
+        refusals = [
+            line.replace("max_addresses: ", f"{prefix}max_addresses: ")
+            for line in find_refusals(plan, request, settings.connection.account_id)
+        ]
+        refusals += self._of_another_origin()
+        refusals += evidence.refusals(prefix) if evidence else []
+        if settings.operation != "unassign":
+            return refusals
+        refused = self._refused(plan)
+        if not settings.request.skip_refused and refused:
+            refusals.append(f"{prefix}on_refusal: {len(refused)} addresses must not be unassigned: {shorten([*refused.values()])}")
+        if settings.saved and (added := self.view.difference["added"]):
+            refusals.append(f"{len(added)} addresses are not in the saved plan: {shorten(added)}")
+        return refusals + self._of_the_approval(today, refused)
+
+    def _refused(self, plan: Plan) -> dict[tuple[str | None, str], str]:
+        """ENI and address → why a guard refuses it. What the user keeps or does not select is not refused."""
+        evidence = self.view.evidence
+        return {
+            (change.eni_id, address): f"{change.eni_id} {address}: {reason.text}"
+            for change in plan.changes
+            for address, reason in {**change.skipped, **change.refused}.items()
+            if reason.code != KEPT and not (evidence and reason.code in evidence.deselected)
+        }
+
+    def _of_another_origin(self) -> list[str]:
+        view, saved = self.view, self.settings.saved
+        if saved is None:
+            return []
+        kind = "recipe" if view.operation == "restore" else "plan"
+        pairs = (("region", saved.region, view.region), ("account", saved.account_id, view.account_id))
+        refusals = [f"the saved {kind} is of {name} {then}, but this is {now}" for name, then, now in pairs if then and now and then != now]
+        if saved.assignments and not view.interfaces and not self.settings.by_group:
+            # Wrong credentials are more likely than an account without any of these ENIs.
+            refusals.append(
+                f"none of the {len(saved.assignments)} ENIs of the saved {kind} exists in {view.region}, or not in this account; "
+                f"it is of account {saved.account_id or 'not known'}"
+            )
+        return refusals
+
+    def _of_the_approval(self, today: Document, refused: Mapping[tuple[str | None, str], str]) -> list[str]:
+        view, settings, other, prefix = self.view, self.settings, self.other, self.settings.prefix
+        approved = approved_digest(settings)
+        if not approved:
+            needed = settings.require_approval and not view.check_mode
+            return [f"{prefix}approved_digest: is not given, but {APPROVAL_NEEDED}"] if needed else []
+        refusals = find_expiry(prefix, other, settings.approval_max_age, datetime.now(UTC))
+        if total(view.ledger, PLANNED):
+            refusals += find_use(prefix, other, self.mark)
+        unreadable = [*view.unreadable]
+        if other:
+            # A refusal of an address that nobody approved does not stop the approved ones.
+            refused = {pair: refused[pair] for pair in other.pairs() if pair in refused}
+            unreadable = [name for name in unreadable if name in other.assignments]
+        if not settings.saved and today.digest != approved and (today.addresses or refused or unreadable):
+            refusals.append(self._drifted(approved, today))
+        if other and other.digest == approved and (refused or unreadable):
+            refusals.append(
+                f"{prefix}approved_digest: the approved plan has changed: {len(refused)} of its addresses are refused today and "
+                f"{len(unreadable)} of its ENIs cannot be read: {shorten([*refused.values(), *unreadable])}"
+            )
+        return refusals
+
+    def _drifted(self, approved: str, today: Document) -> str:
+        prefix, differences = self.settings.prefix, self.view.difference
+        difference = ". ".join(f"{len(pairs)} {DIFFERENCES[name]}: {shorten(pairs, 20)}" for name, pairs in differences.items() if pairs)
+        return (
+            f"{prefix}approved_digest: {approved} was approved, but today's plan has the digest {today.digest}. "
+            f"{difference or 'The approved plan itself is not in the folder, so the difference cannot be shown'}. To go on with an "
+            f"interrupted run, give the approved plan as {prefix}plan_file or {prefix}plan. Otherwise make a new plan in check mode "
+            "(--check) and have it approved"
+        )
+
+
+def approved_digest(settings: Settings) -> str | None:
+    """The approved digest of what this run does. The settings have proven that the part of a slice belongs to the approved plan."""
+    return settings.saved.digest if settings.part and settings.saved else settings.approved_digest
+
+
+def compare(today: Document, other: Document, interfaces: Mapping[str, Interface]) -> dict[str, list[str]]:
+    """How today's plan differs from the saved or approved one, as in DIFFERENCES."""
+    ours, theirs = {*today.pairs()}, {*other.pairs()}
+    held = {eni_id: frozenset(flatten(interface.held)) for eni_id, interface in interfaces.items()}
+    gone = {(eni_id, address) for eni_id, address in theirs - ours if eni_id in held and address not in held[eni_id]}
+    found = {"added": ours - theirs, "removed": gone, "left": theirs - ours - gone}
+    return {name: [f"{eni_id} {address}" for eni_id, address in sorted(pairs)] for name, pairs in found.items()}
+
+
+def find_unknown_groups(settings: Settings, found: Found, region: str) -> list[str]:
+    """Security groups that do not exist, and a name that groups of several VPCs have while the user names no VPC."""
+    prefix, selection = settings.prefix, settings.selection
+    if not settings.by_group:
+        return []
+    variables = {
+        **dict.fromkeys(selection.security_group_ids or (), "security_group_ids"),
+        **dict.fromkeys(selection.security_group_names or (), "security_group_names"),
+    }
+    errors = [
+        f"{prefix}{variables.get(name, 'security_group_tags')}: '{name}' does not exist in {region}, or not in this account"
+        for name in found.missing
+    ]
+    for name in selection.security_group_names or ():
+        groups = {group_id: group.vpc_id for group_id, group in found.security_groups.items() if group.name == name}
+        if selection.vpc_ids is None and len(set(groups.values())) > 1:
+            listed = ", ".join(f"{group_id} in {vpc_id}" for group_id, vpc_id in sorted(groups.items()))
+            errors.append(f"{prefix}security_group_names: '{name}' is the name of groups in several VPCs ({listed}); set {prefix}vpc_ids")
+    return errors

@@ -1,0 +1,112 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that a run keeps in its folder: plan, restore recipe, reports, and the mark of a used approval.
+
+Private to this collection. Plan and recipe are on the disk before the first write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, PLANNED, SKIPPED, EniLedger
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import make_mark
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, read_document, recipe_after
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, report_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
+
+REPORT_KINDS = ("json", "md", "html")
+
+
+class Records:
+    """``mask`` takes secrets out of a text. What is written is in ``view.files``: kind → path."""
+
+    def __init__(self, settings: Settings, view: RunView, folder: Folder, mask: Callable[[str], str]) -> None:
+        self._settings = settings
+        self._view = view
+        self._folder = folder
+        self._mask = mask
+        self._earlier: Document | None = None
+
+    def saved_plan(self, digest: str | None) -> Document | None:
+        """The plan with this digest, if it is in the folder."""
+        text = self._folder.read(document_name("plan", digest)) if digest else None
+        document = read_document(text) if text else None
+        return document if document and document.digest == digest else None
+
+    def approval_mark(self, digest: str | None) -> str | None:
+        """What the run that used this approval left."""
+        return self._folder.read(document_name("approval", digest)) if digest else None
+
+    def _write(self, kind: str, name: str, text: str) -> None:
+        self._view.files[kind] = str(self._folder.write(name, self._mask(text)))
+
+    def save_plan(self) -> None:
+        """Write the plan. Then read the recipe that an earlier run of this plan left: the recipe of this run keeps all of it."""
+        view, plan = self._view, self._view.plan
+        if view.operation != "unassign" or plan is None:
+            return
+        # The time of an approved plan says how old its approval is, so a run that makes the plan again does not replace it.
+        if not view.check_mode and not self._settings.saved and self.saved_plan(plan.digest):
+            view.files["plan"] = str(self._folder.path / document_name("plan", plan.digest))
+        elif plan.addresses and not self._settings.part:
+            self._write("plan", document_name("plan", plan.digest), _as_text(plan))
+        name = document_name("recipe", plan.digest)
+        text = self._folder.read(name)
+        try:
+            self._earlier = read_document(text) if text else None
+            recipe_after(plan, self._earlier, {}, {})
+        except DocumentError as error:
+            raise DocumentError(f"{self._folder.path / name}: {error}") from None
+
+    def save_recipe(self, *, wave: Sequence[EniLedger] = (), last: bool = False) -> None:
+        """Write the whole recipe before the first write. Later, write it again only if an address is proven untouched."""
+        view = self._view
+        if view.operation != "unassign" or view.plan is None:
+            return
+        if wave and all(address in eni.sent for eni in wave for address in eni.having(FAILED, SKIPPED)):
+            return
+        sent = {eni.eni_id: eni.sent if last else eni.sent.union(eni.having(PLANNED)) for eni in view.ledger}
+        shown = {eni.eni_id: frozenset(flatten(eni.latest.held)) for eni in view.ledger if eni.latest}
+        # A restore takes a recipe without a time as one whose run did not end.
+        view.recipe = recipe_after(view.plan, self._earlier, sent, shown, made=now() if last else "")
+        self._write("recipe", document_name("recipe", view.plan.digest), _as_text(view.recipe))
+
+    def mark_approval(self, report: dict[str, Any]) -> None:
+        """An approval is valid for one finished run. The report stays whole if the mark cannot be written."""
+        view = self._view
+        if view.check_mode or not self._settings.approved_digest or not view.plan or report["outcome"] != "done":
+            return
+        made = self._settings.saved or self.saved_plan(view.plan.digest) or view.plan
+        try:
+            self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished))
+        except FolderError as error:
+            report["stopped"] = ". ".join(filter(None, (report["stopped"], f"The use of the approval could not be recorded: {error}")))
+
+    def write_reports(self, report: dict[str, Any]) -> None:
+        """The result of the task stays whole if a report cannot be written."""
+        digest = self._view.plan.digest if self._view.plan else "0" * 12
+        try:
+            for kind in REPORT_KINDS:
+                name = report_name(self._view.operation, digest, self._view.started, kind)
+                self._write(kind, name, render(report, kind))
+        except FolderError as error:
+            report["stopped"] = ". ".join(filter(None, (report["stopped"], f"The report could not be written: {error}")))
+        report["files"] = dict(self._view.files)
+
+
+def _as_text(document: Document) -> str:
+    return json.dumps(document.as_dict(), indent=1)
+
+
+def now() -> str:
+    """The time for documents and reports: UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,210 @@
+# Copyright (c) alicloud_ops maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables of the roles: the one table, and their typed values. A variable may be typed, or text from a survey.
+
+Private to this collection. Pure.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ADDRESS_FILTERS
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, StrictLoader
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a role. ``roles``: first letters. ``option``: part and module option that it sets; '' for the role's own."""
+
+    kind: str
+    roles: str
+    option: str = ""
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    is_guard: bool = False
+
+
+# The one table of the variables; meta/argument_specs.yml of the roles documents it.
+VARIABLES: Mapping[str, Variable] = {
+    "region": Variable("str", "aur", "connection.region"),
+    "account_id": Variable("str", "aur", "connection.account_id", is_guard=True),
+    "security_group_ids": Variable("list", "au", "selection.security_group_ids"),
+    "security_group_names": Variable("list", "au", "selection.security_group_names"),
+    "security_group_tags": Variable("dict", "au", "selection.security_group_tags"),
+    "vpc_ids": Variable("list", "au", "selection.vpc_ids"),
+    "eni_type": Variable("str", "au", "selection.type", choices=("Primary", "Secondary")),
+    "eni_status": Variable("str", "au", "selection.status", choices=("Available", "Attaching", "InUse", "Detaching", "Deleting")),
+    "eni_tags": Variable("dict", "au", "selection.tags"),
+    "within": Variable("list", "au", "selection.within", is_guard=True),
+    "excluding": Variable("list", "au", "selection.excluding", is_guard=True),
+    "private_ip_addresses": Variable("list", "au", "selection.private_ip_addresses", is_guard=True),
+    "kinds": Variable("list", "au", "selection.kinds", [PRIVATE_IPV4], choices=tuple(KIND_BY_NAME)),
+    "keep": Variable("list", "u", "request.keep", is_guard=True),
+    "plan": Variable("raw", "u"),
+    "plan_file": Variable("path", "u"),
+    "approved_digest": Variable("str", "u"),
+    "require_approval": Variable("bool", "u", default=False),
+    "approval_max_age": Variable("int", "u", default=24, is_guard=True),
+    "enis": Variable("list", "u", is_guard=True),
+    "slices": Variable("int", "u", default=1),
+    "recipe": Variable("raw", "r"),
+    "recipe_file": Variable("path", "r"),
+    "max_addresses": Variable("int", "u", "request.max_addresses", 1000, is_guard=True),
+    "on_refusal": Variable("str", "u", "request.on_refusal", "skip", choices=("skip", "fail")),
+    "allow_eip": Variable("bool", "u", "request.allow_eip", False),
+    "protected_tags": Variable("dict", "ur", "request.protected_tags"),
+    "wave_size": Variable("int", "ur", default=50),
+    "wave_pause": Variable("int", "ur", default=0),
+    "max_failures": Variable("str", "ur", default={"u": "0", "r": "100%"}, is_guard=True),
+    "calls_per_minute": Variable("int", "aur", "connection.calls_per_minute"),
+    "max_concurrency": Variable("int", "ur", "connection.max_concurrency"),
+    "wait_timeout": Variable("int", "ur", "request.wait_timeout"),
+    "report_url": Variable("str", "aur"),
+    "report_dir": Variable("path", "aur"),
+    "guests": Variable("pattern", "au", is_guard=True),
+    "guest_policy": Variable("str", "u", choices=POLICIES, is_guard=True),
+    "only_not_seen": Variable("bool", "u", default=False, is_guard=True),
+    "guest_max_age": Variable("int", "au", default=15, is_guard=True),
+}
+SAVED = ("plan", "plan_file", "recipe", "recipe_file")
+APPROVAL_NEEDED = (
+    "an approval is required (unassign_secondary_ips_require_approval); make the plan in check mode (--check), have it approved and give "
+    "its digest"
+)
+# A run needs at least one of these, or a saved document: an omission selects nothing.
+GROUPS = ("security_group_ids", "security_group_names", "security_group_tags")
+# These narrow the selection by groups. On a saved plan, which is applied exactly, they would have no effect.
+NARROWING = ("vpc_ids", "eni_type", "eni_status", "eni_tags", *ADDRESS_FILTERS, "kinds", "only_not_seen")
+
+
+def variables_of(role: str) -> dict[str, Variable]:
+    """Full name → variable of this role, with its default in this role."""
+    mine = {f"{role}_{name}": variable for name, variable in VARIABLES.items() if role[0] in variable.roles}
+    return {
+        name: replace(variable, default=variable.default[role[0]]) if isinstance(variable.default, dict) else variable
+        for name, variable in mine.items()
+    }
+
+
+def read_variables(
+    role: str, variables: Mapping[str, Any], table: Mapping[str, Variable], errors: list[str]
+) -> tuple[dict[str, Any], set[str]]:
+    """The typed values, and the names of all given variables, also of the wrong ones. Both without the prefix of the role."""
+    given: dict[str, Any] = {}
+    named = set()
+    needs_digest = _is_true(variables.get(f"{role}_require_approval"))
+    for full_name, value in variables.items():
+        name = full_name.removeprefix(f"{role}_")
+        if full_name in (f"{role}_result", f"{role}_plan_text") or value is None:
+            continue  # the role itself registers and publishes these
+        if full_name not in table:
+            close = difflib.get_close_matches(full_name, table, n=1)
+            errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
+        elif is_blank(value) and table[full_name].is_guard:
+            named.add(name)
+            validate_guards({full_name: value}, [full_name], errors)
+        elif is_blank(value) and name == "approved_digest" and needs_digest:
+            # A digest that was left empty must not let an unapproved run pass.
+            errors.append(f"{full_name}: is given but blank, and {APPROVAL_NEEDED}")
+        elif not isinstance(value, str) or value.strip():
+            named.add(name)
+            try:
+                given[name] = _convert(value, table[full_name])
+            except ValueError as error:
+                errors.append(f"{full_name}: {error}")
+    return given, named
+
+
+def _is_true(value: Any) -> bool:
+    try:
+        return bool(boolean(value, strict=True))
+    except TypeError:
+        return False
+
+
+def _convert(value: Any, variable: Variable) -> Any:
+    """The typed value; ValueError says what would be right."""
+    kind = variable.kind
+    if kind in ("list", "dict"):
+        value = _convert_entries(value, kind)
+    elif kind == "int":
+        errors: list[str] = []
+        number = parse_number("", value, errors)
+        if errors:
+            raise ValueError(errors[0].removeprefix(": "))
+        return number
+    elif kind == "bool":
+        try:
+            return boolean(value, strict=True)
+        except TypeError:
+            raise ValueError(f"'{value}' is neither true nor false") from None
+    elif kind in ("str", "path"):
+        value = _text(value)
+    elif kind == "pattern":  # of hosts: Ansible takes text with commas, or a list
+        value = ",".join(filter(None, map(_text, value if isinstance(value, list) else [value])))
+    if kind == "path":
+        value = os.path.expanduser(os.path.expandvars(value))
+        if not os.path.isabs(value):
+            # Ansible would take it from the folder of the playbook, which may be this collection.
+            raise ValueError(f"'{value}' is not an absolute path")
+    for one in value if kind == "list" else [value]:
+        if variable.choices and one not in variable.choices:
+            raise ValueError(f"'{one}' is not one of {', '.join(variable.choices)}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"{value!r} is not text")
+    return str(value).strip()
+
+
+def _convert_entries(given: Any, kind: str) -> Any:
+    """A list, or a mapping of tags. As text: with commas or line breaks, or in the brackets of JSON or YAML."""
+    value = given
+    if isinstance(value, str):
+        value = value.strip()
+        try:
+            # A SafeLoader that refuses more.
+            value = yaml.load(value, StrictLoader) if value[0] in "[{" else re.split(r"[,\n]", value)  # noqa: S506 - see above
+        except DocumentError:
+            raise
+        except (ValueError, yaml.YAMLError, RecursionError):
+            raise ValueError(f"'{given}' cannot be read; check its brackets and quotes") from None
+    if isinstance(value, Mapping) and kind == "dict":
+        return dict(value)
+    if isinstance(value, Mapping):
+        raise ValueError(f"{given!r} is not a list")
+    entries = [_text(entry) for entry in (value if isinstance(value, list) else [value]) if entry is not None]
+    kept = [entry for entry in entries if entry]
+    if not kept and value != []:
+        raise ValueError(f"{given!r} names nothing; name a value, or leave it out")
+    return _tags(kept) if kind == "dict" else kept
+
+
+def _tags(entries: Iterable[str]) -> dict[str, Any]:
+    """``key=value``. A key alone stands for any value, and a key that comes twice for either value."""
+    tags: dict[str, Any] = {}
+    for entry in entries:
+        key, equals, value = (part.strip() for part in entry.partition("="))
+        if not key or (not equals and ":" in key):
+            raise ValueError(f"'{entry}' is not a tag such as team=web")
+        if not equals:
+            tags[key] = None
+        elif tags.setdefault(key, []) is not None:
+            tags[key].append(value)
+    return tags
