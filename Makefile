@@ -165,7 +165,7 @@ gates: build $(VENV)/gates.stamp  ## galaxy-importer on the tarball, zizmor and 
 # ansible-test wants a git repository below ansible_collections, and dies on a Python that does not run: it gets a copy of
 # what stands here, committed or not, and the one Python of the virtual environment.
 COPY = $(VENV)/sanity/ansible_collections/alicloud_ops/network
-PY_OF_VENV = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+PY_OF_VENV = $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 .PHONY: .copy
 .copy: .venv
 	@rm -rf $(COPY) && mkdir -p $(COPY) && git init --quiet $(COPY)
