@@ -305,7 +305,7 @@ def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bul
 
 def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bulk) -> None:
     start = bulk.held()
-    bulk.emulator.reset(seed=seed(20), lag_ms=3000)
+    bulk.emulator.reset(seed=seed(20), lag_ms=4000)
     failed = bulk.run("unassign", wait_timeout=1, **WEB)
     plan, recipe = documents(bulk, failed)
     assert failed["failed"]

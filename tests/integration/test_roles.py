@@ -355,11 +355,11 @@ def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
 def test_the_timeout_of_a_task_stops_the_writes_and_leaves_the_recipe_whole(plays: Plays, how: str) -> None:
     playbooks = plays.playbooks
     start = playbooks.held()
-    playbooks.emulator.reset(seed=seed(60), latency_ms=200)
+    playbooks.emulator.reset(seed=seed(60), latency_ms=300)
     start = playbooks.held()
     chosen = {"max_concurrency": 1, "wave_size": 20, "security_group_tags": "stage", "security_group_ids": ""}
-    environment = {"ANSIBLE_TASK_TIMEOUT": "6"} if how == "setting" else {}
-    keywords = {} if how == "setting" else {"timeout": 6}
+    environment = {"ANSIBLE_TASK_TIMEOUT": "10"} if how == "setting" else {}
+    keywords = {} if how == "setting" else {"timeout": 10}
     output = plays.run(play([use_role(**keywords)]), succeeds=False, environment=environment, **chosen)
     stopped_at = len(playbooks.writes())
     gone = changed_by(start, playbooks.held())
