@@ -305,7 +305,7 @@ def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bul
 
 def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bulk) -> None:
     start = bulk.held()
-    bulk.emulator.reset(seed=seed(20), lag_ms=4000)
+    bulk.emulator.reset(seed=seed(20), lag_ms=3000)
     failed = bulk.run("unassign", wait_timeout=1, **WEB)
     plan, recipe = documents(bulk, failed)
     assert failed["failed"]
@@ -653,7 +653,7 @@ def test_restoring_and_unassigning_one_plan_exclude_each_other(bulk: Bulk, monke
 
     def restore(line: str) -> None:
         if line.startswith("wave 1/"):
-            tried.append(Bulk(bulk.emulator, bulk.folder).run("restore", recipe=bulk.recipes()[0]))
+            tried.append(Bulk(bulk.emulator, bulk.folder).run("restore", recipe=bulk.recipes()[0], wait_timeout=1))
 
     bulk.run("unassign", wave_size=5, say=restore, **WEB)
     (refused,) = tried

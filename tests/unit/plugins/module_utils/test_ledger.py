@@ -257,6 +257,13 @@ def test_given_up_is_what_may_have_been_changed_and_failed_what_was_certainly_re
     assert ledger.changed == (state is IN_FLIGHT)
 
 
+def test_unless_reads_went_on_to_the_end_a_call_refused_for_another_address_may_have_changed_this_one():
+    ledger = ledger_in(IN_FLIGHT, B)
+    ledger.writes = [Write((A, B), REFUSED_BATCH, frozenset({A}))]
+    ledger.give_up(LATE)
+    assert ledger.states == {B: IN_FLIGHT}
+
+
 def test_without_a_request_id_of_the_write_the_failed_read_provides_it():
     ledger = ledger_in(IN_FLIGHT, A)
     ledger.writes = [Write((A,), LOST)]

@@ -491,6 +491,15 @@ def test_what_cannot_be_read_back_any_more_ends_writing_too(clock):
     ecs, targets = fleet(clock, 450)
     ecs.fatal_codes = {EXPIRED}
     ecs.read_faults = [*[None] * 5, refused(EXPIRED)]
+
+    def let_it_be_read() -> None:
+        """Writes are quicker here than anywhere else. The reading thread has to get its turn."""
+        gives_up_at = time.monotonic() + 30
+        while len(ecs.reads) < 6 and time.monotonic() < gives_up_at:
+            time.sleep(0.001)
+        time.sleep(0.002)
+
+    ecs.delays = [lambda: None] * 250 + [let_it_be_read] * 200
     ledger = run(ecs, make_request("absent", *targets), concurrency=1)
     assert len(ecs.reads) == 6
     assert 100 <= len(ecs.writes) < 450
