@@ -199,8 +199,7 @@ docs: collection .venv/docs.stamp  ## the documentation site, build/docs/build/h
 		--project alicloud_ops.network --copyright 'alicloud_ops maintainers' --dest-dir build/docs alicloud_ops.network >/dev/null
 	@cat docs/docsite/conf.py >>build/docs/conf.py
 	@cp -R docs/docsite/static build/docs/ && cp -R docs/docsite/images build/docs/rst/ && cp docs/benchmarks/wall.svg build/docs/rst/images/
-	@chmod go-w build/docs/rst && $(BIN)/antsibull-docs --config-file build/docs/antsibull-docs.cfg collection --use-current \
-		--dest-dir build/docs/rst alicloud_ops.network
+	@cd build/docs && antsibull-docs --config-file antsibull-docs.cfg collection --use-current --dest-dir rst alicloud_ops.network
 	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -c build/docs build/docs/rst build/docs/build/html
 	@echo 'The site is in build/docs/build/html; open index.html in a browser.'
 
