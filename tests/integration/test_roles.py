@@ -161,7 +161,7 @@ def test_all_wrong_variables_come_at_once_and_no_call_is_made(playbooks: Playboo
     assert playbooks.emulator.calls() == []
     # Another account than meant.
     refused = playbooks.run("unassign", succeeds=False, account_id=OTHER_ACCOUNT, **WEB)
-    assert f"belong to {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused.output
+    assert f"belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused.output
     assert playbooks.writes() == []
 
 
@@ -425,7 +425,7 @@ def test_module_defaults_count(plays: Plays, where: str) -> None:
 
     for key in (GROUP, MODULE):
         output = run({key: {"account_id": OTHER_ACCOUNT}}, succeeds=False)
-        assert f"belong to {ACCOUNT}, not to {OTHER_ACCOUNT}" in output
+        assert f"belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in output
     assert plays.playbooks.writes() == []
     run({GROUP: {"account_id": ACCOUNT}, MODULE: {"keep": ["10.3.0.12", "10.255.0.0/30"]}})
     assert plays.playbooks.held()["eni-both1"] == ["10.3.0.12"]
