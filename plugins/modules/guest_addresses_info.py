@@ -14,8 +14,8 @@ description:
   - Runs on an instance and lists its IP addresses with their interfaces, MAC addresses, listening sockets and numbers of connections.
   - The MAC address shows to which elastic network interface (ENI) an address belongs. Use the module to check whether a secondary
     private address is still in use before you unassign it.
-  - The module reads every network namespace of the instance, because containers have their addresses there. As root it also finds those that
-    only a file descriptor, a mount or a thread keeps.
+  - The module reads every network namespace of the instance, because containers have their addresses there. As root it also finds those
+    that only a file descriptor, a mount or a thread keeps.
   - Without root RV(complete) is always V(false), because a process of another user may keep such a namespace. What is listed is right.
   - If RV(complete) is V(false), the module could not read everything. Then an address that is not listed may still be in use.
   - Loopback, link-local and multicast addresses are left out, because an ENI cannot have them.

@@ -27,8 +27,13 @@ ACTORS = f"""
 import importlib.util, os, signal, subprocess, sys, time
 from pathlib import Path
 
-signal.alarm({LIFE})
 caller_file, folder, role, shape = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+
+
+def note_life(name):
+    # A forked process inherits neither the name nor the alarm.
+    signal.alarm({LIFE})
+    note(name, os.getpid())
 
 
 def note(name, text):
@@ -54,7 +59,7 @@ def play():
     if os.fork():
         sleep_for_ever()
     os.setsid()
-    note("worker", os.getpid())
+    note_life("worker")
     read_end, write_end = os.pipe()
     module = command("module")
     if shape == "shell":
@@ -80,6 +85,7 @@ def detached():
 
 
 def module():
+    note_life("module")
     spec = importlib.util.spec_from_file_location("caller", caller_file)
     caller = importlib.util.module_from_spec(spec)
     sys.modules["caller"] = caller
@@ -95,7 +101,7 @@ def module():
     note("gone", looks)
 
 
-note(role, os.getpid())
+note_life(role)
 globals()[role]()
 """
 
