@@ -119,10 +119,13 @@ class _Search:
         namespaces = self._collect()
         self._find_unattended_mounts(namespaces)
         if self.closed:
+            number = len(self.closed)
             text = (
-                f"the open files and the mounts of {len(self.closed)} processes may not be read, so network namespaces that only they keep "
-                "are unknown; run the module as root"
+                f"the open files and the mounts of {number} {'process' if number == 1 else 'processes'} may not be read, so network "
+                "namespaces that only they keep are unknown"
             )
+            if os.geteuid() != 0:
+                text += "; run the module as root"
             self.problems.append(Problem("namespaces_hidden", text))
         return Discovery(namespaces, self.socket_holders, self.problems)
 
