@@ -156,7 +156,7 @@ def test_a_plan_says_nothing_of_waiting_for_a_state(bulk: Bulk) -> None:
     bulk.emulator.reset()
     planned = bulk.run("unassign", check=True, security_group_names="web")
     reasons = {entry["code"]: entry["reason"] for entry in planned["report"]["reasons"]}
-    assert "this state ends by itself, so run it again later" in reasons["InstanceInTransition"]
+    assert "run it again when this state has ended" in reasons["InstanceInTransition"]
     assert "waits" not in "".join(reasons.values())
 
 
