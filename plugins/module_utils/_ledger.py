@@ -97,6 +97,7 @@ class EniLedger:
     states: dict[str, AddressState]
     reasons: dict[str, Reason]
     writes: list[Write] = field(default_factory=list)
+    writes_shown: int = 0  # number of writes that ended before the newest read that shows the ENI
     batches: list[tuple[str, ...]] = field(default_factory=list)  # calls to repeat next, whole or in parts
     refusals: dict[str, Reason] = field(default_factory=dict)  # by address in flight: why it is not sent again
 
@@ -118,7 +119,7 @@ class EniLedger:
         there are any. If state, owner or EIPs differ from the last view, the guards must check the ENI again before a write."""
         if self.latest and _GUARDED(view) != _GUARDED(self.latest):
             self.read_at = float("-inf")
-        self.latest = view
+        self.latest, self.writes_shown = view, len(self.writes)
         held, sent = set(flatten(view.held)), self.sent
         open_or_refused = self.having(IN_FLIGHT, FAILED, SKIPPED)
         changed = [address for address in open_or_refused if address in sent and (address in held) == (state == "present")]
@@ -187,8 +188,9 @@ class EniLedger:
 
     @property
     def verified(self) -> bool:
-        """Whether reads show the outcome of every write."""
-        return not any(state is IN_FLIGHT or (state is DONE and address in self.reasons) for address, state in self.states.items())
+        """Whether a read after the last write shows the ENI, and the outcome of every write."""
+        is_open = any(state is IN_FLIGHT or (state is DONE and address in self.reasons) for address, state in self.states.items())
+        return self.writes_shown == len(self.writes) and not is_open
 
     def failures(self) -> list[tuple[Reason, tuple[str, ...]]]:
         """Addresses that failed or are still in flight, by reason. An entry without addresses is an ENI that could not be read."""

@@ -241,7 +241,7 @@ interfaces:
       description: Secondary addresses after the task.
       type: dict
     verified:
-      description: Whether reads show the outcome of every write.
+      description: Whether a read after the last write shows the ENI, and the outcome of every write.
       type: bool
     unassigned:
       description: Addresses that were unassigned.

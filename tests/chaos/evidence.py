@@ -97,6 +97,11 @@ class Evidence:
         ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
         return [row for read, row in self.views_of(eni_id) if row and read.began >= ended]
 
+    def is_shown_after_last_write(self, eni_id: str) -> bool:
+        """Whether a read that started after the last write of this ENI ended shows it, or no write of it was sent."""
+        ended = [write.ended for write in self.writes if write.eni_id == eni_id]
+        return not ended or any(row and read.began >= max(ended) for read, row in self.views_of(eni_id))
+
     def is_shown_changed(self, eni_id: str, address: str, state: str) -> bool:
         return any((address in held(row)) == (state == "present") for row in self.later_views(eni_id, address))
 

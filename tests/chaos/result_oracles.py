@@ -268,7 +268,10 @@ def _is_so(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
     if entry["verified"] and entry["type"] is not None and wrong_after:
         yield f"verified, but after differs from what is so by {sorted(wrong_after)}"
     is_trusted = case.arguments["wait"] is False and places[case.done_key]
-    if not entry["verified"] and not _open(case, entry) and not is_trusted:
+    is_shown = case.evidence.is_shown_after_last_write(eni_id)
+    if entry["verified"] and not is_shown:
+        yield "verified, but no read after the last write shows the ENI"
+    if not entry["verified"] and is_shown and not _open(case, entry) and not is_trusted:
         yield "not verified, though nothing is open"
 
 

@@ -250,6 +250,7 @@ def test_given_up_is_what_may_have_been_changed_and_failed_what_was_certainly_re
     ledger.writes = writes
     if refusal:
         ledger.refuse([A], refusal, hold=True)
+    ledger.writes_shown = len(writes)
     ledger.give_up(LATE, partly=not to_the_end)
     assert (ledger.states, ledger.reasons) == ({A: state}, {A: reason})
     assert ledger.still_waiting() == []
@@ -320,6 +321,17 @@ def test_changed_and_verified_follow_from_the_states(state, reason, changed, ver
     ledger = ledger_in(state, A)
     ledger.reasons = {A: reason} if reason else {}
     assert (ledger.changed, ledger.verified) == (changed, verified)
+
+
+def test_what_no_read_after_the_last_write_shows_is_not_verified():
+    ledger = ledger_in(PLANNED, A, B)
+    for address in (A, B):
+        ledger.writes.append(Write((address,), refused("Forbidden.RAM")))
+        ledger.move(Event.SEND, [address])
+        ledger.refuse([address], WHY)
+        assert (ledger.states[address], ledger.verified) == (FAILED, False)
+        ledger.confirm(eni("eni-1", [A, B]), "absent")
+        assert ledger.verified
 
 
 def test_an_address_set_is_by_kind_and_the_plan_itself_if_all_of_it_is_so():
