@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from operator import attrgetter
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, flatten, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, find_addresses, flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ADDRESS_REFUSED, NOT_VERIFIED, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Reason
@@ -64,23 +64,28 @@ ACCEPTED = Reason("Accepted", "accepted by the service")
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """One call that was sent, or is being sent. ``error`` is None if the service accepted it. ``named``: the addresses that a refusal
-    names as its cause. ``to_repeat``: the plan aged before the call could be repeated."""
+    """One call that was sent, or is being sent. ``error`` is None if the service accepted it. ``to_repeat``: the plan aged before the
+    call could be repeated."""
 
     addresses: tuple[str, ...]
     error: EcsError | None = None
-    named: frozenset[str] = frozenset()
     to_repeat: bool = False
 
     @property
     def reply(self) -> Reason:
         return Reason(self.error.code, self.error.message, self.error.request_id) if self.error else ACCEPTED
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The addresses that a refusal names as its cause. A refusal that names all addresses does not show the cause."""
+        named = find_addresses(self.error.message).intersection(self.addresses) if self.error else frozenset()
+        return named if len(named) < len(self.addresses) else frozenset()
+
     def may_have_changed(self, address: str, *, partly: bool) -> bool:
         """``partly``: include a call that was refused because of another address. The API does not document whether such a call changes
         the other addresses (ecs-api.md, open question 1)."""
         is_open = self.error is None or self.error.may_have_been_carried_out
-        is_for_another = len(self.addresses) > 1 and address not in self.named and bool(ADDRESS_REFUSED.match(self.reply.code))
+        is_for_another = len(self.addresses) > 1 and bool(ADDRESS_REFUSED.match(self.reply.code)) and address not in self.named
         return address in self.addresses and (is_open or (partly and is_for_another))
 
 

@@ -62,7 +62,10 @@ class Write:
         carried out for this one."""
         if not self.is_plainly_refused:
             return True
-        return len(self.addresses) > 1 and bool(ABOUT_AN_ADDRESS.match(self.code)) and address not in _named_in(self.exchange["message"])
+        if len(self.addresses) == 1 or not ABOUT_AN_ADDRESS.match(self.code):
+            return False
+        named = _named_in(self.exchange["message"])
+        return address not in named or named.issuperset(self.addresses)  # a refusal that names all does not show the cause
 
 
 @dataclass(frozen=True)
