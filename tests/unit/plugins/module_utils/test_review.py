@@ -10,7 +10,7 @@ from hypothesis import given
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ENI_NOT_RETURNED, INSTANCE_WITHOUT_ENI, UNREADABLE_REPLY
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import HOLDER_UNREADABLE, find_refusals
-from ansible_collections.alicloud_ops.network.plugins.module_utils._review import find_elsewhere, review, take_snapshot
+from ansible_collections.alicloud_ops.network.plugins.module_utils._review import MOST_PRIMARIES, find_elsewhere, review, take_snapshot
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import (
     Clock,
     FakeEcs,
@@ -18,6 +18,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.bu
     eni_record,
     instance_record,
     make_request,
+    refused,
     requests,
     spoil_rows,
     strip_rows,
@@ -252,7 +253,11 @@ def test_an_address_on_another_eni_is_named_with_that_eni(clock):
         f"{B} is not on eni-1, but on eni-2; check eni_id",
         "2001:db8::10 is not on eni-1, but on eni-2; check eni_id",
     ]
-    assert ecs.lists == [{"private_ip_address": [B, "192.168.0.99"]}, {"ipv_6address": ["2001:db8::10"]}]
+    assert ecs.lists == [
+        {"private_ip_address": [B, "192.168.0.99"]},
+        {"primary_ip_address": "192.168.0.99"},
+        {"ipv_6address": ["2001:db8::10"]},
+    ]
 
 
 def test_nothing_is_looked_up_for_what_is_on_its_eni_or_cannot_be_looked_up(clock):
@@ -266,8 +271,9 @@ def test_a_thousand_addresses_are_one_call_for_the_first_hundred(clock):
     names = [f"eni-{number}" for number in range(50)]
     ecs = FakeEcs(clock, *map(eni_record, names))
     assert elsewhere(ecs, *(target(name, *(f"10.0.{number}.{last}" for last in range(20))) for number, name in enumerate(names))) == []
-    (filters,) = ecs.lists
+    filters, *primaries = ecs.lists
     assert len(filters["private_ip_address"]) == 100
+    assert len(primaries) == MOST_PRIMARIES
 
 
 def test_several_holders_are_all_named_and_the_asking_eni_itself_is_none(clock):
@@ -277,6 +283,39 @@ def test_several_holders_are_all_named_and_the_asking_eni_itself_is_none(clock):
     plan = look_at(ecs, request)
     ecs.enis["eni-1"] = eni_record("eni-1", [A])  # by now
     assert find_elsewhere(ecs, plan) == []
+
+
+def test_an_address_in_another_vpc_is_another_address(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-2", [A], VpcId="vpc-2"))
+    assert elsewhere(ecs, target("eni-1", A)) == []
+
+
+def test_an_address_that_is_named_for_two_enis_is_looked_up_for_both(clock):
+    ecs = FakeEcs(
+        clock, eni_record("eni-1"), eni_record("eni-2", VpcId="vpc-2"), eni_record("eni-3", [A]), eni_record("eni-4", [A], VpcId="vpc-2")
+    )
+    assert elsewhere(ecs, target("eni-1", A), target("eni-2", A)) == [
+        f"{A} is not on eni-1, but on eni-3; check eni_id",
+        f"{A} is not on eni-2, but on eni-4; check eni_id",
+    ]
+
+
+def test_the_primary_address_of_another_eni_is_found(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-2", primary=A))
+    assert elsewhere(ecs, target("eni-1", A)) == [f"{A} is not on eni-1, but on eni-2 as its primary address; check eni_id"]
+
+
+def test_a_look_up_that_fails_is_only_a_warning(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1"))
+    request = make_request("absent", target("eni-1", A))
+    plan = look_at(ecs, request)
+
+    def deny(**_filters):
+        raise refused("Forbidden.RAM", "no")
+
+    ecs.network_interfaces = deny
+    (warning,) = find_elsewhere(ecs, plan)
+    assert warning.endswith("could not be looked up on other ENIs: Forbidden.RAM")
 
 
 def test_an_eni_that_does_not_exist_needs_no_look_up(clock):
