@@ -214,13 +214,16 @@ def list_instances(ecs: Ecs, unreadable: Unreadable, **filters: Any) -> dict[str
 
 
 def read_instances(ecs: Ecs, instance_ids: Iterable[str], unreadable: Unreadable) -> dict[str, Instance]:
-    """The instances with these ids that exist, by id. Each call reads 100 ids."""
+    """The instances with these ids that exist, by id. Each call reads 100 ids. If a record is missing in a read, it is read again,
+    because one read proves nothing."""
 
     def read(asked: list[str]) -> dict[str, Instance]:
         found = list_instances(ecs, unreadable, instance_ids=asked)
         return {instance_id: instance for instance_id, instance in found.items() if instance_id in asked}
 
-    return in_batches(ecs, instance_ids, read)
+    wanted = list(instance_ids)
+    found = in_batches(ecs, wanted, read)
+    return found | in_batches(ecs, (each for each in wanted if each not in found and each not in unreadable), read)
 
 
 def _id_of(record: Record, key: str, error: EcsError) -> str:

@@ -31,6 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import 
     Holders,
     Plan,
     Snapshot,
+    fail_unreadable,
     guard,
     is_in_transition,
     make_plan,
@@ -108,11 +109,16 @@ def _find_holders_elsewhere(ecs: Ecs, plan: Plan, kind: AddressKind) -> list[str
 
 
 def _with_instances(ecs: Ecs, request: Request, targets: Iterable[Target], snapshot: Snapshot) -> tuple[Plan, Snapshot]:
-    """The plan, and the snapshot with the instances whose state matters: those of primary ENIs with a planned write."""
+    """The plan, and the snapshot with the instances whose state matters: those of primary ENIs with a planned write. An ENI whose
+    instance cannot be read fails alone."""
     plan = make_plan(request, targets, snapshot)
     primaries = [change.interface for change in plan.changes if change.interface and change.interface.is_primary and count(change.todo)]
     unknown = [one.instance_id for one in primaries if one.instance_id and one.instance_id not in snapshot.instances]
-    return plan, replace(snapshot, instances={**snapshot.instances, **read_instances(ecs, unknown, {})})
+    unreadable: Unreadable = {}
+    instances = read_instances(ecs, unknown, unreadable)
+    whole = {**snapshot.instances, **instances}
+    snapshot = replace(snapshot, instances=whole, unreadable={**snapshot.unreadable, **unreadable})
+    return fail_unreadable(plan, snapshot), snapshot
 
 
 def _read_again(ecs: Ecs, snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:

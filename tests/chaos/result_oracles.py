@@ -71,7 +71,7 @@ def _nothing_seen_is_missing(case: Case) -> Iterator[str]:
         named.update(re.findall(r"\b((?:eni|i)-\w+) does not exist", error))
     for name in named:
         left_out = case.evidence.times_left_out(name)
-        if len(left_out) < (2 if name.startswith("eni-") else 1):
+        if len(left_out) < 2:
             yield f"{name} does not exist, says the result, but {len(left_out)} reads have left it out"
         elif case.evidence.was_seen(name, before=left_out[-1]):
             yield f"{name} does not exist, says the result, but a read had shown it before others left it out"

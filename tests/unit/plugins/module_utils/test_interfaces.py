@@ -276,7 +276,7 @@ def test_ids_are_read_by_the_hundred_once_each_and_strangers_are_ignored(clock):
     assert list(read_interfaces(ecs, [*names, *names, "eni-gone"], {})) == names
     assert [len(ids) for ids in ecs.reads] == [100, 51]
     assert list(read_instances(ecs, ["i-2", "i-1", "i-2", "i-gone"], {})) == ["i-2", "i-1"]
-    assert ecs.instance_reads == [["i-2", "i-1", "i-gone"]]
+    assert ecs.instance_reads == [["i-2", "i-1", "i-gone"], ["i-gone"]]
 
 
 def test_without_ids_nothing_is_read(clock):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, flatten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ENI_NOT_RETURNED, INSTANCE_WITHOUT_ENI, UNREADABLE_REPLY
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import HOLDER_UNREADABLE, find_refusals
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import MOST_PRIMARIES, find_elsewhere, review, take_snapshot
@@ -227,6 +228,41 @@ def test_nothing_is_assigned_that_an_unreadable_eni_of_the_same_vswitch_may_hold
     assert {address: reason.code for address, reason in first.refused.items()} == {A: HOLDER_UNREADABLE}
     assert "eni-2" in first.refused[A].text
     assert (second.refused, flatten(second.todo)) == ({}, (B,))
+
+
+@pytest.mark.parametrize("ignore_missing", [False, True])
+def test_an_instance_that_one_read_lacks_is_read_again_before_it_counts_as_missing(clock, ignore_missing):
+    record = primary_record()
+    ecs = FakeEcs(clock, record, instances=[instance_record("i-1", enis=[record])])
+    answer = ecs.instances
+    ecs.instances = lambda instance_ids: answer(instance_ids)[: len(ecs.instance_reads) - 1]
+    plan = look_at(ecs, make_request("absent", target("i-1", A), ignore_missing=ignore_missing))
+    assert (flatten(only(plan).todo), plan.missing, ecs.instance_reads) == ((A,), (), [["i-1"], ["i-1"]])
+
+
+@pytest.mark.parametrize("skip_refused", [False, True])
+@pytest.mark.parametrize("name", ["eni-1", "i-1"])
+def test_an_unreadable_instance_fails_only_its_own_eni(clock, name, skip_refused):
+    ecs = FakeEcs(clock, primary_record(), eni_record("eni-2", [B]), instances=[{"InstanceId": "i-1"}])
+    request = make_request("absent", target(name, A), target("eni-2", B), skip_refused=skip_refused)
+    plan = look_at(ecs, request)
+    lost, other = plan.changes
+    assert (lost.failure.code, flatten(lost.todo), flatten(other.todo), find_refusals(plan, request)) == (UNREADABLE_REPLY, (A,), (B,), [])
+    assert "i-1 has no Status" in lost.failure.text
+    assert lost.instance_id == "i-1"
+
+
+def test_the_failure_of_an_unreadable_instance_has_action_and_request_id(clock):
+    ecs = FakeEcs(clock, primary_record())
+    ecs.instances = lambda instance_ids: [Record({"InstanceId": "i-1"}, "DescribeInstances", "R-7")]
+    failure = only(look_at(ecs, make_request("absent", target("eni-1", A)))).failure
+    assert (failure.request_id, failure.text.partition(":")[0]) == ("R-7", "DescribeInstances")
+
+
+def test_an_unreadable_instance_of_an_eni_with_nothing_to_do_does_no_harm(clock):
+    ecs = FakeEcs(clock, primary_record(), instances=[{"InstanceId": "i-1"}])
+    change = only(look_at(ecs, make_request("absent", target("eni-1", B))))
+    assert (change.failure, flatten(change.unchanged)) == (None, (B,))
 
 
 def test_a_snapshot_names_all_that_cannot_be_read(clock):
