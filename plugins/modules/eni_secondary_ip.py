@@ -151,6 +151,9 @@ notes:
   - The ENI must be Available or InUse. The instance of a primary ENI must be Running or Stopped.
   - The module does not change the operating system of the instance. Remove the address there too.
   - A change can be undone while the addresses are free. An undo does not bind an EIP again.
+  - Run the module on the controller, with C(connection=local) or C(delegate_to=localhost). Then it writes nothing more after its play has
+    ended. Over another connection, such as SSH, it cannot see the end of the play, so the writes may go on. It then returns a warning.
+    Async tasks go on in any case.
   - O(keep) protects addresses from a change, and lists them as skipped. O(alicloud_ops.network.eni_secondary_ip_info#module:excluding)
     only leaves addresses out of a list. It protects nothing.
 """
@@ -321,6 +324,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._review impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger, predict
 
 MOST_REPEATED = 100
+REMOTE = "the play runs on another machine, so the writes of this task may go on after the play has ended; use connection: local"
 
 
 def target_spec() -> dict[str, dict[str, Any]]:
@@ -374,7 +378,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     connection.credential.report_secrets_to(module.no_log_values.update)
     source = {"credential_source": connection.credential.source}
     try:
-        ecs = Ecs(connection, Caller().is_waiting)
+        caller = Caller()
+        if caller.is_remote and not module.check_mode:
+            module.warn(REMOTE)
+        ecs = Ecs(connection, caller.is_waiting)
         plan = review(ecs, request, request.targets, wait_for_states=not module.check_mode)
         refusals = find_refusals(plan, request, connection.account_id)
         if refusals:

@@ -86,7 +86,12 @@ def module():
     spec.loader.exec_module(caller)
     if shape == "no proc":
         caller.PROC = Path("/nowhere")
+    if shape == "become":  # as su and sudo do: another session, and another user
+        os.setsid()
+        os.seteuid(65534)
     asked = caller.Caller()
+    os.seteuid(os.getuid())
+    note("remote", int(asked.is_remote))
     looks = 0
     while asked.is_waiting():
         looks += 1
@@ -159,6 +164,30 @@ def test_a_killed_play_or_worker_is_noticed(stage, shape, victim):
     stage.wait_for("gone")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("victim", ["play", "worker"])
+def test_a_killed_play_is_noticed_from_another_session_and_as_another_user(stage, victim):
+    """As with become."""
+    stage.start("play", "become")
+    assert stage.goes_on()
+    stage.kill(victim)
+    stage.wait_for("gone")
+
+
+@pytest.mark.parametrize(
+    ("role", "shape", "remote"), [("play", "plain", 0), ("play", "shell", 0), ("play", "no proc", 0), ("module", "plain", 1)]
+)
+def test_a_module_without_a_play_above_it_runs_on_another_machine(stage, role, shape, remote):
+    stage.start(role, shape)
+    assert stage.wait_for("remote") == remote
+
+
+def test_an_async_module_is_not_taken_for_one_on_another_machine(stage):
+    stage.actors = stage.actors.rename(stage.folder / "async_wrapper.py")
+    stage.start("module")
+    assert stage.wait_for("remote") == 0
+
+
 def test_a_killed_process_in_between_is_noticed(stage):
     stage.start("play", "shell")
     assert stage.goes_on()
@@ -226,7 +255,7 @@ def test_a_file_and_a_closed_descriptor_cannot_hang_up(tmp_path):
 
 
 def test_a_chain_begins_with_this_process_and_each_is_the_child_of_the_next():
-    chain = _caller._find_chain()
+    chain, _is_remote = _caller._find_chain()
     assert chain[0].pid == os.getpid()
     assert [process.parent for process in chain[:-1]] == [process.pid for process in chain[1:]]
     assert chain[-1].parent is None
@@ -234,7 +263,7 @@ def test_a_chain_begins_with_this_process_and_each_is_the_child_of_the_next():
 
 
 def test_another_process_with_the_same_id_is_another_process():
-    (me, *_others) = _caller._find_chain()
+    (me, *_others), _is_remote = _caller._find_chain()
     assert _caller._is_there(me)
     assert not _caller._is_there(me._replace(started="1"))
     assert not _caller._is_there(me._replace(parent=me.pid))
