@@ -142,7 +142,7 @@ class Writers:
         if error.unsent:
             eni.take_back(write)
             eni.refuse(write.addresses, write.reply)
-        elif _errors.IDEMPOTENT_FAILED.match(error.code):
+        elif _errors.TOKEN_USED_UP.match(error.code):
             self._tokens.pop((eni.eni_id, write.addresses), None)
 
 
