@@ -64,6 +64,8 @@ class Record(dict[str, Any]):
 class Ecs:
     """The ECS API of one region, safe to share between threads once the first call has returned."""
 
+    _thread = threading.local()
+
     def __init__(self, connection: Connection, is_caller_waiting: Callable[[], bool] = lambda: True) -> None:
         """``is_caller_waiting`` is called right before each call is sent. When it returns False, nothing more is sent."""
         self._connection = connection
@@ -119,6 +121,11 @@ class Ecs:
         """Number of ENIs that may wait for a writer: no more than can be written in about 15 s, so that their plans stay fresh."""
         pace = self._connection.calls_per_minute
         return max(min(WRITES_AHEAD, pace // 4), 1) if pace else WRITES_AHEAD
+
+    @property
+    def last_request_id(self) -> str | None:
+        """The request id of the last list that this thread has read."""
+        return getattr(self._thread, "request_id", None)
 
     @property
     def region(self) -> str:
@@ -179,7 +186,7 @@ class Ecs:
         asked = dict(parameters)
         while True:
             reply = self._send(action, asked)
-            request_id = reply["RequestId"]
+            request_id = self._thread.request_id = reply["RequestId"]
             wrapper = reply.get(outer)
             rows = wrapper.get(inner) if isinstance(wrapper, dict) else None
             if not isinstance(rows, list):

@@ -172,12 +172,13 @@ def list_interfaces(ecs: Ecs, unreadable: Unreadable, *, detailed: bool = False,
 def read_interfaces(ecs: Ecs, eni_ids: Iterable[str], unreadable: Unreadable, *, detailed: bool = False) -> dict[str, Interface]:
     """The ENIs with these ids that one read shows, by id. Each call reads 100 ids."""
 
-    def read(asked: list[str]) -> dict[str, Interface]:
-        interfaces = list_interfaces(ecs, unreadable, detailed=detailed, network_interface_id=asked)
-        # An ENI that was not requested must never become a target.
-        return {eni_id: interface for eni_id, interface in interfaces.items() if eni_id in asked}
+    return in_batches(ecs, eni_ids, lambda asked: _read_batch(ecs, asked, unreadable, detailed))
 
-    return in_batches(ecs, eni_ids, read)
+
+def _read_batch(ecs: Ecs, asked: list[str], unreadable: Unreadable, detailed: bool) -> dict[str, Interface]:
+    interfaces = list_interfaces(ecs, unreadable, detailed=detailed, network_interface_id=asked)
+    # An ENI that was not requested must never become a target.
+    return {eni_id: interface for eni_id, interface in interfaces.items() if eni_id in asked}
 
 
 def read_seen_interfaces(
@@ -188,12 +189,16 @@ def read_seen_interfaces(
     wanted = list(dict.fromkeys(eni_ids))
     found = read_interfaces(ecs, wanted, unreadable, detailed=detailed)
     lacking = [eni_id for eni_id in wanted if eni_id not in found and eni_id not in unreadable]
-    found |= read_interfaces(ecs, lacking, unreadable, detailed=detailed)
-    for eni_id in lacking:
-        if eni_id in seen and eni_id not in found and eni_id not in unreadable:
-            text = f"this run has read the ENI {eni_id} before, but two later reads did not return it"
-            unreadable[eni_id] = EcsError("DescribeNetworkInterfaces", ENI_NOT_RETURNED, text)
-    return found
+
+    def read_again(asked: list[str]) -> dict[str, Interface]:
+        interfaces = _read_batch(ecs, asked, unreadable, detailed)
+        for eni_id in asked:
+            if eni_id in seen and eni_id not in interfaces and eni_id not in unreadable:
+                text = f"this run has read the ENI {eni_id} before, but two later reads did not return it"
+                unreadable[eni_id] = EcsError("DescribeNetworkInterfaces", ENI_NOT_RETURNED, text, ecs.last_request_id)
+        return interfaces
+
+    return found | in_batches(ecs, lacking, read_again)
 
 
 def list_instances(ecs: Ecs, unreadable: Unreadable, **filters: Any) -> dict[str, Instance]:
@@ -209,7 +214,7 @@ def list_instances(ecs: Ecs, unreadable: Unreadable, **filters: Any) -> dict[str
         found[instance.instance_id] = instance
         if instance.primary_eni_id is None:
             text = f"the record of the instance {instance.instance_id} has no primary ENI, although every instance has one"
-            unreadable[instance.instance_id] = EcsError("DescribeInstances", INSTANCE_WITHOUT_ENI, text)
+            unreadable[instance.instance_id] = EcsError("DescribeInstances", INSTANCE_WITHOUT_ENI, text, source_of(record, "").request_id)
     return found
 
 

@@ -313,6 +313,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
@@ -329,14 +330,12 @@ REMOTE = "the play runs on another machine, so the writes of this task may go on
 
 def target_spec() -> dict[str, dict[str, Any]]:
     """The options for one ENI and its addresses, for the module itself and for an entry of ``assignments``."""
-    addresses = {"type": "list", "elements": "str"}
+    addresses: dict[str, dict[str, Any]] = {kind.name: {"type": "list", "elements": "str"} for kind in KINDS}
+    addresses[PRIVATE_IPV4]["aliases"] = ["secondary_private_ip_addresses"]
     return {
         "eni_id": {"type": "str", "aliases": ["network_interface_id"]},
         "instance_id": {"type": "str"},
-        "private_ip_addresses": {**addresses, "aliases": ["secondary_private_ip_addresses"]},
-        "ipv4_prefixes": addresses,
-        "ipv6_addresses": addresses,
-        "ipv6_prefixes": addresses,
+        **addresses,
         "all_secondary": {"type": "bool", "default": False},
     }
 

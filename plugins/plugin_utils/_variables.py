@@ -20,7 +20,7 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ADDRESS_FILTERS
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ADDRESS_FILTERS, ENI_STATUSES, ENI_TYPES
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, StrictLoader
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES
@@ -46,10 +46,8 @@ VARIABLES: Mapping[str, Variable] = {
     "security_group_names": Variable("list", "au", "selection.security_group_names"),
     "security_group_tags": Variable("dict", "au", "selection.security_group_tags"),
     "vpc_ids": Variable("list", "au", "selection.vpc_ids", is_guard=True),
-    "eni_type": Variable("str", "au", "selection.type", choices=("Primary", "Secondary"), is_guard=True),
-    "eni_status": Variable(
-        "str", "au", "selection.status", choices=("Available", "Attaching", "InUse", "Detaching", "Deleting"), is_guard=True
-    ),
+    "eni_type": Variable("str", "au", "selection.type", choices=ENI_TYPES, is_guard=True),
+    "eni_status": Variable("str", "au", "selection.status", choices=ENI_STATUSES, is_guard=True),
     "eni_tags": Variable("dict", "au", "selection.tags", is_guard=True),
     "within": Variable("list", "au", "selection.within", is_guard=True),
     "excluding": Variable("list", "au", "selection.excluding", is_guard=True),

@@ -302,6 +302,7 @@ class FakeEcs:
     """What ``_review`` and ``_run`` need of ``Ecs``, over records in memory. Writes follow ``script``, then all succeed."""
 
     region = REGION
+    last_request_id = "R-last"
     retry_timeout = 20.0
     writes_ahead = 100
 

@@ -49,6 +49,7 @@ def test_a_row_knows_the_action_and_the_request_id_of_its_page():
     rows = list(ecs._rows("DescribeRows", {"vpc_id": "vpc-1"}, "Rows", "Row"))
     assert [(row, row.action, row.request_id) for row in rows] == [({"Id": 1}, "DescribeRows", "R-1"), ({"Id": 2}, "DescribeRows", "R-2")]
     assert asked == [{"vpc_id": "vpc-1"}, {"vpc_id": "vpc-1", "next_token": "more"}]
+    assert ecs.last_request_id == "R-2"
 
 
 @pytest.mark.parametrize(("per_page", "most_pages"), [(500, 1000), (100, 5000), (1, 10_000), (0, 10_000)])

@@ -180,6 +180,7 @@ def test_what_was_seen_before_is_read_again_and_then_fails_with_a_code_of_its_ow
     ecs.read_faults = [drop_rows("eni-1")] * 2
     plan = look_at(ecs, request, seen=["eni-1"])
     assert (only(plan).failure.code, plan.missing, find_refusals(plan, request)) == (ENI_NOT_RETURNED, (), [])
+    assert only(plan).failure.request_id == ecs.last_request_id
 
 
 @pytest.mark.parametrize("ignore_missing", [False, True])
@@ -257,6 +258,13 @@ def test_the_failure_of_an_unreadable_instance_has_action_and_request_id(clock):
     ecs.instances = lambda instance_ids: [Record({"InstanceId": "i-1"}, "DescribeInstances", "R-7")]
     failure = only(look_at(ecs, make_request("absent", target("eni-1", A)))).failure
     assert (failure.request_id, failure.text.partition(":")[0]) == ("R-7", "DescribeInstances")
+
+
+def test_the_failure_of_an_instance_without_a_primary_eni_has_its_request_id(clock):
+    ecs = FakeEcs(clock)
+    ecs.instances = lambda instance_ids: [Record(instance_record("i-1"), "DescribeInstances", "R-7")]
+    failure = only(look_at(ecs, make_request("absent", target("i-1", A)))).failure
+    assert (failure.code, failure.request_id) == (INSTANCE_WITHOUT_ENI, "R-7")
 
 
 def test_an_unreadable_instance_of_an_eni_with_nothing_to_do_does_no_harm(clock):
