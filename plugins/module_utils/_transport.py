@@ -306,7 +306,7 @@ def is_true(environ: Mapping[str, str], variable: str) -> bool:
 def parse_endpoint(option_path: str, text: str, example: str, errors: list[str]) -> tuple[str, str | None]:
     """Protocol, and host or host:port. If ``text`` is wrong, the host is None, and ``errors`` has the error."""
     example = f"set a host, host:port or URL such as https://{example}"
-    url = _split(text if "://" in text else f"https://{text}")
+    url = split_url(text if "://" in text else f"https://{text}")
     if "@" in text:
         # The text is not shown, because the part before the @ may be a password.
         errors.append(f"{option_path}: must not have a user or a password; {example}")
@@ -338,7 +338,7 @@ def validate_proxy(option_path: str, proxy: str, errors: list[str]) -> None:
 
 def validate_uri(option_path: str, text: str, errors: list[str], *, may_be_loopback: bool = True) -> None:
     """A URI that returns a key. No message shows it, because it may have a token."""
-    uri = _split(text)
+    uri = split_url(text)
     if uri is None or uri.scheme not in DEFAULT_PORTS or not uri.hostname:
         loopback = " or http://127.0.0.1:8080/network" if may_be_loopback else ""
         errors.append(f"{option_path}: is not a valid URI; set one such as https://keys.example.com/network{loopback}")
@@ -365,7 +365,7 @@ def query_values(uri: str) -> list[str]:
     return [value for _name, value in parse_qsl(urlsplit(uri).query)]
 
 
-def _split(text: str) -> SplitResult | None:
+def split_url(text: str) -> SplitResult | None:
     """None if the text cannot be parsed, or if its port is not valid."""
     with suppress(ValueError):
         url = urlsplit(text)
