@@ -17,15 +17,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, AddressKind, count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
-    IDS_PER_READ,
-    Interface,
-    Unreadable,
-    list_interfaces,
-    read_instances,
-    read_interfaces,
-    read_seen_interfaces,
-)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import (
     Change,
     Holders,
@@ -35,6 +27,14 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import 
     guard,
     is_in_transition,
     make_plan,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import (
+    IDS_PER_READ,
+    Unreadable,
+    list_interfaces,
+    read_instances,
+    read_interfaces,
+    read_seen_interfaces,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 

@@ -16,18 +16,14 @@ from typing import Any, NamedTuple
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, make_address_set
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import UNREADABLE_REPLY, EcsError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
-    Instance,
-    Interface,
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Instance, Interface, read_tags, read_text, source_of
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import (
     Unreadable,
     in_batches,
     list_instances,
     list_interfaces,
     read_instances,
     read_seen_interfaces,
-    read_tags,
-    read_text,
-    source_of,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection, has_tag
 

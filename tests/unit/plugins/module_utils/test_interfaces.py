@@ -17,11 +17,10 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     UNREADABLE_REPLY,
     EcsError,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import make_instance, make_interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import (
     list_instances,
     list_interfaces,
-    make_instance,
-    make_interface,
     read_instances,
     read_interfaces,
     read_seen_interfaces,
