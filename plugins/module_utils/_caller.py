@@ -12,6 +12,7 @@ reader of standard output has closed it, or a process between this one and the p
 from __future__ import annotations
 
 import os
+import re
 import select
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import NamedTuple
 PROC = Path("/proc")
 STANDARD_OUTPUT = 1
 ASYNC_WRAPPER = b"async_wrapper"  # in the command line of the process that starts the module of an async task
+REMOTE_LOGIN = re.compile(rb"[^ \0]*\b(sshd|dropbear)")  # begins the command line of the server of a connection by SSH
 SECONDS_BETWEEN_CHECKS = 0.25  # after the caller is gone, writes end within 2 s
 
 
@@ -33,7 +35,7 @@ class _Process(NamedTuple):
 
 class Caller:
     """This process and the processes that started it, when this object is made. ``output``: the file descriptor for the result; None
-    for an action, which has no such descriptor. ``is_remote``: the play runs on another machine, so this process cannot see its end."""
+    for an action, which has no such descriptor. ``is_remote``: the play runs on another machine, and this process cannot see its end."""
 
     def __init__(self, output: int | None = STANDARD_OUTPUT) -> None:
         self._output = output
@@ -59,25 +61,26 @@ def _find_chain() -> tuple[tuple[_Process, ...], bool]:
 
     The play is the process whose child is a session leader with the same command line, because ansible-core starts its workers so. With
     become, there are other sessions and other users in between. Without a play (async, or a connection to another host) the chain ends
-    with the first process of another session, or below process 1. If no ancestor is hidden, and none belongs to a play or an async task,
-    the play is on another machine.
+    with the first process of another session, or below process 1. The play is on another machine if an SSH server is found first, and no
+    async task. Other connections, such as that to a container, cannot be distinguished from a module that was started by hand.
     """
     chain: list[_Process] = []
     other_session = 0
-    is_async = False
+    is_async = is_remote = False
     pid: int | None = os.getpid()
     while pid and pid > 1 and (process := _look_up(pid)):
         chain.append(process)
         if not other_session and _session(process.pid) != _session(os.getpid()):
             other_session = len(chain)
-        is_async = is_async or ASYNC_WRAPPER in (_command_line(pid) or b"")
-        is_worker = _session(process.pid) == process.pid and _command_line(process.pid) in {_command_line(process.parent)} - {None}
+        command_line = _command_line(pid) or b""
+        is_async = is_async or ASYNC_WRAPPER in command_line
+        is_remote = is_remote or bool(REMOTE_LOGIN.match(command_line))
+        is_worker = _session(process.pid) == process.pid and command_line in {_command_line(process.parent)} - {None}
         if is_worker and process.parent and (play := _look_up(process.parent)):
             return (*chain, play._replace(parent=None)), False
         pid = process.parent
-    is_remote = bool(chain) and chain[-1].parent in (0, 1) and bool(chain[-1].started) and not is_async
     chain = chain[: other_session or None]
-    return (*chain[:-1], *(top._replace(parent=None) for top in chain[-1:])), is_remote
+    return (*chain[:-1], *(top._replace(parent=None) for top in chain[-1:])), is_remote and not is_async
 
 
 def _look_up(pid: int) -> _Process | None:

@@ -26,6 +26,7 @@ OWN_CODES = frozenset({CONNECTION_FAILED, REDIRECTED, UNREADABLE_REPLY, NO_ERROR
 # Codes of this collection, for the outcome of reads.
 NOT_VERIFIED = "NotVerified"  # the write was sent, and no read has shown the outcome
 ENI_NOT_RETURNED = "EniNotReturned"  # this run has read the ENI before, and the service no longer lists it
+NO_LONGER_LISTED = "the service no longer lists the ENI"  # text for this code
 INSTANCE_WITHOUT_ENI = "InstanceWithoutEni"  # the record of the instance has no primary ENI
 REFUSED = "Refused"  # a read right before the write shows that a guard now forbids it
 PLAN_AGED = "PlanAged"  # because of pacing or throttling, no call could be sent while the plan was fresh

@@ -171,10 +171,14 @@ def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], spec: C
     # If the profile cannot be used, its error is enough, because the profile may have a region.
     if region is None and (spec or not first_given(params, "profile", environ, *PROFILE_VARIABLES)[1]):
         errors.append("region: no region is given; set region or ALIBABA_CLOUD_REGION_ID, or log in with a profile that has a region")
-    elif region is not None and not REGION.fullmatch(region):
-        # It becomes part of a host name, so any other text could send a signed request to another host.
-        errors.append(f"{path}: '{region}' is not a region id such as cn-hangzhou")
+    validate_region(path, region, errors)
     return region
+
+
+def validate_region(option_path: str, region: str | None, errors: list[str]) -> None:
+    """A region becomes part of a host name, so any other text could send a signed request to another host."""
+    if region is not None and not REGION.fullmatch(region):
+        errors.append(f"{option_path}: '{region}' is not a region id such as cn-hangzhou")
 
 
 def _parse_endpoint_type(params: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> bool:
@@ -194,8 +198,7 @@ def _parse_sts_endpoint(params: Mapping[str, Any], environ: Mapping[str, str], r
             errors.append(f"{path}: '{text}' would fetch a key without encryption; use https://")
         return endpoint or ""
     path, sts_region = first_given({}, "", environ, "ALIBABA_CLOUD_STS_REGION")
-    if sts_region and not REGION.fullmatch(sts_region):
-        errors.append(f"{path}: '{sts_region}' is not a region id such as cn-hangzhou")
+    validate_region(path, sts_region, errors)
     is_vpc = is_vpc or is_true(environ, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")
     if is_vpc or sts_region:
         return f"{'sts-vpc' if is_vpc else 'sts'}.{sts_region or region}.aliyuncs.com"

@@ -352,7 +352,7 @@ def _owner_refusal(interface: Interface, request: Request) -> Reason | None:
 def _state_refusal(interface: Interface, request: Request, instances: Mapping[str, Instance]) -> Reason | None:
     waits = f"; a run waits up to {request.wait_timeout:.0f} s for it" if request.wait and request.wait_timeout else ""
     if request.skip_transitional:
-        waits = "; this state ends by itself, so run it again later"
+        waits = "; run it again when this state has ended"
     if interface.status not in ENI_STATES:
         text = f"the ENI is {interface.status}, but must be {' or '.join(ENI_STATES)}"
         return Reason(ENI_IN_TRANSITION, text + waits) if interface.status in TRANSITIONAL_ENI_STATES else Reason(ENI_STATE, text)

@@ -96,7 +96,7 @@ class Request:
     skip_refused: bool = False
     wait: bool = True
     wait_timeout: float = 60
-    skip_transitional: bool = False  # the plan of a role does not wait for a state that ends by itself
+    skip_transitional: bool = False  # the plan of a role does not wait for transitional states
 
 
 def parse_id(

@@ -20,6 +20,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
     ENI_NOT_RETURNED,
+    NO_LONGER_LISTED,
     NOT_VERIFIED,
     REFUSED,
     EcsError,
@@ -184,7 +185,7 @@ class _Run:
         in_time = self._request.wait and self._verifier.waited(eni) < self._request.wait_timeout
         if change.interface is None:
             if not in_time:
-                reason = change.failure or Reason(ENI_NOT_RETURNED, "the service no longer lists the ENI")
+                reason = change.failure or Reason(ENI_NOT_RETURNED, NO_LONGER_LISTED)
                 eni.refuse(eni.having(PLANNED), reason)
             self._verifier.postpone(eni)  # a single read without the ENI proves nothing
             return

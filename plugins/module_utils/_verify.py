@@ -122,7 +122,7 @@ def observe(eni: EniLedger, found: Interface | EcsError | None, request: Request
             if write.reply.code == _errors.ENI_NOT_FOUND:
                 eni.latest = None
                 eni.refuse(addresses, write.reply)
-        reason = Reason(_errors.ENI_NOT_RETURNED, "the service no longer lists the ENI")
+        reason = Reason(_errors.ENI_NOT_RETURNED, _errors.NO_LONGER_LISTED)
     if not in_time:
         eni.give_up(reason, partly=not (request.wait and isinstance(found, Interface)))
     return progress

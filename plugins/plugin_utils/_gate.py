@@ -9,6 +9,7 @@ Private to this collection. A run with a refusal writes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ class Gate:
     def find_refusals(self, request: Request, plan: Plan, today: Document) -> list[str]:
         settings, prefix, evidence = self.settings, self.settings.prefix, self.view.evidence
         refusals = [
-            line.replace("max_addresses: ", f"{prefix}max_addresses: ")
+            re.sub(r"^(?=(max_addresses|account_id): )", prefix, line)
             for line in find_refusals(plan, request, settings.connection.account_id)
         ]
         refusals += self._of_another_origin()

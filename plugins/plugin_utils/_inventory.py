@@ -21,7 +21,13 @@ from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS
 from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.credential import SHORTEST_MASKED
-from ansible_collections.alicloud_ops.network.plugins.module_utils._options import REGION, Connection, connection_spec, parse_connection
+from ansible_collections.alicloud_ops.network.plugins.module_utils._options import (
+    REGION,
+    Connection,
+    connection_spec,
+    parse_connection,
+    validate_region,
+)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection, parse_selection, selection_spec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import describe_interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching
@@ -160,7 +166,8 @@ def _parse_regions(params: Mapping[str, Any], environ: Mapping[str, str], errors
         errors.append("regions: region is given as well; give one of them")
     if given == []:
         errors.append("regions: is empty, so nothing would be read; name a region, or leave the option out")
-    errors += [f"regions: '{region}' is not a region id such as cn-hangzhou" for region in given or () if not REGION.fullmatch(region)]
+    for region in given or ():
+        validate_region("regions", region, errors)
     regions = [params["region"]] if given is None else list(dict.fromkeys(filter(REGION.fullmatch, given)))
     connections: list[Connection] = []
     # The other options are checked even if no region is right.

@@ -69,7 +69,9 @@ SWITCHES: tuple[Switch, ...] = (
     ),
     Switch("ipv4_prefix_mask", ("28", "24-28"), "Examples use /28 only; the range stands in the error's message, which is not published."),
     Switch(
-        "concurrent_writes", ("conflict", "accept"), "Two writes on one ENI at once answer Operation.Conflict; when exactly is not told."
+        "concurrent_writes",
+        ("conflict", "accept"),
+        "Two writes on one ENI at once answer Operation.Conflict; when exactly is not known.",
     ),
     Switch(
         "secondary_instance_state",

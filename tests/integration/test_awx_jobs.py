@@ -159,11 +159,14 @@ def test_a_job_that_was_stopped_is_restored_from_its_output_and_goes_on_when_it_
             return ""
         return "cancel"
 
+    # At the default pace, because the job has to be stopped in the middle.
+    awx.calls_per_minute = None
     stopped = awx.launch("unassign", approved, at=stop_after_the_second_wave)
+    awx.calls_per_minute = 0
     assert stopped.status in ("canceled", "failed")
     assert stopped.artifacts == {}
     # Nothing is written after the job has ended and its caller is gone.
-    time.sleep(3)
+    time.sleep(2.5)
     gone = 96 - sum(len(set(held(emulator)[eni_id])) for eni_id in start if eni_id in held(emulator))
     calls = len(emulator.calls(writes=True))
     assert 24 <= gone < 96
@@ -175,7 +178,7 @@ def test_a_job_that_was_stopped_is_restored_from_its_output_and_goes_on_when_it_
     assert "no job behind the approval has published an outcome" in " ".join(report.output.split())
 
     # From nothing but what AWX shows.
-    restored = awx.launch("restore", answers("restore", recipe="\n".join(recipe_lines(stopped.shown))))
+    restored = awx.launch("restore", answers("restore", recipe="\n".join(recipe_lines(stopped.shown)), wait_timeout=3))
     assert restored.status == "successful", restored.output
     assert held(emulator) == start
 

@@ -45,13 +45,16 @@ def enis_written(emulator: Emulator) -> Counter[str]:
     return Counter(call["parameters"]["NetworkInterfaceId"] for call in emulator.calls(writes=True) if call["status"] == 200)
 
 
-@pytest.mark.parametrize("count", [1, 8])
-def test_slices_side_by_side_come_to_the_same_end_under_a_shared_quota(awx: Awx, count: int) -> None:
+@pytest.mark.parametrize(("count", "quota"), [(1, 0), (8, 300)], ids=["one slice", "eight slices under a shared quota"])
+def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, quota: int) -> None:
     emulator = awx.emulator
     start = held(emulator)
+    if quota:
+        awx.calls_per_minute = None
     approved = approve(awx, count)
-    # A quota that all slices share. Without the division of the pace, eight of them would be throttled most of the time.
-    emulator.reset(seed=seed(), calls_per_minute={"UnassignPrivateIpAddresses": 300, "default": 300})
+    if quota:
+        # All slices share it. Without the division of the pace, eight of them would be throttled most of the time.
+        emulator.reset(seed=seed(), calls_per_minute={"UnassignPrivateIpAddresses": quota, "default": quota})
     # The inventory may hold more than the plan does.
     hosts = [*start, "eni-other", "localhost"]
     jobs = awx.slices(approved, hosts, count)
@@ -87,7 +90,8 @@ def test_a_missing_slice_is_noticed_and_what_ran_is_restored_without_the_report(
     # The survey takes the artifacts of the slices, or the lines of all of their outputs together.
     lines = "\n".join(line for job in ran for line in job.lines("{version: 1"))
     for recipe in (json.dumps(together(ran)), lines):
-        restored = awx.launch("restore", answers("restore", recipe=recipe))
+        # The second time, some of it is present: that is read again until wait_timeout is over.
+        restored = awx.launch("restore", answers("restore", recipe=recipe, wait_timeout=3))
         assert restored.status == "successful", restored.output
         assert held(emulator) == start
         again = awx.launch("unassign_slice", approved, hosts=slice_of(sorted(start), 1, 4))
@@ -121,6 +125,7 @@ def test_a_line_that_is_missing_in_one_slice_is_noticed_though_another_has_the_s
     ],
 )
 def test_a_slice_that_cannot_prove_its_part_writes_nothing(awx: Awx, changed: dict[str, Any], message: str) -> None:
+    awx.calls_per_minute = None
     given = {name: value for name, value in {**approve(awx, 8), **changed}.items() if value is not None}
     refused = awx.launch("unassign_slice", given, hosts=slice_of(sorted(held(awx.emulator)), 1, 8))
     assert refused.status == "failed"

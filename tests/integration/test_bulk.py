@@ -156,7 +156,7 @@ def test_a_plan_says_nothing_of_waiting_for_a_state(bulk: Bulk) -> None:
     bulk.emulator.reset()
     planned = bulk.run("unassign", check=True, security_group_names="web")
     reasons = {entry["code"]: entry["reason"] for entry in planned["report"]["reasons"]}
-    assert "this state ends by itself, so run it again later" in reasons["InstanceInTransition"]
+    assert "run it again when this state has ended" in reasons["InstanceInTransition"]
     assert "waits" not in "".join(reasons.values())
 
 
@@ -184,7 +184,7 @@ def test_more_than_the_cap_is_planned_but_not_done(bulk: Bulk) -> None:
 
 def test_the_stricter_of_variable_and_module_default_counts(bulk: Bulk) -> None:
     refused = bulk.run("unassign", defaults={"account_id": OTHER_ACCOUNT}, **WEB)
-    assert f"belong to {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused["msg"]
+    assert f"unassign_secondary_ips_account_id: 5 of 5 ENIs belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused["msg"]
     assert bulk.writes() == []
     planned = bulk.run("unassign", check=True, defaults={"keep": ["10.3.0.11"]}, keep="10.3.0.12", **WEB)
     assert outcomes(planned["report"], "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
@@ -544,7 +544,7 @@ def test_what_cannot_be_restored_is_reported_and_the_rest_is_restored(bulk: Bulk
     change(bulk, "present", "eni-data00000", taken)
     failed = bulk.run("restore", **recipe)
     assert (failed["outcome"], failed["failed"], failed["changed"]) == ("failed", True, True)
-    assert f"eni-data00000 holds it: eni-web00000 {taken}" in failed["msg"]
+    assert f"it is already assigned to eni-data00000: eni-web00000 {taken}" in failed["msg"]
     assert changed_by(start, bulk.held()) == {("eni-web00000", taken)}
 
     change(bulk, "absent", "eni-data00000", taken)
@@ -653,7 +653,7 @@ def test_restoring_and_unassigning_one_plan_exclude_each_other(bulk: Bulk, monke
 
     def restore(line: str) -> None:
         if line.startswith("wave 1/"):
-            tried.append(Bulk(bulk.emulator, bulk.folder).run("restore", recipe=bulk.recipes()[0]))
+            tried.append(Bulk(bulk.emulator, bulk.folder).run("restore", recipe=bulk.recipes()[0], wait_timeout=1))
 
     bulk.run("unassign", wave_size=5, say=restore, **WEB)
     (refused,) = tried

@@ -82,6 +82,8 @@ class Awx:
         self.emulator = emulator
         self.folder = folder
         self.environment: dict[str, str] = {}
+        # With the pace that the roles have by default, jobs would mostly wait. None is that pace.
+        self.calls_per_minute: int | None = 0
         self._numbers = itertools.count(1)
 
     def prepare(self, playbook: str, given: Mapping[str, Any], hosts: Sequence[str] = API) -> Path:
@@ -103,7 +105,7 @@ class Awx:
         files = {
             f"project/playbooks/{playbook}.yml": (PATTERN / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8"),
             "inventory/hosts": f"#!/usr/bin/env python3\nprint('''{json.dumps(groups)}''')\n",
-            "env/extravars": json.dumps({**given, "awx_job_id": number, "tower_job_id": number}),
+            "env/extravars": json.dumps({**self.pace(playbook), **given, "awx_job_id": number, "tower_job_id": number}),
             "env/envvars": json.dumps(environment),
         }
         for name, text in files.items():
@@ -113,6 +115,10 @@ class Awx:
         (job / "home").mkdir()
         (job / "inventory" / "hosts").chmod(0o700)
         return job
+
+    def pace(self, playbook: str) -> dict[str, int]:
+        operation = playbook.partition("_")[0]
+        return {} if self.calls_per_minute is None else {f"{operation}_secondary_ips_calls_per_minute": self.calls_per_minute}
 
     def launch(
         self,

@@ -98,12 +98,12 @@ class Browser:
     def _devtools(self, command: str, **parameters: Any) -> Any:
         return self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
-    def open(self, path: Path, fragment: str = "") -> None:
+    def open(self, path: Path, fragment: str = "", query: str = "") -> None:
         """``fragment``: the id of the part of the page to go to."""
         self._ask("POST", "/url", {"url": "about:blank"})
         self._log("performance")
         self._log("browser")
-        self._ask("POST", "/url", {"url": path.as_uri() + (f"#{fragment}" if fragment else "")})
+        self._ask("POST", "/url", {"url": path.as_uri() + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")})
 
     def _log(self, kind: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._ask("POST", "/se/log", {"type": kind})

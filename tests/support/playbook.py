@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 
 def ansible_environment(emulator: Emulator) -> dict[str, str]:
     """As little of this machine as possible, the collection in this checkout, and the local endpoint."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "SSL_CERT_FILE", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
     return {
         **kept,
         **emulator.environment(),

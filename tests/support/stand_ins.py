@@ -15,7 +15,6 @@ import datetime
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import json
 import socket
 import ssl
@@ -28,6 +27,8 @@ from types import TracebackType
 from typing import Any, Self
 from unittest import mock
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import trustme
 
 METADATA_ADDRESS = "100.100.100.200"
 
@@ -292,44 +293,8 @@ class Tls:
     """A private certificate authority, with a certificate for 127.0.0.1. ``bundle`` is the file to trust."""
 
     def __init__(self, folder: Path) -> None:
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.x509.oid import NameOID
-
-        def certificate(name: str, key: Any, issuer: str, signed_by: Any, *extensions: tuple[Any, bool]) -> Any:
-            now = datetime.datetime.now(datetime.UTC)
-            builder = x509.CertificateBuilder(
-                issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]),
-                subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
-                public_key=key.public_key(),
-                serial_number=x509.random_serial_number(),
-                not_valid_before=now - datetime.timedelta(hours=1),
-                not_valid_after=now + datetime.timedelta(days=1),
-            )
-            identifiers = (
-                (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
-                (x509.AuthorityKeyIdentifier.from_issuer_public_key(signed_by.public_key()), False),
-            )
-            for extension, is_critical in (*identifiers, *extensions):
-                builder = builder.add_extension(extension, critical=is_critical)
-            return builder.sign(signed_by, hashes.SHA256())
-
-        usage = dict.fromkeys(
-            ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False
-        )
-        root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-        may_sign = x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **usage)
-        root = certificate(
-            "test authority", root_key, "test authority", root_key, (x509.BasicConstraints(True, None), True), (may_sign, True)
-        )
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        leaf = certificate("127.0.0.1", key, "test authority", root_key, (x509.BasicConstraints(False, None), True), (names, False))
-
-        pem = serialization.Encoding.PEM
-        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        authority = trustme.CA()
         self.bundle = folder / "authority.pem"
-        self.bundle.write_bytes(root.public_bytes(pem))
-        (folder / "server.pem").write_bytes(leaf.public_bytes(pem) + key.private_bytes(pem, *plain))
+        authority.cert_pem.write_to_path(str(self.bundle))
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(folder / "server.pem")
+        authority.issue_cert("127.0.0.1").configure_cert(self.context)

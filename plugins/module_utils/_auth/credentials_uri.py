@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Log in by a key that a URI answers with."""
+"""Log in with a key that a URI returns."""
 
 from __future__ import annotations
 

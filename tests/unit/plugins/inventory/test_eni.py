@@ -120,7 +120,7 @@ class TestFileName:
         assert InventoryModule().verify_file(str(tmp_path / name))
 
     @pytest.mark.parametrize("name", ["web.yml", "weni.yml", "web.eni.yml.bak", "web.eni.json", "eni"])
-    def test_these_are_not(self, tmp_path, name):
+    def test_other_files_are_not_read(self, tmp_path, name):
         (tmp_path / name).touch()
         assert not InventoryModule().verify_file(str(tmp_path / name))
 
@@ -174,7 +174,7 @@ class TestOptions:
         errors = errors_of(status="Gone", eni_ids=["eni_1"], regions=["a b"], region=None, endpoint_type="fast", whole_region=False)
         assert [error.split(":")[0] for error in errors] == ["status", "eni_ids", "regions", "endpoint_type"]
 
-    def test_what_is_wrong_with_every_region_is_reported_once(self):
+    def test_an_error_of_every_region_is_reported_once(self):
         errors = errors_of(region=None, regions=["cn-hangzhou", "cn-beijing"], endpoint_type="fast", read_timeout=0)
         assert [error.split(":")[0] for error in errors] == ["read_timeout", "endpoint_type"]
 
@@ -288,7 +288,7 @@ class TestGroups:
             "tag_team_web",
         ]
 
-    def test_two_names_that_become_one_are_found(self):
+    def test_names_that_become_the_same_group_are_found(self):
         assert same_name({"tag_a-b": "tag_a_b", "tag_a.b": "tag_a_b", "tag_c": "tag_c"}) == {"tag_a_b": ["tag_a-b", "tag_a.b"]}
 
 
@@ -316,7 +316,7 @@ class TestCache:
             {"eni_ids": ["eni-1"]},
         ],
     )
-    def test_whatever_changes_what_is_read_changes_the_key(self, changed):
+    def test_each_option_that_affects_the_read_changes_the_key(self, changed):
         assert self.suffix(**changed) != self.suffix()
 
     def test_a_cache_of_another_version_is_not_used(self, monkeypatch):

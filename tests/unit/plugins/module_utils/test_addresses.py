@@ -69,7 +69,7 @@ def test_one_address_has_one_spelling(kind, text, canonical):
         (PREFIX6, "2001:db8::/129"),
     ],
 )
-def test_what_is_not_an_address_of_its_kind_is_an_error_that_repeats_it(kind, text):
+def test_a_text_that_is_not_an_address_of_its_kind_is_an_error_that_shows_it(kind, text):
     with pytest.raises(ValueError, match=r".") as caught:
         KIND_BY_NAME[kind].parse(text)
     assert f"'{text}'" in str(caught.value)
@@ -119,7 +119,7 @@ def test_the_error_for_an_address_of_another_kind_names_the_option_for_it(wanted
     assert f"'{EXAMPLES[given]}' is an {KIND_BY_NAME[given].noun}, not an {KIND_BY_NAME[wanted].noun}" in str(caught.value)
 
 
-def test_the_error_for_what_is_no_address_at_all_gives_an_example():
+def test_the_error_for_a_text_that_is_not_an_address_gives_an_example():
     with pytest.raises(ValueError, match=r"'nonsense' is not an IPv6 address such as 2001:db8::10"):
         KIND_BY_NAME[IPV6].parse("nonsense")
 
@@ -156,7 +156,7 @@ def test_a_span_is_the_first_and_the_last_address(text):
 
 
 @given(any_block, any_block)
-def test_lying_in_a_block_is_being_a_part_of_it(text, block):
+def test_an_address_lies_in_a_block_that_contains_it(text, block):
     assert lies_in(text, block) == (members(text) <= members(block))
 
 
@@ -172,17 +172,17 @@ def check_blocks(blocks, text):
 
 
 @given(st.lists(any_block, max_size=8), any_block)
-def test_blocks_find_what_overlaps_and_what_contains(blocks, text):
+def test_blocks_find_overlaps_and_containing_blocks(blocks, text):
     check_blocks(blocks, text)
 
 
 @given(st.lists(any_block, max_size=6))
-def test_blocks_are_what_they_were_made_of(blocks):
+def test_blocks_iterate_over_the_given_blocks(blocks):
     assert list(Blocks(blocks)) == blocks
     assert bool(Blocks(blocks)) == bool(blocks)
 
 
-def test_thousands_of_blocks_answer_as_a_few_do():
+def test_thousands_of_blocks_give_the_same_results_as_a_few():
     """By the library, which is asked for each pair: of 5,000 blocks, many in one another."""
     chance = random.Random(5)
 
@@ -228,7 +228,7 @@ def test_addresses_of_an_option_without_value_are_in_no_block():
         ("", set()),
     ],
 )
-def test_addresses_are_found_in_a_message_and_nothing_else_is(message, found):
+def test_only_addresses_are_found_in_a_message(message, found):
     assert find_addresses(message) == found
 
 
@@ -237,7 +237,7 @@ LIMITS = {IPV4: 32, PREFIX4: 10, IPV6: 10, PREFIX6: 10}
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @given(data=st.data())
-def test_calls_hold_everything_once_within_the_limit_and_of_one_mask(kind, data):
+def test_calls_have_each_address_once_within_the_limit_and_with_one_mask(kind, data):
     entries = data.draw(st.lists(blocks(kind.version), unique=True, max_size=80))
     if not kind.is_prefix:
         entries = sorted({entry.partition("/")[0] for entry in entries})
@@ -250,7 +250,7 @@ def test_calls_hold_everything_once_within_the_limit_and_of_one_mask(kind, data)
     assert len(calls) == fewest
 
 
-def test_results_are_ordered_by_number_and_without_doubles():
+def test_results_are_in_numeric_order_without_duplicates():
     assert _addresses.ordered(["192.168.0.10", "192.168.0.9", "10.0.0.1", "192.168.0.9", "2001:db8::1"]) == (
         "10.0.0.1",
         "192.168.0.9",
@@ -270,7 +270,7 @@ def test_the_order_is_that_of_the_networks(texts):
     assert [ipaddress.ip_network(text) for text in _addresses.ordered(texts)] == expected
 
 
-def test_lists_that_hold_nothing_are_one_and_the_same():
+def test_empty_sets_are_the_same_object():
     some = _addresses.make_address_set({IPV4: ["192.168.0.1"]})
     assert (
         _addresses.make_address_set({})
@@ -296,7 +296,7 @@ def test_the_short_way_to_an_address_takes_what_the_library_takes(text):
     assert tried(KIND_BY_NAME[IPV4].parse) == tried(ipaddress.IPv4Address)
 
 
-def test_grouped_addresses_are_by_kind_in_order_and_without_doubles():
+def test_grouped_addresses_are_by_kind_in_order_without_duplicates():
     assert group(["2001:db8::10", "192.168.0.10", "192.168.0.9", "192.168.0.16/28", "192.168.0.9"]) == {
         IPV4: ("192.168.0.9", "192.168.0.10"),
         PREFIX4: ("192.168.0.16/28",),

@@ -27,8 +27,13 @@ ACTORS = f"""
 import importlib.util, os, signal, subprocess, sys, time
 from pathlib import Path
 
-signal.alarm({LIFE})
 caller_file, folder, role, shape = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+
+
+def note_life(name):
+    # A forked process inherits neither the name nor the alarm.
+    signal.alarm({LIFE})
+    note(name, os.getpid())
 
 
 def note(name, text):
@@ -37,7 +42,7 @@ def note(name, text):
 
 
 def command(role):
-    return [sys.executable, __file__, caller_file, str(folder), role, shape]
+    return [{sys.executable!r}, __file__, caller_file, str(folder), role, shape]
 
 
 def sleep_for_ever():
@@ -54,7 +59,7 @@ def play():
     if os.fork():
         sleep_for_ever()
     os.setsid()
-    note("worker", os.getpid())
+    note_life("worker")
     read_end, write_end = os.pipe()
     module = command("module")
     if shape == "shell":
@@ -80,6 +85,7 @@ def detached():
 
 
 def module():
+    note_life("module")
     spec = importlib.util.spec_from_file_location("caller", caller_file)
     caller = importlib.util.module_from_spec(spec)
     sys.modules["caller"] = caller
@@ -100,7 +106,7 @@ def module():
     note("gone", looks)
 
 
-note(role, os.getpid())
+note_life(role)
 globals()[role]()
 """
 
@@ -113,10 +119,12 @@ class Stage:
         self.actors = folder / "actors.py"
         self.actors.write_text(ACTORS)
 
-    def start(self, role: str, shape: str = "plain") -> None:
-        command = [sys.executable, str(self.actors), _caller.__file__, str(self.folder), role, shape]
+    def start(self, role: str, shape: str = "plain", name: str = sys.executable) -> None:
+        command = [name, str(self.actors), _caller.__file__, str(self.folder), role, shape]
         with (self.folder / "errors").open("w") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, executable=sys.executable, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True
+            )
         self.wait_for("looks")
 
     def wait_for(self, name: str, least: int = 0) -> int:
@@ -175,16 +183,22 @@ def test_a_killed_play_is_noticed_from_another_session_and_as_another_user(stage
 
 
 @pytest.mark.parametrize(
-    ("role", "shape", "remote"), [("play", "plain", 0), ("play", "shell", 0), ("play", "no proc", 0), ("module", "plain", 1)]
+    ("role", "name", "is_remote"),
+    [
+        ("module", "sshd: root@notty", True),
+        ("module", "sshd-session: root@notty", True),
+        ("module", sys.executable, False),  # started by hand
+        ("play", "sshd: root@notty", False),  # somebody logged in to the controller
+    ],
 )
-def test_a_module_without_a_play_above_it_runs_on_another_machine(stage, role, shape, remote):
-    stage.start(role, shape)
-    assert stage.wait_for("remote") == remote
+def test_a_module_below_an_ssh_server_and_without_a_play_runs_on_another_machine(stage, role, name, is_remote):
+    stage.start(role, name=name)
+    assert stage.wait_for("remote") == is_remote
 
 
 def test_an_async_module_is_not_taken_for_one_on_another_machine(stage):
     stage.actors = stage.actors.rename(stage.folder / "async_wrapper.py")
-    stage.start("module")
+    stage.start("module", name="sshd: root@notty")
     assert stage.wait_for("remote") == 0
 
 

@@ -70,7 +70,7 @@ def test_a_machine_with_the_other_byte_order_writes_addresses_the_other_way_roun
     ("state", "counts"),
     [("01", True), ("02", True), ("03", False), ("04", True), ("05", True), ("06", False), ("07", False), ("08", True), ("09", False)],
 )
-def test_which_states_of_tcp_are_connections(state, counts):
+def test_tcp_states_that_are_connections(state, counts):
     line = f"   0: 0A00A8C0:1F90 0500A8C0:9953 {state} 00000000:00000000 00:00000000 00000000     0        0 60343 1 0 20 0 0 10 -1\n"
     _listeners, connections = proc.parse_sockets("  sl  local_address rem_address\n" + line, "tcp", "little")
     assert dict(connections) == ({"192.168.0.10": 1} if counts else {})
@@ -83,7 +83,7 @@ def test_ipv4_addresses_of_fib_trie_are_those_that_ip_shows():
     assert found["192.168.0.64"] == 28
 
 
-def test_a_proxy_table_is_no_address_but_a_vrf_has_some():
+def test_a_proxy_table_has_no_addresses_but_a_vrf_has():
     table = "Id 100:\n  +-- 0.0.0.0/0 2 0 2\n     |-- 0.0.0.0\n        /0 host LOCAL\n     |-- 192.168.0.30\n        /32 host LOCAL\n"
     assert proc.parse_fib_trie(text("fib_trie") + table) == sorted([*proc.parse_fib_trie(text("fib_trie")), ("192.168.0.30", 32)])
 
@@ -131,7 +131,7 @@ def test_text_that_ends_within_a_line_is_refused(name):
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_a_line_that_is_not_understood_is_refused(name):
+def test_an_invalid_line_is_an_error(name):
     first, *others = text(name).splitlines(keepends=True)
     with pytest.raises(Unreadable):
         PARSERS[name]("".join([first, *others[:1], "what is this\n", *others[1:]]))

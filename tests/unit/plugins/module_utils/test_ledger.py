@@ -104,7 +104,7 @@ def test_each_transition_left_out_added_or_changed_is_found(monkeypatch):
             assert deviations() == [key]
 
 
-def test_what_is_final_stays_so_unless_a_read_shows_the_change():
+def test_a_final_state_stays_unless_a_read_shows_the_change():
     final = {(state, event) for state, event in TRANSITIONS if state not in (PLANNED, IN_FLIGHT)}
     assert final == {(FAILED, Event.CONFIRM), (SKIPPED, Event.CONFIRM)}
 
@@ -184,7 +184,7 @@ MAY_HAVE_CHANGED = [
 
 
 @pytest.mark.parametrize(("error", "named", "addresses", "at_all", "as_a_whole"), MAY_HAVE_CHANGED)
-def test_what_a_write_may_have_changed(error, named, addresses, at_all, as_a_whole):
+def test_possible_changes_of_a_write(error, named, addresses, at_all, as_a_whole):
     ledger = ledger_in(IN_FLIGHT, A, B)
     error = error and EcsError(error.action, error.code, " ".join(named), error.request_id, status=error.status)
     ledger.writes = [Write(addresses, error), Write((B,), refused("Forbidden.RAM"))]
@@ -208,7 +208,7 @@ def test_the_reply_of_a_write_has_code_text_and_request_id():
 
 
 @pytest.mark.parametrize("state", [PLANNED, IN_FLIGHT])
-def test_what_may_have_been_changed_is_held_and_the_rest_fails(state):
+def test_possible_changes_are_held_and_the_rest_fails(state):
     ledger = ledger_in(state, A, B)
     ledger.writes = [Write((A,), LOST), Write((B,), refused("Forbidden.RAM"))]
     ledger.refuse([A, B], WHY)
@@ -245,7 +245,7 @@ GIVEN_UP = [
 
 
 @pytest.mark.parametrize(("writes", "refusal", "to_the_end", "state", "reason"), GIVEN_UP)
-def test_given_up_is_what_may_have_been_changed_and_failed_what_was_certainly_refused(writes, refusal, to_the_end, state, reason):
+def test_possible_changes_are_given_up_and_certain_refusals_fail(writes, refusal, to_the_end, state, reason):
     ledger = ledger_in(IN_FLIGHT, A)
     ledger.writes = writes
     if refusal:
@@ -256,6 +256,13 @@ def test_given_up_is_what_may_have_been_changed_and_failed_what_was_certainly_re
     assert ledger.still_waiting() == []
     assert ledger.verified == (state is FAILED)
     assert ledger.changed == (state is IN_FLIGHT)
+
+
+def test_unless_reads_went_on_to_the_end_a_call_refused_for_another_address_may_have_changed_this_one():
+    ledger = ledger_in(IN_FLIGHT, B)
+    ledger.writes = [Write((A, B), REFUSED_BATCH, frozenset({A}))]
+    ledger.give_up(LATE)
+    assert ledger.states == {B: IN_FLIGHT}
 
 
 def test_without_a_request_id_of_the_write_the_failed_read_provides_it():
@@ -300,7 +307,7 @@ def test_an_eni_that_could_not_be_read_is_a_failure_without_an_address():
     assert (ledger.changed, ledger.verified) == (False, True)
 
 
-def test_what_is_in_flight_is_a_failure_even_without_a_reason():
+def test_an_address_in_flight_is_a_failure_also_without_a_reason():
     ((reason, addresses),) = ledger_in(IN_FLIGHT, A).failures()
     assert (reason.code, addresses) == (NOT_VERIFIED, (A,))
 
@@ -356,7 +363,7 @@ def test_a_ledger_opens_with_what_the_plan_says():
     assert (ledger.read_at, ledger.latest, ledger.sent, ledger.writes) == (7.0, ledger.change.interface, frozenset(), [])
 
 
-def test_what_cannot_be_read_fails_from_the_start():
+def test_an_unreadable_eni_fails_from_the_start():
     (ledger,) = open_ledger(Plan((Change("eni-1", None, None, group([A]), group([]), failure=WHY),)))
     assert (ledger.states, ledger.reasons, ledger.changed) == ({A: FAILED}, {A: WHY}, False)
     assert ledger.failures() == [(WHY, (A,))]

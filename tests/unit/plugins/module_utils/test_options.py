@@ -294,11 +294,11 @@ def test_an_account_variable_that_is_blank_is_not_set(variable):
     assert parse(environ={**NO_HOME, variable: "1000000000000001"})[0].account_id == "1000000000000001"
 
 
-def test_the_least_and_the_most_are_allowed():
+def test_the_limits_of_each_range_are_allowed():
     for connect, read, concurrency in ((1, 3600, 64), (3600, 1, 1)):
         assert parse(connect_timeout=connect, read_timeout=read, max_concurrency=concurrency)[1] == []
 
 
-def test_zero_means_no_retry_and_no_pace_of_our_own():
+def test_zero_means_no_retry_and_no_pace():
     connection, _errors = parse(retry_timeout=0, calls_per_minute=0)
     assert (connection.retry_timeout, connection.calls_per_minute) == (0, 0)

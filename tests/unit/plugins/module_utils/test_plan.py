@@ -572,7 +572,7 @@ def test_a_transitional_state_says_how_long_a_run_would_wait_for_it(record, opti
 
 def test_a_plan_that_does_not_wait_for_a_transitional_state_does_not_say_so():
     (text,) = guarded(standard(Status="Detaching"), wait_timeout=75, skip_transitional=True).values()
-    assert text == "the ENI is Detaching, but must be Available or InUse; this state ends by itself, so run it again later"
+    assert text == "the ENI is Detaching, but must be Available or InUse; run it again when this state has ended"
 
 
 def test_the_reason_for_a_lasting_state_does_not_mention_a_wait():

@@ -77,7 +77,7 @@ def test_interrupted_no_read_waits_for_its_turn(ecs, interruption):
     assert sent == []
 
 
-def test_what_the_slowest_was_held_back_is_held_back_here_too(ecs):
+def test_the_time_held_back_of_the_slowest_read_is_included(ecs):
     watch = Stopwatch(ecs._pacer)
     began = watch.started
 

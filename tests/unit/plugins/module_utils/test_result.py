@@ -63,7 +63,7 @@ mixed = ledger_of(
 )
 
 
-def test_everything_that_happened_to_an_eni_is_reported():
+def test_the_whole_outcome_of_an_eni_is_reported():
     (interface,) = build_result("absent", [mixed], 7)["interfaces"]
     assert interface == {
         "eni_id": "eni-1",
@@ -107,7 +107,7 @@ def test_words_follow_the_state(state, done, unchanged):
     assert other.isdisjoint(result["summary"])
 
 
-def test_what_was_unassigned_with_the_other_state_is_a_valid_request_for_just_that():
+def test_unassigned_with_the_other_state_is_a_valid_request_for_the_same_addresses():
     result = build_result("absent", [mixed, ledger_of("eni-2", unchanged=[A])], 1)
     assert result["unassigned"] == [{"eni_id": "eni-1", **EMPTY, "private_ip_addresses": [A, B], "ipv4_prefixes": [PREFIX]}]
     errors = []
@@ -171,7 +171,7 @@ def test_an_eni_that_does_not_exist_is_missing():
     ],
     ids=str,
 )
-def test_changed_is_whether_anything_was_changed_or_may_have_been(outcome, changed, verified):
+def test_changed_is_true_if_an_address_was_changed_or_may_have_been(outcome, changed, verified):
     result = build_result("absent", [ledger_of(), ledger_of("eni-2", **outcome)], 1)
     assert result["changed"] == changed
     assert [one["verified"] for one in result["interfaces"]] == [True, verified]

@@ -117,7 +117,7 @@ def test_check_mode_does_not_wait_and_says_how_long_a_run_would(clock, instance_
     assert (clock.monotonic(), len(ecs.reads), len(ecs.instance_reads)) == (before, 1, 1)
 
 
-def test_an_eni_that_the_wait_no_longer_shows_stays_as_it_was_seen(clock):
+def test_an_eni_that_a_read_leaves_out_during_the_wait_stays_unchanged(clock):
     """One read without the ENI proves nothing. An ENI that was read before never counts as missing."""
     ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
     ecs.read_faults = [None, *[drop_rows("eni-1")] * 50]
@@ -126,7 +126,7 @@ def test_an_eni_that_the_wait_no_longer_shows_stays_as_it_was_seen(clock):
     assert "the ENI is Detaching" in line
 
 
-def test_what_does_not_end_in_time_is_refused(clock):
+def test_a_state_that_does_not_end_in_time_is_refused(clock):
     ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
     before = clock.monotonic()
     change = only(look_at(ecs, make_request("absent", target("eni-1", A), wait_timeout=30)))
@@ -135,7 +135,7 @@ def test_what_does_not_end_in_time_is_refused(clock):
 
 
 @pytest.mark.parametrize(("options", "wait_for_states"), [({"wait": False}, True), ({"wait_timeout": 0}, True), ({}, False)])
-def test_nothing_waits_if_the_request_does_not_want_it(clock, options, wait_for_states):
+def test_without_wait_nothing_waits(clock, options, wait_for_states):
     ecs = Transitional(clock, eni_record("eni-1", [A], Status="Detaching"), after=1000)
     before = clock.monotonic()
     assert only(look_at(ecs, make_request("absent", target("eni-1", A), **options), wait_for_states)).refused
@@ -166,13 +166,13 @@ def test_time_held_back_by_throttling_does_not_count(clock):
 # What exists but is not shown, or cannot be read
 
 
-def test_what_was_never_seen_is_missing(clock):
+def test_an_eni_that_was_never_read_is_missing(clock):
     request = make_request("absent", target("eni-1", A))
     (line,) = find_refusals(look_at(FakeEcs(clock), request), request)
     assert "does not exist" in line
 
 
-def test_what_was_seen_before_is_read_again_and_then_fails_with_a_code_of_its_own(clock):
+def test_an_eni_that_was_read_before_is_read_again_and_then_fails_with_its_own_code(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))
     request = make_request("absent", target("eni-1", A))
     ecs.read_faults = [drop_rows("eni-1")]
@@ -217,7 +217,7 @@ def test_one_unreadable_eni_does_not_stop_the_others(clock, fault):
     assert find_refusals(plan, request) == []
 
 
-def test_nothing_is_assigned_that_an_unreadable_eni_of_the_same_vswitch_may_hold(clock):
+def test_an_address_that_an_unreadable_eni_of_the_vswitch_may_hold_is_not_assigned(clock):
     ecs = FakeEcs(
         clock,
         eni_record("eni-1"),
@@ -304,7 +304,7 @@ def test_an_address_on_another_eni_is_named_with_that_eni(clock):
     ]
 
 
-def test_nothing_is_looked_up_for_what_is_on_its_eni_or_cannot_be_looked_up(clock):
+def test_addresses_on_their_eni_and_prefixes_are_not_looked_up(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A], prefixes=["192.168.0.16/28"]))
     assert elsewhere(ecs, target("eni-1", A, "192.168.0.32/28", "2001:db8:0:0:10::/80")) == []
     assert ecs.lists == []

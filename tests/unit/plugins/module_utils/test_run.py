@@ -148,7 +148,7 @@ def test_one_write_and_one_read(clock):
     assert flatten(eni.latest.held) == (C,)
 
 
-def test_assigning_goes_the_same_way(clock):
+def test_assigning_works_in_the_same_way(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))
     eni = run_one(ecs, "present", A, B)
     assert (done(eni), eni.having(UNCHANGED), eni.verified) == ((B,), (A,), True)
@@ -164,7 +164,7 @@ def test_a_refusal_that_no_read_follows_is_not_verified(clock, code, fault):
     assert (failures(eni), eni.changed, eni.verified) == ({A: code}, False, False)
 
 
-def test_with_nothing_to_do_nothing_is_sent(clock):
+def test_without_planned_addresses_nothing_is_sent(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))
     eni = run_one(ecs, "absent", B)
     assert (eni.changed, eni.verified, ecs.writes, len(ecs.reads)) == (False, True, [], 1)
@@ -255,7 +255,7 @@ def test_a_thousand_refusals_cost_ten_reads(clock):
 
 
 @pytest.mark.parametrize("code", ["Operation.Conflict", "Throttling.User"])
-def test_what_was_surely_not_carried_out_is_not_waited_for(clock, code):
+def test_a_certainly_refused_write_is_not_waited_for(clock, code):
     """The calls below have repeated it already, for as long as retry_timeout says."""
     before = clock.monotonic()
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[refused(code)])
@@ -317,7 +317,7 @@ def test_one_read_that_lacks_an_eni_or_shows_it_unreadable_proves_nothing(clock,
 
 
 @pytest.mark.parametrize("fault", [drop_rows, spoil_rows])
-def test_what_stays_unreadable_costs_no_other_eni_anything(clock, fault):
+def test_an_unreadable_eni_does_not_affect_other_enis(clock, fault):
     ecs, targets = fleet(clock, 20)
     ecs.read_faults = [None, *[fault("eni-3")] * 1000]
     ledger = run(ecs, make_request("absent", *targets))
@@ -349,7 +349,7 @@ def test_a_defect_in_a_writer_after_it_has_written_is_still_read_back(clock):
 
 
 @pytest.mark.parametrize("effect", [True, False])
-def test_what_a_defect_leaves_open_is_read(clock, effect):
+def test_an_open_outcome_after_a_defect_is_read(clock, effect):
     def fail(ecs, call):
         if effect:
             ecs.carry_out(call)
@@ -386,7 +386,7 @@ def test_a_writer_that_ends_loses_nothing_of_the_ledger(clock):
     assert all("not sent" in text for eni in ledger[2:] for text in texts(eni))
 
 
-def test_what_was_written_before_a_writer_ended_is_read_back(clock):
+def test_writes_before_the_end_of_a_writer_are_read_back(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", MANY), script=[None, end])
     eni = run_one(ecs, "absent", *MANY)
     assert (len(done(eni)), failures(eni)) == (32, dict.fromkeys(MANY[32:], NOT_VERIFIED))
@@ -452,7 +452,7 @@ def test_interrupted_later_nothing_more_is_written_and_the_ledger_is_complete(cl
     assert Counter(code for eni in ledger for code in failures(eni).values())[NOT_VERIFIED] == 1
 
 
-def test_what_ends_the_reader_is_raised_and_does_not_lose_the_ledger(clock, monkeypatch):
+def test_an_exception_that_ends_the_reader_is_raised_and_does_not_lose_the_ledger(clock, monkeypatch):
     monkeypatch.setattr(_run._Run, "_route", end)
     ecs, targets = fleet(clock, 3)
     ledger = run(ecs, make_request("absent", *targets), concurrency=1, raises=Ended)
@@ -460,7 +460,7 @@ def test_what_ends_the_reader_is_raised_and_does_not_lose_the_ledger(clock, monk
     assert all(eni.failures() for eni in ledger)
 
 
-def test_what_ends_the_reader_is_not_a_failure_of_what_need_not_be_read_back(clock, monkeypatch):
+def test_an_exception_that_ends_the_reader_does_not_fail_addresses_without_a_read_back(clock, monkeypatch):
     monkeypatch.setattr(_run._Run, "_route", end)
     ecs, targets = fleet(clock, 1)
     ledger = run(ecs, make_request("absent", *targets, wait=False), concurrency=1, raises=Ended)
@@ -479,14 +479,14 @@ def test_a_defect_in_reading_again_does_not_lose_the_ledger(clock):
 # When no call is worth trying any more
 
 
-def test_after_the_end_of_all_an_eni_with_several_calls_is_not_gone_on_with(clock):
+def test_after_a_fatal_error_an_eni_with_several_calls_is_not_continued(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", MANY), script=[refused(EXPIRED)])
     ecs.fatal_codes = {EXPIRED}
     eni = run_one(ecs, "absent", *MANY)
     assert (len(ecs.writes), failures(eni), eni.changed) == (1, dict.fromkeys(MANY, EXPIRED), False)
 
 
-def test_when_no_call_is_worth_trying_the_rest_fails_at_once(clock):
+def test_after_a_fatal_error_the_rest_fails_at_once(clock):
     """Such as a revoked key. The remaining ENIs must not cost calls or time."""
     ecs, targets = fleet(clock, 300, script=[refused(EXPIRED)])
     ecs.fatal_codes = {EXPIRED}
@@ -498,10 +498,19 @@ def test_when_no_call_is_worth_trying_the_rest_fails_at_once(clock):
     assert len(ecs.reads) <= 4  # the three of the plan, and that of what was sent
 
 
-def test_what_cannot_be_read_back_any_more_ends_writing_too(clock):
+def test_a_fatal_error_in_the_read_back_ends_writing_too(clock):
     ecs, targets = fleet(clock, 450)
     ecs.fatal_codes = {EXPIRED}
     ecs.read_faults = [*[None] * 5, refused(EXPIRED)]
+
+    def let_it_be_read() -> None:
+        """Writes are quicker here than anywhere else. The reading thread has to get its turn."""
+        gives_up_at = time.monotonic() + 30
+        while len(ecs.reads) < 6 and time.monotonic() < gives_up_at:
+            time.sleep(0.001)
+        time.sleep(0.002)
+
+    ecs.delays = [lambda: None] * 250 + [let_it_be_read] * 200
     ledger = run(ecs, make_request("absent", *targets), concurrency=1)
     assert len(ecs.reads) == 6
     assert 100 <= len(ecs.writes) < 450
@@ -630,7 +639,7 @@ def half_done(clock):
 
 
 @pytest.mark.parametrize("lag", [1, 2, 5])
-def test_what_a_refused_batch_may_have_done_is_looked_for_when_the_next_call_fails_too(half_done, lag):
+def test_the_effect_of_a_refused_batch_is_read_if_the_next_call_fails_too(half_done, lag):
     half_done.lag = lag
     half_done.script.append(refused("Forbidden.RAM"))
     eni = run_one(half_done, "absent", A, B)
@@ -704,7 +713,7 @@ def test_it_may_have_been_done_if_another_eni_ends_the_run(half_done):
     assert (failures(other), other.changed, len(half_done.writes)) == ({"192.168.0.20": EXPIRED}, False, 2)
 
 
-def test_what_shows_late_after_the_last_refusal_is_done(clock):
+def test_a_change_that_shows_late_after_the_last_refusal_is_done(clock):
     """A refusal that names no address, again and again; the last one has done something."""
 
     def step(ecs, call):
@@ -793,7 +802,7 @@ def test_an_address_held_by_what_is_not_shown_fails_at_once_and_is_no_change(clo
     assert len(ecs.writes) == 1
 
 
-def test_a_refused_batch_of_which_nothing_ever_shows_is_no_change(clock):
+def test_a_refused_batch_without_a_visible_effect_is_not_a_change(clock):
     ecs = FakeEcs(clock, eni_record("eni-1"), script=[refused(ASSIGNED, "taken")] * 100)
     eni = run_one(ecs, "present", A, B)
     assert failures(eni) == dict.fromkeys((A, B), ASSIGNED)
@@ -872,7 +881,7 @@ def test_a_later_refusal_does_not_deny_what_the_first_call_may_have_done(clock, 
 
 
 @pytest.mark.parametrize("later", ["InvalidOperation.EniServiceManaged", UNASSIGNED])
-def test_what_never_shows_after_a_lost_reply_may_still_have_been_carried_out(clock, later):
+def test_a_write_that_never_shows_after_a_lost_reply_may_have_been_carried_out(clock, later):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[OPEN["504"], refused(later, "no")])
     eni = run_one(ecs, "absent", A)
     assert (failures(eni), eni.changed, eni.verified) == ({A: NOT_VERIFIED}, True, False)
@@ -950,7 +959,7 @@ def test_a_possible_write_is_not_reported_as_skipped(clock, carried_out):
     assert failures(eni) == ({} if carried_out else {A: NOT_VERIFIED})
 
 
-def test_what_was_surely_not_carried_out_may_be_skipped(clock):
+def test_a_certainly_refused_write_may_be_skipped(clock):
     def refuse(ecs, call):
         ecs.enis["eni-1"]["Status"] = "Deleting"
         raise refused("InvalidOperation.InvalidEniState", status=400)
@@ -1055,7 +1064,7 @@ REFUSED_BY_NOW = [
 
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize(("happens", "stays"), REFUSED_BY_NOW)
-def test_what_no_longer_passes_is_refused_and_not_written(clock, happens, stays, skip):
+def test_an_address_that_a_guard_now_forbids_is_refused_and_not_written(clock, happens, stays, skip):
     ecs = aged(FakeEcs(clock, eni_record("eni-1", [A, B])), happens)
     eni = run_one(ecs, "absent", A, B, skip_refused=skip)
     assert stays <= ecs.held_by("eni-1")
@@ -1080,20 +1089,20 @@ def test_a_transitional_state_at_renewal_is_waited_for_and_a_lasting_reason_is_n
 
 
 @pytest.mark.parametrize("happens", [make_primary, make_prefix])
-def test_what_has_become_an_error_fails_whatever_on_refusal_says(clock, happens):
+def test_a_new_error_fails_with_any_on_refusal(clock, happens):
     ecs = aged(FakeEcs(clock, eni_record("eni-1", [A, C])), happens)
     eni = run_one(ecs, "absent", A, C, skip_refused=True)
     assert (failures(eni), done(eni)) == ({A: REFUSED}, (C,))
     assert A in texts(eni)[0]
 
 
-def test_what_is_gone_by_now_is_unchanged(clock):
+def test_an_address_that_is_already_gone_is_unchanged(clock):
     ecs = aged(FakeEcs(clock, eni_record("eni-1", [A, B])), lambda record: record["PrivateIpSets"]["PrivateIpSet"].pop(1))
     eni = run_one(ecs, "absent", A, B)
     assert (done(eni), eni.having(UNCHANGED), sent(ecs)) == ((B,), (A,), [(B,)])
 
 
-def test_what_was_sent_and_is_gone_when_the_plan_is_renewed_is_done(clock):
+def test_a_sent_address_that_is_gone_when_the_plan_is_renewed_is_done(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[lost_reply()])
     ecs.lag = 1
     ecs.delays = [lambda: None, lambda: clock.sleep(61)]
@@ -1125,7 +1134,7 @@ def test_a_call_whose_plan_always_ages_after_a_refusal_fails_with_that_refusal(c
     assert len(ecs.writes) < 10
 
 
-def test_what_a_renewal_shows_as_changed_is_done_even_if_it_is_never_read_again(clock):
+def test_a_change_that_a_renewal_shows_is_done_without_another_read(clock):
     """Two calls; the plan ages after the first one. When the second one has been sent, the service no longer lists the ENI."""
     ecs = FakeEcs(
         clock, eni_record("eni-1", MANY[:33]), script=[answer(refused("ServiceTimeout", status=504)), lambda fake, _call: fake.enis.clear()]
@@ -1136,7 +1145,7 @@ def test_what_a_renewal_shows_as_changed_is_done_even_if_it_is_never_read_again(
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_what_reading_back_shows_is_guarded_before_the_next_call(clock, skip):
+def test_the_guards_check_the_read_back_before_the_next_call(clock, skip):
     """The first call is lost, and then the ENI is service-managed: no second call is sent."""
 
     def lose(fake, _call):
@@ -1148,7 +1157,7 @@ def test_what_reading_back_shows_is_guarded_before_the_next_call(clock, skip):
     assert (failures(eni), eni.changed, sent(ecs)) == ({A: NOT_VERIFIED}, True, [(A,)])
 
 
-def test_what_was_refused_and_is_gone_in_a_later_read_is_done(clock):
+def test_a_refused_address_that_is_gone_in_a_later_read_is_done(clock):
     """A is refused, and the first read shows it. A lagging read of the other call comes later, and by then A is gone."""
     ecs = FakeEcs(clock, eni_record("eni-1", [A], prefixes=[PREFIX]), script=[refused("Forbidden.RAM")])
     ecs.lag = 1
@@ -1164,7 +1173,7 @@ def test_what_was_refused_and_is_gone_in_a_later_read_is_done(clock):
 
 
 @pytest.mark.parametrize("ignore_missing", [False, True])
-def test_an_eni_that_is_no_longer_listed_has_failed_in_time_whatever_missing_says(clock, ignore_missing):
+def test_an_eni_that_is_no_longer_listed_fails_in_time_with_any_missing(clock, ignore_missing):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))
     aged(ecs, lambda _record: ecs.enis.clear())
     before = clock.monotonic()
@@ -1238,7 +1247,7 @@ def test_an_eni_in_a_transitional_state_waits_alone(clock):
 
 
 @pytest.mark.parametrize("why", ["denied", "deleted"])
-def test_what_could_not_be_renewed_is_not_tried_again_for_each_eni(clock, why):
+def test_a_failed_renewal_is_not_tried_again_for_each_eni(clock, why):
     ecs, targets = fleet(clock, 300)
 
     def happens():
@@ -1323,7 +1332,7 @@ def test_a_change_that_does_not_show_in_time_is_not_verified_and_a_change(clock,
     assert 30 <= clock.monotonic() - before < 36
 
 
-def test_only_what_does_not_show_is_not_verified(clock):
+def test_only_an_invisible_change_is_not_verified(clock):
     def only_a(ecs, call):
         ecs.take_away("eni-1", A)
 
@@ -1365,7 +1374,7 @@ def test_without_waiting_nothing_is_read_back_and_nothing_is_verified(clock):
     assert flatten(eni.latest.held) == (B,)
 
 
-def test_when_reading_back_fails_what_was_accepted_is_not_verified(clock):
+def test_if_the_read_back_fails_an_accepted_write_is_not_verified(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))
     ecs.read_faults = [None, refused("Forbidden.RAM", "no")]
     eni = run_one(ecs, "absent", A)
@@ -1461,7 +1470,7 @@ read_faults = st.lists(
 
 @settings(max_examples=300)
 @given(worlds(calm=True), requests(calm=True), scripts, st.integers(0, 3), delays, read_faults, st.booleans())
-def test_whatever_goes_wrong_the_ledger_is_whole_and_denies_no_change(world, request, script, lag, waits, faults, wait):
+def test_with_any_fault_the_ledger_is_complete_and_denies_no_change(world, request, script, lag, waits, faults, wait):
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         clock.install(patch)

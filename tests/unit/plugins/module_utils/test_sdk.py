@@ -131,7 +131,7 @@ def test_a_host_of_that_name_is_not_unknown(call):
     assert error.message == f"{ENDPOINT}: the connection was closed before the reply was complete"
 
 
-def test_how_long_the_service_asks_to_wait(call):
+def test_retry_after_of_the_service(call):
     body = {"Code": "Throttling", "RequestId": "R-1"}
     assert call((400, body), headers={"x-acs-retry-after": "1500"}).retry_after == 1.5
     assert call((400, body)).retry_after is None
@@ -161,7 +161,7 @@ def test_the_hook_comes_after_the_login_and_before_the_request(call):
 
 
 @pytest.mark.parametrize("raised", [PlanAged(), OSError("x"), EcsError("Write", "Interrupted", "x", unsent=True)], ids=repr)
-def test_what_the_hook_raises_is_raised_and_nothing_is_sent(call, raised):
+def test_an_exception_of_the_hook_is_raised_and_nothing_is_sent(call, raised):
     def hook():
         raise raised
 

@@ -69,7 +69,7 @@ def test_a_whole_number_may_be_a_text(value, number):
 
 
 @pytest.mark.parametrize("value", ["five", "5.0", "--5", "-", "1_000", "0x10", "\u0665", "\u00b2", 5.5, True, False, [5], {}], ids=repr)
-def test_what_is_not_a_whole_number_is_an_error_with_option_path_and_value(value):
+def test_a_value_that_is_not_a_whole_number_is_an_error_with_option_path_and_value(value):
     errors = []
     assert parse_number("option", value, errors) is None
     assert errors == [f"option: '{value}' is not a whole number such as 10"]

@@ -81,7 +81,7 @@ def test_no_proxy_is_understood_as_requests_understands_it(no_proxy, host, proxi
     assert Transport(proxy=PROXY, no_proxy=no_proxy).proxy_for(host) == (PROXY if proxied else None)
 
 
-def test_neither_the_answer_nor_the_environment_depend_on_each_other(monkeypatch):
+def test_the_result_and_the_environment_are_independent(monkeypatch):
     """The options decide NO_PROXY. Without a value, requests uses the environment."""
     monkeypatch.setenv("no_proxy", "*")
     _transport._bypasses_proxy.cache_clear()
@@ -360,7 +360,7 @@ def test_only_failures_to_connect_are_unsent():
 # The session
 
 
-def test_what_is_known_of_the_last_request_is_of_this_thread_and_of_the_last():
+def test_the_last_failure_belongs_to_the_last_request_of_this_thread():
     send("https://ecs.example.com/", (503, "not-shown"))
     assert last_reply() == Reply(503, b"not-shown")
     assert "not-shown" not in repr(last_reply())

@@ -92,21 +92,21 @@ EVERY_REPLY = [ACCEPTED_CALL, *OPEN_REPLIES, *REFUSALS, *STATE_REFUSALS, *ADDRES
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("waited", TIMES.values(), ids=TIMES)
 @pytest.mark.parametrize("error", EVERY_REPLY, ids=str)
-def test_what_a_read_shows_as_requested_is_done_whatever_the_reply_was(state, error, waited):
+def test_a_change_that_a_read_shows_is_done_with_any_reply(state, error, waited):
     ledger = ledger_after(([A], error))
     found = shown(state, changed=[A])
     assert look(ledger, found, state, waited)
     assert (ledger.states, ledger.reasons, ledger.latest) == ({A: DONE}, {}, found)
 
 
-def test_what_was_given_up_is_done_too_when_a_read_shows_it():
+def test_a_given_up_address_is_done_if_a_read_shows_the_change():
     ledger = ledger_after(([A], None), ([B], refused("ServiceTimeout", status=504)))
     ledger.give_up(Reason(NOT_VERIFIED, "late"))
     assert look(ledger, shown("absent", changed=[A, B]))
     assert (ledger.states, ledger.reasons) == ({A: DONE, B: DONE}, {})
 
 
-def test_what_is_not_in_flight_stays_as_it_is():
+def test_addresses_that_are_not_in_flight_stay_unchanged():
     ledger = ledger_after(([A], None), planned=[B, C])
     ledger.move(Event.FAIL, [C], Reason("Why", "because"))
     look(ledger, shown("absent", changed=[A, B, C]))
@@ -146,7 +146,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("state", "error", "time", "expected", "code"), TABLE, ids=str)
-def test_what_a_read_makes_of_an_address_that_is_as_before(state, error, time, expected, code):
+def test_the_outcome_of_an_address_that_a_read_shows_unchanged(state, error, time, expected, code):
     ledger = ledger_after(([A], error))
     assert not look(ledger, shown(state), state, TIMES[time])
     assert ledger.states == {A: expected}
@@ -248,7 +248,7 @@ def test_without_waiting_it_may_have_been_done(earlier):
 
 
 @pytest.mark.parametrize("error", OPEN_REPLIES, ids=str)
-def test_what_is_not_to_be_sent_again_is_only_looked_for(error):
+def test_a_held_address_is_only_read(error):
     """As when the plan no longer lets it pass, or nothing may be written any more."""
     ledger = ledger_after(([A], error))
     ledger.refuse([A], Reason("Refused", "no longer"))
@@ -349,7 +349,7 @@ def test_a_reply_and_a_read_together_prove_that_an_eni_is_deleted():
 
 
 @pytest.mark.parametrize("found", [UNREADABLE, shown("absent")], ids=["unreadable", "shown"])
-def test_what_a_read_shows_in_any_form_is_not_deleted(found):
+def test_an_eni_that_a_read_shows_in_any_form_is_not_deleted(found):
     ledger = ledger_after(([A], refused(ENI_NOT_FOUND, status=404)))
     ledger.latest = shown("absent")
     look(ledger, found)

@@ -129,7 +129,7 @@ def test_a_defect_is_noted_as_an_open_reply_without_what_it_says(clock):
     assert (ledger.states, other.writes[0].error, writers.abort) == ({A: IN_FLIGHT}, None, None)
 
 
-def test_what_is_not_an_exception_ends_all_writing(clock):
+def test_an_interrupt_ends_all_writing(clock):
     class Ended(BaseException):
         pass
 
@@ -152,7 +152,7 @@ def test_a_fatal_error_ends_all_writing(clock):
 # What is sent
 
 
-def test_what_was_sent_before_is_sent_again_in_the_same_calls_before_anything_else(clock):
+def test_earlier_calls_are_repeated_first_and_unchanged(clock):
     ledger = planned(A, B, C)
     ledger.batches = [(A, C), (C,), ()]
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]))
@@ -291,7 +291,7 @@ def test_without_handed_out_enis_take_back_is_a_pause(clock):
         assert clock.monotonic() - before == 7
 
 
-def test_what_is_not_back_in_time_is_still_out(clock):
+def test_an_eni_that_does_not_return_in_time_is_still_out(clock):
     held = threading.Event()
     ledger = planned(A)
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[lambda _fake, _call: held.wait(PATIENCE)])

@@ -15,6 +15,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _folder
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import (
     Folder,
     FolderError,
@@ -150,6 +151,7 @@ def test_what_is_written_for_an_encrypted_plan_is_encrypted_wherever_it_goes(fol
 
 PLAN = "a" * 64
 LOCK = "lock-aaaaaaaaaaaa"
+COLLECTIONS = str(Path(_folder.__file__).parents[5])
 HOLD = """
 import sys
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder
@@ -166,7 +168,7 @@ def holder(folder):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([COLLECTIONS, *sys.path])},
     )
     assert process.stdout.readline() == "held\n"
     yield process

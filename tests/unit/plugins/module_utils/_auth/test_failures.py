@@ -16,7 +16,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.failure
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import forget_last
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.sessions import send
 
-EARLIER, LATER = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds)) for seconds in (-60, 600))
+EARLIER, LATER = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds)) for seconds in (-60, 86400))
 
 
 def explain(answer, text="not-shown", method=ACCESS_KEY):

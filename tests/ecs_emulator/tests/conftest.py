@@ -3,21 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-TESTS = Path(__file__).resolve().parents[2]
-if str(TESTS) not in sys.path:
-    sys.path.insert(0, str(TESTS))
-
-from alibabacloud_ecs20140526.client import Client  # noqa: E402
-from alibabacloud_tea_openapi.models import Config  # noqa: E402
-from support import raw_call  # noqa: E402
-from support.emulator import Emulator  # noqa: E402
+from alibabacloud_ecs20140526.client import Client
+from alibabacloud_tea_openapi.models import Config
+from support import raw_call
+from support.emulator import Emulator
 
 REGION = "cn-hangzhou"
 
