@@ -43,7 +43,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")  # family, destination length, source lengt
 _NESTED_BITS = 0xC000
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 5, 10, 18
 _IFLA_LINK_NETNSID, _IFLA_PERM_ADDRESS, _IFLA_INFO_KIND = 37, 54, 1
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_F_PERMANENT = 1, 2, 8, 0x80
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_F_SECONDARY, _IFA_F_PERMANENT = 1, 2, 8, 0x01, 0x80
 _RTA_DST, _RTA_OIF, _RTA_TABLE, _RTN_LOCAL = 1, 4, 15, 2
 _NETNSA_NSID, _NETNSA_FD = 1, 3
 _ETHERNET = 1
@@ -169,8 +169,17 @@ def parse_address(payload: bytes, names: Mapping[int, str]) -> Address | None:
     if value is None:
         raise Unreadable("an address record has no address")
     all_flags = _integer(attributes, _IFA_FLAGS)
-    permanent = (flags if all_flags is None else all_flags) & _IFA_F_PERMANENT
-    return Address(_packed(family, value), prefix_length, index, names.get(index), _SCOPES.get(scope, str(scope)), not permanent)
+    flags = flags if all_flags is None else all_flags
+    return Address(
+        address=_packed(family, value),
+        prefix_length=prefix_length,
+        link_index=index,
+        interface=names.get(index),
+        scope=_SCOPES.get(scope, str(scope)),
+        dynamic=not flags & _IFA_F_PERMANENT,
+        # In IPv6 this bit has another meaning, and no address depends on another one.
+        secondary=family == _INET and bool(flags & _IFA_F_SECONDARY),
+    )
 
 
 def parse_local_route(payload: bytes) -> LocalRoute | None:

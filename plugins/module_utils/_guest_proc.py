@@ -9,6 +9,7 @@ Private to this collection. It runs on the instances: Python 3.9 and the standar
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import ipaddress
 import os
@@ -17,6 +18,7 @@ import socket
 import struct
 import sys
 from collections import defaultdict
+from typing import NamedTuple
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_reading import (
     Address,
@@ -159,26 +161,41 @@ def parse_interface_names(text: str) -> list[str]:
     return [line.split(":", 1)[0].strip() for line in lines[2:]]
 
 
-_NAMESPACE = re.compile(r"net:\[(\d+)\]$")
+NET, MNT = "net", "mnt"
+_NAMESPACE = re.compile(r"(net|mnt):\[(\d+)\]$")
 
 
-def parse_namespace_link(text: str) -> int | None:
-    """``net:[4026531840]`` → the inode of a network namespace; None for anything else."""
-    found = _NAMESPACE.match(text)
-    return int(found[1]) if found else None
+class NamespaceMount(NamedTuple):
+    """A mounted namespace. ``kind``: NET or MNT."""
+
+    kind: str
+    inode: int
+    path: str
 
 
-def parse_namespace_mounts(text: str) -> list[tuple[int, str]]:
-    """The network namespaces in /proc/self/mountinfo, as (inode, mount point)."""
+def parse_mounts(text: str) -> tuple[list[NamespaceMount], set[int]]:
+    """The mounted namespaces in /proc/PID/mountinfo, and the ids of all mounts that are not namespaces."""
     mounts = []
+    ordinary = set()
     for line in _whole_lines(text):
         fields = line.split(" ")
-        if len(fields) < 7:
-            raise Unreadable("a line of mountinfo has an unexpected format")
-        inode = parse_namespace_link(fields[3])
-        if inode is not None:
-            mounts.append((inode, re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])))
-    return mounts
+        try:
+            number, root, path = int(fields[0]), fields[3], fields[4]
+            kind = fields[fields.index("-", 6) + 1]
+        except (IndexError, ValueError):
+            raise Unreadable("a line of mountinfo has an unexpected format") from None
+        if kind not in ("nsfs", "proc"):  # before Linux 3.19 a namespace is a file of proc
+            ordinary.add(number)
+        found = _NAMESPACE.match(root)
+        if found:
+            mounts.append(NamespaceMount(found[1], int(found[2]), re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), path)))
+    return mounts, ordinary
+
+
+def parse_mount_id(text: str) -> int | None:
+    """The id of the mount in /proc/PID/fdinfo/N. None before Linux 3.15."""
+    found = re.search(r"^mnt_id:\s*(\d+)$", text, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 # -- the files
@@ -242,6 +259,14 @@ def read_mac_addresses(reading: Reading, folder: str) -> None:
     except (OSError, Unreadable) as error:
         reading.problems.append(Problem("interfaces_not_read", f"the MAC addresses cannot be read: {error}"))
     reading.links = links
+
+
+def read_promotion(reading: Reading) -> None:
+    """Whether a secondary address stays if the primary address of its subnet is removed. Of the namespace that this process is in."""
+    for name in {address.interface for address in reading.addresses if address.secondary and address.interface}:
+        settings = [f"/proc/sys/net/ipv4/conf/{part}/promote_secondaries" for part in ("all", name)]
+        with contextlib.suppress(OSError):
+            reading.promoting[name] = any(read_file(path).strip() != "0" for path in settings)
 
 
 def read_sockets(reading: Reading, folder: str) -> None:

@@ -53,6 +53,7 @@ class Address(NamedTuple):
     interface: str | None
     scope: str | None
     dynamic: bool | None
+    secondary: bool | None = None
 
 
 class LocalRoute(NamedTuple):
@@ -90,6 +91,8 @@ class Reading:
         # Local address → number of connections.
         self.connections: dict[str, int] = defaultdict(int)
         self.problems: list[Problem] = []
+        # Interface with secondary IPv4 addresses → whether one of them becomes primary if their primary address is removed.
+        self.promoting: dict[str, bool] = {}
         # link_nsid → key of the namespace.
         self.keys_by_nsid: dict[int, str] = {}
         # Set by the caller: the name of the namespace in results, and the name of a process in it.
@@ -105,6 +108,7 @@ class Reading:
             "listeners": self.listeners,
             "connections": self.connections,
             "problems": self.problems,
+            "promoting": self.promoting,
             "nsids": list(self.keys_by_nsid.items()),
         }
 
@@ -117,6 +121,7 @@ class Reading:
         self.listeners = [Listener(*listener) for listener in values["listeners"]]
         self.connections = defaultdict(int, values["connections"])
         self.problems = [Problem(*problem) for problem in values["problems"]]
+        self.promoting = dict(values["promoting"])
         self.keys_by_nsid = dict(values["nsids"])
 
 
@@ -170,7 +175,7 @@ def _order(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     return (entry["namespace"], address.version, address, entry["found_as"], entry["interface"] or "")
 
 
-def _matters(address: str) -> bool:
+def can_be_assigned(address: str) -> bool:
     """Whether an ENI can have this address. It cannot have loopback, link-local, multicast and broadcast addresses."""
     value = ipaddress.ip_address(address)
     never = value.is_loopback or value.is_link_local or value.is_multicast or value.is_unspecified
@@ -215,6 +220,7 @@ def _addresses(
             **chain,
             "scope": known.get("scope"),
             "dynamic": known.get("dynamic"),
+            "removed_with_it": known.get("removed_with_it", []),
             "listeners": ours,
             "connections": number,
             "uncertain": uncertain and not ours and not number,
@@ -222,20 +228,41 @@ def _addresses(
 
     configured = {address.address for address in reading.addresses}
     for address in reading.addresses:
-        if _matters(address.address):
-            known = {"interface": address.interface, "scope": address.scope, "dynamic": address.dynamic}
+        if can_be_assigned(address.address):
+            known: dict[str, Any] = {"interface": address.interface, "scope": address.scope, "dynamic": address.dynamic}
+            known["removed_with_it"] = _removed_with(address, reading)
             yield entry("interface_address", address.address, address.prefix_length, address.link_index, **known)
     for route in sorted(set(reading.local_routes)):
         single = route.prefix_length == (128 if ":" in route.address else 32)
         if not (single and route.address in configured) and _matters_as_block(route):
             yield entry("local_route", route.address, route.prefix_length, route.link_index)
     for address_text in sorted((set(listeners) | set(connections)) - configured):
-        if _matters(address_text):
+        if can_be_assigned(address_text):
             yield entry("socket", address_text, None, None)
 
 
+def _removed_with(address: Address, reading: Reading) -> list[str] | None:
+    """The addresses that the kernel removes together with this one: those of its subnet, if it is their primary address."""
+    if ":" in address.address or address.secondary:
+        return []
+    if address.secondary is None or address.prefix_length is None:
+        return None
+    subnet = ipaddress.ip_network(f"{address.address}/{address.prefix_length}", strict=False)
+    others = [
+        other.address
+        for other in reading.addresses
+        if other.secondary
+        and (other.link_index, other.prefix_length) == (address.link_index, address.prefix_length)
+        and ipaddress.ip_address(other.address) in subnet
+    ]
+    if not others:
+        return []
+    promoting = reading.promoting.get(address.interface or "")
+    return None if promoting is None else [] if promoting else sorted(others, key=ipaddress.ip_address)
+
+
 def _matters_as_block(route: LocalRoute) -> bool:
-    return route.prefix_length == 0 or _matters(route.address)
+    return route.prefix_length == 0 or can_be_assigned(route.address)
 
 
 def _follow(reading: Reading, link: Link | None, links: Mapping[tuple[str, int], Link], readings: Mapping[str, Reading]) -> dict[str, Any]:

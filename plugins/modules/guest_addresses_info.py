@@ -14,7 +14,9 @@ description:
   - Runs on an instance and lists its IP addresses with their interfaces, MAC addresses, listening sockets and numbers of connections.
   - The MAC address shows to which elastic network interface (ENI) an address belongs. Use the module to check whether a secondary
     private address is still in use before you unassign it.
-  - The module reads every network namespace of the instance, because containers have their addresses there.
+  - The module reads every network namespace of the instance, because containers have their addresses there. As root it also finds those
+    that only a file descriptor, a mount or a thread keeps.
+  - Without root RV(complete) is always V(false), because a process of another user may keep such a namespace. What is listed is right.
   - If RV(complete) is V(false), the module could not read everything. Then an address that is not listed may still be in use.
   - Loopback, link-local and multicast addresses are left out, because an ENI cannot have them.
   - The result has no addresses of other machines, no command lines, no user names and no environment variables.
@@ -37,8 +39,9 @@ attributes:
     platforms: linux
     support: full
 notes:
-  - The module works without root. As root it also reports process names, the interfaces in the namespaces of containers, and named
-    network namespaces without a process.
+  - The module works without root. As root it also reports process names, the interfaces in the namespaces of containers, and network
+    namespaces without a process.
+  - The module does not see a network namespace that only an open socket keeps.
   - The module reads TCP, UDP and raw sockets. It does not see an address that only address translation, IPVS, an eBPF program or a
     virtual machine on the instance uses.
 seealso:
@@ -88,7 +91,9 @@ reasons:
     code:
       description:
         - V(processes_hidden) if the module cannot see the processes of other users, or those of the machine around a container.
-        - V(namespace_not_permitted) if the module may not enter a network namespace and sees no process in it.
+        - V(namespaces_hidden) if the module may not read the open files and the mounts of all processes, which is always so without root. A
+          network namespace that only such a process keeps is unknown.
+        - V(namespace_not_permitted) if the module cannot enter a network namespace and sees no process in it.
         - V(namespace_unreadable) if a named network namespace or the list of mounts cannot be read.
         - V(netlink_failed) if the kernel did not list the interfaces. Then the module reads the addresses from C(/proc).
         - V(addresses_not_read), V(interfaces_not_read) and V(sockets_not_read) if a list in C(/proc) cannot be read.
@@ -161,6 +166,13 @@ addresses:
       description: Whether the address has a limited lifetime, for example from DHCP. Null if it is not known.
       type: bool
       sample: false
+    removed_with_it:
+      description: >-
+        Addresses that the kernel removes together with this one, because it is the primary address of their subnet and
+        C(promote_secondaries) is off. Null if that is not known.
+      type: list
+      elements: str
+      sample: []
     listeners:
       description: Sockets that are bound to this address. If processes with the same name share a port, it is listed once.
       type: list

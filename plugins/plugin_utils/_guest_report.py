@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import PROTECT, Evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import REPORT, REQUIRE, Evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, MOST_LINES, label, many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import LEVELS, UNKNOWN
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import PERMANENT_CONFIGURATION
@@ -76,7 +76,10 @@ def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
         return []
     lines = []
     if found := guests["not_assigned"]:
-        lines.append(f"configured in a guest, but not assigned to its ENI: {_addresses(len(found))}")
+        lines.append(
+            f"configured in a guest, but not assigned to its ENI: {_addresses(len(found))}. It may be that of a HaVip, or an EIP that is "
+            "visible in the guest:"
+        )
         lines += first_few([f"  {entry['eni_id']} {entry['address']}: {entry['text']}" for entry in found], MOST_LINES)
     if found := guests["remaining"]:
         lines.append(f"unassigned, but still configured in a guest: {_addresses(len(found))}. To remove them there:")
@@ -87,9 +90,12 @@ def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
 
 def _warning(evidence: Evidence, unknown: int) -> str:
     """Policy protect skips only addresses that a guest shows. If a guest cannot be read, its addresses are not protected."""
-    if evidence.settings.only_not_seen or evidence.settings.policy != PROTECT or not unknown:
+    policy = REQUIRE if evidence.settings.only_not_seen else evidence.settings.policy
+    if policy == REQUIRE or not unknown:
         return ""
     nothing = "" if evidence.read_at else "no guest could be read, so "
+    if policy == REPORT:
+        return f"{nothing}every level is unknown ({_addresses(unknown)})" if nothing and evidence.hosts else ""
     what = "protects nothing" if nothing else "does not skip what is unknown"
     return f"{nothing}policy protect {what} ({_addresses(unknown)}); use policy require to skip it (unassign_secondary_ips_guest_policy)"
 

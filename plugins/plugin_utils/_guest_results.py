@@ -47,6 +47,7 @@ class Sighting:
     namespace: str
     mac_addresses: frozenset[str]
     dynamic: bool | None
+    removed_with_it: list[str] | None  # None if it is not known
     listeners: list[tuple[str, int, str | None]]
     connections: int
     uncertain: bool
@@ -212,7 +213,7 @@ def _read_sighting(guest: Guest, entry: Mapping[str, Any]) -> Sighting:
     return Sighting(
         guest=guest,
         packed=packed,
-        address=socket.inet_ntop(_family(packed), packed),
+        address=_format(packed),
         found_as=found_as,
         prefix_length=None if length is None else int(length),
         interface=None if interface is None else one_line(interface),
@@ -220,6 +221,7 @@ def _read_sighting(guest: Guest, entry: Mapping[str, Any]) -> Sighting:
         namespace=one_line(entry["namespace"]),
         mac_addresses=frozenset(parse_mac(mac) for mac in entry["mac_addresses"]),
         dynamic=None if entry["dynamic"] is None else bool(entry["dynamic"]),
+        removed_with_it=None if entry["removed_with_it"] is None else [_format(pack_address(each)) for each in entry["removed_with_it"]],
         listeners=[
             (one_line(listener["protocol"]), int(listener["port"]), one_line(listener["process"]) if listener["process"] else None)
             for listener in entry["listeners"]
@@ -244,8 +246,8 @@ def pack_address(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
-def _family(packed: bytes) -> int:
-    return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+def _format(packed: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def _packed(sighting: Sighting) -> bytes:

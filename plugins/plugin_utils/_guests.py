@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, Network
+from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_reading import can_be_assigned
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import (
     IN_USE,
@@ -35,9 +37,6 @@ INCOMPLETE = "incomplete"
 OTHER_GUEST = "other_guest"
 MAC_CONFLICT = "mac_conflict"
 NO_MAC_ADDRESS = "no_mac_address"
-
-ADDRESS_KINDS = ("private_ip_addresses", "ipv6_addresses")
-PREFIX_KINDS = ("ipv4_prefixes", "ipv6_prefixes")
 
 PERMANENT_CONFIGURATION = (
     "These commands last until the next boot or until the network service reads its configuration again. "
@@ -98,10 +97,13 @@ class _Eni:
         self.eni_id = str(eni["eni_id"])
         self.mac_address = parse_mac(eni["mac_address"]) if eni.get("mac_address") else ""
         # Each address is a string, or a dictionary with its EIP.
-        self.addresses = [
-            str(entry["address"] if isinstance(entry, Mapping) else entry) for kind in ADDRESS_KINDS for entry in eni.get(kind) or ()
+        held = [
+            (kind.is_prefix, str(entry["address"] if isinstance(entry, Mapping) else entry))
+            for kind in KINDS
+            for entry in eni.get(kind.name) or ()
         ]
-        self.prefixes = [str(prefix) for kind in PREFIX_KINDS for prefix in eni.get(kind) or ()]
+        self.addresses = [address for is_prefix, address in held if not is_prefix]
+        self.prefixes = [prefix for is_prefix, prefix in held if is_prefix]
         self.primary = str(eni.get("private_ip_address") or "")
 
 
@@ -178,7 +180,7 @@ def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list
         if len(sharers) > 1 or len(owners) != 1:
             continue
         for sighting in guests.by_mac.get(mac, ()):
-            if sighting.guest is not owners[0] or sighting.found_as != "interface_address" or not _can_be_assigned(sighting.address):
+            if sighting.guest is not owners[0] or sighting.found_as != "interface_address" or not can_be_assigned(sighting.address):
                 continue
             # A bridge or bond may be on several ENIs.
             neighbours = [eni for other in sighting.mac_addresses for eni in by_mac.get(other, ())]
@@ -203,8 +205,8 @@ def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list
 def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
     """Where guests still have unassigned addresses, with the command that removes each until the next boot.
 
-    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None if no command
-    works from outside: the network namespace has no name, or the prefix length is not known.
+    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None, and ``text`` says why,
+    if no command works from outside, or if it would remove an address that was not unassigned.
     """
     known = [_Eni(eni) for eni in enis]
     macs = {eni.eni_id: eni.mac_address for eni in known}
@@ -214,29 +216,71 @@ def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mappi
         owners = guests.owners.get(macs.get(entry.eni_id, ""), [])
         sightings = [sighting for address in entry.addresses for sighting in guests.find_address(address)]
         sightings += [sighting for prefix in entry.prefixes for sighting in guests.find_prefix(prefix)]
-        for sighting in sightings:
+        gone = _collapse(_networks(entry))
+        for sighting in {id(sighting): sighting for sighting in sightings}.values():
             if sighting.guest not in owners or sighting.found_as == "socket":
                 continue
+            is_block = sighting.found_as == "local_route"
             # It may have been assigned to another ENI of the same instance in the meantime.
-            if any(_is_on(eni_id, assigned, sighting.guest) for eni_id in assigned.holders(sighting.packed)):
+            if not is_block and any(_is_on(eni_id, assigned, sighting.guest) for eni_id in assigned.holders(sighting.packed)):
                 continue
-            command = _removal(sighting)
+            why_not = _why_no_command(sighting, gone, assigned)
             found[entry.eni_id, id(sighting)] = {
                 "eni_id": entry.eni_id,
                 "address": sighting.address,
                 "level": sighting.level,
                 **_place(sighting),
-                "command": command,
-                "text": f"still {sighting.text()}" + ("" if command else "; remove it in the container or program that configured it"),
+                "command": None if why_not else _removal(sighting),
+                "text": f"still {sighting.text()}" + (f"; {why_not}" if why_not else ""),
             }
     return sorted(found.values(), key=_by_eni)
+
+
+def _networks(eni: _Eni) -> list[Network]:
+    return [ipaddress.ip_network(address, strict=False) for address in (*eni.addresses, *eni.prefixes)]
+
+
+def _collapse(networks: Iterable[Network]) -> list[Network]:
+    """Fewer networks with the same addresses, so that a block of single addresses is recognized."""
+    ours = list(networks)
+    four = [network for network in ours if isinstance(network, ipaddress.IPv4Network)]
+    six = [network for network in ours if isinstance(network, ipaddress.IPv6Network)]
+    return [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
+
+
+def _why_no_command(sighting: Sighting, gone: Sequence[Network], assigned: _Assigned) -> str:
+    """Why no command may be shown, or ''. ``gone``: what was unassigned from the ENI."""
+    if sighting.prefix_length is None or not sighting.interface or not sighting.is_named:
+        return "remove it in the container or program that configured it"
+    if sighting.found_as == "local_route":
+        block = ipaddress.ip_network(f"{sighting.address}/{sighting.prefix_length}")
+        if not _is_inside(block, gone) or any(block.overlaps(network) for network in assigned.on_guest(sighting.guest, block.version)):
+            return "no command is shown, because the route also accepts addresses that were not unassigned; make the route smaller"
+        return ""
+    if sighting.removed_with_it is None:
+        return (
+            "no command is shown, because it may be the primary address of its subnet, and the kernel may remove the others of the subnet "
+            "with it"
+        )
+    others = [address for address in sighting.removed_with_it if not _is_inside(ipaddress.ip_network(address), gone)]
+    if others:
+        return (
+            f"no command is shown, because the kernel would also remove {_list(others)}; set net.ipv4.conf.{sighting.interface}."
+            "promote_secondaries to 1 there first"
+        )
+    return ""
+
+
+def _is_inside(network: Network, gone: Iterable[Network]) -> bool:
+    return any(network.version == other.version and network.subnet_of(other) for other in gone)  # type: ignore[arg-type]
 
 
 class _Assigned:
     """Which ENIs of the guests an address belongs to, primary addresses and prefixes included."""
 
-    def __init__(self, enis: Iterable[_Eni], guests: Guests) -> None:
+    def __init__(self, enis: Sequence[_Eni], guests: Guests) -> None:
         self.mac_addresses: dict[str, str] = {}
+        self._by_mac = _enis_by_mac(enis)
         self._addresses: dict[bytes, list[str]] = defaultdict(list)
         # (address size in bytes, prefix length) → first address → ENIs
         self._prefixes: dict[tuple[int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -262,14 +306,16 @@ class _Assigned:
         ]
         return [*self._addresses.get(packed, ()), *inside]
 
+    def on_guest(self, guest: Guest, version: int) -> list[Network]:
+        """What is assigned to the ENIs of a guest, primary addresses included."""
+        enis = [eni for mac in guest.mac_addresses for eni in self._by_mac.get(mac, ())]
+        found = [network for eni in enis for network in _networks(eni)]
+        found += [ipaddress.ip_network(eni.primary) for eni in enis if eni.primary]
+        return [network for network in found if network.version == version]
+
 
 def _is_on(eni_id: str, assigned: _Assigned, guest: Guest) -> bool:
     return assigned.mac_addresses[eni_id] in guest.mac_addresses
-
-
-def _can_be_assigned(address: str) -> bool:
-    value = ipaddress.ip_address(address)
-    return not (value.is_loopback or value.is_link_local or value.is_multicast or value.is_unspecified)
 
 
 def _place(sighting: Sighting) -> dict[str, Any]:
@@ -287,13 +333,11 @@ def _by_eni(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     return (entry["eni_id"], address.version, address, entry["host"], entry["namespace"], entry["interface"] or "")
 
 
-def _removal(sighting: Sighting) -> str | None:
-    if sighting.prefix_length is None or not sighting.interface or not sighting.is_named:
-        return None
+def _removal(sighting: Sighting) -> str:
     block = f"{sighting.address}/{sighting.prefix_length}"
-    command = ["ip", "address", "del", block, "dev", sighting.interface]
+    command = ["ip", "address", "del", block, "dev", str(sighting.interface)]
     if sighting.found_as == "local_route":
-        command = ["ip", "route", "del", "local", block, "dev", sighting.interface]
+        command = ["ip", "route", "del", "local", block, "dev", str(sighting.interface)]
     prefix = ["ip", "netns", "exec", sighting.namespace] if sighting.namespace else []
     return shlex.join([*prefix, *command])
 

@@ -71,6 +71,7 @@ class Handover:
         summary = {name: report[name] for name in SUMMARY}
         if report["guests"]:
             summary["levels"] = report["guests"]["totals"]
+            summary["guest_warning"] = report["guests"]["warning"]
         result: dict[str, Any] = {
             "changed": any(eni.changed or (view.check_mode and eni.having(PLANNED)) for eni in view.ledger) and not view.refusals,
             **summary,

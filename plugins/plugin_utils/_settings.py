@@ -47,6 +47,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
     NARROWING,
     SAVED,
     Variable,
+    is_true,
     read_variables,
     variables_of,
 )
@@ -130,7 +131,12 @@ def read_settings(
     prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
     table = variables_of(role)
     if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
-        # A slice does its part of the plan. In its workflow the variables that select are for the planning job.
+        # A slice does its part of the plan. In its workflow the variables that select are for the planning job. This one also protects.
+        if is_true(variables.get(f"{prefix}only_not_seen")):
+            errors.append(
+                f"{prefix}only_not_seen: the runs that share a plan do not read the guests; give it to the run that makes the plan, "
+                "and leave it out here"
+            )
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = read_variables(role, plain(variables), table, errors)
     values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given

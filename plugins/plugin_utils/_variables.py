@@ -106,7 +106,7 @@ def read_variables(
     """The typed values, and the names of all given variables, also of the wrong ones. Both without the prefix of the role."""
     given: dict[str, Any] = {}
     named = set()
-    needs_digest = _is_true(variables.get(f"{role}_require_approval"))
+    needs_digest = is_true(variables.get(f"{role}_require_approval"))
     for full_name, value in variables.items():
         name = full_name.removeprefix(f"{role}_")
         if full_name in (f"{role}_result", f"{role}_plan_text") or value is None:
@@ -135,7 +135,7 @@ def read_variables(
     return given, named
 
 
-def _is_true(value: Any) -> bool:
+def is_true(value: Any) -> bool:
     try:
         return bool(boolean(value, strict=True))
     except TypeError:

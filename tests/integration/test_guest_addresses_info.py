@@ -415,26 +415,30 @@ print(json.dumps(sys.modules[f"{name}._guest_system"].read_guest()))
 """
 
 
-def read_as_nobody(guest: Guest) -> dict[str, Any]:
+def read_in(guest: Guest, *prefix: str) -> dict[str, Any]:
     python = "/usr/bin/python3"
     if not os.path.exists(python) or not shutil.which("setpriv"):
         pytest.skip(f"{python} or setpriv is not installed")
     folder = ROOT / "plugins" / "module_utils"
-    names = ("_guest_reading", "_guest_netlink", "_guest_proc", "_guest_system")
+    names = ("_guest_reading", "_guest_netlink", "_guest_proc", "_guest_discovery", "_guest_system")
     sources = json.dumps([(name, (folder / f"{name}.py").read_text(encoding="utf-8")) for name in names])
-    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", python, "-I", "-c", PROGRAM]
-    done = subprocess.run(guest.command(*nobody), input=sources, capture_output=True, text=True, check=False, timeout=60, cwd="/")
+    command = guest.command(*prefix, python, "-I", "-c", PROGRAM)
+    done = subprocess.run(command, input=sources, capture_output=True, text=True, check=False, timeout=60, cwd="/")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_without_root_a_simple_guest_is_complete(network: Network) -> None:
-    """All but the names of processes is the same."""
+def read_as_nobody(guest: Guest) -> dict[str, Any]:
+    return read_in(guest, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all")
+
+
+def test_without_root_levels_of_what_is_found_hold(network: Network) -> None:
+    """All but the names of processes is the same. What is nowhere may be in a namespace that only another user keeps."""
     result = read_as_nobody(network.guests["web"])
-    assert result["complete"], result["reasons"]
+    assert {reason["code"] for reason in result["reasons"]} == {"namespaces_hidden"}
     joined = join_guests(ENIS, Guests({**network.results, "web": result})).findings["eni-web"]
     assert {address: finding.level for address, finding in joined.items()} == {
-        address: level for address, (level, _code, _text) in TABLE["eni-web"][2].items()
+        address: UNKNOWN if level == NOT_SEEN else level for address, (level, _code, _text) in TABLE["eni-web"][2].items()
     }
     assert joined["192.168.1.10"].text == "in use on web (eth1): a process listens on port 8080, 3 connections"
 
@@ -459,10 +463,111 @@ def test_without_root_hidden_processes_make_it_incomplete(possible: None, value:
         assert "processes_hidden" in {reason["code"] for reason in read_as_nobody(guest)["reasons"]}
 
 
-def test_without_root_a_guest_of_its_own_is_complete(possible: None) -> None:
-    """So it is the option hidepid that makes the guest above incomplete."""
+def test_a_guest_of_its_own_is_complete_as_root_only(possible: None) -> None:
     with Guest() as guest:
-        assert read_as_nobody(guest)["complete"] is True
+        assert read_in(guest)["reasons"] == []
+        assert {reason["code"] for reason in read_as_nobody(guest)["reasons"]} == {"namespaces_hidden"}
+
+
+@pytest.mark.parametrize("promote", [0, 1])
+def test_what_the_kernel_removes_together_with_an_address(possible: None, promote: int) -> None:
+    with Guest() as guest:
+        guest.run("ip link add d0 type veth peer name d1")
+        guest.run(f"sysctl -qw net.ipv4.conf.d0.promote_secondaries={promote}")
+        add(guest, "d0", "192.168.1.10", "192.168.1.11", "192.168.1.12", "192.168.2.10", "192.168.1.13/32")
+        found = {entry["address"]: entry["removed_with_it"] for entry in read_in(guest)["addresses"]}
+        guest.run("ip address del 192.168.1.10/24 dev d0")
+        gone = found.keys() - {entry["address"] for entry in read_in(guest)["addresses"]} - {"192.168.1.10"}
+        assert set(found["192.168.1.10"]) == gone == (set() if promote else {"192.168.1.11", "192.168.1.12"})
+        assert [found[address] for address in ("192.168.1.11", "192.168.2.10", "192.168.1.13")] == [[], [], []]
+
+
+# -- a namespace in which no process is
+
+# A namespace with the name "x", which has an address.
+MAKE = "ip netns add x; ip -n x link add d0 type veth peer name d1; ip -n x address add 192.168.1.30/24 dev d0"
+WAIT_FOREVER = "echo ready; exec cat"
+OWN_MOUNTS = f"mount -t tmpfs tmpfs /run; mkdir /run/netns; {MAKE}"
+THREAD = """
+import ctypes, os, subprocess, sys, threading
+done = threading.Event()
+def run():
+    ctypes.CDLL(None).unshare(0x40000000)
+    inside = ["nsenter", f"--net=/proc/{os.getpid()}/task/{threading.get_native_id()}/ns/net", "sh", "-ec"]
+    subprocess.run([*inside, "ip link add d0 type veth peer name d1; ip address add 192.168.1.30/24 dev d0"], check=True)
+    done.set()
+    threading.Event().wait()
+threading.Thread(target=run, daemon=True).start()
+assert done.wait(20)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+HIDDEN = {
+    "a file descriptor": ("sh", "-ec", f"{MAKE}; exec 9</run/netns/x; umount -l /run/netns/x; rm /run/netns/x; {WAIT_FOREVER}"),
+    "a file descriptor and a lazy unmount": (
+        "sh",
+        "-ec",
+        f"mkdir /run/t; mount -t tmpfs tmpfs /run/t; {MAKE}; touch /run/t/x; mount --bind /run/netns/x /run/t/x; exec 9</run/t/x; "
+        f"umount -l /run/t; ip netns del x; {WAIT_FOREVER}",
+    ),
+    "another mount namespace": ("unshare", "--mount", "sh", "-ec", f"{OWN_MOUNTS}; {WAIT_FOREVER}"),
+    "a file descriptor to a name in another mount namespace": (
+        "unshare",
+        "--mount",
+        "sh",
+        "-ec",
+        f"{OWN_MOUNTS}; exec 9</run/netns/x; umount -l /run/netns/x; {WAIT_FOREVER}",
+    ),
+    "a thread": ("/usr/bin/python3", "-I", "-c", THREAD),
+}
+
+
+def start_and_wait(guest: Guest, *command: str) -> None:
+    program = guest.start(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+
+
+@pytest.mark.parametrize("kept_by", HIDDEN)
+def test_a_namespace_without_a_process_is_read(possible: None, kept_by: str) -> None:
+    with Guest() as guest:
+        start_and_wait(guest, *HIDDEN[kept_by])
+        result = read_in(guest)
+        assert result["complete"], result["reasons"]
+        (entry,) = [entry for entry in result["addresses"] if entry["address"] == "192.168.1.30"]
+        assert entry["namespace"].startswith("net:[")
+        nobody = read_as_nobody(guest)
+        assert nobody["complete"] is False
+
+
+KEEP_MOUNTS = """
+import subprocess, sys
+child = subprocess.Popen(["unshare", "--mount", "sh", "-ec", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline()
+kept = open(f"/proc/{child.pid}/ns/mnt")
+child.stdin.close()
+child.wait()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_mount_namespace_without_a_process_is_looked_into(possible: None) -> None:
+    """As snapd keeps one for each program. It is a reason only if it has a network namespace that nothing else has."""
+    with Guest() as guest:
+        start_and_wait(guest, "/usr/bin/python3", "-I", "-c", KEEP_MOUNTS, WAIT_FOREVER)
+        assert read_in(guest)["reasons"] == []
+        start_and_wait(guest, "/usr/bin/python3", "-I", "-c", KEEP_MOUNTS, f"{OWN_MOUNTS}; {WAIT_FOREVER}")
+        result = read_in(guest)
+        assert [reason["code"] for reason in result["reasons"]] == ["namespace_not_permitted"]
+        assert "keeps a network namespace" in result["reasons"][0]["text"]
+
+
+def test_a_name_below_another_mount_is_never_forgotten(possible: None) -> None:
+    with Guest() as guest:
+        guest.run(f"{MAKE}; mount -t tmpfs tmpfs /run")
+        result = read_in(guest)
+        assert [reason["code"] for reason in result["reasons"]] == ["namespace_not_permitted"]
 
 
 def test_an_ipvlan_child_belongs_to_the_eni_of_its_parent(possible: None) -> None:

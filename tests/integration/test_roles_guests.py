@@ -241,6 +241,7 @@ def test_protect_skips_what_is_in_use_or_configured_and_unassigns_the_rest(roles
     assert levels_of(report) == ADDRESSES
     assert report["guests"]["remaining"] == []
     assert done.published["secondary_ips_unassign"]["levels"] == report["guests"]["totals"]
+    assert "policy protect does not skip what is unknown" in done.published["secondary_ips_unassign"]["guest_warning"]
 
 
 def test_require_skips_what_is_unknown_as_well_and_the_printed_command_does_the_plan(roles: Roles) -> None:
@@ -316,6 +317,7 @@ def result_of(mac: str, addresses: list[str], age: timedelta = timedelta()) -> d
                 "parent_interface": None,
                 "mac_addresses": [mac],
                 "dynamic": False,
+                "removed_with_it": [],
                 "listeners": [],
                 "connections": 0,
                 "uncertain": False,

@@ -45,11 +45,15 @@ def make_eni(number: int) -> dict[str, Any]:
 
 
 def entry(address: str, macs: list[str], length: int = 24, **fields: Any) -> dict[str, Any]:
-    common = {"found_as": "interface_address", "namespace": "", "interface": "eth1", "parent_interface": None, "dynamic": False}
     return {
         "address": address,
         "prefix_length": length,
-        **common,
+        "found_as": "interface_address",
+        "namespace": "",
+        "interface": "eth1",
+        "parent_interface": None,
+        "dynamic": False,
+        "removed_with_it": [],
         "mac_addresses": macs,
         "listeners": [],
         "connections": 0,

@@ -107,9 +107,19 @@ def test_local_routes_of_ipv6_are_those_that_ip_shows():
 
 def test_interfaces_and_namespaces():
     assert proc.parse_interface_names(text("dev")) == ["lo", "peer1", "eth1", "br0", "mv0"]
-    assert proc.parse_namespace_mounts(text("mountinfo")) == [(4026532252, "/run/netns/blue")]
-    assert proc.parse_namespace_mounts("68 67 0:4 net:[7] /run/a\\040b rw - nsfs nsfs rw\n") == [(7, "/run/a b")]
-    assert proc.parse_namespace_link("mnt:[4026532252]") is None
+    assert proc.parse_mounts(text("mountinfo")) == ([("net", 4026532252, "/run/netns/blue")], set())
+    lines = (
+        "68 67 0:4 net:[7] /run/a\\040b rw - nsfs nsfs rw",
+        "69 67 0:4 mnt:[8] /run/m rw shared:3 master:1 - nsfs nsfs rw",
+        "70 67 0:4 user:[9] /run/u rw - nsfs nsfs rw",
+        "71 67 8:1 / / rw - ext4 /dev/vda1 rw",
+    )
+    assert proc.parse_mounts("\n".join([*lines, ""])) == ([("net", 7, "/run/a b"), ("mnt", 8, "/run/m")], {71})
+
+
+def test_the_mount_of_a_file_descriptor():
+    assert proc.parse_mount_id("pos:\t0\nflags:\t0100000\nmnt_id:\t29\nino:\t12\n") == 29
+    assert proc.parse_mount_id("pos:\t0\nflags:\t0100000\n") is None
 
 
 PARSERS = {
@@ -117,7 +127,7 @@ PARSERS = {
     "if_inet6": proc.parse_if_inet6,
     "ipv6_route": proc.parse_ipv6_routes,
     "dev": proc.parse_interface_names,
-    "mountinfo": proc.parse_namespace_mounts,
+    "mountinfo": proc.parse_mounts,
     **{name: lambda value, name=name: proc.parse_sockets(value, name) for name in ("tcp", "tcp6", "udp", "udp6", "raw")},
 }
 

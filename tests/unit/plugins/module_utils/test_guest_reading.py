@@ -30,8 +30,8 @@ def link(number, name, mac=None, kind=None, link=None, nsid=None, master=None, p
     return Link(number, name, mac, permanent, kind, link, nsid, master)
 
 
-def address(text, number=2, length=24):
-    return Address(text, length, number, None, "global", False)
+def address(text, number=2, length=24, secondary=False):
+    return Address(text, length, number, "eth1", "global", False, secondary)
 
 
 def reading(key="1", name="", links=(), addresses=(), listeners=(), connections=None, routes=(), process=None):
@@ -71,6 +71,7 @@ def test_an_address_with_a_listener_and_connections():
         "mac_addresses": [ENI],
         "scope": "global",
         "dynamic": False,
+        "removed_with_it": [],
         "listeners": [{"protocol": "tcp", "port": 443, "process": "nginx"}],
         "connections": 3,
         "uncertain": False,
@@ -78,6 +79,34 @@ def test_an_address_with_a_listener_and_connections():
     assert result["complete"] is True
     assert result["reasons"] == []
     assert result["interfaces"] == [{"interface": "eth1", "namespace": "", "mac_address": ENI}]
+
+
+@pytest.mark.parametrize(("promoting", "removed"), [({"eth1": False}, ["192.168.0.11", "192.168.0.12"]), ({"eth1": True}, []), ({}, None)])
+def test_what_goes_with_the_primary_address_of_a_subnet(promoting, removed):
+    made = reading(
+        links=[ETH1],
+        addresses=[
+            address("192.168.0.10"),
+            address("192.168.0.12", secondary=True),
+            address("192.168.0.11", secondary=True),
+            address("192.168.0.13", length=25, secondary=True),
+            address("192.168.0.14", number=3, secondary=True),
+            address("192.168.1.10"),
+            address("2001:db8::5", length=64),
+        ],
+    )
+    made.promoting = promoting
+    copied = reading(name="copy")
+    copied.update(json.loads(json.dumps(made.as_dict())))
+    for read in (made, copied):
+        found = {entry["address"]: entry["removed_with_it"] for entry in build_result([read], {})["addresses"]}
+        assert found.pop("192.168.0.10") == removed
+        assert set(map(tuple, found.values())) == {()}
+
+
+def test_without_rtnetlink_nobody_knows_what_goes_with_an_address():
+    made = reading(addresses=[Address("192.168.0.10", None, None, None, None, None)])
+    assert only(build_result([made], {}))["removed_with_it"] is None
 
 
 def test_only_what_an_eni_can_have_is_returned():

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from support.module import run_module
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _guest_proc, _guest_system
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _guest_discovery, _guest_proc, _guest_system
 from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_reading import Reading, Unreadable
 from ansible_collections.alicloud_ops.network.plugins.modules import guest_addresses_info
 
@@ -145,14 +145,14 @@ def test_processes_that_are_not_listed_at_all_make_the_result_incomplete(denied)
 def test_a_container_with_the_network_of_its_machine_is_incomplete(monkeypatch):
     real = os.readlink
     monkeypatch.setattr(os, "readlink", lambda path: "pid:[4026532999]" if path == "/proc/self/ns/pid" else real(path))
-    monkeypatch.setattr(_guest_system, "_FIRST_NETWORK_SETTING", "/proc/self/net/dev")
+    monkeypatch.setattr(_guest_discovery, "_FIRST_NETWORK_SETTING", "/proc/self/net/dev")
     assert "processes_hidden" in codes(_guest_system.read_guest())
 
 
 @linux
 def test_a_name_that_is_not_a_namespace_makes_the_result_incomplete(monkeypatch, tmp_path):
     (tmp_path / "stale").touch()
-    monkeypatch.setattr(_guest_system, "_NAMED", (str(tmp_path),))
+    monkeypatch.setattr(_guest_discovery, "_NAMED", (str(tmp_path),))
     result = _guest_system.read_guest()
     assert "namespace_unreadable" in codes(result)
     assert any("stale" in reason["text"] for reason in result["reasons"])
@@ -161,16 +161,15 @@ def test_a_name_that_is_not_a_namespace_makes_the_result_incomplete(monkeypatch,
 @linux
 def test_a_namespace_that_may_not_be_entered_makes_the_result_incomplete(monkeypatch):
     """It has a name and no process."""
-    real = _guest_system._find_namespaces
+    real = _guest_system.discover
 
-    def find(*arguments):
-        namespaces = real(*arguments)
-        blue = namespaces["1"] = _guest_system._Namespace(1)
+    def discover(read_mounts):
+        found = real(read_mounts)
+        blue = found.namespaces["1"] = _guest_discovery.Namespace(1)
         blue.name, blue.paths = "blue", ["/run/netns/blue"]
-        monkeypatch.setattr(blue, "exists", lambda: True)
-        return namespaces
+        return found
 
-    monkeypatch.setattr(_guest_system, "_find_namespaces", find)
+    monkeypatch.setattr(_guest_system, "discover", discover)
     result = _guest_system.read_guest()
     assert ("namespace_not_permitted", "blue") in {(reason["code"], reason["namespace"]) for reason in result["reasons"]}
     assert [entry["complete"] for entry in result["namespaces"] if entry["namespace"] == "blue"] == [False]
@@ -195,10 +194,10 @@ def test_without_rtnetlink_the_addresses_come_from_proc_and_the_result_is_incomp
 
 def child(monkeypatch, read):
     """The answer of a child that reads with this function."""
-    monkeypatch.setattr(_guest_system, "_enter", lambda _descriptor: None)
+    monkeypatch.setattr(_guest_system, "_enter", lambda _descriptor, _kind: None)
     monkeypatch.setattr(_guest_system, "read_namespace", read)
     reading = Reading("1")
-    return _guest_system._in_child(reading, {"1": -1}), reading
+    return _guest_system._read_in_child(reading, {"1": -1}), reading
 
 
 @linux
@@ -238,19 +237,51 @@ def test_a_child_that_hangs_is_ended(monkeypatch):
 
 @linux
 def test_a_namespace_that_ended_in_the_meantime_is_ignored():
-    namespace = _guest_system._Namespace(1)
-    namespace.pids = [2**22 + 1]  # above the highest process id
+    namespace = _guest_discovery.Namespace(1)
+    namespace.tasks = [f"/proc/{2**22 + 1}"]  # above the highest process id
     reading = Reading("1")
-    assert _guest_system._read_other(reading, namespace, {}) is False
-    assert reading.problems == []
+    assert _guest_system._read_other(reading, namespace, {})
+    assert _guest_system._without_ended([reading], {"1": "refused"}) == []
 
 
 @linux
 def test_a_namespace_that_may_not_be_entered_is_read_through_its_processes():
-    namespace = _guest_system._Namespace(None)
-    namespace.pids = [os.getpid()]
-    reading = Reading("pid")
-    assert _guest_system._read_other(reading, namespace, {}) is True
+    namespace = _guest_discovery.Namespace(None)
+    namespace.tasks = [f"/proc/{os.getpid()}"]
+    reading = Reading("dev")
+    assert _guest_system._read_other(reading, namespace, {}) == ""
     assert reading.problems == []
     assert reading.links is None
     assert "127.0.0.1" in {address.address for address in reading.addresses}
+
+
+@linux
+@pytest.mark.parametrize("ending", ["/ns/mnt", "/fd"])
+def test_open_files_and_mounts_that_may_not_be_read_make_the_result_incomplete(monkeypatch, ending):
+    """A namespace that only another process keeps open or mounted would be missed."""
+    for module, name in ((os, "stat"), (os, "listdir")):
+        real = getattr(module, name)
+
+        def deny(path, *arguments, real=real, **options):
+            if str(path) == f"/proc/{os.getppid()}{ending}":
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *arguments, **options)
+
+        monkeypatch.setattr(module, name, deny)
+    result = _guest_system.read_guest()
+    assert result["complete"] is False
+    assert "namespaces_hidden" in codes(result)
+
+
+@linux
+def test_a_file_on_an_ordinary_mount_is_not_asked(monkeypatch, tmp_path):
+    """A file of a server that does not answer would stop the module."""
+    (tmp_path / "file").touch()
+    asked = []
+    real = os.stat
+    with (tmp_path / "file").open() as file:
+        path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        monkeypatch.setattr(os, "stat", lambda path, *arguments, **options: asked.append(str(path)) or real(path, *arguments, **options))
+        _guest_discovery.discover(lambda path: "")
+    assert f"/proc/{os.getpid()}/net/dev" in asked
+    assert path not in asked

@@ -195,6 +195,7 @@ def guest_result(number: int, *addresses: str, read_at: str = STARTED, **more: A
                 "parent_interface": None,
                 "mac_addresses": [mac(number)],
                 "dynamic": False,
+                "removed_with_it": [],
                 "listeners": [{"protocol": "tcp", "port": 22, "process": "sshd"}] if address.endswith("!") else [],
                 "connections": 0,
                 "uncertain": False,

@@ -206,9 +206,9 @@ def test_what_is_approved_has_one_line_a_level_and_one_line_a_reason():
 def test_a_policy_that_protects_nothing_says_so(results):
     """No guest could be read, so every address is unknown, and policy protect skips none of them."""
 
-    def warnings(policy, **more):
+    def warnings(policy, operation="unassign", **more):
         evidence = guest_evidence(policy, results=results, **more)
-        run = guests(policy)
+        run = guests(policy, operation)
         evidence.join(run.interfaces, {eni_id: one.held for eni_id, one in run.interfaces.items()})
         report = build_report(replace(run, evidence=evidence))
         pages = [report["guests"]["warning"] in render(report, kind) for kind in ("md", "html")]
@@ -220,7 +220,10 @@ def test_a_policy_that_protects_nothing_says_so(results):
         "use policy require to skip it (unassign_secondary_ips_guest_policy)"
     )
     assert pages == [False, True]  # Markdown escapes the underscores
-    assert warnings("require")[0] == warnings("report")[0] == warnings("protect", only_not_seen=True)[0] == []
+    assert warnings("require")[0] == warnings("protect", only_not_seen=True)[0] == []
+    # A report says so as well, unless the user named no guest.
+    expected = ["  warning: no guest could be read, so every level is unknown (4 addresses)"] if results else []
+    assert warnings("report")[0] == warnings("report", operation="audit")[0] == expected
 
 
 def test_a_line_says_when_only_what_no_guest_uses_is_selected():
@@ -238,6 +241,7 @@ def test_an_audit_reports_what_is_configured_and_not_assigned():
         ("eni-1", "web", "10.0.1.99")
     ]
     assert "  eni-1 10.0.1.99: configured on web (eth1) but not assigned to this ENI" in summary_lines(report)
+    assert any("HaVip" in line and "EIP" in line for line in summary_lines(report))
 
 
 @pytest.mark.parametrize("has_last_read", [True, False])

@@ -66,6 +66,7 @@ def seen(address, length=24, number=1, **fields):
         "mac_addresses": [mac(number)],
         "scope": "global",
         "dynamic": False,
+        "removed_with_it": [],
         "listeners": [],
         "connections": 0,
         "uncertain": False,
@@ -498,10 +499,6 @@ def test_what_removes_an_address_until_the_next_boot():
         ({"interface": None}, None),
         ({"interface": "a;reboot"}, "ip address del 192.168.1.10/24 dev 'a;reboot'"),
         ({"namespace": "$(reboot)"}, "ip netns exec '$(reboot)' ip address del 192.168.1.10/24 dev eth1"),
-        (
-            {"address": "192.168.1.0", "found_as": "local_route", "interface": "lo", "mac_addresses": []},
-            "ip route del local 192.168.1.0/24 dev lo",
-        ),
     ],
 )
 def test_commands(fields, command):
@@ -509,6 +506,52 @@ def test_commands(fields, command):
     assert entry["command"] == command
     assert ("remove it in the container" in entry["text"]) == (command is None)
     assert command is None or shlex.split(command)[-1] == fields.get("interface", "eth1")
+
+
+def route(block):
+    address, _slash, length = block.partition("/")
+    return seen(address, int(length), found_as="local_route", interface="lo", mac_addresses=[])
+
+
+@pytest.mark.parametrize(
+    ("block", "unassigned", "now", "shown"),
+    [
+        # Others of the block are still assigned, or were never assigned, so other traffic may use them.
+        ("192.168.1.0/24", {"private_ip_addresses": ["192.168.1.10"]}, eni(1, "192.168.1.11", "192.168.1.12"), False),
+        ("192.168.1.8/30", {"private_ip_addresses": ["192.168.1.8", "192.168.1.9", "192.168.1.10"]}, eni(1), False),
+        ("192.168.1.8/30", {"private_ip_addresses": [f"192.168.1.{number}" for number in (8, 9, 10, 11)]}, eni(1), True),
+        ("192.168.1.10/32", {"private_ip_addresses": ["192.168.1.10"]}, eni(1, "192.168.1.11"), True),
+        ("192.168.1.16/28", {"ipv4_prefixes": ["192.168.1.16/28"]}, eni(1), True),
+        ("192.168.1.16/29", {"ipv4_prefixes": ["192.168.1.16/28"]}, eni(1), True),
+        ("192.168.1.0/26", {"ipv4_prefixes": ["192.168.1.16/28"]}, eni(1), False),
+        # Assigned again in the meantime.
+        ("192.168.1.16/28", {"ipv4_prefixes": ["192.168.1.16/28"]}, eni(1, "192.168.1.17"), False),
+        ("192.168.1.4/30", {"ipv4_prefixes": ["192.168.1.4/30"]}, eni(1), False),  # with the primary address
+        ("2001:db8::/80", {"ipv6_prefixes": ["2001:db8::/80"]}, eni(1), True),
+        ("2001:db8::/80", {"ipv6_addresses": ["2001:db8::1"]}, eni(1), False),
+    ],
+)
+def test_a_route_is_removed_only_if_its_whole_block_was_unassigned(block, unassigned, now, shown):
+    (entry,) = remaining(route(block), assignment={"eni_id": "eni-1", **unassigned}, enis=[now])
+    assert entry["command"] == (f"ip route del local {block} dev lo" if shown else None)
+    assert f"the local route {block} accepts it" in entry["text"]
+    assert ("addresses that were not unassigned" in entry["text"]) is not shown
+
+
+@pytest.mark.parametrize(
+    ("removed", "shown", "text"),
+    [
+        ([], True, ""),
+        (["192.168.1.11"], True, ""),  # was unassigned, too
+        (["192.168.1.11", "192.168.1.12"], False, "would also remove 192.168.1.12; set net.ipv4.conf.eth1.promote_secondaries to 1"),
+        (None, False, "may be the primary address of its subnet"),
+    ],
+)
+def test_no_command_that_also_removes_what_was_not_unassigned(removed, shown, text):
+    assignment = {"eni_id": "eni-1", "private_ip_addresses": ["192.168.1.10", "192.168.1.11"]}
+    (entry,) = remaining(seen("192.168.1.10", removed_with_it=removed), assignment=assignment)
+    assert (entry["command"] is not None) is shown
+    assert text in entry["text"]
 
 
 def test_every_address_of_an_unassigned_prefix_remains():

@@ -613,3 +613,21 @@ def test_the_argument_spec_lets_text_and_typed_values_pass_to_the_run(role, text
 @pytest.mark.parametrize(("text", "total", "allowed"), [("0", 100, 0), ("7", 100, 7), ("5%", 150, 7), ("100%", 3, 3), (" 2 ", 9, 2)])
 def test_failures_are_allowed_by_count_or_share(text, total, allowed):
     assert allowed_failures(text, total) == allowed
+
+
+@pytest.mark.parametrize("more", [{}, {"guests": "web"}])
+def test_a_slice_does_not_drop_a_guard_that_it_cannot_keep(more):
+    """It reads no guests. Variables that select are for the run that makes the plan, but this one also protects."""
+    plan = document()
+    slice_of = {"plan": plan.as_dict(), "approved_digest": plan.digest, "enis": ["eni-1"], **more}
+    message = "unassign_secondary_ips_only_not_seen: the runs that share a plan do not read the guests"
+    assert any(error.startswith(message) for error in errors_of(**slice_of, only_not_seen="yes"))
+    for value in (False, "no"):
+        assert read(**slice_of, only_not_seen=value).part
+    # A policy that needs guests is an error without them, and is kept with them.
+    if more:
+        settings = read(**slice_of, guest_policy="require")
+        assert settings.guests
+        assert settings.guests.policy == "require"
+    else:
+        assert "needs unassign_secondary_ips_guests" in only_error(**slice_of, guest_policy="require")
