@@ -152,7 +152,7 @@ notes:
   - The module does not change the operating system of the instance. Remove the address there too.
   - A change can be undone while the addresses are free. An undo does not bind an EIP again.
   - Run the module on the controller, with C(connection=local) or C(delegate_to=localhost). Then it writes nothing more after its play has
-    ended. Over another connection, such as SSH, it cannot see the end of the play, so the writes may go on. It then returns a warning.
+    ended. Over another connection, such as SSH, it cannot see the end of the play, so the writes may go on. Over SSH it returns a warning.
     Async tasks go on in any case.
   - O(keep) protects addresses from a change, and lists them as skipped. O(alicloud_ops.network.eni_secondary_ip_info#module:excluding)
     only leaves addresses out of a list. It protects nothing.
