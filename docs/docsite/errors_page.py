@@ -42,7 +42,7 @@ def treatment(code: str, status: int) -> str:
         return "throttled"
     if _errors.BAD_CREDENTIAL.match(code):
         return "fatal"
-    if _errors.IDEMPOTENT_FAILED.match(code):
+    if _errors.TOKEN_USED_UP.match(code):
         return "new_token"
     if error.may_have_been_carried_out:
         return "looked"

@@ -61,7 +61,9 @@ options:
     choices: [region, zone, vpc, vswitch, security_group, type, status, tag]
     default: [region, zone, vpc, vswitch, security_group, type, status, tag]
   eni_ids:
-    description: Ids of ENIs. In all selectors, an empty list selects nothing, and empty strings count as not set.
+    description: >-
+      Ids of ENIs. In all selectors, an empty list selects nothing. A blank selector counts as not set. Next to another selector it is an
+      error, because it would widen the selection.
     type: list
     elements: str
   instance_ids:

@@ -12,6 +12,7 @@ reader of standard output has closed it, or a process between this one and the p
 from __future__ import annotations
 
 import os
+import re
 import select
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import NamedTuple
 
 PROC = Path("/proc")
 STANDARD_OUTPUT = 1
+ASYNC_WRAPPER = b"async_wrapper"  # in the command line of the process that starts the module of an async task
+REMOTE_LOGIN = re.compile(rb"[^ \0]*\b(sshd|dropbear)")  # begins the command line of the server of a connection by SSH
 SECONDS_BETWEEN_CHECKS = 0.25  # after the caller is gone, writes end within 2 s
 
 
@@ -32,11 +35,11 @@ class _Process(NamedTuple):
 
 class Caller:
     """This process and the processes that started it, when this object is made. ``output``: the file descriptor for the result; None
-    for an action, which has no such descriptor."""
+    for an action, which has no such descriptor. ``is_remote``: the play runs on another machine, and this process cannot see its end."""
 
     def __init__(self, output: int | None = STANDARD_OUTPUT) -> None:
         self._output = output
-        self._chain = _find_chain()
+        self._chain, self.is_remote = _find_chain()
         self._checked_at = float("-inf")
 
     def is_waiting(self) -> bool:
@@ -52,25 +55,32 @@ class Caller:
         self._checked_at = float("-inf")
 
 
-def _find_chain() -> tuple[_Process, ...]:
-    """This process and its ancestors up to the play. The parent of the play may end, as after ``nohup``.
+def _find_chain() -> tuple[tuple[_Process, ...], bool]:
+    """This process and its ancestors up to the play, and whether the play runs on another machine. The parent of the play may end, as
+    after ``nohup``.
 
-    The play is the process whose child is a session leader with the same program, because ansible-core starts its workers so. Without
-    a play (async, or a connection to another host) the chain ends with the first process of another session, or below process 1.
+    The play is the process whose child is a session leader with the same command line, because ansible-core starts its workers so. With
+    become, there are other sessions and other users in between. Without a play (async, or a connection to another host) the chain ends
+    with the first process of another session, or below process 1. The play is on another machine if an SSH server is found first, and no
+    async task. Other connections, such as that to a container, cannot be distinguished from a module that was started by hand.
     """
     chain: list[_Process] = []
     other_session = 0
+    is_async = is_remote = False
     pid: int | None = os.getpid()
     while pid and pid > 1 and (process := _look_up(pid)):
         chain.append(process)
         if not other_session and _session(process.pid) != _session(os.getpid()):
             other_session = len(chain)
-        is_worker = _session(process.pid) == process.pid and _program(process.pid) in {_program(process.parent)} - {None}
+        command_line = _command_line(pid) or b""
+        is_async = is_async or ASYNC_WRAPPER in command_line
+        is_remote = is_remote or bool(REMOTE_LOGIN.match(command_line))
+        is_worker = _session(process.pid) == process.pid and command_line in {_command_line(process.parent)} - {None}
         if is_worker and process.parent and (play := _look_up(process.parent)):
-            return (*chain, play._replace(parent=None))
+            return (*chain, play._replace(parent=None)), False
         pid = process.parent
     chain = chain[: other_session or None]
-    return (*chain[:-1], *(top._replace(parent=None) for top in chain[-1:]))
+    return (*chain[:-1], *(top._replace(parent=None) for top in chain[-1:])), is_remote and not is_async
 
 
 def _look_up(pid: int) -> _Process | None:
@@ -95,9 +105,10 @@ def _session(pid: int) -> int | None:
         return None
 
 
-def _program(pid: int | None) -> str | None:
+def _command_line(pid: int | None) -> bytes | None:
+    """Of a process of any user. None if it is not known, or if the process has none."""
     try:
-        return os.readlink(PROC / str(pid) / "exe")
+        return (PROC / str(pid) / "cmdline").read_bytes() or None
     except OSError:
         return None
 

@@ -37,8 +37,9 @@ Found = TypeVar("Found")
 INTERFACES_PER_PAGE = 500
 INSTANCES_PER_PAGE = 100
 GROUPS_PER_PAGE = 100
-# Far more than an account can have: 10,000 pages are 5,000,000 ENIs or 1,000,000 instances in one region.
-MOST_PAGES = 10_000
+# Far more than an account can have in one region. A list that goes on has no end, and must not fill the memory.
+MOST_ROWS = 500_000
+LEAST_PER_PAGE = 50  # a page counts as this many rows at least, so that empty pages come to an end too
 # Readers at the same time. A reply with a hundred ENIs needs much more memory while it is read than afterwards.
 MOST_READERS = 4
 
@@ -62,6 +63,8 @@ class Record(dict[str, Any]):
 
 class Ecs:
     """The ECS API of one region, safe to share between threads once the first call has returned."""
+
+    _thread = threading.local()
 
     def __init__(self, connection: Connection, is_caller_waiting: Callable[[], bool] = lambda: True) -> None:
         """``is_caller_waiting`` is called right before each call is sent. When it returns False, nothing more is sent."""
@@ -120,6 +123,11 @@ class Ecs:
         return max(min(WRITES_AHEAD, pace // 4), 1) if pace else WRITES_AHEAD
 
     @property
+    def last_request_id(self) -> str | None:
+        """The request id of the last list that this thread has read."""
+        return getattr(self._thread, "request_id", None)
+
+    @property
     def region(self) -> str:
         return self._connection.region
 
@@ -174,16 +182,20 @@ class Ecs:
 
     def _rows(self, action: str, parameters: Mapping[str, Any], outer: str, inner: str) -> Iterator[Record]:
         tokens: set[str] = set()
+        total = 0
         asked = dict(parameters)
         while True:
             reply = self._send(action, asked)
-            request_id = reply["RequestId"]
+            request_id = self._thread.request_id = reply["RequestId"]
             wrapper = reply.get(outer)
             rows = wrapper.get(inner) if isinstance(wrapper, dict) else None
             if not isinstance(rows, list):
                 raise EcsError(action, UNREADABLE_REPLY, f"the reply has no list {outer}.{inner}", request_id)
             if not all(isinstance(row, dict) for row in rows):
                 raise EcsError(action, UNREADABLE_REPLY, f"{outer}.{inner} has an entry that is not a record", request_id)
+            total += max(len(rows), LEAST_PER_PAGE)
+            if total > MOST_ROWS:
+                raise EcsError(action, UNREADABLE_REPLY, f"the list has no end, after {len(tokens) + 1} pages", request_id)
             yield from (Record(row, action, request_id) for row in rows)
             token = reply.get("NextToken")
             if token in (None, ""):
@@ -193,8 +205,6 @@ class Ecs:
             if token in tokens:
                 raise EcsError(action, UNREADABLE_REPLY, "the reply repeats a NextToken, so the list has no end", request_id)
             tokens.add(token)
-            if len(tokens) >= MOST_PAGES:
-                raise EcsError(action, UNREADABLE_REPLY, f"the list has more than {MOST_PAGES} pages, so it has no end", request_id)
             asked["next_token"] = token
 
     def _send(self, action: str, parameters: Mapping[str, Any], not_after: float | None = None) -> dict[str, Any]:

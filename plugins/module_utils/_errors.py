@@ -40,7 +40,8 @@ IN_PROGRESS = re.compile(r"IdempotentProcessing")
 NONCE_USED = re.compile(r"SignatureNonceUsed")  # a repeated request has a new nonce
 # A request with this nonce or this client token has arrived before, and may have been carried out.
 ARRIVED_EARLIER = re.compile(r"SignatureNonceUsed|Idempotent")
-IDEMPOTENT_FAILED = re.compile(r"IdempotentFailed")
+# After a read that shows no change, the call needs a new client token.
+TOKEN_USED_UP = re.compile(r"Idempotent(Failed|ParameterMismatch)")
 # The state of the ENI or the instance has changed since the plan was made.
 STATE_CHANGED = re.compile(r"InvalidOperation\.InvalidE(ni|cs)State")
 ENI_NOT_FOUND = "InvalidEniId.NotFound"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from operator import attrgetter
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, flatten, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, find_addresses, flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ADDRESS_REFUSED, NOT_VERIFIED, EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Reason
@@ -64,23 +64,28 @@ ACCEPTED = Reason("Accepted", "accepted by the service")
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """One call that was sent, or is being sent. ``error`` is None if the service accepted it. ``named``: the addresses that a refusal
-    names as its cause. ``to_repeat``: the plan aged before the call could be repeated."""
+    """One call that was sent, or is being sent. ``error`` is None if the service accepted it. ``to_repeat``: the plan aged before the
+    call could be repeated."""
 
     addresses: tuple[str, ...]
     error: EcsError | None = None
-    named: frozenset[str] = frozenset()
     to_repeat: bool = False
 
     @property
     def reply(self) -> Reason:
         return Reason(self.error.code, self.error.message, self.error.request_id) if self.error else ACCEPTED
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The addresses that a refusal names as its cause. A refusal that names all addresses does not show the cause."""
+        named = find_addresses(self.error.message).intersection(self.addresses) if self.error else frozenset()
+        return named if len(named) < len(self.addresses) else frozenset()
+
     def may_have_changed(self, address: str, *, partly: bool) -> bool:
         """``partly``: include a call that was refused because of another address. The API does not document whether such a call changes
         the other addresses (ecs-api.md, open question 1)."""
         is_open = self.error is None or self.error.may_have_been_carried_out
-        is_for_another = len(self.addresses) > 1 and address not in self.named and bool(ADDRESS_REFUSED.match(self.reply.code))
+        is_for_another = len(self.addresses) > 1 and bool(ADDRESS_REFUSED.match(self.reply.code)) and address not in self.named
         return address in self.addresses and (is_open or (partly and is_for_another))
 
 
@@ -97,6 +102,7 @@ class EniLedger:
     states: dict[str, AddressState]
     reasons: dict[str, Reason]
     writes: list[Write] = field(default_factory=list)
+    writes_shown: int = 0  # number of writes that ended before the newest read that shows the ENI
     batches: list[tuple[str, ...]] = field(default_factory=list)  # calls to repeat next, whole or in parts
     refusals: dict[str, Reason] = field(default_factory=dict)  # by address in flight: why it is not sent again
 
@@ -118,7 +124,7 @@ class EniLedger:
         there are any. If state, owner or EIPs differ from the last view, the guards must check the ENI again before a write."""
         if self.latest and _GUARDED(view) != _GUARDED(self.latest):
             self.read_at = float("-inf")
-        self.latest = view
+        self.latest, self.writes_shown = view, len(self.writes)
         held, sent = set(flatten(view.held)), self.sent
         open_or_refused = self.having(IN_FLIGHT, FAILED, SKIPPED)
         changed = [address for address in open_or_refused if address in sent and (address in held) == (state == "present")]
@@ -187,8 +193,9 @@ class EniLedger:
 
     @property
     def verified(self) -> bool:
-        """Whether reads show the outcome of every write."""
-        return not any(state is IN_FLIGHT or (state is DONE and address in self.reasons) for address, state in self.states.items())
+        """Whether a read after the last write shows the ENI, and the outcome of every write."""
+        is_open = any(state is IN_FLIGHT or (state is DONE and address in self.reasons) for address, state in self.states.items())
+        return self.writes_shown == len(self.writes) and not is_open
 
     def failures(self) -> list[tuple[Reason, tuple[str, ...]]]:
         """Addresses that failed or are still in flight, by reason. An entry without addresses is an ENI that could not be read."""

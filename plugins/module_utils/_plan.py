@@ -137,6 +137,17 @@ def make_plan(request: Request, targets: Iterable[Target], snapshot: Snapshot) -
     return Plan(tuple(changes), missing, tuple(dict.fromkeys(errors)))
 
 
+def fail_unreadable(plan: Plan, snapshot: Snapshot) -> Plan:
+    """Fails the ENIs with a planned write whose instance cannot be read, although its state matters."""
+
+    def check(change: Change) -> Change:
+        instance_id = change.interface.instance_id if change.interface and change.interface.is_primary and count(change.todo) else None
+        error = snapshot.unreadable.get(instance_id or "") if instance_id not in snapshot.instances else None
+        return replace(change, interface=None, failure=_failure_of(error)) if error else change
+
+    return replace(plan, changes=tuple(map(check, plan.changes)))
+
+
 def guard(plan: Plan, request: Request, instances: Mapping[str, Instance], holders: Mapping[str, Holders]) -> Plan:
     """Moves addresses that must not be changed from ``todo`` to ``refused``. ENIs without a planned write are not checked."""
     return replace(plan, changes=tuple(_guard_one(change, request, instances, holders) for change in plan.changes))
@@ -282,9 +293,12 @@ def _plan_missing(request: Request, targets: list[Target]) -> Change:
 def _plan_unreadable(name: str, error: EcsError, targets: list[Target]) -> Change:
     """All named addresses fail. The addresses of ``all_secondary`` are unknown. ``name``: the id of the ENI or instance."""
     named = reduce(union, (target.named for target in targets))
-    reason = Reason(error.code, f"{error.message}; no write was sent", error.request_id)
     instance_id = next((target.instance_id for target in targets if target.instance_id), None)
-    return Change(None if name == instance_id else name, instance_id, None, named, EMPTY, failure=reason)
+    return Change(None if name == instance_id else name, instance_id, None, named, EMPTY, failure=_failure_of(error))
+
+
+def _failure_of(error: EcsError) -> Reason:
+    return Reason(error.code, f"{error.action}: {error.message}; no write was sent", error.request_id)
 
 
 def _asked_twice(changes: Iterable[Change]) -> list[str]:

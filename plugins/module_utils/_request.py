@@ -48,6 +48,9 @@ ID_NAMES = {
     VPC_ID: ("a VPC id", "vpc-bp1example"),
     VSWITCH_ID: ("a vSwitch id", "vsw-bp1example"),
 }
+# Types and states of ENIs, as the service names them.
+ENI_TYPES = ("Primary", "Secondary")
+ENI_STATUSES = ("Available", "Attaching", "InUse", "Detaching", "Deleting")
 TARGET_OPTIONS = {ENI_ID: "eni_id", INSTANCE_ID: "instance_id"}
 # A blank guard would silently protect nothing, so it is an error.
 GUARDS = ("keep", "max_addresses")
@@ -266,8 +269,8 @@ def selection_spec() -> dict[str, dict[str, Any]]:
         "vpc_id": {"type": "str"},
         "vswitch_id": {"type": "str"},
         "tags": {"type": "dict"},
-        "status": {"type": "str", "choices": ["Available", "Attaching", "InUse", "Detaching", "Deleting"]},
-        "type": {"type": "str", "choices": ["Primary", "Secondary"]},
+        "status": {"type": "str", "choices": list(ENI_STATUSES)},
+        "type": {"type": "str", "choices": list(ENI_TYPES)},
         "whole_region": {"type": "bool", "default": False},
         "within": texts,
         "excluding": texts,
@@ -324,6 +327,9 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
     )
     validate_guards(params, ADDRESS_FILTERS, errors)
     given = [name for name in SELECTORS if getattr(selection, {"vpc_id": "vpc_ids"}.get(name, name)) not in (None, {})]
+    if given:
+        # Each selector narrows the selection, so a blank one would widen it.
+        errors.extend(f"{name}: is given but blank; set a value, or leave it out" for name in SELECTORS if is_blank(params[name]))
     if not given and not params["whole_region"]:
         errors.append(
             f"no ENI is selected; set one or more of {', '.join(SELECTORS)}, or set whole_region=true for every ENI of the region"

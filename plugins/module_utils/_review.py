@@ -9,15 +9,26 @@ Private to this collection. It writes nothing, so check mode ends here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, count
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4, AddressKind, count
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import (
+    Change,
+    Holders,
+    Plan,
+    Snapshot,
+    fail_unreadable,
+    guard,
+    is_in_transition,
+    make_plan,
+)
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import (
     IDS_PER_READ,
     Unreadable,
     list_interfaces,
@@ -25,18 +36,10 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces i
     read_interfaces,
     read_seen_interfaces,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import (
-    Change,
-    Holders,
-    Plan,
-    Snapshot,
-    guard,
-    is_in_transition,
-    make_plan,
-)
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 
 SECONDS_BETWEEN_POLLS = 2.0
+MOST_PRIMARIES = 3  # addresses to look up as a primary address, because each one costs a call
 
 
 def review(
@@ -73,33 +76,49 @@ def take_snapshot(ecs: Ecs, targets: Sequence[Target], seen: Collection[str] = (
 
 
 def find_elsewhere(ecs: Ecs, plan: Plan) -> list[str]:
-    """Warnings for named addresses that are not on their ENI, but on another ENI of the region. One call for each kind that the service
-    can look up, with at most 100 addresses, because the first addresses already show a mistyped eni_id."""
-    warnings = []
-    for kind in KINDS:
-        named = {address: change.eni_id for change in plan.changes if change.interface for address in change.unchanged[kind.name]}
-        asked = list(named)[:IDS_PER_READ]
-        if kind.filter is None or not asked:
-            continue
-        holders: dict[str, list[str]] = {}
-        filters: dict[str, Any] = {kind.filter: asked}
-        for interface in list_interfaces(ecs, {}, **filters).values():
-            for address in interface.held[kind.name]:
-                holders.setdefault(address, []).append(interface.eni_id)
-        warnings += [
-            f"{address} is not on {named[address]}, but on {' and '.join(sorted(holders[address]))}; check eni_id"
-            for address in asked
-            if address in holders and named[address] not in holders[address]
-        ]
-    return warnings
+    """Warnings for named addresses that are not on their ENI, but on another ENI of the same VPC. Each kind that the service can look up
+    costs one call, for at most 100 addresses, because the first addresses already show a mistyped eni_id."""
+    try:
+        return [warning for kind in KINDS if kind.filter for warning in _find_holders_elsewhere(ecs, plan, kind)]
+    except EcsError as error:
+        return [f"addresses that are already absent could not be looked up on other ENIs: {error.code}"]
+
+
+def _find_holders_elsewhere(ecs: Ecs, plan: Plan, kind: AddressKind) -> list[str]:
+    named = [(address, change.interface) for change in plan.changes if change.interface for address in change.unchanged[kind.name]]
+    named = named[:IDS_PER_READ]
+    asked = list(dict.fromkeys(address for address, _interface in named))
+    holders: dict[tuple[str, str], list[str]] = {}  # by address and VPC
+
+    def look_up(name: str, wanted: Any, addresses_of: Callable[[Interface], Iterable[str]], suffix: str = "") -> None:
+        for interface in list_interfaces(ecs, {}, **{name: wanted}).values():
+            for address in addresses_of(interface):
+                holders.setdefault((address, interface.vpc_id), []).append(interface.eni_id + suffix)
+
+    if asked:
+        look_up(str(kind.filter), asked, lambda interface: interface.held[kind.name])
+    if kind.name == PRIVATE_IPV4:
+        lacking = dict.fromkeys(address for address, interface in named if (address, interface.vpc_id) not in holders)
+        for address in list(lacking)[:MOST_PRIMARIES]:
+            look_up("primary_ip_address", address, lambda interface: [interface.private_ip_address], " as its primary address")
+    return [
+        f"{address} is not on {interface.eni_id}, but on {' and '.join(sorted(others))}; check eni_id"
+        for address, interface in named
+        if (others := holders.get((address, interface.vpc_id))) and interface.eni_id not in others
+    ]
 
 
 def _with_instances(ecs: Ecs, request: Request, targets: Iterable[Target], snapshot: Snapshot) -> tuple[Plan, Snapshot]:
-    """The plan, and the snapshot with the instances whose state matters: those of primary ENIs with a planned write."""
+    """The plan, and the snapshot with the instances whose state matters: those of primary ENIs with a planned write. An ENI whose
+    instance cannot be read fails alone."""
     plan = make_plan(request, targets, snapshot)
     primaries = [change.interface for change in plan.changes if change.interface and change.interface.is_primary and count(change.todo)]
     unknown = [one.instance_id for one in primaries if one.instance_id and one.instance_id not in snapshot.instances]
-    return plan, replace(snapshot, instances={**snapshot.instances, **read_instances(ecs, unknown, {})})
+    unreadable: Unreadable = {}
+    instances = read_instances(ecs, unknown, unreadable)
+    whole = {**snapshot.instances, **instances}
+    snapshot = replace(snapshot, instances=whole, unreadable={**snapshot.unreadable, **unreadable})
+    return fail_unreadable(plan, snapshot), snapshot
 
 
 def _read_again(ecs: Ecs, snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:

@@ -15,18 +15,15 @@ from typing import Any, NamedTuple
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import AddressSet, make_address_set
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs, Record
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
-    Instance,
-    Interface,
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import UNREADABLE_REPLY, EcsError
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Instance, Interface, read_tags, read_text, source_of
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import (
     Unreadable,
     in_batches,
     list_instances,
     list_interfaces,
     read_instances,
     read_seen_interfaces,
-    read_tags,
-    read_text,
-    source_of,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Selection, has_tag
 
@@ -69,7 +66,14 @@ def select(ecs: Ecs, wanted: Selection) -> Found:
         missing += _unknown_groups(ecs, [group_id for group_id in wanted.security_group_ids or () if group_id not in in_use])
     else:
         found = list_interfaces(ecs, unreadable, detailed=True, type=wanted.type, **filters)
-    fitting = [interface for _eni_id, interface in sorted(found.items()) if _fits(interface, wanted, group_sets)]
+    fitting = []
+    for eni_id, interface in sorted(found.items()):
+        lacking = _find_lacking(interface, wanted, group_sets)
+        if lacking:
+            text = f"the record of the ENI {eni_id} has no {' and no '.join(lacking)}, so it is unknown whether it matches"
+            unreadable[eni_id] = EcsError("DescribeNetworkInterfaces", UNREADABLE_REPLY, text)
+        elif lacking is not None:
+            fitting.append(interface)
     return Found(fitting, missing, groups, unreadable)
 
 
@@ -167,17 +171,26 @@ def read_group_names(ecs: Ecs, group_ids: Iterable[str]) -> dict[str, str]:
     return in_batches(ecs, group_ids, read)
 
 
-def _fits(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[str, ...]]) -> bool:
-    """Whether the ENI itself matches every selector."""
-    return (
-        (wanted.instance_ids is None or _is_of_instance(interface, wanted))
-        and not any(set(group_ids).isdisjoint(interface.security_group_ids) for group_ids in group_sets)
-        and (wanted.vpc_ids is None or interface.vpc_id in wanted.vpc_ids)
-        and (wanted.vswitch_id is None or interface.vswitch_id == wanted.vswitch_id)
+def _find_lacking(interface: Interface, wanted: Selection, group_sets: Iterable[tuple[str, ...]]) -> list[str] | None:
+    """The fields that the record lacks, so that it cannot confirm a selector. Empty if the ENI matches every selector, and None if it
+    does not match one of them. Records of service-managed ENIs may lack fields, so a missing field does not prove a mismatch."""
+    is_attached = interface.status != "Available"
+    of_record = {
+        "InstanceId": (wanted.instance_ids is None or _is_of_instance(interface, wanted), is_attached and not interface.instance_id),
+        "SecurityGroupIds": (
+            not any(set(group_ids).isdisjoint(interface.security_group_ids) for group_ids in group_sets),
+            not interface.security_group_ids,
+        ),
+        "VpcId": (wanted.vpc_ids is None or interface.vpc_id in wanted.vpc_ids, not interface.vpc_id),
+        "VSwitchId": (wanted.vswitch_id is None or interface.vswitch_id == wanted.vswitch_id, not interface.vswitch_id),
+    }
+    fits = (
+        all(matches or is_lacking for matches, is_lacking in of_record.values())
         and (wanted.status is None or interface.status == wanted.status)
         and (wanted.type is None or interface.type == wanted.type)
         and all(has_tag(interface.tags, key, values) for key, values in wanted.tags.items())
     )
+    return [name for name, (matches, _is_lacking) in of_record.items() if not matches] if fits else None
 
 
 def _is_of_instance(interface: Interface, wanted: Selection) -> bool:

@@ -36,12 +36,12 @@ def is_blank(value: Any) -> bool:
 
 
 def validate_guards(params: Mapping[str, Any], guards: Iterable[str], errors: list[str]) -> None:
-    """A blank guard is an error, because a guard must never vanish with an empty variable."""
-    errors.extend(
-        f"{guard}: is given but blank, so it would guard nothing; set a value, or leave it out"
-        for guard in guards
-        if is_blank(params[guard])
-    )
+    """A blank guard is an error, and so is a blank entry, because a guard must never vanish with an empty variable."""
+    for guard in guards:
+        value = params[guard]
+        entries = value if isinstance(value, list) and not is_blank(value) else []
+        blank = [guard] * is_blank(value) + [f"{guard}[{index}]" for index, entry in enumerate(entries) if text_or_none(entry) is None]
+        errors.extend(f"{path}: is given but blank, so it would guard nothing; set a value, or leave it out" for path in blank)
 
 
 def parse_number(option_path: str, value: Any, errors: list[str]) -> int | None:

@@ -123,6 +123,7 @@ class _Thread(threading.local):
     reply: Reply | None = None
     hook: Callable[[], None] | None = None
     host: str = ""
+    on_connect: Callable[[], None] | None = None  # of the request that is under way
     aborted_by: BaseException | None = None
 
 
@@ -152,7 +153,8 @@ def aborted_by() -> BaseException | None:
 def sending(hook: Callable[[], None] | None, host: str) -> Iterator[None]:
     """Call ``hook`` right before each request of this thread to ``host`` (as in the URL: host or host:port).
 
-    Requests to other hosts, such as requests for a credential, do not call it. If it raises an exception, the request is not sent.
+    A request that needs a new connection calls it again when the connection is made, because that may take connect_timeout. Requests to
+    other hosts, such as requests for a credential, do not call it. If it raises an exception, the request is not sent.
     """
     earlier = _THREAD.hook, _THREAD.host
     _THREAD.hook, _THREAD.host = hook, host
@@ -160,6 +162,49 @@ def sending(hook: Callable[[], None] | None, host: str) -> Iterator[None]:
         yield
     finally:
         _THREAD.hook, _THREAD.host = earlier
+
+
+def _run_hook(hook: Callable[[], None] | None) -> None:
+    try:
+        if hook:
+            hook()
+    except BaseException as error:
+        _THREAD.aborted_by = error
+        raise
+
+
+@cache
+def _pools_with_hook() -> dict[str, type]:
+    """The connection pools of urllib3, with connections that run the hook after ``connect`` and before the first byte of a request."""
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+
+    def with_hook(pool: Any) -> type:
+        class Connection(pool.ConnectionCls):
+            def connect(self) -> None:
+                super().connect()
+                _run_hook(_THREAD.on_connect)
+
+        class Pool(pool):
+            ConnectionCls = Connection
+
+        return Pool
+
+    return {"http": with_hook(HTTPConnectionPool), "https": with_hook(HTTPSConnectionPool)}
+
+
+def _add_hook(adapter: Any) -> None:
+    """Make the adapter use ``_pools_with_hook``, for direct connections and behind a proxy."""
+    if not hasattr(adapter, "poolmanager") or "proxy_manager_for" in vars(adapter):
+        return
+    manager_for = adapter.proxy_manager_for
+
+    def proxy_manager_for(*arguments: Any, **keywords: Any) -> Any:
+        manager = manager_for(*arguments, **keywords)
+        manager.pool_classes_by_scheme = _pools_with_hook()
+        return manager
+
+    adapter.proxy_manager_for = proxy_manager_for
+    adapter.poolmanager.pool_classes_by_scheme = _pools_with_hook()
 
 
 def make_session_class(transport: Transport) -> Any:
@@ -172,18 +217,19 @@ def make_session_class(transport: Transport) -> Any:
     import requests
 
     class Session(requests.Session):
+        def mount(self, prefix: Any, adapter: Any) -> None:
+            _add_hook(adapter)
+            super().mount(prefix, adapter)
+
         def send(self, request: Any, **how: Any) -> Any:
             self.max_redirects = 0
             url = urlsplit(request.url)
             proxy = transport.proxy_for(url.netloc) if url.scheme == "https" else None
             how["proxies"] = {"https": proxy} if proxy else {}
             forget_last()
-            if _THREAD.hook and url.netloc == _THREAD.host:
-                try:
-                    _THREAD.hook()
-                except BaseException as error:
-                    _THREAD.aborted_by = error
-                    raise
+            hook = _THREAD.hook if url.netloc == _THREAD.host else None
+            _run_hook(hook)
+            _THREAD.on_connect = hook
             try:
                 response = super().send(request, **how)
             except Exception as error:
@@ -191,6 +237,8 @@ def make_session_class(transport: Transport) -> Any:
                 redirect = getattr(error, "response", None)
                 _THREAD.reply = None if redirect is None else Reply(redirect.status_code, b"")
                 raise
+            finally:
+                _THREAD.on_connect = None
             body = response.content
             _THREAD.reply = Reply(response.status_code, body if len(body) <= LARGEST_BODY_KEPT else b"")
             return response
@@ -258,7 +306,7 @@ def is_true(environ: Mapping[str, str], variable: str) -> bool:
 def parse_endpoint(option_path: str, text: str, example: str, errors: list[str]) -> tuple[str, str | None]:
     """Protocol, and host or host:port. If ``text`` is wrong, the host is None, and ``errors`` has the error."""
     example = f"set a host, host:port or URL such as https://{example}"
-    url = _split(text if "://" in text else f"https://{text}")
+    url = split_url(text if "://" in text else f"https://{text}")
     if "@" in text:
         # The text is not shown, because the part before the @ may be a password.
         errors.append(f"{option_path}: must not have a user or a password; {example}")
@@ -290,7 +338,7 @@ def validate_proxy(option_path: str, proxy: str, errors: list[str]) -> None:
 
 def validate_uri(option_path: str, text: str, errors: list[str], *, may_be_loopback: bool = True) -> None:
     """A URI that returns a key. No message shows it, because it may have a token."""
-    uri = _split(text)
+    uri = split_url(text)
     if uri is None or uri.scheme not in DEFAULT_PORTS or not uri.hostname:
         loopback = " or http://127.0.0.1:8080/network" if may_be_loopback else ""
         errors.append(f"{option_path}: is not a valid URI; set one such as https://keys.example.com/network{loopback}")
@@ -317,7 +365,7 @@ def query_values(uri: str) -> list[str]:
     return [value for _name, value in parse_qsl(urlsplit(uri).query)]
 
 
-def _split(text: str) -> SplitResult | None:
+def split_url(text: str) -> SplitResult | None:
     """None if the text cannot be parsed, or if its port is not valid."""
     with suppress(ValueError):
         url = urlsplit(text)

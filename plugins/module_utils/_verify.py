@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import IDS_PER_READ, Interface, read_interfaces
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import EniLedger, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import IDS_PER_READ, read_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
 
 # Seconds between two reads of an ENI: the first pause, its growth, the longest.

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import find_addresses, kind_of
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import kind_of
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, PlanAged, as_defect
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import ACCEPTED, PLANNED, EniLedger, Event, Write
@@ -136,13 +136,13 @@ class Writers:
             eni.refuse(eni.having(PLANNED), Reason(_errors.PLAN_AGED, text))
 
     def _note_error(self, eni: EniLedger, write: Write, error: EcsError) -> None:
-        write.error, write.named = error, find_addresses(error.message)
+        write.error = error
         if self._ecs.is_fatal(error):
             self.abort = error
         if error.unsent:
             eni.take_back(write)
             eni.refuse(write.addresses, write.reply)
-        elif _errors.IDEMPOTENT_FAILED.match(error.code):
+        elif _errors.TOKEN_USED_UP.match(error.code):
             self._tokens.pop((eni.eni_id, write.addresses), None)
 
 

@@ -151,6 +151,9 @@ notes:
   - The ENI must be Available or InUse. The instance of a primary ENI must be Running or Stopped.
   - The module does not change the operating system of the instance. Remove the address there too.
   - A change can be undone while the addresses are free. An undo does not bind an EIP again.
+  - Run the module on the controller, with C(connection=local) or C(delegate_to=localhost). Then it writes nothing more after its play has
+    ended. Over another connection, such as SSH, it cannot see the end of the play, so the writes may go on. Over SSH it returns a warning.
+    Async tasks go on in any case.
   - O(keep) protects addresses from a change, and lists them as skipped. O(alicloud_ops.network.eni_secondary_ip_info#module:excluding)
     only leaves addresses out of a list. It protects nothing.
 """
@@ -241,7 +244,7 @@ interfaces:
       description: Secondary addresses after the task.
       type: dict
     verified:
-      description: Whether reads show the outcome of every write.
+      description: Whether a read after the last write shows the ENI, and the outcome of every write.
       type: bool
     unassigned:
       description: Addresses that were unassigned.
@@ -310,6 +313,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
@@ -321,18 +325,17 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._review impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger, predict
 
 MOST_REPEATED = 100
+REMOTE = "the play runs on another machine, so the writes of this task may go on after the play has ended; use connection: local"
 
 
 def target_spec() -> dict[str, dict[str, Any]]:
     """The options for one ENI and its addresses, for the module itself and for an entry of ``assignments``."""
-    addresses = {"type": "list", "elements": "str"}
+    addresses: dict[str, dict[str, Any]] = {kind.name: {"type": "list", "elements": "str"} for kind in KINDS}
+    addresses[PRIVATE_IPV4]["aliases"] = ["secondary_private_ip_addresses"]
     return {
         "eni_id": {"type": "str", "aliases": ["network_interface_id"]},
         "instance_id": {"type": "str"},
-        "private_ip_addresses": {**addresses, "aliases": ["secondary_private_ip_addresses"]},
-        "ipv4_prefixes": addresses,
-        "ipv6_addresses": addresses,
-        "ipv6_prefixes": addresses,
+        **addresses,
         "all_secondary": {"type": "bool", "default": False},
     }
 
@@ -374,7 +377,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     connection.credential.report_secrets_to(module.no_log_values.update)
     source = {"credential_source": connection.credential.source}
     try:
-        ecs = Ecs(connection, Caller().is_waiting)
+        caller = Caller()
+        if caller.is_remote and not module.check_mode:
+            module.warn(REMOTE)
+        ecs = Ecs(connection, caller.is_waiting)
         plan = review(ecs, request, request.targets, wait_for_states=not module.check_mode)
         refusals = find_refusals(plan, request, connection.account_id)
         if refusals:

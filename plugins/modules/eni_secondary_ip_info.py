@@ -16,7 +16,9 @@ description:
   - Pass RV(assignments) to M(alicloud_ops.network.eni_secondary_ip) as O(alicloud_ops.network.eni_secondary_ip#module:assignments).
 options:
   eni_ids:
-    description: Ids of ENIs. In all selectors, an empty list selects nothing, and empty strings count as not set.
+    description: >-
+      Ids of ENIs. In all selectors, an empty list selects nothing. A blank selector counts as not set. Next to another selector it is an
+      error, because it would widen the selection.
     type: list
     elements: str
   instance_ids:

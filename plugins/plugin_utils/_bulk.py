@@ -19,7 +19,6 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, AddressSet, count, difference, flatten, union
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import CALLER_GONE, EcsError, as_defect
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Unreadable, read_seen_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import (
     DONE,
     FAILED,
@@ -29,6 +28,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
     Event,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason, Snapshot
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import Unreadable, read_seen_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, Request, Target
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review

@@ -14,12 +14,12 @@ import contextlib
 import http.client
 import urllib.error
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote
 
 from ansible.module_utils.urls import ConnectionError as UrlError
 from ansible.module_utils.urls import NoSSLError, SSLValidationError, open_url
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import is_loopback, query_values
+from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import is_loopback, query_values, split_url
 
 SHORTEST = 6  # characters of a secret that is looked for in messages
 TIMEOUT = 15  # seconds, for each of two files
@@ -28,21 +28,18 @@ TYPES = {"json": "application/json", "html": "text/html; charset=utf-8"}
 
 def validate_url(name: str, url: str, errors: list[str]) -> None:
     """``name``: the variable. The value is not repeated, because it may hold a secret."""
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
+    parts = split_url(url)
+    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or parts.fragment:
         errors.append(f"{name}: it is not a URL such as https://reports.example.com/bulk/")
-        return
-    if parts.scheme not in ("https", "http") or not host or parts.fragment:
-        errors.append(f"{name}: it is not a URL such as https://reports.example.com/bulk/")
-    elif parts.scheme == "http" and not is_loopback(host):
+    elif parts.scheme == "http" and not is_loopback(parts.hostname):
         errors.append(f"{name}: http is allowed only for a loopback address, because a report shows what is in the account; use https")
 
 
 def secrets_of(url: str) -> Iterator[str]:
     """The parts of the URL that nobody may see."""
-    parts = urlsplit(url)
+    parts = split_url(url)
+    if parts is None:
+        return
     texts = [parts.query, *query_values(url)] + [
         each for text in (parts.password, parts.username) if text for each in (text, unquote(text))
     ]
@@ -58,7 +55,9 @@ def send(url: str, texts: Mapping[str, tuple[str, str]]) -> list[str]:
 
 
 def _put(url: str, name: str, kind: str, text: str) -> str:
-    parts = urlsplit(url)
+    parts = split_url(url)
+    if parts is None:  # validated before the run
+        return "The report could not be sent: it is not a URL. The result of the run does not depend on it."
     address = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     host = f"{address}:{parts.port}" if parts.port else address
     path = f"{parts.path.rstrip('/')}/{quote(name)}"
@@ -66,7 +65,7 @@ def _put(url: str, name: str, kind: str, text: str) -> str:
     reason = "it could not be sent"
     try:
         answer = open_url(
-            urlunsplit((parts.scheme, host, path, parts.query, "")),
+            parts._replace(netloc=host, path=path, fragment="").geturl(),
             data=text.encode(),
             method="PUT",
             headers={"Content-Type": TYPES[kind]},

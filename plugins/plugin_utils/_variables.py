@@ -20,7 +20,7 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ADDRESS_FILTERS
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ADDRESS_FILTERS, ENI_STATUSES, ENI_TYPES
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, StrictLoader
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES
@@ -35,7 +35,7 @@ class Variable:
     option: str = ""
     default: Any = None
     choices: tuple[str, ...] = ()
-    is_guard: bool = False
+    is_guard: bool = False  # protects or narrows, so that blank text is an error
 
 
 # The one table of the variables; meta/argument_specs.yml of the roles documents it.
@@ -45,28 +45,28 @@ VARIABLES: Mapping[str, Variable] = {
     "security_group_ids": Variable("list", "au", "selection.security_group_ids"),
     "security_group_names": Variable("list", "au", "selection.security_group_names"),
     "security_group_tags": Variable("dict", "au", "selection.security_group_tags"),
-    "vpc_ids": Variable("list", "au", "selection.vpc_ids"),
-    "eni_type": Variable("str", "au", "selection.type", choices=("Primary", "Secondary")),
-    "eni_status": Variable("str", "au", "selection.status", choices=("Available", "Attaching", "InUse", "Detaching", "Deleting")),
-    "eni_tags": Variable("dict", "au", "selection.tags"),
+    "vpc_ids": Variable("list", "au", "selection.vpc_ids", is_guard=True),
+    "eni_type": Variable("str", "au", "selection.type", choices=ENI_TYPES, is_guard=True),
+    "eni_status": Variable("str", "au", "selection.status", choices=ENI_STATUSES, is_guard=True),
+    "eni_tags": Variable("dict", "au", "selection.tags", is_guard=True),
     "within": Variable("list", "au", "selection.within", is_guard=True),
     "excluding": Variable("list", "au", "selection.excluding", is_guard=True),
     "private_ip_addresses": Variable("list", "au", "selection.private_ip_addresses", is_guard=True),
-    "kinds": Variable("list", "au", "selection.kinds", [PRIVATE_IPV4], choices=tuple(KIND_BY_NAME)),
+    "kinds": Variable("list", "au", "selection.kinds", [PRIVATE_IPV4], choices=tuple(KIND_BY_NAME), is_guard=True),
     "keep": Variable("list", "u", "request.keep", is_guard=True),
     "plan": Variable("raw", "u"),
     "plan_file": Variable("path", "u"),
     "approved_digest": Variable("str", "u"),
-    "require_approval": Variable("bool", "u", default=False),
+    "require_approval": Variable("bool", "u", default=False, is_guard=True),
     "approval_max_age": Variable("int", "u", default=24, is_guard=True),
     "enis": Variable("list", "u", is_guard=True),
     "slices": Variable("int", "u", default=1),
     "recipe": Variable("raw", "r"),
     "recipe_file": Variable("path", "r"),
     "max_addresses": Variable("int", "u", "request.max_addresses", 1000, is_guard=True),
-    "on_refusal": Variable("str", "u", "request.on_refusal", "skip", choices=("skip", "fail")),
+    "on_refusal": Variable("str", "u", "request.on_refusal", "skip", choices=("skip", "fail"), is_guard=True),
     "allow_eip": Variable("bool", "u", "request.allow_eip", False),
-    "protected_tags": Variable("dict", "ur", "request.protected_tags"),
+    "protected_tags": Variable("dict", "ur", "request.protected_tags", is_guard=True),
     "wave_size": Variable("int", "ur", default=50),
     "wave_pause": Variable("int", "ur", default=0),
     "max_failures": Variable("str", "ur", default={"u": "0", "r": "100%"}, is_guard=True),
@@ -114,18 +114,24 @@ def read_variables(
         if full_name not in table:
             close = difflib.get_close_matches(full_name, table, n=1)
             errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
-        elif is_blank(value) and table[full_name].is_guard:
-            named.add(name)
-            validate_guards({full_name: value}, [full_name], errors)
         elif is_blank(value) and name == "approved_digest" and needs_digest:
             # A digest that was left empty must not let an unapproved run pass.
             errors.append(f"{full_name}: is given but blank, and {APPROVAL_NEEDED}")
-        elif not isinstance(value, str) or value.strip():
+        elif isinstance(value, list) or not is_blank(value) or table[full_name].is_guard:
             named.add(name)
+            blank: list[str] = []
             try:
-                given[name] = _convert(value, table[full_name])
+                value = _split(value, table[full_name].kind)
+                if table[full_name].is_guard or is_blank(value):
+                    validate_guards({full_name: value}, [full_name], blank)
+                given |= {} if blank else {name: _convert(value, table[full_name])}
             except ValueError as error:
                 errors.append(f"{full_name}: {error}")
+            errors += blank
+    if not named.isdisjoint(GROUPS):
+        # Each selector narrows the selection, so a blank one would widen it.
+        others = {full_name: variables.get(full_name) for name in GROUPS if name not in named and (full_name := f"{role}_{name}")}
+        validate_guards(others, others, errors)
     return given, named
 
 
@@ -139,8 +145,12 @@ def is_true(value: Any) -> bool:
 def _convert(value: Any, variable: Variable) -> Any:
     """The typed value; ValueError says what would be right."""
     kind = variable.kind
-    if kind in ("list", "dict"):
-        value = _convert_entries(value, kind)
+    if kind == "list":
+        if isinstance(value, Mapping):
+            raise ValueError(f"{dict(value)!r} is not a list")
+        value = [_text(entry) for entry in value if not is_blank([entry])]
+    elif kind == "dict":
+        value = dict(value) if isinstance(value, Mapping) else _tags(_text(entry) for entry in value if not is_blank([entry]))
     elif kind == "int":
         errors: list[str] = []
         number = parse_number("", value, errors)
@@ -154,8 +164,8 @@ def _convert(value: Any, variable: Variable) -> Any:
             raise ValueError(f"'{value}' is neither true nor false") from None
     elif kind in ("str", "path"):
         value = _text(value)
-    elif kind == "pattern":  # of hosts: Ansible takes text with commas, or a list
-        value = ",".join(filter(None, map(_text, value if isinstance(value, list) else [value])))
+    elif kind == "pattern":  # of hosts
+        value = ",".join(map(_text, value))
     if kind == "path":
         value = os.path.expanduser(os.path.expandvars(value))
         if not os.path.isabs(value):
@@ -173,27 +183,23 @@ def _text(value: Any) -> str:
     return str(value).strip()
 
 
-def _convert_entries(given: Any, kind: str) -> Any:
-    """A list, or a mapping of tags. As text: with commas or line breaks, or in the brackets of JSON or YAML."""
-    value = given
-    if isinstance(value, str):
-        value = value.strip()
+def _split(given: Any, kind: str) -> Any:
+    """The entries of a list, of a mapping of tags, or of a pattern. As text: with commas or line breaks, or in the brackets of JSON or
+    YAML. The text of a pattern has commas only."""
+    if kind not in ("list", "dict", "pattern"):
+        return given
+    if not isinstance(given, str):
+        return given if isinstance(given, list) or (isinstance(given, Mapping) and kind != "pattern") else [given]
+    if kind != "pattern" and given.strip()[:1] in ("[", "{"):
         try:
             # A SafeLoader that refuses more.
-            value = yaml.load(value, StrictLoader) if value[0] in "[{" else re.split(r"[,\n]", value)  # noqa: S506 - see above
+            return yaml.load(given.strip(), StrictLoader)  # noqa: S506 - see above
         except DocumentError:
             raise
         except (ValueError, yaml.YAMLError, RecursionError):
             raise ValueError(f"'{given}' cannot be read; check its brackets and quotes") from None
-    if isinstance(value, Mapping) and kind == "dict":
-        return dict(value)
-    if isinstance(value, Mapping):
-        raise ValueError(f"{given!r} is not a list")
-    entries = [_text(entry) for entry in (value if isinstance(value, list) else [value]) if entry is not None]
-    kept = [entry for entry in entries if entry]
-    if not kept and value != []:
-        raise ValueError(f"{given!r} names nothing; name a value, or leave it out")
-    return _tags(kept) if kind == "dict" else kept
+    # Each line of a block of text ends with a line break, also the last one. A comma before it separates nothing more.
+    return given.split(",") if kind == "pattern" else re.split(r",?[ \t\r]*\n|,", given.removesuffix("\n"))
 
 
 def _tags(entries: Iterable[str]) -> dict[str, Any]:

@@ -62,7 +62,10 @@ class Write:
         carried out for this one."""
         if not self.is_plainly_refused:
             return True
-        return len(self.addresses) > 1 and bool(ABOUT_AN_ADDRESS.match(self.code)) and address not in _named_in(self.exchange["message"])
+        if len(self.addresses) == 1 or not ABOUT_AN_ADDRESS.match(self.code):
+            return False
+        named = _named_in(self.exchange["message"])
+        return address not in named or named.issuperset(self.addresses)  # a refusal that names all does not show the cause
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ class Evidence:
         """The results of reads that started after the last write of this address ended."""
         ended = max((write.ended for write in self.writes_of(eni_id, address)), default=0.0)
         return [row for read, row in self.views_of(eni_id) if row and read.began >= ended]
+
+    def is_shown_after_last_write(self, eni_id: str) -> bool:
+        """Whether a read that started after the last write of this ENI ended shows it, or no write of it was sent."""
+        ended = [write.ended for write in self.writes if write.eni_id == eni_id]
+        return not ended or any(row and read.began >= max(ended) for read, row in self.views_of(eni_id))
 
     def is_shown_changed(self, eni_id: str, address: str, state: str) -> bool:
         return any((address in held(row)) == (state == "present") for row in self.later_views(eni_id, address))

@@ -71,7 +71,7 @@ def _nothing_seen_is_missing(case: Case) -> Iterator[str]:
         named.update(re.findall(r"\b((?:eni|i)-\w+) does not exist", error))
     for name in named:
         left_out = case.evidence.times_left_out(name)
-        if len(left_out) < (2 if name.startswith("eni-") else 1):
+        if len(left_out) < 2:
             yield f"{name} does not exist, says the result, but {len(left_out)} reads have left it out"
         elif case.evidence.was_seen(name, before=left_out[-1]):
             yield f"{name} does not exist, says the result, but a read had shown it before others left it out"
@@ -268,7 +268,10 @@ def _is_so(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
     if entry["verified"] and entry["type"] is not None and wrong_after:
         yield f"verified, but after differs from what is so by {sorted(wrong_after)}"
     is_trusted = case.arguments["wait"] is False and places[case.done_key]
-    if not entry["verified"] and not _open(case, entry) and not is_trusted:
+    is_shown = case.evidence.is_shown_after_last_write(eni_id)
+    if entry["verified"] and not is_shown:
+        yield "verified, but no read after the last write shows the ENI"
+    if not entry["verified"] and is_shown and not _open(case, entry) and not is_trusted:
         yield "not verified, though nothing is open"
 
 

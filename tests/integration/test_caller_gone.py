@@ -144,14 +144,61 @@ def test_a_task_timeout_ends_the_writes(slow: Emulator, tmp_path: Path, keywords
         started.end()
 
 
+def test_a_task_timeout_ends_the_writes_of_a_role(slow: Emulator, tmp_path: Path) -> None:
+    variables = {"security_group_ids": ["sg-app"], "max_concurrency": 1, "calls_per_minute": 0, "report_dir": str(tmp_path / "reports")}
+    role = {
+        "name": "Unassign",
+        "ansible.builtin.import_role": {"name": "alicloud_ops.network.unassign_secondary_ips"},
+        "vars": {f"unassign_secondary_ips_{name}": value for name, value in variables.items()},
+        "timeout": 7,
+    }
+    path = tmp_path / "playbook.yml"
+    path.write_text(yaml.safe_dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [role]}]))
+    started = Started(slow, tmp_path, [str(BIN / "ansible-playbook"), str(path)])
+    try:
+        wait_until(lambda: "Timed out after" in started.output.read_text() or started.process.poll() is not None)
+        assert_writes_stop(slow)
+    finally:
+        started.end()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can use su without a password")
+def test_a_signal_ends_the_writes_of_a_task_with_become(slow: Emulator, tmp_path: Path) -> None:
+    """To the same user, because another one may not read the virtual environment. test_caller.py becomes another user."""
+    path = playbook(tmp_path, become=True, become_user="root", vars={"ansible_become_method": "ansible.builtin.su"})
+    started = Started(slow, tmp_path, [str(BIN / "ansible-playbook"), str(path)])
+    try:
+        wait_until(lambda: writes(slow) >= 3)
+        os.kill(started.process.pid, signal.SIGKILL)
+        assert_writes_stop(slow)
+    finally:
+        started.end()
+
+
+def run_by_runner(slow: Emulator, folder: Path, **settings: Any) -> Started:
+    (folder / "project").mkdir()
+    playbook(folder / "project")
+    (folder / "env").mkdir()
+    (folder / "env" / "settings").write_text(json.dumps(settings))
+    return Started(slow, folder, [str(BIN / "ansible-runner"), "run", str(folder), "-p", "playbook.yml"])
+
+
 def test_a_job_timeout_of_ansible_runner_ends_the_writes(slow: Emulator, tmp_path: Path) -> None:
-    (tmp_path / "project").mkdir()
-    playbook(tmp_path / "project")
-    (tmp_path / "env").mkdir()
-    (tmp_path / "env" / "settings").write_text(json.dumps({"job_timeout": 6}))
-    started = Started(slow, tmp_path, [str(BIN / "ansible-runner"), "run", str(tmp_path), "-p", "playbook.yml"])
+    started = run_by_runner(slow, tmp_path, job_timeout=6)
     try:
         wait_until(lambda: started.process.poll() is not None)
+        assert_writes_stop(slow)
+    finally:
+        started.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_ansible_runner_ends_the_writes(slow: Emulator, tmp_path: Path, number: int) -> None:
+    started = run_by_runner(slow, tmp_path)
+    try:
+        wait_until(lambda: writes(slow) >= 3)
+        os.kill(started.process.pid, number)
+        wait_until(lambda: started.process.poll() is not None, 10)
         assert_writes_stop(slow)
     finally:
         started.end()

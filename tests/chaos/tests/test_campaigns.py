@@ -238,6 +238,7 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
     "changed is true": (DENIED, {}, result(changed=True), "changed is True, but the ledger has nothing done or open"),
     "verified although open": (LOST_FOR_GOOD, IMPATIENT, entry(verified=True), f"verified, but {FIRST} is NotVerified"),
     "verified without a read": ([], {"wait": False}, entry(verified=True), "verified, but no read shows"),
+    "verified although not shown again": (DENIED, {}, without_later_reads, "verified, but no read after the last write shows the ENI"),
     "not verified without a reason": (LOST, {}, entry(verified=False), "not verified, though nothing is open"),
     "another after": (LOST, {}, entry(after=dict.fromkeys(KINDS, ("10.0.0.99",))), "after is not what the last read shows"),
     "another before": (LOST, {}, entry(before=dict.fromkeys(KINDS, ("10.0.0.99",))), "before is not what was so"),

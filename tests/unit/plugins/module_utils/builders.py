@@ -61,6 +61,7 @@ def eni_record(
         "NetworkInterfaceId": eni_id,
         "Type": "Secondary",
         "Status": "Available",
+        "VpcId": "vpc-1",
         "VSwitchId": VSWITCH,
         "PrivateIpAddress": primary,
         "PrivateIpSets": {"PrivateIpSet": private},
@@ -301,6 +302,7 @@ class FakeEcs:
     """What ``_review`` and ``_run`` need of ``Ecs``, over records in memory. Writes follow ``script``, then all succeed."""
 
     region = REGION
+    last_request_id = "R-last"
     retry_timeout = 20.0
     writes_ahead = 100
 
@@ -434,7 +436,7 @@ class FakeEcs:
             self._answered_at = self.clock.monotonic()
 
 
-_FIELDS = {"v_switch_id": "VSwitchId", "vpc_id": "VpcId", "status": "Status", "type": "Type"}
+_FIELDS = {"v_switch_id": "VSwitchId", "vpc_id": "VpcId", "status": "Status", "type": "Type", "primary_ip_address": "PrivateIpAddress"}
 _WRAPPERS = {"private_ip_address": WRAPPERS["private_ip_addresses"], "ipv_6address": WRAPPERS["ipv6_addresses"]}
 
 

@@ -42,7 +42,7 @@ def note(name, text):
 
 
 def command(role):
-    return [sys.executable, __file__, caller_file, str(folder), role, shape]
+    return [{sys.executable!r}, __file__, caller_file, str(folder), role, shape]
 
 
 def sleep_for_ever():
@@ -92,7 +92,12 @@ def module():
     spec.loader.exec_module(caller)
     if shape == "no proc":
         caller.PROC = Path("/nowhere")
+    if shape == "become":  # as su and sudo do: another session, and another user
+        os.setsid()
+        os.seteuid(65534)
     asked = caller.Caller()
+    os.seteuid(os.getuid())
+    note("remote", int(asked.is_remote))
     looks = 0
     while asked.is_waiting():
         looks += 1
@@ -114,10 +119,12 @@ class Stage:
         self.actors = folder / "actors.py"
         self.actors.write_text(ACTORS)
 
-    def start(self, role: str, shape: str = "plain") -> None:
-        command = [sys.executable, str(self.actors), _caller.__file__, str(self.folder), role, shape]
+    def start(self, role: str, shape: str = "plain", name: str = sys.executable) -> None:
+        command = [name, str(self.actors), _caller.__file__, str(self.folder), role, shape]
         with (self.folder / "errors").open("w") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, executable=sys.executable, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True
+            )
         self.wait_for("looks")
 
     def wait_for(self, name: str, least: int = 0) -> int:
@@ -163,6 +170,36 @@ def test_a_killed_play_or_worker_is_noticed(stage, shape, victim):
     assert stage.goes_on()
     stage.kill(victim)
     stage.wait_for("gone")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("victim", ["play", "worker"])
+def test_a_killed_play_is_noticed_from_another_session_and_as_another_user(stage, victim):
+    """As with become."""
+    stage.start("play", "become")
+    assert stage.goes_on()
+    stage.kill(victim)
+    stage.wait_for("gone")
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "is_remote"),
+    [
+        ("module", "sshd: root@notty", True),
+        ("module", "sshd-session: root@notty", True),
+        ("module", sys.executable, False),  # started by hand
+        ("play", "sshd: root@notty", False),  # somebody logged in to the controller
+    ],
+)
+def test_a_module_below_an_ssh_server_and_without_a_play_runs_on_another_machine(stage, role, name, is_remote):
+    stage.start(role, name=name)
+    assert stage.wait_for("remote") == is_remote
+
+
+def test_an_async_module_is_not_taken_for_one_on_another_machine(stage):
+    stage.actors = stage.actors.rename(stage.folder / "async_wrapper.py")
+    stage.start("module", name="sshd: root@notty")
+    assert stage.wait_for("remote") == 0
 
 
 def test_a_killed_process_in_between_is_noticed(stage):
@@ -232,7 +269,7 @@ def test_a_file_and_a_closed_descriptor_cannot_hang_up(tmp_path):
 
 
 def test_a_chain_begins_with_this_process_and_each_is_the_child_of_the_next():
-    chain = _caller._find_chain()
+    chain, _is_remote = _caller._find_chain()
     assert chain[0].pid == os.getpid()
     assert [process.parent for process in chain[:-1]] == [process.pid for process in chain[1:]]
     assert chain[-1].parent is None
@@ -240,7 +277,7 @@ def test_a_chain_begins_with_this_process_and_each_is_the_child_of_the_next():
 
 
 def test_another_process_with_the_same_id_is_another_process():
-    (me, *_others) = _caller._find_chain()
+    (me, *_others), _is_remote = _caller._find_chain()
     assert _caller._is_there(me)
     assert not _caller._is_there(me._replace(started="1"))
     assert not _caller._is_there(me._replace(parent=me.pid))

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _ecs
+from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
     CALLER_GONE,
@@ -49,26 +49,30 @@ def test_a_row_knows_the_action_and_the_request_id_of_its_page():
     rows = list(ecs._rows("DescribeRows", {"vpc_id": "vpc-1"}, "Rows", "Row"))
     assert [(row, row.action, row.request_id) for row in rows] == [({"Id": 1}, "DescribeRows", "R-1"), ({"Id": 2}, "DescribeRows", "R-2")]
     assert asked == [{"vpc_id": "vpc-1"}, {"vpc_id": "vpc-1", "next_token": "more"}]
+    assert ecs.last_request_id == "R-2"
 
 
-@pytest.mark.parametrize("pages", [_ecs.MOST_PAGES - 1, _ecs.MOST_PAGES])
-def test_a_list_whose_every_page_brings_a_new_token_ends(pages):
+@pytest.mark.parametrize(("per_page", "most_pages"), [(500, 1000), (100, 5000), (1, 10_000), (0, 10_000)])
+def test_a_list_whose_every_page_brings_a_new_token_ends(per_page, most_pages):
+    """Full pages end it before they fill the memory."""
     ecs = Ecs.__new__(Ecs)
-    sent = 0
+    last, sent = most_pages, 0
 
     def send(action, parameters):
         nonlocal sent
         sent += 1
-        return {"Rows": {"Row": [{}]}, "NextToken": str(sent) if sent < pages else "", "RequestId": f"R-{sent}"}
+        return {"Rows": {"Row": [{}] * per_page}, "NextToken": str(sent) if sent < last else "", "RequestId": f"R-{sent}"}
+
+    def count():
+        return sum(1 for _row in ecs._rows("DescribeRows", {}, "Rows", "Row"))
 
     ecs._send = send
-    assert len(list(ecs._rows("DescribeRows", {}, "Rows", "Row"))) == pages
-
-    pages = float("inf")
-    sent = 0
-    with pytest.raises(EcsError, match=f"the list has more than {_ecs.MOST_PAGES} pages") as caught:
-        list(ecs._rows("DescribeRows", {}, "Rows", "Row"))
-    assert (caught.value.action, caught.value.code, caught.value.request_id) == ("DescribeRows", UNREADABLE_REPLY, f"R-{_ecs.MOST_PAGES}")
+    assert count() == most_pages * per_page
+    last, sent = float("inf"), 0
+    with pytest.raises(EcsError, match="the list has no end") as caught:
+        count()
+    error = caught.value
+    assert (error.action, error.code, error.request_id, sent) == ("DescribeRows", UNREADABLE_REPLY, f"R-{sent}", most_pages + 1)
 
 
 def test_a_repeated_token_is_an_error():

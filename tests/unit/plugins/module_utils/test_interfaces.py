@@ -17,11 +17,10 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
     UNREADABLE_REPLY,
     EcsError,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import (
+from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import make_instance, make_interface
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import (
     list_instances,
     list_interfaces,
-    make_instance,
-    make_interface,
     read_instances,
     read_interfaces,
     read_seen_interfaces,
@@ -276,7 +275,7 @@ def test_ids_are_read_by_the_hundred_once_each_and_strangers_are_ignored(clock):
     assert list(read_interfaces(ecs, [*names, *names, "eni-gone"], {})) == names
     assert [len(ids) for ids in ecs.reads] == [100, 51]
     assert list(read_instances(ecs, ["i-2", "i-1", "i-2", "i-gone"], {})) == ["i-2", "i-1"]
-    assert ecs.instance_reads == [["i-2", "i-1", "i-gone"]]
+    assert ecs.instance_reads == [["i-2", "i-1", "i-gone"], ["i-gone"]]
 
 
 def test_without_ids_nothing_is_read(clock):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _ledger
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import find_addresses, flatten, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
     CONNECTION_FAILED,
     NOT_VERIFIED,
@@ -178,6 +178,7 @@ MAY_HAVE_CHANGED = [
     (refused("InvalidIp.IpUnassigned"), (A,), (A, B), False, False),
     (refused("InvalidIp.IpUnassigned"), (B,), (A, B), True, False),
     (refused("InvalidIp.IpUnassigned"), (), (A, B), True, False),
+    (refused("InvalidIp.IpUnassigned"), (A, B), (A, B), True, False),  # a refusal that names all does not show the cause
     (None, (), (B,), False, False),
 ]
 
@@ -185,7 +186,8 @@ MAY_HAVE_CHANGED = [
 @pytest.mark.parametrize(("error", "named", "addresses", "at_all", "as_a_whole"), MAY_HAVE_CHANGED)
 def test_possible_changes_of_a_write(error, named, addresses, at_all, as_a_whole):
     ledger = ledger_in(IN_FLIGHT, A, B)
-    ledger.writes = [Write(addresses, error, frozenset(named)), Write((B,), refused("Forbidden.RAM"))]
+    error = error and EcsError(error.action, error.code, " ".join(named), error.request_id, status=error.status)
+    ledger.writes = [Write(addresses, error), Write((B,), refused("Forbidden.RAM"))]
     assert ledger.may_have_been_changed(A) == at_all
     assert ledger.may_have_been_changed(A, partly=False) == as_a_whole
 
@@ -245,11 +247,10 @@ GIVEN_UP = [
 @pytest.mark.parametrize(("writes", "refusal", "to_the_end", "state", "reason"), GIVEN_UP)
 def test_possible_changes_are_given_up_and_certain_refusals_fail(writes, refusal, to_the_end, state, reason):
     ledger = ledger_in(IN_FLIGHT, A)
-    for write in writes:
-        write.named = find_addresses(write.error.message) if write.error else frozenset()
     ledger.writes = writes
     if refusal:
         ledger.refuse([A], refusal, hold=True)
+    ledger.writes_shown = len(writes)
     ledger.give_up(LATE, partly=not to_the_end)
     assert (ledger.states, ledger.reasons) == ({A: state}, {A: reason})
     assert ledger.still_waiting() == []
@@ -327,6 +328,17 @@ def test_changed_and_verified_follow_from_the_states(state, reason, changed, ver
     ledger = ledger_in(state, A)
     ledger.reasons = {A: reason} if reason else {}
     assert (ledger.changed, ledger.verified) == (changed, verified)
+
+
+def test_what_no_read_after_the_last_write_shows_is_not_verified():
+    ledger = ledger_in(PLANNED, A, B)
+    for address in (A, B):
+        ledger.writes.append(Write((address,), refused("Forbidden.RAM")))
+        ledger.move(Event.SEND, [address])
+        ledger.refuse([address], WHY)
+        assert (ledger.states[address], ledger.verified) == (FAILED, False)
+        ledger.confirm(eni("eni-1", [A, B]), "absent")
+        assert ledger.verified
 
 
 def test_an_address_set_is_by_kind_and_the_plan_itself_if_all_of_it_is_so():
@@ -408,7 +420,7 @@ class AnyOrder(RuleBasedStateMachine):
         write = Write(tuple(batch))
         self.ledger.writes.append(write)
         self.ledger.move(Event.SEND, batch)
-        write.error, write.named = error, find_addresses(error.message) if error else frozenset()
+        write.error = error
         self.called |= set(batch)
         if error is None and not self.request.wait:
             self.ledger.move(Event.ACCEPT, batch, _ledger.ACCEPTED)

@@ -17,6 +17,8 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.bu
 
 KIND_NAMES = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
 
+LISTS = ("eni_ids", "instance_ids", "security_group_ids", "security_group_names")
+
 
 def parse(**given):
     errors = []
@@ -256,9 +258,9 @@ def test_max_addresses_that_is_given_and_blank_is_an_error(blank):
     assert "blank" in error
 
 
-def test_keep_with_a_value_among_blanks_is_given():
-    request, errors = parse(eni_id="eni-1", private_ip_addresses=[], keep=["", "192.168.0.0/28"])
-    assert (list(request.keep), errors) == (["192.168.0.0/28"], [])
+@pytest.mark.parametrize(("keep", "index"), [(["", "192.168.0.0/28"], 0), (["192.168.0.0/28", " "], 1), (["192.168.0.0/28", None], 1)])
+def test_a_blank_entry_of_keep_is_an_error_with_its_path(keep, index):
+    assert only_error(eni_id="eni-1", private_ip_addresses=[], keep=keep).startswith(f"keep[{index}]: is given but blank")
 
 
 @pytest.mark.parametrize(("given", "number"), [("12", 12), (" 12 ", 12), (12, 12), ("0", 0)], ids=repr)
@@ -289,6 +291,19 @@ def test_blank_guards_are_reported_together_with_all_other_errors():
 def test_a_blank_address_filter_is_reported_with_all_other_errors(option):
     errors = selection(**{option: [" "]}, eni_ids=["i-1"], vpc_id="vsw-1")[1]
     assert sorted(error.partition(":")[0] for error in errors) == sorted([option, "eni_ids", "vpc_id"])
+
+
+@pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
+def test_a_blank_entry_of_an_address_filter_is_an_error_with_its_path(option):
+    (error,) = selection(**{option: ["192.168.0.1", ""]}, eni_ids=["eni-1"])[1]
+    assert error.startswith(f"{option}[1]: is given but blank")
+
+
+@pytest.mark.parametrize("others", [{"vpc_id": "vpc-1"}, {"tags": {"team": "web"}}], ids=str)
+@pytest.mark.parametrize("option", [*LISTS, "vswitch_id"])
+def test_a_blank_selector_beside_another_one_is_an_error_because_it_would_widen_the_selection(option, others):
+    (error,) = selection(**{option: [""] if option in LISTS else " "}, **others)[1]
+    assert error.startswith(f"{option}: is given but blank")
 
 
 @pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
@@ -334,8 +349,6 @@ def test_a_tag_value_that_can_never_match_is_an_error(value):
 
 
 # What the info module is asked for
-
-LISTS = ("eni_ids", "instance_ids", "security_group_ids", "security_group_names")
 
 
 def selection(**given):

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import count, flatten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Record
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import ENI_NOT_RETURNED, INSTANCE_WITHOUT_ENI, UNREADABLE_REPLY
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import HOLDER_UNREADABLE, find_refusals
-from ansible_collections.alicloud_ops.network.plugins.module_utils._review import find_elsewhere, review, take_snapshot
+from ansible_collections.alicloud_ops.network.plugins.module_utils._review import MOST_PRIMARIES, find_elsewhere, review, take_snapshot
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import (
     Clock,
     FakeEcs,
@@ -18,6 +19,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.bu
     eni_record,
     instance_record,
     make_request,
+    refused,
     requests,
     spoil_rows,
     strip_rows,
@@ -178,6 +180,7 @@ def test_an_eni_that_was_read_before_is_read_again_and_then_fails_with_its_own_c
     ecs.read_faults = [drop_rows("eni-1")] * 2
     plan = look_at(ecs, request, seen=["eni-1"])
     assert (only(plan).failure.code, plan.missing, find_refusals(plan, request)) == (ENI_NOT_RETURNED, (), [])
+    assert only(plan).failure.request_id == ecs.last_request_id
 
 
 @pytest.mark.parametrize("ignore_missing", [False, True])
@@ -228,6 +231,48 @@ def test_an_address_that_an_unreadable_eni_of_the_vswitch_may_hold_is_not_assign
     assert (second.refused, flatten(second.todo)) == ({}, (B,))
 
 
+@pytest.mark.parametrize("ignore_missing", [False, True])
+def test_an_instance_that_one_read_lacks_is_read_again_before_it_counts_as_missing(clock, ignore_missing):
+    record = primary_record()
+    ecs = FakeEcs(clock, record, instances=[instance_record("i-1", enis=[record])])
+    answer = ecs.instances
+    ecs.instances = lambda instance_ids: answer(instance_ids)[: len(ecs.instance_reads) - 1]
+    plan = look_at(ecs, make_request("absent", target("i-1", A), ignore_missing=ignore_missing))
+    assert (flatten(only(plan).todo), plan.missing, ecs.instance_reads) == ((A,), (), [["i-1"], ["i-1"]])
+
+
+@pytest.mark.parametrize("skip_refused", [False, True])
+@pytest.mark.parametrize("name", ["eni-1", "i-1"])
+def test_an_unreadable_instance_fails_only_its_own_eni(clock, name, skip_refused):
+    ecs = FakeEcs(clock, primary_record(), eni_record("eni-2", [B]), instances=[{"InstanceId": "i-1"}])
+    request = make_request("absent", target(name, A), target("eni-2", B), skip_refused=skip_refused)
+    plan = look_at(ecs, request)
+    lost, other = plan.changes
+    assert (lost.failure.code, flatten(lost.todo), flatten(other.todo), find_refusals(plan, request)) == (UNREADABLE_REPLY, (A,), (B,), [])
+    assert "i-1 has no Status" in lost.failure.text
+    assert lost.instance_id == "i-1"
+
+
+def test_the_failure_of_an_unreadable_instance_has_action_and_request_id(clock):
+    ecs = FakeEcs(clock, primary_record())
+    ecs.instances = lambda instance_ids: [Record({"InstanceId": "i-1"}, "DescribeInstances", "R-7")]
+    failure = only(look_at(ecs, make_request("absent", target("eni-1", A)))).failure
+    assert (failure.request_id, failure.text.partition(":")[0]) == ("R-7", "DescribeInstances")
+
+
+def test_the_failure_of_an_instance_without_a_primary_eni_has_its_request_id(clock):
+    ecs = FakeEcs(clock)
+    ecs.instances = lambda instance_ids: [Record(instance_record("i-1"), "DescribeInstances", "R-7")]
+    failure = only(look_at(ecs, make_request("absent", target("i-1", A)))).failure
+    assert (failure.code, failure.request_id) == (INSTANCE_WITHOUT_ENI, "R-7")
+
+
+def test_an_unreadable_instance_of_an_eni_with_nothing_to_do_does_no_harm(clock):
+    ecs = FakeEcs(clock, primary_record(), instances=[{"InstanceId": "i-1"}])
+    change = only(look_at(ecs, make_request("absent", target("eni-1", B))))
+    assert (change.failure, flatten(change.unchanged)) == (None, (B,))
+
+
 def test_a_snapshot_names_all_that_cannot_be_read(clock):
     ecs = FakeEcs(clock, eni_record("eni-1"), instances=[instance_record("i-1")])
     ecs.read_faults = [spoil_rows("eni-1")]
@@ -252,7 +297,11 @@ def test_an_address_on_another_eni_is_named_with_that_eni(clock):
         f"{B} is not on eni-1, but on eni-2; check eni_id",
         "2001:db8::10 is not on eni-1, but on eni-2; check eni_id",
     ]
-    assert ecs.lists == [{"private_ip_address": [B, "192.168.0.99"]}, {"ipv_6address": ["2001:db8::10"]}]
+    assert ecs.lists == [
+        {"private_ip_address": [B, "192.168.0.99"]},
+        {"primary_ip_address": "192.168.0.99"},
+        {"ipv_6address": ["2001:db8::10"]},
+    ]
 
 
 def test_addresses_on_their_eni_and_prefixes_are_not_looked_up(clock):
@@ -266,8 +315,9 @@ def test_a_thousand_addresses_are_one_call_for_the_first_hundred(clock):
     names = [f"eni-{number}" for number in range(50)]
     ecs = FakeEcs(clock, *map(eni_record, names))
     assert elsewhere(ecs, *(target(name, *(f"10.0.{number}.{last}" for last in range(20))) for number, name in enumerate(names))) == []
-    (filters,) = ecs.lists
+    filters, *primaries = ecs.lists
     assert len(filters["private_ip_address"]) == 100
+    assert len(primaries) == MOST_PRIMARIES
 
 
 def test_several_holders_are_all_named_and_the_asking_eni_itself_is_none(clock):
@@ -277,6 +327,39 @@ def test_several_holders_are_all_named_and_the_asking_eni_itself_is_none(clock):
     plan = look_at(ecs, request)
     ecs.enis["eni-1"] = eni_record("eni-1", [A])  # by now
     assert find_elsewhere(ecs, plan) == []
+
+
+def test_an_address_in_another_vpc_is_another_address(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-2", [A], VpcId="vpc-2"))
+    assert elsewhere(ecs, target("eni-1", A)) == []
+
+
+def test_an_address_that_is_named_for_two_enis_is_looked_up_for_both(clock):
+    ecs = FakeEcs(
+        clock, eni_record("eni-1"), eni_record("eni-2", VpcId="vpc-2"), eni_record("eni-3", [A]), eni_record("eni-4", [A], VpcId="vpc-2")
+    )
+    assert elsewhere(ecs, target("eni-1", A), target("eni-2", A)) == [
+        f"{A} is not on eni-1, but on eni-3; check eni_id",
+        f"{A} is not on eni-2, but on eni-4; check eni_id",
+    ]
+
+
+def test_the_primary_address_of_another_eni_is_found(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-2", primary=A))
+    assert elsewhere(ecs, target("eni-1", A)) == [f"{A} is not on eni-1, but on eni-2 as its primary address; check eni_id"]
+
+
+def test_a_look_up_that_fails_is_only_a_warning(clock):
+    ecs = FakeEcs(clock, eni_record("eni-1"))
+    request = make_request("absent", target("eni-1", A))
+    plan = look_at(ecs, request)
+
+    def deny(**_filters):
+        raise refused("Forbidden.RAM", "no")
+
+    ecs.network_interfaces = deny
+    (warning,) = find_elsewhere(ecs, plan)
+    assert warning.endswith("could not be looked up on other ENIs: Forbidden.RAM")
 
 
 def test_an_eni_that_does_not_exist_needs_no_look_up(clock):

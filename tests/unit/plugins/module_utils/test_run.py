@@ -88,6 +88,8 @@ def check(ecs, plan, request, ledger):
         assert set(done(eni)) | set(eni.having(IN_FLIGHT)) <= sent
         assert all(eni.reasons[address] for address in eni.having(IN_FLIGHT, FAILED, SKIPPED))
         assert set(eni.having(SKIPPED)).isdisjoint(sent) or request.skip_refused
+        events = [event for event in ecs.events if (event.eni_id == change.eni_id if isinstance(event, Call) else change.eni_id in event)]
+        assert not eni.verified or not events or not isinstance(events[-1], Call)
         if request.wait:
             assert set(done(eni)) <= seen_after_a_write(ecs, change)
         if request.wait and done(eni) and change.eni_id in ecs.enis:
@@ -151,6 +153,15 @@ def test_assigning_works_in_the_same_way(clock):
     eni = run_one(ecs, "present", A, B)
     assert (done(eni), eni.having(UNCHANGED), eni.verified) == ((B,), (A,), True)
     assert ecs.held_by("eni-1") == {A, B}
+
+
+@pytest.mark.parametrize("code", [UNASSIGNED, "Operation.Conflict"])
+@pytest.mark.parametrize("fault", [drop_rows("eni-1"), spoil_rows("eni-1"), refused("Forbidden.RAM")], ids=["lacks", "spoils", "denied"])
+def test_a_refusal_that_no_read_follows_is_not_verified(clock, code, fault):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[refused(code)])
+    ecs.read_faults = [None, *[fault] * 50]
+    eni = run_one(ecs, "absent", A)
+    assert (failures(eni), eni.changed, eni.verified) == ({A: code}, False, False)
 
 
 def test_without_planned_addresses_nothing_is_sent(clock):

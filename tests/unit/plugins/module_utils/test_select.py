@@ -151,3 +151,46 @@ def test_in_a_group_an_instance_without_a_primary_eni_is_reported(ecs):
     ecs.instances = lambda **_filters: [instance_record("i-3")]
     found = select(ecs, make_selection(security_group_ids=["sg-1"]))
     assert (found_ids(found), codes(found)) == (["eni-2"], {"i-3": INSTANCE_WITHOUT_ENI})
+
+
+# A record that cannot confirm a selector
+
+LACKING = {
+    "InstanceId": ({"InstanceId": ""}, {"instance_ids": ["i-1"]}),
+    "SecurityGroupIds": ({"SecurityGroupIds": {}}, {"security_group_ids": ["sg-1"]}),
+    "VpcId": ({"VpcId": None}, {"vpc_id": "vpc-1"}),
+    "VSwitchId": ({"VSwitchId": ""}, {"vswitch_id": "vsw-1"}),
+}
+
+
+def answering(ecs, *records):
+    """The service returns these ENIs, whatever the filters, because it knows more than the records show."""
+    ecs.network_interfaces = lambda **_filters: list(records)
+    ecs.instances = lambda **_filters: [instance_record("i-1", enis=records[:1])]
+    ecs.security_groups = lambda **_filters: [{"SecurityGroupId": "sg-1"}]
+    return ecs
+
+
+@pytest.mark.parametrize("field", LACKING)
+def test_an_eni_whose_record_cannot_confirm_the_selector_is_reported(ecs, field):
+    fields, selectors = LACKING[field]
+    complete = {"Type": "Primary", "Status": "InUse", "InstanceId": "i-1"}
+    found = select(answering(ecs, eni_record("eni-1", **{**complete, **fields})), make_selection(**selectors))
+    assert (found_ids(found), found.missing, codes(found)) == ([], [], {"eni-1": UNREADABLE_REPLY})
+    assert f"has no {field}, so it is unknown whether it matches" in str(found.unreadable["eni-1"])
+    found = select(answering(ecs, eni_record("eni-1", **complete)), make_selection(**selectors))
+    assert (found_ids(found), codes(found)) == (["eni-1"], {})
+
+
+@pytest.mark.parametrize(
+    "other", [{"tags": {"team": "web"}}, {"status": "Available"}, {"type": "Secondary"}, {"vswitch_id": "vsw-9"}], ids=str
+)
+def test_an_eni_that_another_selector_excludes_is_not_reported(ecs, other):
+    record = eni_record("eni-1", Type="Primary", Status="InUse", InstanceId="i-1", VpcId="")
+    found = select(answering(ecs, record), make_selection(vpc_id="vpc-1", **other))
+    assert (found_ids(found), codes(found)) == ([], {})
+
+
+def test_an_eni_that_is_not_attached_is_of_no_instance(ecs):
+    found = select(answering(ecs, eni_record("eni-1")), make_selection(eni_ids=["eni-1"], instance_ids=["i-1"]))
+    assert (found_ids(found), codes(found)) == ([], {})

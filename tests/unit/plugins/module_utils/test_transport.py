@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import requests
@@ -436,6 +436,48 @@ def test_a_hook_that_raises_stops_the_request_and_is_known_afterwards(raised):
     assert (aborted_by(), last_failure(), last_reply()) == (raised, None, None)
     send(f"https://{ECS}/", None, adapter=adapter)
     assert aborted_by() is None
+
+
+@pytest.mark.parametrize("behind_proxy", [False, True])
+def test_a_hook_that_raises_when_the_connection_is_made_stops_the_request(tmp_path, behind_proxy):
+    """As when the caller ends, or the plan ages, while the tunnel of a proxy or TLS takes its time."""
+    tls, is_late, arrived = Tls(tmp_path), threading.Event(), []
+    stop = ValueError("stop")
+
+    def handle(connection):
+        if behind_proxy:
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        is_late.set()
+        with suppress(OSError), tls.context.wrap_socket(connection, server_side=True) as secured:
+            arrived.append(secured.recv(65536))
+
+    def hook():
+        if is_late.is_set():
+            raise stop
+
+    with server(handle) as port:
+        host = "127.0.0.1:9" if behind_proxy else f"127.0.0.1:{port}"
+        session = make_session_class(Transport(proxy=f"http://127.0.0.1:{port}" if behind_proxy else None))()
+        with sending(hook, host), pytest.raises(ValueError, match="stop"):
+            session.send(requests.Request("POST", f"https://{host}/").prepare(), timeout=(5, 5), verify=str(tls.bundle))
+    assert aborted_by() is stop
+    assert arrived in ([], [b""])
+
+
+def test_a_connection_that_is_used_again_needs_no_second_call_of_the_hook():
+    calls = []
+
+    def handle(connection):
+        for _request in range(2):
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    session = make_session_class(Transport())()
+    with server(handle) as port, sending(lambda: calls.append(1), f"127.0.0.1:{port}"):
+        for expected in (2, 3):
+            session.send(requests.Request("GET", f"http://127.0.0.1:{port}/").prepare(), timeout=(5, 5))
+            assert len(calls) == expected
 
 
 def test_a_hook_is_of_one_thread():

@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import find_addresses, group
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import (
     CONNECTION_FAILED,
     ENI_NOT_FOUND,
@@ -52,7 +52,7 @@ def ledger_after(*writes, planned=()):
     states = dict.fromkeys(planned, PLANNED)
     ledger = EniLedger(Change("eni-1", None, None, group([]), group([])), None, 100.0, states, {})
     for addresses, error in writes:
-        write = Write(tuple(addresses), error, find_addresses(error.message) if error else frozenset())
+        write = Write(tuple(addresses), error)
         ledger.writes.append(write)
         states.update(dict.fromkeys(addresses, IN_FLIGHT))
     return ledger
@@ -265,6 +265,8 @@ SPLIT = [
     ((A, B), (), (), [(A,), (B,)]),
     ((A, B, C, D), (), (B,), [(A, C, D)]),
     ((A, B, C, D), (), (B, C), [(A, D)]),
+    ((A, B, C, D), (), (A, B, C, D), [(A, B), (C, D)]),  # it says nothing
+    ((A, B), (), (A, B), [(A,), (B,)]),
     ((A, B, C, D), (B,), (), [(A, C, D)]),  # it may have been this one
     ((A, B, C, D), (B,), (B,), [(A, C, D)]),
     ((A, B, C, D), (B,), (C,), [(A, D)]),

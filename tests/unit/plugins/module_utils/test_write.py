@@ -170,9 +170,10 @@ def test_of_a_call_that_is_sent_again_only_what_is_planned_is_named(clock):
     assert [call.addresses for call in ecs.writes] == [(A, B)]
 
 
-def test_a_token_belongs_to_one_call_of_one_eni_until_the_service_says_that_it_failed(clock):
+@pytest.mark.parametrize("code", ["IdempotentFailed.Request", "IdempotentParameterMismatch"])
+def test_a_token_belongs_to_one_call_of_one_eni_until_the_service_says_that_it_is_used_up(clock, code):
     ledger, other = planned(A), planned(A, eni_id="eni-2")
-    ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-2"), script=[LOST, None, refused("IdempotentFailed.Request", status=400)])
+    ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-2"), script=[LOST, None, refused(code, status=400)])
     with at_work(ecs, state="present") as writers:
         for one in (ledger, other, ledger, ledger):
             if one.having(IN_FLIGHT):

@@ -47,8 +47,10 @@ def run(monkeypatch):
     def parse_connection(*_arguments):
         return SimpleNamespace(account_id=None, credential=SimpleNamespace(source="a test", report_secrets_to=lambda _update: None))
 
-    def run_module(ecs, check_mode=False, **given):
+    def run_module(ecs, check_mode=False, is_remote=False, **given):
         ecs.api_calls = 0
+        caller = SimpleNamespace(is_remote=is_remote, is_waiting=lambda: True)
+        monkeypatch.setattr(eni_secondary_ip, "Caller", lambda: caller)
         monkeypatch.setattr(eni_secondary_ip, "parse_connection", parse_connection)
         monkeypatch.setattr(eni_secondary_ip, "Ecs", lambda _connection, is_waiting: ecs if is_waiting() else None)
         module = Module(check_mode, **given)
@@ -89,6 +91,13 @@ def test_a_named_address_on_another_eni_is_a_warning_that_names_it(clock, run, c
     result, warnings = run(ecs, check_mode, eni_id="eni-1", private_ip_addresses=[B])
     assert warnings == [f"{B} is not on eni-1, but on eni-2; check eni_id"]
     assert (result["changed"], "failed" in result, ecs.held_by("eni-2")) == (False, False, {B})
+
+
+@pytest.mark.parametrize(("is_remote", "check_mode", "warned"), [(True, False, True), (True, True, False), (False, False, False)])
+def test_a_run_over_another_connection_warns_that_its_writes_may_go_on(clock, run, is_remote, check_mode, warned):
+    ecs = FakeEcs(clock, eni_record("eni-1", [A]))
+    _result, warnings = run(ecs, check_mode, is_remote, eni_id="eni-1", private_ip_addresses=[A])
+    assert warnings == [eni_secondary_ip.REMOTE] * warned
 
 
 def test_when_assigning_nothing_is_looked_up_elsewhere(clock, run):

@@ -196,10 +196,13 @@ def test_text_of_a_survey_means_the_same_as_the_typed_value(name, text, typed):
 
 def test_empty_text_is_not_given():
     guards = {"keep", "within", "excluding", "private_ip_addresses", "max_addresses", "account_id", "max_failures"}
-    guards |= {"guests", "guest_policy", "only_not_seen", "guest_max_age", "approval_max_age", "enis"}
+    guards |= {"guests", "guest_policy", "only_not_seen", "guest_max_age", "approval_max_age", "enis", "require_approval", "on_refusal"}
+    guards |= {"protected_tags", "vpc_ids", "eni_type", "eni_status", "eni_tags", "kinds"}
+    groups = {"security_group_ids", "security_group_names", "security_group_tags"}
     empty = {name: " " for name, variable in VARIABLES.items() if "u" in variable.roles and name not in guards}
     assert guards == {name for name, variable in VARIABLES.items() if variable.is_guard}
-    given, plain = read(**{**empty, "security_group_ids": "sg-1"}), read(security_group_ids="sg-1")
+    beside_a_group = {name: text for name, text in empty.items() if name not in groups}
+    given, plain = read(**beside_a_group, security_group_ids="sg-1"), read(security_group_ids="sg-1")
     assert blocks_as_text(given.selection) == blocks_as_text(plain.selection)
     assert blocks_as_text(given.request) == blocks_as_text(plain.request)
     assert pace_of(given) == pace_of(plain)
@@ -211,6 +214,48 @@ def test_empty_text_is_not_given():
 @pytest.mark.parametrize("name", [name for name, variable in VARIABLES.items() if variable.is_guard])
 def test_a_guard_that_is_given_and_blank_is_an_error(name, blank):
     assert only_error(security_group_ids="sg-1", **{name: blank}).startswith(f"unassign_secondary_ips_{name}: is given but blank")
+
+
+@pytest.mark.parametrize("name", ["security_group_names", "security_group_tags"])
+def test_a_blank_group_beside_another_one_is_an_error_because_it_would_widen_the_selection(name):
+    error = only_error(security_group_ids="sg-1", **{name: " "})
+    assert error.startswith(f"unassign_secondary_ips_{name}: is given but blank")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "index"),
+    [
+        ("keep", ["10.0.0.250", ""], 1),
+        ("keep", ["10.0.0.250", None, "10.0.0.251"], 1),
+        ("keep", "10.0.0.1,,", 1),
+        ("keep", "10.0.0.1,", 1),
+        ("keep", "\n10.0.0.1", 0),
+        ("keep", "10.0.0.1\n\n10.0.0.2\n", 1),
+        ("keep", '["10.0.0.1", ""]', 1),
+        ("within", "10.0.0.0/24, ", 1),
+        ("excluding", ["10.0.0.1", " "], 1),
+        ("vpc_ids", "vpc-1,,vpc-2", 1),
+        ("protected_tags", "team=web,", 1),
+        ("eni_tags", "team=web,,stage", 1),
+        ("guests", "web,,db", 1),
+        ("guests", ["web", ""], 1),
+    ],
+)
+def test_a_blank_entry_of_a_guard_is_an_error_with_its_path(name, value, index):
+    assert f"unassign_secondary_ips_{name}[{index}]: is given but blank" in errors_of(security_group_ids="sg-1", **{name: value})[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.1,10.0.0.2", "10.0.0.1\n10.0.0.2\n", "10.0.0.1,\n10.0.0.2", " 10.0.0.1 , 10.0.0.2 ", "10.0.0.1\r\n10.0.0.2\r\n"]
+)
+def test_commas_and_line_breaks_that_separate_add_no_blank_entry(text):
+    assert list(by_group(keep=text).request.keep) == ["10.0.0.1/32", "10.0.0.2/32"]
+
+
+def test_a_blank_entry_of_a_default_of_the_play_is_an_error_with_its_path():
+    assert only_error(security_group_ids="sg-1", defaults={"keep": ["10.0.0.1", ""]}).startswith(
+        "module_defaults.keep[1]: is given but blank"
+    )
 
 
 @pytest.mark.parametrize("required", [True, "true", "yes"])
