@@ -170,7 +170,14 @@ def find_refusals(plan: Plan, request: Request, account_id: str | None = None) -
         found.extend(of_other_accounts([change.interface for change in plan.changes if change.interface], account_id))
     if not request.skip_refused:
         found.extend(line for change in plan.changes for line in _format_refused(change))
-    addresses = [address for change in plan.changes if not change.failure for address in flatten(change.todo)]
+    # A run waits for a transitional state and then writes these as well, so check mode counts them.
+    waits = request.skip_refused and not request.skip_transitional
+    addresses = [
+        address
+        for change in plan.changes
+        if not change.failure
+        for address in (*flatten(change.todo), *(one for one, reason in change.refused.items() if waits and reason.code in TRANSITIONAL))
+    ]
     if request.max_addresses is not None and len(addresses) > request.max_addresses:
         verb = "assigned" if request.state == "present" else "unassigned"
         found.append(

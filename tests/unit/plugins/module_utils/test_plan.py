@@ -480,6 +480,20 @@ def test_an_unreadable_eni_has_no_vswitch_and_no_owner(state):
     assert find_refusals(plan_for(request, snapshot), request, "1001") == []
 
 
+@pytest.mark.parametrize(
+    ("status", "options", "is_counted"),
+    [
+        ("Detaching", {}, True),  # a run waits for it, and then unassigns
+        ("Detaching", {"skip_transitional": True}, False),
+        ("Deleting", {}, False),  # does not end in a state in which the address could be unassigned
+    ],
+)
+def test_max_addresses_counts_what_a_run_waits_for(status, options, is_counted):
+    request = make_request("absent", target("eni-1", "192.168.0.10"), max_addresses=0, skip_refused=True, **options)
+    found = find_refusals(plan_for(request, take_snapshot(standard(Status=status))), request)
+    assert bool(found) == is_counted
+
+
 def test_max_addresses_excludes_unreadable_enis():
     request = make_request("absent", target("eni-2", "192.168.0.10"), max_addresses=0)
     assert find_refusals(plan_for(request, take_snapshot(unreadable={"eni-2": LOST})), request) == []
