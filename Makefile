@@ -26,6 +26,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
 
+# Whether this machine has a Python for CORE.
+.PHONY: .python
+.python:
+	@test -n "$(PYTHON)"
+
 .PHONY: help
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile

@@ -244,7 +244,7 @@ interfaces:
       description: Secondary addresses after the task.
       type: dict
     verified:
-      description: Whether a read after the last write shows the ENI, and the outcome of every write.
+      description: Whether a read after the last write shows the ENI, and the outcome of every write. In check mode it proves nothing.
       type: bool
     unassigned:
       description: Addresses that were unassigned.
