@@ -295,8 +295,6 @@ def _parse_text(text: str) -> list[Any]:
     if is_packed(text):
         try:
             return unpack(text, without_doubles)
-        except DocumentError:
-            raise
         except ValueError as error:
             raise DocumentError(str(error)) from None
     if _SHOWN.search(text):

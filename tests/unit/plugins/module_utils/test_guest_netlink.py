@@ -176,3 +176,71 @@ def test_the_kernel_of_this_machine_is_understood():
     reading = Reading("own")
     netlink.read_netlink(reading, {})
     assert {link.name for link in reading.links} == set(os.listdir("/sys/class/net")) - {"bonding_masters"}
+
+
+def test_what_is_too_short_or_has_a_wrong_length_is_refused():
+    link = struct.pack("=BxHiII", 0, 1, 2, 0, 0)
+    name = struct.pack("=HH5s3x", 9, 3, b"eth0\0")
+    assert netlink.parse_link(link + name).name == "eth0"
+    for payload, error in [
+        (link, "has no name"),
+        (link[:-1], "too short"),
+        (link + name + struct.pack("=HH2s2x", 6, 10, b"\x01\x00"), "a number of a netlink message is too short"),
+    ]:
+        with pytest.raises(Unreadable, match=error):
+            netlink.parse_link(payload)
+    with pytest.raises(Unreadable, match="wrong length"):
+        netlink.parse_address(struct.pack("=BBBBI", socket.AF_INET6, 64, 0, 0, 2) + struct.pack("=HH4s", 8, 2, b"\xc0\x00\x02\x01"), {})
+    with pytest.raises(Unreadable, match="too short"):
+        netlink.parse_nsid(b"\0\0\0")
+    with pytest.raises(Unreadable, match="ends within its header"):
+        netlink.parse_messages(b"\0" * 15)
+
+
+def test_only_ipv4_and_ipv6_are_addresses():
+    assert netlink.parse_address(struct.pack("=BBBBI", 28, 24, 0x80, 0, 2), {}) is None
+
+
+def nsid(number):
+    return (netlink.RTM_GETNSID - 2, 0, struct.pack("=Bxxx", 0) + struct.pack("=HHi", 8, 1, number))
+
+
+def test_namespaces_are_found_by_their_ids():
+    """Neither one that has no id here, nor one that the kernel refuses. An answer to another question is ignored."""
+    refused = [(netlink.NLMSG_ERROR, 0, struct.pack("=i", -errno.EPERM))]
+    stranger = (netlink.make_message(*nsid(9)[:2], 4711, nsid(9)[2]), [], 0, (0, 0))
+    conversation = Conversation([nsid(0)], [nsid(-1)], refused, stranger, [nsid(3)])
+    found = netlink._Netlink(conversation).find_namespaces({"first": 10, "second": 11, "third": 12, "fourth": 13})
+    assert (found, conversation.questions) == ({0: "first", 3: "fourth"}, 4)
+
+
+@pytest.mark.parametrize("kind", ["ipvlan", "bridge"])
+def test_namespaces_are_asked_for_only_if_an_interface_has_its_parent_in_another_one(monkeypatch, kind):
+    class Kernel(Conversation):
+        def __init__(self, *_arguments):
+            text = kind.encode() + b"\0"
+            information = struct.pack("=HH", 4 + len(text), 1) + text
+            attributes = b"".join(
+                struct.pack("=HH", 4 + len(value), number) + value + b"\0" * (-len(value) % 4)
+                for number, value in [(3, b"eth0\0"), (18, information), (37, struct.pack("=i", 3))]
+            )
+            link = (16, 2, struct.pack("=BxHiII", 0, 1, 2, 0, 0) + attributes)
+            super().__init__([link], [END], [END], [END], [END], [nsid(3)])
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_error):
+            pass
+
+        def settimeout(self, seconds):
+            assert seconds > 0
+
+        def setsockopt(self, *_option):
+            raise OSError(errno.ENOPROTOOPT, "an old kernel")
+
+    monkeypatch.setattr(netlink.socket, "socket", Kernel)
+    reading = Reading("own")
+    netlink.read_netlink(reading, {"parent": 10})
+    assert [(link.name, link.kind, link.link_nsid) for link in reading.links] == [("eth0", kind, 3)]
+    assert reading.keys_by_nsid == ({3: "parent"} if kind == "ipvlan" else {})

@@ -37,6 +37,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import 
     SERVICE_MANAGED,
     Holders,
     Snapshot,
+    fail_unreadable,
     find_refusals,
     guard,
     is_in_transition,
@@ -900,3 +901,32 @@ def test_splitting_and_shuffling_the_request_changes_nothing(snapshot, request, 
     whole, split = plan_for(request, snapshot), plan_for(replace(request, targets=tuple(pieces)), snapshot)
     assert by_eni(split) == by_eni(whole)
     assert bool(split.errors) == bool(whole.errors)
+
+
+@pytest.mark.parametrize(
+    ("more", "address", "known", "unreadable", "fails"),
+    [
+        ({"Type": "Primary"}, "192.168.0.10", False, "i-1", True),
+        ({"Type": "Primary"}, "192.168.0.10", False, "i-2", False),  # of another ENI
+        ({"Type": "Primary"}, "192.168.0.10", True, "i-1", False),  # read in the meantime
+        ({"Type": "Primary"}, "192.168.0.99", False, "i-1", False),  # nothing to write
+        ({"Type": "Secondary"}, "192.168.0.10", False, "i-1", False),  # its state does not matter
+    ],
+)
+def test_an_eni_fails_if_the_state_of_its_instance_matters_and_cannot_be_read(more, address, known, unreadable, fails):
+    record = eni_record("eni-1", ["192.168.0.10"], InstanceId="i-1", Status="InUse", **more)
+    instances = [instance_record("i-1", enis=[record])] if known else []
+    snapshot = take_snapshot(record, instances=instances, unreadable={unreadable: LOST})
+    request = make_request("absent", target("eni-1", address))
+    plan = make_plan(request, request.targets, snapshot)
+    (change,) = fail_unreadable(plan, snapshot).changes
+    assert (change.failure is not None, change.interface is None) == (fails, fails)
+    if not fails:
+        assert change == plan.changes[0]
+
+
+@pytest.mark.parametrize(("instance_id", "shown"), [("i-2", "(i-2)"), ("", "(no instance id)")])
+def test_the_refusal_names_the_instance_whose_state_is_unknown(instance_id, shown):
+    record = eni_record("eni-1", ["192.168.0.10"], Type="Primary", Status="InUse", InstanceId=instance_id)
+    change = only_change(make_request("absent", target("eni-1", "192.168.0.10")), take_snapshot(record))
+    assert refusals(change)["192.168.0.10"].endswith(shown)

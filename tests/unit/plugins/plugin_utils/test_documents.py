@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -17,14 +19,19 @@ from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, group
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
+    LINE_BYTES,
+    MOST_PUBLISHED,
+    MOST_PUBLISHED_PLAIN,
     Document,
     DocumentError,
     make_document,
     plain,
+    publishable,
     read_document,
     recipe_after,
     recipe_lines,
 )
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import PREFIX, is_packed
 
 MADE = "2026-01-01T00:00:00+00:00"
 ACCOUNT = "1000000000000001"
@@ -328,7 +335,9 @@ def test_before_the_first_write_the_recipe_is_the_whole_plan():
         (document(region="cn-beijing", plan=document().digest), "its region is cn-beijing, but that of the plan is cn-hangzhou"),
         (document(account_id="1000000000000002", plan=document().digest), "its account_id is 1000000000000002, but that of the plan is"),
         (document(account_id=None, plan=document().digest), "its account_id is None"),
-        (document(plan="a" * 64), "it belongs to the plan a{64}, not to"),
+        # Before and after the digest of the plan.
+        (document(plan="0" * 64), "it belongs to the plan 0{64}, not to"),
+        (document(plan="f" * 64), "it belongs to the plan f{64}, not to"),
         (document(ASSIGNMENTS[:1]), "it belongs to the plan"),
     ],
 )
@@ -342,3 +351,38 @@ def test_a_recipe_of_another_region_account_or_plan_is_never_merged(earlier, mes
 
 def test_the_documents_of_these_tests_have_every_kind():
     assert set(ADDRESSES) == set(KIND_BY_NAME)
+
+
+@pytest.mark.parametrize("number", [1, MOST_PUBLISHED_PLAIN, MOST_PUBLISHED_PLAIN + 1, MOST_PUBLISHED, MOST_PUBLISHED + 1])
+def test_a_large_document_is_published_packed_and_a_too_large_one_is_not(number):
+    made = of({"eni-1": [f"10.{last >> 16}.{last >> 8 & 255}.{last & 255}" for last in range(1, number + 1)]})
+    published = publishable(made)
+    if number > MOST_PUBLISHED:
+        assert published is None
+    elif number > MOST_PUBLISHED_PLAIN:
+        assert is_packed(published)
+    else:
+        assert published == made.as_dict(compact=True)
+
+
+def test_a_key_that_comes_twice_in_packed_text_is_named():
+    packed = PREFIX + base64.b64encode(zlib.compress(b'{"version": 1, "version": 1}')).decode()
+    with pytest.raises(DocumentError, match=r"^the key 'version' comes twice; leave one$"):
+        read_document(packed)
+
+
+@pytest.mark.parametrize("line", [1, 3])
+def test_a_key_that_is_not_text_is_named_with_its_line(line):
+    with pytest.raises(DocumentError, match=rf"^line {line}: the key '5' is not text; put it in quotes$"):
+        read_document("".join(f"key{number}: 1\n" for number in range(1, line)) + "5: 1\n")
+
+
+def test_packed_text_that_is_not_whole_says_so():
+    with pytest.raises(DocumentError, match=r"^the packed text is not whole, or was changed; copy all of it$"):
+        read_document(PREFIX + "AAAA")
+
+
+def test_no_line_is_too_long_if_each_eni_has_one_address_of_two_kinds():
+    """Each list has its name in the line, and the lists are not in the order of their names."""
+    made = of({f"eni-{number:02}": ["10.0.0.1", "2001:db8:0:0:10::/80"] for number in range(40)}, region=None, account_id=None, made="")
+    assert max(map(len, recipe_lines(made, ""))) <= LINE_BYTES

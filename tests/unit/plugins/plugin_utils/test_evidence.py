@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, Event
@@ -20,8 +21,10 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence imp
     GUEST_IN_USE,
     GUEST_UNKNOWN,
     POLICIES,
+    RESULT,
     Evidence,
     GuestSettings,
+    read_evidence,
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, NOT_SEEN, UNKNOWN
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import PERMANENT_CONFIGURATION, Finding
@@ -268,3 +271,50 @@ def test_without_guests_there_is_no_level():
     assert report["guests"] is None
     assert all("level" not in line for row in report["interfaces"] for line in row["addresses"])
     assert not [line for line in [*plan_lines(report), *summary_lines(report)] if line.startswith("  guest")]
+
+
+# -- the variables of the hosts
+
+
+class HostVariables(dict[str, dict[str, Any]]):
+    """As Ansible gives them: a template would walk through a value, so only the raw values may be asked for."""
+
+    def __getitem__(self, host: str) -> Any:
+        raise AssertionError(f"the variables of {host} were templated")
+
+    def raw_get(self, host: str) -> dict[str, Any]:
+        return dict(self.items())[host]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hosts", "read"),
+    [
+        ("all", ["db1", "web1", "web2"], ["web1"]),
+        ("web", ["web1", "web2"], ["web1"]),
+        ("web:!web1", ["web2"], []),
+        ("db1", ["db1"], []),
+        ("nowhere", [], []),
+        ("", [], []),
+    ],
+)
+def test_the_evidence_is_what_the_hosts_of_the_pattern_registered(pattern, hosts, read):
+    result = guest_result(1, A)
+    variables = HostVariables(web1={RESULT: result}, web2={}, db1={RESULT: "not a result"})
+    task_vars = {"groups": {"all": ["web1", "web2", "db1"], "web": ["web1", "web2"], "ungrouped": []}, "hostvars": variables}
+    evidence = read_evidence(GuestSettings(pattern, "protect", False, 15), task_vars, DataLoader())
+    assert sorted(evidence.hosts) == hosts
+    assert evidence.results == dict.fromkeys(read, result)
+
+
+def test_a_pattern_that_ansible_does_not_understand_matches_nothing():
+    task_vars = {"groups": {"all": ["web1"]}, "hostvars": HostVariables(web1={})}
+    evidence = read_evidence(GuestSettings("~(", "protect", False, 15), task_vars, DataLoader())
+    assert evidence.hosts == []
+    assert "matches no host" in evidence.refusals(PREFIX)[0]
+
+
+def test_an_eni_that_is_not_known_has_an_unknown_level():
+    evidence = guest_evidence("require")
+    evidence.join({}, {"eni-1": group([A])})
+    finding = evidence.finding("eni-1", A)
+    assert (finding.level, finding.seen) == (UNKNOWN, IN_USE)
