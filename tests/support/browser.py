@@ -125,6 +125,13 @@ class Browser:
     def value(self, expression: str) -> Any:
         return self._ask("POST", "/execute/sync", {"script": f"return {expression}", "args": []})
 
+    def wait_for(self, expression: str) -> Any:
+        """The value of the expression as soon as it is true. A page handles a click on a link after the click has returned."""
+        deadline = time.monotonic() + 20
+        while not (found := self.value(expression)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
     def contrast(self, selector: str) -> float:
         return float(self._ask("POST", "/execute/sync", {"script": CONTRAST, "args": [selector]}))
 

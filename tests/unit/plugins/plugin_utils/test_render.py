@@ -247,11 +247,11 @@ def test_a_large_table_grows_on_demand_and_every_eni_has_a_link(browser: Browser
     # A link to an ENI whose row is not made yet.
     show(browser, tmp_path, large(450), fragment="eni-0449")
     assert browser.shown_rows() == ["eni-0449"]
-    assert browser.value("document.querySelector('tr.target').id") == "eni-0449"
+    assert browser.wait_for("document.querySelector('tr.target')?.id") == "eni-0449"
     # A link to one that is shown takes no other row away.
     show(browser, tmp_path, failed())
     browser.click("#guards a[href='#eni-4']")
-    assert browser.value("document.querySelector('tr.target').id") == "eni-4"
+    assert browser.wait_for("document.querySelector('tr.target')?.id") == "eni-4"
     assert len(browser.shown_rows()) == 5
 
 
