@@ -45,10 +45,10 @@ VARIABLES: Mapping[str, Variable] = {
     "security_group_ids": Variable("list", "au", "selection.security_group_ids"),
     "security_group_names": Variable("list", "au", "selection.security_group_names"),
     "security_group_tags": Variable("dict", "au", "selection.security_group_tags"),
-    "vpc_ids": Variable("list", "au", "selection.vpc_ids", is_guard=True),
-    "eni_type": Variable("str", "au", "selection.type", choices=ENI_TYPES, is_guard=True),
-    "eni_status": Variable("str", "au", "selection.status", choices=ENI_STATUSES, is_guard=True),
-    "eni_tags": Variable("dict", "au", "selection.tags", is_guard=True),
+    "vpc_ids": Variable("list", "au", "selection.vpc_ids"),
+    "eni_type": Variable("str", "au", "selection.type", choices=ENI_TYPES),
+    "eni_status": Variable("str", "au", "selection.status", choices=ENI_STATUSES),
+    "eni_tags": Variable("dict", "au", "selection.tags"),
     "within": Variable("list", "au", "selection.within", is_guard=True),
     "excluding": Variable("list", "au", "selection.excluding", is_guard=True),
     "private_ip_addresses": Variable("list", "au", "selection.private_ip_addresses", is_guard=True),
@@ -128,10 +128,6 @@ def read_variables(
             except ValueError as error:
                 errors.append(f"{full_name}: {error}")
             errors += blank
-    if not named.isdisjoint(GROUPS):
-        # Each selector narrows the selection, so a blank one would widen it.
-        others = {full_name: variables.get(full_name) for name in GROUPS if name not in named and (full_name := f"{role}_{name}")}
-        validate_guards(others, others, errors)
     return given, named
 
 

@@ -106,7 +106,7 @@ def test_a_failed_job_publishes_and_its_error_names_the_question(awx: Awx) -> No
     assert blank.status == "failed"
     assert "(question 'Addresses to keep'): is given but blank" in " ".join(blank.output.split())
     # Other empty text is not given.
-    empty = awx.launch("unassign", answers("unassign", security_group_names="web", report_url="", region=""), check=True)
+    empty = awx.launch("unassign", answers("unassign", security_group_names="web", security_group_ids="", region=""), check=True)
     assert empty.status == "successful", empty.output
 
 

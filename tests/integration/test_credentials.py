@@ -557,7 +557,7 @@ class TestOnTheWay:
         connection = parse_connection(params, {"HOME": str(run.home)}, errors)
         assert connection, errors
         looks: list[tuple[bool, int]] = []
-        answers = [True, False, True, True]
+        answers = [True, False, True, True, True]
 
         def is_caller_waiting() -> bool:
             looks.append((bool(asked), len(run.emulator.calls())))
@@ -569,7 +569,7 @@ class TestOnTheWay:
             ecs.unassign("eni-web1001", "private_ip_addresses", address, not_after=float("inf"))
         assert (looks, ecs.api_calls) == ([(False, 0), (True, 0)], 0), "before its turn ends, and right before it is sent"
         ecs.unassign("eni-web1001", "private_ip_addresses", address, not_after=float("inf"))
-        assert looks[2:] == [(True, 0), (True, 0)]
+        assert looks[2:] == [(True, 0)] * 3, "before its turn ends, right before it is sent, and when the connection is there"
         assert [call["action"] for call in run.emulator.calls()] == ["UnassignPrivateIpAddresses"]
 
     @pytest.mark.parametrize("status", [301, 302, 307])

@@ -197,7 +197,7 @@ def test_text_of_a_survey_means_the_same_as_the_typed_value(name, text, typed):
 def test_empty_text_is_not_given():
     guards = {"keep", "within", "excluding", "private_ip_addresses", "max_addresses", "account_id", "max_failures"}
     guards |= {"guests", "guest_policy", "only_not_seen", "guest_max_age", "approval_max_age", "enis", "require_approval", "on_refusal"}
-    guards |= {"protected_tags", "vpc_ids", "eni_type", "eni_status", "eni_tags", "kinds"}
+    guards |= {"protected_tags", "kinds"}
     groups = {"security_group_ids", "security_group_names", "security_group_tags"}
     empty = {name: " " for name, variable in VARIABLES.items() if "u" in variable.roles and name not in guards}
     assert guards == {name for name, variable in VARIABLES.items() if variable.is_guard}
@@ -216,12 +216,6 @@ def test_a_guard_that_is_given_and_blank_is_an_error(name, blank):
     assert only_error(security_group_ids="sg-1", **{name: blank}).startswith(f"unassign_secondary_ips_{name}: is given but blank")
 
 
-@pytest.mark.parametrize("name", ["security_group_names", "security_group_tags"])
-def test_a_blank_group_beside_another_one_is_an_error_because_it_would_widen_the_selection(name):
-    error = only_error(security_group_ids="sg-1", **{name: " "})
-    assert error.startswith(f"unassign_secondary_ips_{name}: is given but blank")
-
-
 @pytest.mark.parametrize(
     ("name", "value", "index"),
     [
@@ -234,9 +228,7 @@ def test_a_blank_group_beside_another_one_is_an_error_because_it_would_widen_the
         ("keep", '["10.0.0.1", ""]', 1),
         ("within", "10.0.0.0/24, ", 1),
         ("excluding", ["10.0.0.1", " "], 1),
-        ("vpc_ids", "vpc-1,,vpc-2", 1),
         ("protected_tags", "team=web,", 1),
-        ("eni_tags", "team=web,,stage", 1),
         ("guests", "web,,db", 1),
         ("guests", ["web", ""], 1),
     ],
