@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 ADDRESSES_EACH = 3
 IDS_PER_READ = 100
-CONCURRENCY = 8
 NETWORK = ipaddress.IPv4Network("10.64.0.0/12")
 
 Command = Callable[[Path], list[str]]

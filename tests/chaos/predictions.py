@@ -44,7 +44,7 @@ def _differences(scenario: Scenario, predicted: Mapping[str, Any], result: Mappi
 
 
 def _after_the_wait(scenario: Scenario, predicted: Mapping[str, Any], entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The expected entry if the transitional state has ended, because of which check mode skipped addresses."""
+    """The expected entry of the run. Check mode skips addresses of an ENI in a transitional state, and a run waits until the state ends."""
     waits = {skip["address"] for skip in predicted["skipped"] if skip["code"] in TRANSITIONAL}
     if not waits or waits & {skip["address"] for skip in entry["skipped"]}:
         return predicted

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ import pytest
 from support.emulator import Emulator
 from support.guests import Guest, Hub, make_keys, why_not
 from support.module import run_module
-from support.playbook import BIN, Playbooks, Played, ansible_environment
+from support.playbook import BIN, Playbooks, Played
 
 IN_USE, CONFIGURED, NOT_SEEN, UNKNOWN = "in_use", "configured", "not_seen", "unknown"
 GUEST_IN_USE, GUEST_CONFIGURED, GUEST_UNKNOWN = "GuestInUse", "GuestConfigured", "GuestUnknown"
@@ -97,19 +96,7 @@ class Roles(Playbooks):
         return self.run_command([str(BIN / "ansible-playbook"), "play.yml"], succeeds)
 
     def run_command(self, command: list[str], succeeds: bool = True) -> Played:
-        done = subprocess.run(
-            [*command, "-i", "inventory.json"],
-            cwd=self.folder,
-            env={**ansible_environment(self.emulator), **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            check=False,
-            timeout=300,
-        )
-        assert (done.returncode == 0) == succeeds, done.stdout
-        return Played(done.returncode, done.stdout)
+        return self._play([*command, "-i", "inventory.json"], succeeds, self.environment)
 
     def gone(self) -> set[tuple[str, str]]:
         held = self.held()

@@ -106,11 +106,12 @@ class Playbooks:
             command,
             cwd=self.folder,
             env={**ansible_environment(self.emulator), **(environment or {})},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             check=False,
-            timeout=600,
+            timeout=300,
         )
         assert (done.returncode == 0) == succeeds, done.stdout
         return Played(done.returncode, done.stdout)
