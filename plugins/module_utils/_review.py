@@ -76,8 +76,8 @@ def take_snapshot(ecs: Ecs, targets: Sequence[Target], seen: Collection[str] = (
 
 
 def find_elsewhere(ecs: Ecs, plan: Plan) -> list[str]:
-    """Warnings for named addresses that are not on their ENI, but on another ENI of the same VPC. Each kind that the service can look up
-    costs one call, for at most 100 addresses, because the first addresses already show a mistyped eni_id."""
+    """Warnings for named addresses that are not on their ENI, but on another ENI of the same VPC. One call looks up at most 100 addresses
+    of a kind, and at most MOST_PRIMARIES more calls look for primary addresses. So few are enough to show a mistyped eni_id."""
     try:
         return [warning for kind in KINDS if kind.filter for warning in _find_holders_elsewhere(ecs, plan, kind)]
     except EcsError as error:
