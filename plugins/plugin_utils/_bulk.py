@@ -10,7 +10,7 @@ plan and recipe are on the disk before the first write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -63,7 +63,8 @@ class CallerGone(BaseException):
 
 class BulkRun:
     """``say`` shows one line at once, and ``shown`` waits until the play has shown all lines. ``mask`` takes secrets out of a text.
-    ``check_mode``: of the task. ``evidence``: what the guests returned, if the user names guests."""
+    ``worded`` puts refusals into the words of their reader. ``check_mode``: of the task. ``evidence``: what the guests returned, if
+    the user names guests."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class BulkRun:
         check_mode: bool,
         evidence: Evidence | None = None,
         shown: Callable[[], None] = lambda: None,
+        worded: Callable[[Iterable[str]], list[str]] = list,
     ) -> None:
         self._settings = settings
         self._evidence = evidence
@@ -84,6 +86,7 @@ class BulkRun:
         self._say = say
         self._wait_until_shown = shown
         self._mask = mask
+        self._worded = worded
         self._refusals: list[str] = []
         self._stops: list[str] = []
         self._waves: list[WaveView] = []
@@ -120,6 +123,7 @@ class BulkRun:
 
     def _finish(self) -> dict[str, Any]:
         view = self._view
+        self._refusals[:] = self._worded(self._refusals)
         view.stopped = ". ".join(self._stops)
         view.finished, view.api_calls = now(), self._ecs.api_calls
         handover = Handover(self._settings, view, self._folder)
@@ -329,7 +333,7 @@ class BulkRun:
         lines = [part_line(self._settings.part, view.plan)] if self._settings.part and view.plan else []
         if view.check_mode and view.operation == "unassign" and view.plan and view.plan.addresses > MOST_PUBLISHED:
             lines.append(
-                f"This plan cannot be handed on to a later job: it has {view.plan.addresses} addresses, more than {MOST_PUBLISHED}. The "
-                "run makes the plan again, and stops before the first write if anything has changed. Better approve smaller plans."
+                f"This plan cannot be handed on to a later job: it has {view.plan.addresses} addresses, more than {MOST_PUBLISHED}. A run "
+                "that requires an approval refuses it, unless both runs have the same report_dir. Make smaller plans."
             )
         return lines
