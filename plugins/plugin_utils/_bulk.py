@@ -10,7 +10,7 @@ plan and recipe are on the disk before the first write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -49,6 +49,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._records impo
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import NO_GROUP, RunView, WaveView, build_report, group_of
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import part_line
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
 # A read may lag behind a change. So soon after the recipe was written, the run reads addresses that look already present again.
@@ -63,8 +64,8 @@ class CallerGone(BaseException):
 
 class BulkRun:
     """``say`` shows one line at once, and ``shown`` waits until the play has shown all lines. ``mask`` takes secrets out of a text.
-    ``worded`` puts refusals into the words of their reader. ``check_mode``: of the task. ``evidence``: what the guests returned, if
-    the user names guests."""
+    ``check_mode``: of the task. ``evidence``: what the guests returned, if the user names guests. ``in_awx``: refusals name the
+    questions of a survey, and the next steps are jobs."""
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class BulkRun:
         check_mode: bool,
         evidence: Evidence | None = None,
         shown: Callable[[], None] = lambda: None,
-        worded: Callable[[Iterable[str]], list[str]] = list,
+        in_awx: bool = False,
     ) -> None:
         self._settings = settings
         self._evidence = evidence
@@ -86,7 +87,7 @@ class BulkRun:
         self._say = say
         self._wait_until_shown = shown
         self._mask = mask
-        self._worded = worded
+        self._in_awx = in_awx
         self._refusals: list[str] = []
         self._stops: list[str] = []
         self._waves: list[WaveView] = []
@@ -123,11 +124,12 @@ class BulkRun:
 
     def _finish(self) -> dict[str, Any]:
         view = self._view
-        self._refusals[:] = self._worded(self._refusals)
+        if self._in_awx:
+            self._refusals[:] = name_questions(self._refusals)
         view.stopped = ". ".join(self._stops)
         view.finished, view.api_calls = now(), self._ecs.api_calls
         handover = Handover(self._settings, view, self._folder)
-        view.next_steps = handover.next_steps()
+        view.next_steps = handover.next_jobs() if self._in_awx else handover.next_steps()
         report = build_report(view)
         self._records.mark_approval(report)
         self._records.write_reports(report)

@@ -23,7 +23,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import report_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_LINES, fold_lines
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import SUMMARY
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import SUMMARY, TO_UNDO
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import summary_lines
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import validate_own
@@ -67,7 +67,7 @@ class LastStep:
         errors = [] if self.report else self.errors[:MOST_LINES]
         lines += fold_lines([*self.notes, *(f"missing or failed: {error}" for error in errors)])
         if self.recipe:
-            lines.append("To undo it, launch 'Restore secondary addresses' with the artifacts of this job.")
+            lines.append(TO_UNDO)
         return lines
 
     def result(self) -> dict[str, Any]:
