@@ -162,7 +162,7 @@ def test_the_next_steps_have_no_url_that_holds_a_secret(bulk: Bulk) -> None:
     for given in ({}, {"keep": keep}):
         planned = bulk.run("unassign", check=True, report_url=url, **given, **WEB)
         (step,) = planned["next_steps"]
-        written = "".join(path.read_text() for path in bulk.reports.iterdir())
+        written = "".join(path.read_text(encoding="utf-8") for path in bulk.reports.iterdir())
         assert "pass-4711" not in step + written
     assert list(bulk.reports.glob("variables-*"))
     plain = bulk.run("unassign", check=True, report_url="https://reports.example.com/bulk/", **WEB)
