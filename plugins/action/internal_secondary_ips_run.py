@@ -109,7 +109,7 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, **made}
 
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-        prefix = f"{role}_"
+        prefix, in_awx = f"{role}_", is_awx(task_vars)
         # As one mapping, because templating leaves omitted values out of a mapping.
         variables = plain(self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)}))
         defaults = {**shared, **self._change_defaults()}
@@ -124,7 +124,7 @@ class ActionModule(ActionBase):
                 raise SettingsError([f"hosts: this role works on the cloud, not on hosts; use one host, such as localhost, not {hosts}"])
             settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
-            errors = name_questions(error.errors) if is_awx(task_vars) else error.errors
+            errors = name_questions(error.errors) if in_awx else error.errors
             outcome = {"outcome": "refused"}
             published = {f"secondary_ips_{role.removesuffix('_secondary_ips')}": outcome}
             return {"failed": True, "errors": errors, "msg": f"Nothing was changed. {'; '.join(errors)}", **outcome, "published": published}
@@ -149,7 +149,8 @@ class ActionModule(ActionBase):
         shown = partial(_wait_until_shown, caller)
         folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
         # Not ansible_check_mode, which is the mode of the play: a task, block or role may be in another mode.
-        run = BulkRun(settings, ecs, folder, say, mask, check_mode=bool(self._task.check_mode), evidence=evidence, shown=shown)
+        check_mode = bool(self._task.check_mode)
+        run = BulkRun(settings, ecs, folder, say, mask, check_mode=check_mode, evidence=evidence, shown=shown, in_awx=in_awx)
         with _ending_with(caller):
             made: dict[str, Any] = remove_values(run.run(), secrets)
             for line in _send_report(settings, folder, made["files"]):
@@ -162,7 +163,8 @@ class ActionModule(ActionBase):
         try:
             step = read_last_step({name: plain(self._templar.template(value)) for name, value in found.items()})
         except DocumentError as error:
-            return {"failed": True, "msg": str(error)}
+            (message,) = name_questions([str(error)]) if is_awx(task_vars) else [str(error)]
+            return {"failed": True, "msg": message}
         texts = step.files()
         self._write_files(step, texts, Folder(step.report_dir or default_folder(environ), self._loader))
         lines = step.lines()

@@ -30,6 +30,16 @@ def find_expiry(prefix: str, plan: Document | None, max_age: int, now: datetime)
     ]
 
 
+def find_unknown_age(prefix: str, plan: Document | None) -> list[str]:
+    """Why a run that requires an approval cannot use this one: without the time of the plan, the approval would never end."""
+    if plan and plan.made:
+        return []
+    return [
+        f"{prefix}approved_digest: the age of the approved plan is not known; give the plan that was approved as {prefix}plan or "
+        f"{prefix}plan_file, or use the {prefix}report_dir of the run that made it"
+    ]
+
+
 def find_use(prefix: str, plan: Document | None, mark: str | None) -> list[str]:
     """Why the approval of this plan is used up. ``mark``: the text that the run that used it left."""
     if not mark:

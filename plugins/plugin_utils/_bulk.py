@@ -49,6 +49,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._records impo
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import NO_GROUP, RunView, WaveView, build_report, group_of
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import part_line
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
 # A read may lag behind a change. So soon after the recipe was written, the run reads addresses that look already present again.
@@ -63,7 +64,8 @@ class CallerGone(BaseException):
 
 class BulkRun:
     """``say`` shows one line at once, and ``shown`` waits until the play has shown all lines. ``mask`` takes secrets out of a text.
-    ``check_mode``: of the task. ``evidence``: what the guests returned, if the user names guests."""
+    ``check_mode``: of the task. ``evidence``: what the guests returned, if the user names guests. ``in_awx``: refusals name the
+    questions of a survey, and the next steps are jobs."""
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class BulkRun:
         check_mode: bool,
         evidence: Evidence | None = None,
         shown: Callable[[], None] = lambda: None,
+        in_awx: bool = False,
     ) -> None:
         self._settings = settings
         self._evidence = evidence
@@ -84,6 +87,7 @@ class BulkRun:
         self._say = say
         self._wait_until_shown = shown
         self._mask = mask
+        self._in_awx = in_awx
         self._refusals: list[str] = []
         self._stops: list[str] = []
         self._waves: list[WaveView] = []
@@ -120,10 +124,12 @@ class BulkRun:
 
     def _finish(self) -> dict[str, Any]:
         view = self._view
+        if self._in_awx:
+            self._refusals[:] = name_questions(self._refusals)
         view.stopped = ". ".join(self._stops)
         view.finished, view.api_calls = now(), self._ecs.api_calls
         handover = Handover(self._settings, view, self._folder)
-        view.next_steps = handover.next_steps()
+        view.next_steps = handover.next_jobs() if self._in_awx else handover.next_steps()
         report = build_report(view)
         self._records.mark_approval(report)
         self._records.write_reports(report)
@@ -329,7 +335,7 @@ class BulkRun:
         lines = [part_line(self._settings.part, view.plan)] if self._settings.part and view.plan else []
         if view.check_mode and view.operation == "unassign" and view.plan and view.plan.addresses > MOST_PUBLISHED:
             lines.append(
-                f"This plan cannot be handed on to a later job: it has {view.plan.addresses} addresses, more than {MOST_PUBLISHED}. The "
-                "run makes the plan again, and stops before the first write if anything has changed. Better approve smaller plans."
+                f"This plan cannot be handed on to a later job: it has {view.plan.addresses} addresses, more than {MOST_PUBLISHED}. A run "
+                "that requires an approval refuses it, unless both runs have the same report_dir. Make smaller plans."
             )
         return lines

@@ -22,7 +22,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import find_expiry, find_use
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import find_expiry, find_unknown_age, find_use
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES, RunView
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
@@ -89,6 +89,7 @@ class Gate:
             return [f"{prefix}approved_digest: is not given, but {APPROVAL_NEEDED}"] if needed else []
         refusals = find_expiry(prefix, other, settings.approval_max_age, datetime.now(UTC))
         if total(view.ledger, PLANNED):
+            refusals += find_unknown_age(prefix, other) if settings.require_approval and not view.check_mode else []
             refusals += find_use(prefix, other, self.mark)
         unreadable = [*view.unreadable]
         if other:

@@ -28,6 +28,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices impor
 
 UNFINISHED = (PLANNED, FAILED, IN_FLIGHT)
 SUMMARY = ("outcome", "headline", "region", "account_id", "digest", "approved_digest", "started", "finished", "totals")
+TO_UNDO = "To undo it, launch 'Restore secondary addresses' with the artifacts of this job."
 _SIMPLE = re.compile(r"[A-Za-z0-9_./:%+,-]+")
 
 
@@ -37,11 +38,21 @@ class Handover:
     view: RunView
     folder: Folder
 
+    @property
+    def _is_unfinished(self) -> bool:
+        return not self.view.refusals and bool(total(self.view.ledger, *UNFINISHED))
+
+    def next_jobs(self) -> list[str]:
+        """The jobs of AWX that may follow. A command would name files that are lost with the container of the job."""
+        go_on = self._is_unfinished and not self.view.check_mode and bool(self.settings.saved)
+        has_recipe = bool(self.view.recipe and self.view.recipe.addresses)
+        return ["To go on, launch this job again."] * go_on + [TO_UNDO] * has_recipe
+
     def next_steps(self) -> list[str]:
         """The exact commands that may follow: do the plan, go on, undo."""
         view, settings, files = self.view, self.settings, self.view.files
         steps = []
-        unfinished = not view.refusals and total(view.ledger, *UNFINISHED)
+        unfinished = self._is_unfinished
         if view.operation == "unassign" and "plan" in files and unfinished:
             title = "To do exactly this plan" if view.check_mode else "To go on with this plan"
             digest = {"approved_digest": view.plan.digest} if view.plan and (view.check_mode or view.approved_digest) else {}

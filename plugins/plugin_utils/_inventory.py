@@ -49,7 +49,8 @@ GROUP_NAMES: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
     ],
     "type": lambda eni: _named("type", eni["type"]),
     "status": lambda eni: _named("status", eni["status"]),
-    "tag": lambda eni: ["_".join(filter(None, ("tag", key, value))) for key, value in eni["tags"].items()],
+    # With "=", so that a=b_c and a_b=c differ until their names are made safe.
+    "tag": lambda eni: ["=".join(filter(None, (f"tag_{key}", value))) for key, value in eni["tags"].items()],
 }
 TYPE_NAMES = {
     "str": "a string",

@@ -23,13 +23,16 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import report_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_LINES, fold_lines
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import SUMMARY
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import SUMMARY, TO_UNDO
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import summary_lines
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import validate_own
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import FINISHED, merge
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import read_variables, variables_of
 
-PREFIX = "unassign_secondary_ips_"
+ROLE = "unassign_secondary_ips"
+PREFIX = f"{ROLE}_"
+OWN = tuple(PREFIX + name for name in ("approved_digest", "report_dir", "report_url"))
 UNASSIGNED, RECIPE = "secondary_ips_unassign", "restore_secondary_ips_recipe"
 PREFIXES = (PREFIX, UNASSIGNED, SLICE_ARTIFACT, RECIPE)  # the beginnings of the names of what this step reads
 _NOTHING = (
@@ -64,7 +67,7 @@ class LastStep:
         errors = [] if self.report else self.errors[:MOST_LINES]
         lines += fold_lines([*self.notes, *(f"missing or failed: {error}" for error in errors)])
         if self.recipe:
-            lines.append("To undo it, launch 'Restore secondary addresses' with the artifacts of this job.")
+            lines.append(TO_UNDO)
         return lines
 
     def result(self) -> dict[str, Any]:
@@ -84,18 +87,17 @@ class LastStep:
 
 
 def read_last_step(variables: Mapping[str, Any]) -> LastStep:
-    """DocumentError if an artifact cannot be read."""
+    """DocumentError if a variable or an artifact cannot be read."""
     given = {name: value for name, value in variables.items() if not isinstance(value, str) or value.strip()}
     errors: list[str] = []
-    digest = str(given.get(PREFIX + "approved_digest") or "").strip().lower()
-    url = given.get(PREFIX + "report_url")
-    if url:
-        validate_url(PREFIX + "report_url", url, errors)
+    own, _named = read_variables(ROLE, {name: given.get(name) for name in OWN}, variables_of(ROLE), errors)
+    validate_own(PREFIX, own, errors)
+    digest = own.get("approved_digest", "")
     if errors:
         raise DocumentError("; ".join(errors))
     is_sliced = any(name.startswith(SLICE_ARTIFACT) for name in given)
     step = _of_slices(given, digest) if is_sliced else _of_one_run(given, digest)
-    step.report_dir, step.report_url = given.get(PREFIX + "report_dir"), url
+    step.report_dir, step.report_url = own.get("report_dir"), own.get("report_url")
     return step
 
 
@@ -130,8 +132,10 @@ def _read_plan(given: Mapping[str, Any], digest: str) -> Document:
 
 def _of_one_run(given: Mapping[str, Any], digest: str) -> LastStep:
     """The planning job publishes its outcome under the same name, but that outcome is "planned"."""
-    summary = given.get(UNASSIGNED)
-    summary = dict(summary) if isinstance(summary, Mapping) and summary.get("outcome") != "planned" else {}
+    published = given.get(UNASSIGNED) or {"outcome": "planned"}
+    if not isinstance(published, Mapping) or "outcome" not in published:
+        raise DocumentError(f"{UNASSIGNED}: it is not what a run of this collection publishes")
+    summary = dict(published) if published["outcome"] != "planned" else {}
     errors = []
     if not summary:
         errors.append(_NOTHING)

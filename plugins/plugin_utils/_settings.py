@@ -40,7 +40,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings, parse_guest_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, validate_url
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import Part, share_pace, take_part
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import (
     GROUPS,
@@ -107,8 +107,11 @@ class Settings:
 
     @property
     def given_with_plan(self) -> dict[str, Any]:
-        """The variables that go with a saved plan or recipe: without those that select, and without another document."""
-        return {name: value for name, value in self.given.items() if name not in (*GROUPS, *NARROWING, *SAVED, "approved_digest")}
+        """The variables that go with a saved plan or recipe: without those that select, without another document, and without a URL
+        that holds a secret."""
+        left_out = {*GROUPS, *NARROWING, *SAVED, "approved_digest"}
+        left_out |= {"report_url"} if any(secrets_of(self.report_url or "")) else set()
+        return {name: value for name, value in self.given.items() if name not in left_out}
 
 
 def allowed_failures(text: str, total: int) -> int:
@@ -140,7 +143,7 @@ def read_settings(
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = read_variables(role, plain(variables), table, errors)
     values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given
-    _validate_own(prefix, values, errors)
+    validate_own(prefix, values, errors)
     _validate_sources(prefix, table, named, errors)
     guests = parse_guest_settings(prefix, values, given, errors)
     saved, saved_path, saved_name = _read_saved(prefix, given, read_file, errors)
@@ -210,7 +213,7 @@ def read_settings(
 # -- the rules of the roles
 
 
-def _validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
+def validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
     """Validate the variables that no module option stands for. The digest becomes lower case."""
     for name, least in (("wave_size", 1), ("wave_pause", 0), ("approval_max_age", 1), ("slices", 1)):
         validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)

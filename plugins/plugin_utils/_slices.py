@@ -29,6 +29,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing impo
 
 VERSION = 1
 FINISHED = ("done", "nothing to do")
+_NOT_OF_A_SLICE = "it is not what a slice of this collection publishes"
 MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, it publishes its counts without its rows
 
 
@@ -117,16 +118,10 @@ def merge(plan: Document, artifacts: Mapping[str, Any]) -> Merged:
     if strangers := [eni_id for eni_id in counts if eni_id not in plan.assignments]:
         errors.append(f"{len(strangers)} ENIs are not in the plan: {shorten(strangers)}")
     errors += [f"slice {part['slice']}: {_describe(part['report'])}" for part in mine if part["outcome"] not in FINISHED]
-    recipes = [part["recipe"] for part in mine if part["recipe"]]
-    recipe = merge_recipes(recipes) if recipes else None
-    report = merge_reports([{**part["report"], "interfaces": part["rows"], "recipe": None} for part in mine]) if mine else {}
+    recipes = [part["recipe"].as_dict(compact=True) for part in mine if part["recipe"]]
+    recipe = read_document(recipes) if recipes else None
+    report = merge_reports([part["report"] for part in mine]) if mine else {}
     return Merged(report, recipe, errors)
-
-
-def merge_recipes(recipes: Iterable[Any]) -> Document:
-    """One recipe of the recipes of all slices, which are of one plan."""
-    documents = [read_document(recipe) for recipe in recipes]
-    return read_document([document.as_dict(compact=True) for document in documents])
 
 
 def _describe(report: Mapping[str, Any]) -> str:
@@ -136,12 +131,19 @@ def _describe(report: Mapping[str, Any]) -> str:
 def _read_part(name: str, value: Any) -> dict[str, Any]:
     try:
         if not isinstance(value, Mapping) or value.get("version") != VERSION:
-            raise ValueError("it is not what a slice of this collection publishes")
+            raise ValueError(_NOT_OF_A_SLICE)
         part = dict(value)
         for key in ("enis", "report", "rows"):
             if part[key] and not is_packed(part[key]):
                 raise ValueError(f"{key} is not packed text")
             part[key] = unpack(part[key])[0] if part[key] else []
-        return part
-    except (KeyError, ValueError, TypeError) as error:
+        part["enis"] = [*part["enis"]]
+        part["recipe"] = read_document(part["recipe"]) if part["recipe"] else None
+        part["report"] = {**part["report"], "interfaces": part["rows"], "recipe": None}
+        _describe(part["report"])
+        merge_reports([part["report"]])
+        return {key: part[key] for key in ("slice", "plan", "outcome", "enis", "report", "recipe")}
+    except ValueError as error:
         raise DocumentError(f"{name}: {error}") from None
+    except (KeyError, TypeError, AttributeError):
+        raise DocumentError(f"{name}: {_NOT_OF_A_SLICE}") from None

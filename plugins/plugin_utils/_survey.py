@@ -44,10 +44,18 @@ def is_awx(variables: Mapping[str, Any]) -> bool:
 
 
 def name_questions(errors: Iterable[str]) -> list[str]:
-    """Each error, with the question after the first name of a variable that a survey asks for."""
-    return [_VARIABLE.sub(_with_question, error, count=1) for error in errors]
+    """Each error, with the question after the first mention of each variable that a survey asks for."""
+    return [_name_questions(error) for error in errors]
 
 
-def _with_question(found: re.Match[str]) -> str:
-    question = QUESTIONS.get(found[1])
-    return f"{found[0]} (question '{question}')" if question else found[0]
+def _name_questions(error: str) -> str:
+    named: set[str] = set()
+
+    def with_question(found: re.Match[str]) -> str:
+        question = QUESTIONS.get(found[1])
+        if question is None or found[1] in named:
+            return found[0]
+        named.add(found[1])
+        return f"{found[0]} (question '{question}')"
+
+    return _VARIABLE.sub(with_question, error)

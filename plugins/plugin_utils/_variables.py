@@ -36,6 +36,7 @@ class Variable:
     default: Any = None
     choices: tuple[str, ...] = ()
     is_guard: bool = False  # protects or narrows, so that blank text is an error
+    is_secret: bool = False  # no error may repeat it
 
 
 # The one table of the variables; meta/argument_specs.yml of the roles documents it.
@@ -73,7 +74,7 @@ VARIABLES: Mapping[str, Variable] = {
     "calls_per_minute": Variable("int", "aur", "connection.calls_per_minute"),
     "max_concurrency": Variable("int", "ur", "connection.max_concurrency"),
     "wait_timeout": Variable("int", "ur", "request.wait_timeout"),
-    "report_url": Variable("str", "aur"),
+    "report_url": Variable("str", "aur", is_secret=True),
     "report_dir": Variable("path", "aur"),
     "guests": Variable("pattern", "au", is_guard=True),
     "guest_policy": Variable("str", "u", choices=POLICIES, is_guard=True),
@@ -159,6 +160,8 @@ def _convert(value: Any, variable: Variable) -> Any:
         except TypeError:
             raise ValueError(f"'{value}' is neither true nor false") from None
     elif kind in ("str", "path"):
+        if variable.is_secret and not isinstance(value, str):
+            raise ValueError("it is not text")
         value = _text(value)
     elif kind == "pattern":  # of hosts
         value = ",".join(map(_text, value))

@@ -76,6 +76,9 @@ def test_plan_approve_unassign_report_restore(awx: Awx) -> None:
     assert done.status == "successful", done.output
     assert done.artifacts["secondary_ips_unassign"]["totals"]["unassigned"] == 96
     assert "emulator-key-secret" not in json.dumps([planned.artifacts, done.artifacts]) + done.output
+    # A command would name a file of the container, which is gone.
+    assert done.lines("Next: ") == ["Next: To undo it, launch 'Restore secondary addresses' with the artifacts of this job."]
+    assert "ansible-playbook" not in planned.output + done.output
 
     # The last step has what both jobs published.
     report = awx.launch("unassign_report", {**chosen, **planned.artifacts, **done.artifacts})
@@ -101,6 +104,25 @@ def test_a_failed_job_publishes_and_its_error_names_the_question(awx: Awx) -> No
     output = " ".join(wrong.output.split())
     assert "unassign_secondary_ips_within (question 'Only addresses in these CIDR blocks')" in output
     assert "unassign_secondary_ips_max_failures (question 'Failures to allow')" in output
+    # So does what only a read can find, and an omission.
+    for given, error in (
+        (
+            {"security_group_names": "webb"},
+            "unassign_secondary_ips_security_group_names (question 'Security groups by name'): 'webb' does not",
+        ),
+        (
+            {"security_group_names": "web", "max_addresses": 3},
+            "unassign_secondary_ips_max_addresses (question 'Maximum number of addresses')",
+        ),
+        ({}, "or unassign_secondary_ips_security_group_names (question 'Security groups by name') or"),
+    ):
+        refused = awx.launch("unassign", answers("unassign", **given), check=True)
+        assert refused.status == "failed"
+        assert error in " ".join(refused.output.split())
+    report = awx.launch("unassign_report", {"unassign_secondary_ips_approved_digest": "all"})
+    assert "unassign_secondary_ips_approved_digest (question 'Digest of the approved plan'): 'all' is not" in " ".join(
+        report.output.split()
+    )
     # A guard that is blank stops the job, and does not vanish.
     blank = awx.launch("unassign", {**answers("unassign", security_group_names="web"), "unassign_secondary_ips_keep": " "}, check=True)
     assert blank.status == "failed"
@@ -256,6 +278,15 @@ def test_a_report_that_cannot_be_sent_does_not_change_the_result(awx: Awx, store
     assert done.artifacts["secondary_ips_unassign"]["outcome"] == "done"
     assert f"{reason}. The result of the run does not depend on it." in " ".join(done.output.split())
     assert store.files == {}
+
+
+@pytest.mark.parametrize("operation", ["unassign", "unassign_report"])
+def test_a_wrong_url_is_not_shown(awx: Awx, operation: str) -> None:
+    url = ["https://reporter:s3cr3t-4711@reports.example.com/"]
+    refused = awx.launch(operation, {"unassign_secondary_ips_report_url": url})
+    assert refused.status == "failed"
+    assert "unassign_secondary_ips_report_url (question 'Where to send the report'): it is not text" in " ".join(refused.output.split())
+    assert "s3cr3t-4711" not in refused.output
 
 
 def test_a_report_is_not_sent_in_clear_over_a_network(awx: Awx) -> None:

@@ -148,7 +148,25 @@ def test_a_required_approval_is_needed_for_a_write_and_not_for_a_plan(bulk: Bulk
     assert "The approved plan itself is not in the folder" in elsewhere["msg"]
     assert "make a new plan in check mode (--check)" in elsewhere["msg"]
     assert bulk.writes() == []
-    assert bulk.run("unassign", require_approval=True, approved_digest=planned["digest"], **WEB)["outcome"] == "done"
+    approved = {"require_approval": True, "approved_digest": planned["digest"], **WEB}
+    # Nobody knows how old the approval is, so it could be of any day.
+    no_age = bulk.run("unassign", report_dir=str(bulk.folder / "elsewhere"), **approved)
+    assert "the age of the approved plan is not known" in no_age["msg"]
+    assert bulk.writes() == []
+    assert bulk.run("unassign", **approved)["outcome"] == "done"
+
+
+def test_the_next_steps_have_no_url_that_holds_a_secret(bulk: Bulk) -> None:
+    url = "https://reporter:pass-4711@reports.example.com/bulk/"
+    keep = [f"10.9.{number // 250}.{number % 250}" for number in range(500)]  # a command that is longer than a line
+    for given in ({}, {"keep": keep}):
+        planned = bulk.run("unassign", check=True, report_url=url, **given, **WEB)
+        (step,) = planned["next_steps"]
+        written = "".join(path.read_text(encoding="utf-8") for path in bulk.reports.iterdir())
+        assert "pass-4711" not in step + written
+    assert list(bulk.reports.glob("variables-*"))
+    plain = bulk.run("unassign", check=True, report_url="https://reports.example.com/bulk/", **WEB)
+    assert "unassign_secondary_ips_report_url=https://reports.example.com/bulk/" in plain["next_steps"][0]
 
 
 def test_a_plan_says_nothing_of_waiting_for_a_state(bulk: Bulk) -> None:

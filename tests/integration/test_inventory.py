@@ -98,7 +98,14 @@ def test_two_tags_that_share_a_group_are_a_warning(inventories: Inventories) -> 
     inventories.emulator.reset(a_world({"id": "eni-1", "tags": {"team": "web-1"}}, {"id": "eni-2", "tags": {"team": "web.1"}}))
     shown = inventories.list(whole_region=True)
     assert shown.groups["tag_team_web_1"] == ["eni-1", "eni-2"]
-    assert "the group tag_team_web_1 has the ENIs of several names: tag_team_web-1, tag_team_web.1." in shown.messages
+    assert "the group tag_team_web_1 has the ENIs of several names: tag_team=web-1, tag_team=web.1." in shown.messages
+
+
+def test_two_tags_whose_underscores_make_one_group_are_a_warning(inventories: Inventories) -> None:
+    inventories.emulator.reset(a_world({"id": "eni-1", "tags": {"a": "b_c"}}, {"id": "eni-2", "tags": {"a_b": "c"}}))
+    shown = inventories.list(whole_region=True)
+    assert shown.groups["tag_a_b_c"] == ["eni-1", "eni-2"]
+    assert "the group tag_a_b_c has the ENIs of several names: tag_a=b_c, tag_a_b=c." in shown.messages
 
 
 def test_variables_are_what_the_info_module_returns(inventories: Inventories) -> None:

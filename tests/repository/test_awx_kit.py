@@ -121,7 +121,9 @@ def test_the_survey_of_a_workflow_does_not_ask_for_what_its_first_job_publishes(
     asked = {question["variable"] for question in load(PATTERN / "template_surveys" / "unassign.yml")["spec"]}
     published = {"unassign_secondary_ips_approved_digest", "unassign_secondary_ips_plan"}
     for workflow in templated(**GIVEN)["controller_workflows"]:
-        assert asked - {question["variable"] for question in workflow["survey_spec"]["spec"]} == published
+        # The inventory of the slices has the region of its credential, whatever an answer says.
+        elsewhere = {"unassign_secondary_ips_region"} if "in slices" in workflow["name"] else set()
+        assert asked - {question["variable"] for question in workflow["survey_spec"]["spec"]} == published | elsewhere
 
 
 def test_each_workflow_ends_with_the_report_and_writes_only_behind_the_approval() -> None:

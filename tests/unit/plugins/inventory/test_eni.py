@@ -254,7 +254,7 @@ class TestGroups:
             Membership("security_group", "security_group_name_front", None),
             Membership("type", "type_Secondary", None),
             Membership("status", "status_InUse", None),
-            Membership("tag", "tag_team_web", None),
+            Membership("tag", "tag_team=web", None),
             Membership("tag", "tag_old", None),
         ]
 
@@ -265,7 +265,7 @@ class TestGroups:
             (["zone"], [("zone_cn-hangzhou-h", None)]),
             (["region"], [("region_cn-hangzhou", None)]),
             (["vswitch", "vpc"], [("vswitch_vsw-1", "vpc_vpc-1")]),
-            (["tag"], [("tag_team_web", None), ("tag_old", None)]),
+            (["tag"], [("tag_team=web", None), ("tag_old", None)]),
         ],
     )
     def test_only_the_chosen_kinds_are_made(self, eni, group_by, groups):
@@ -283,9 +283,9 @@ class TestGroups:
             "zone_cn-hangzhou-h",
             "type_Primary",
             "type_Secondary",
-            "tag_a_b",
+            "tag_a=b",
             "tag_old",
-            "tag_team_web",
+            "tag_team=web",
         ]
 
     def test_names_that_become_the_same_group_are_found(self):

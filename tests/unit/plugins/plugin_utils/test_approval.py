@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import find_expiry, find_use, make_mark
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import find_expiry, find_unknown_age, find_use, make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
 
 PLAN = make_document([{"eni_id": "eni-1", **group(["10.0.0.1"])}], "cn-hangzhou", None, "2026-01-01T00:00:00+00:00")
@@ -34,6 +34,11 @@ def test_an_approval_counts_for_some_hours(hour, zone, is_refused):
 def test_what_is_not_known_is_not_judged():
     now = datetime(2027, 1, 1, tzinfo=UTC)
     assert find_expiry(PREFIX, None, 24, now) == find_expiry(PREFIX, replace(PLAN, made=""), 24, now) == []
+    # Where an approval is required, its age must be known.
+    for unknown in (None, replace(PLAN, made="")):
+        (error,) = find_unknown_age(PREFIX, unknown)
+        assert error.startswith("unassign_secondary_ips_approved_digest: the age of the approved plan is not known; give the plan")
+    assert find_unknown_age(PREFIX, PLAN) == []
     # A clock that is behind makes no plan too old.
     assert find_expiry(PREFIX, PLAN, 24, datetime(2025, 1, 1, tzinfo=UTC)) == []
 

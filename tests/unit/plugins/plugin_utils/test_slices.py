@@ -107,6 +107,24 @@ def test_an_artifact_of_another_kind_is_an_error(value: Any) -> None:
         merge(PLAN, {"secondary_ips_slice_0": value})
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"enis": pack(1)}, "it is not what a slice of this collection publishes"),
+        ({"report": pack({"headline": "done"})}, "it is not what a slice of this collection publishes"),
+        ({"report": pack([])}, "it is not what a slice of this collection publishes"),
+        ({"outcome": None}, "it is not what a slice of this collection publishes"),
+        ({"rows": "secondary-ips-zlib:eJw"}, "the packed text is not whole"),
+        ({"recipe": {"assignments": "all"}}, "it is not a plan or recipe"),
+    ],
+)
+def test_a_changed_artifact_is_an_error_with_its_name(changed: dict[str, Any], message: str) -> None:
+    ((name, value),) = publish(ENIS).items()
+    wrong = {key: entry for key, entry in {**value, **changed}.items() if entry is not None}
+    with pytest.raises(DocumentError, match=f"{name}: {message}"):
+        merge(PLAN, {name: wrong})
+
+
 # -- the last step
 
 
@@ -137,6 +155,9 @@ def test_the_last_step_of_one_run_believes_only_its_own_plan() -> None:
         step = read_last_step(variables(secondary_ips_unassign=each))
         assert step.result()["failed"]
         assert step.lines()
+    for other in ("done", ["done"], {"headline": "8 addresses"}):
+        with pytest.raises(DocumentError, match="secondary_ips_unassign: it is not what a run of this collection publishes"):
+            read_last_step(variables(secondary_ips_unassign=other))
 
 
 @pytest.mark.parametrize(
@@ -146,11 +167,19 @@ def test_the_last_step_of_one_run_believes_only_its_own_plan() -> None:
         ({"unassign_secondary_ips_plan": "{"}, "unassign_secondary_ips_plan: it cannot be read"),
         ({"unassign_secondary_ips_approved_digest": "0" * 64}, "is given, but the plan has the digest"),
         ({"unassign_secondary_ips_report_url": "ftp://reports.example.com"}, "unassign_secondary_ips_report_url: it is not a URL"),
+        ({"unassign_secondary_ips_report_url": ["https://reports.example.com"]}, "unassign_secondary_ips_report_url: it is not text"),
+        ({"unassign_secondary_ips_report_dir": "reports"}, "unassign_secondary_ips_report_dir: 'reports' is not an absolute path"),
+        ({"unassign_secondary_ips_approved_digest": "all"}, "unassign_secondary_ips_approved_digest: 'all' is not the digest of a plan"),
     ],
 )
 def test_the_last_step_needs_the_approved_plan(given: dict[str, Any], message: str) -> None:
     with pytest.raises(DocumentError, match=message):
         read_last_step(variables(**publish(ENIS), **given) if "plan" not in next(iter(given)) else {**variables(**publish(ENIS)), **given})
+
+
+def test_the_last_step_takes_a_folder_as_the_roles_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert read_last_step(variables(**publish(ENIS), unassign_secondary_ips_report_dir="~/reports")).report_dir == "/home/someone/reports"
 
 
 # -- sending
