@@ -40,7 +40,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings, parse_guest_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, validate_url
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import Part, share_pace, take_part
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import (
     GROUPS,
@@ -107,8 +107,10 @@ class Settings:
 
     @property
     def given_with_plan(self) -> dict[str, Any]:
-        """The variables that go with a saved plan or recipe: without those that select, and without another document."""
-        return {name: value for name, value in self.given.items() if name not in (*GROUPS, *NARROWING, *SAVED, "approved_digest")}
+        """The variables that go with a saved plan or recipe: without those that select, without another document, and without a URL
+        that holds a secret."""
+        others = (*GROUPS, *NARROWING, *SAVED, "approved_digest", *(["report_url"] if any(secrets_of(self.report_url or "")) else []))
+        return {name: value for name, value in self.given.items() if name not in others}
 
 
 def allowed_failures(text: str, total: int) -> int:
