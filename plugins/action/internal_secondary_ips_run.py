@@ -18,8 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.common.parameters import remove_values
-from ansible.parsing.vault import is_encrypted
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -32,6 +30,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, plain
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, default_folder, read_text
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import fold_lines
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import PREFIXES, LastStep, read_last_step
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
@@ -77,7 +76,7 @@ def _send_report(settings: Settings, folder: Folder, files: Mapping[str, str]) -
     """One line for each file, sent or not."""
     if not settings.report_url:
         return []
-    if settings.saved_path and is_encrypted(Path(settings.saved_path).read_bytes()):
+    if folder.encrypts():
         return ["The report was not sent, because the plan or recipe is encrypted with Ansible Vault."]
     texts = {}
     for kind in ("json", "html"):
@@ -137,9 +136,6 @@ class ActionModule(ActionBase):
                 text = text.replace(secret, MASK)
             return text
 
-        def say(line: str) -> None:
-            self._show(mask(line))
-
         caller = Caller(output=None)
         try:
             ecs = Ecs(settings.connection, caller.is_waiting)
@@ -150,11 +146,11 @@ class ActionModule(ActionBase):
         folder = Folder(settings.report_dir or default_folder(environ), self._loader, like=settings.saved_path)
         # Not ansible_check_mode, which is the mode of the play: a task, block or role may be in another mode.
         check_mode = bool(self._task.check_mode)
-        run = BulkRun(settings, ecs, folder, say, mask, check_mode=check_mode, evidence=evidence, shown=shown, in_awx=in_awx)
+        run = BulkRun(settings, ecs, folder, self._show, mask, check_mode=check_mode, evidence=evidence, shown=shown, in_awx=in_awx)
         with _ending_with(caller):
-            made: dict[str, Any] = remove_values(run.run(), secrets)
-            for line in _send_report(settings, folder, made["files"]):
-                say(line)
+            made = run.run()
+            for line in fold_lines(_send_report(settings, folder, made["files"])):
+                self._show(line)
         return made
 
     def _merge(self, task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -169,11 +165,10 @@ class ActionModule(ActionBase):
         self._write_files(step, texts, Folder(step.report_dir or default_folder(environ), self._loader))
         lines = step.lines()
         if step.report_url:
-            lines += send(step.report_url, {kind: text for kind, text in texts.items() if kind in ("json", "html")})
+            lines += fold_lines(send(step.report_url, {kind: text for kind, text in texts.items() if kind in ("json", "html")}))
         for line in lines:
             self._show(line)
-        masked: dict[str, Any] = remove_values(step.result(), set(secrets_of(step.report_url or "")))
-        return masked
+        return step.result()
 
     def _write_files(self, step: LastStep, texts: Mapping[str, tuple[str, str]], folder: Folder) -> None:
         """A folder that cannot be written to is a note of the report, and does not change the outcome."""

@@ -41,7 +41,8 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     recipe_lines,
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import clean
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import Gate, approved_digest, compare, find_unknown_groups
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import Handover
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import plan_lines, summary_lines, wave_line
@@ -86,7 +87,6 @@ class BulkRun:
         self._folder = folder
         self._say = say
         self._wait_until_shown = shown
-        self._mask = mask
         self._in_awx = in_awx
         self._refusals: list[str] = []
         self._stops: list[str] = []
@@ -101,8 +101,9 @@ class BulkRun:
             refusals=self._refusals,
             waves=self._waves,
             evidence=evidence,
+            mask=mask,
         )
-        self._records = Records(settings, self._view, folder, mask)
+        self._records = Records(settings, self._view, folder)
 
     def run(self) -> dict[str, Any]:
         """The result of the task, with ``failed`` and ``msg`` if it failed. It has everything that the run did."""
@@ -135,8 +136,7 @@ class BulkRun:
         self._records.write_reports(report)
         for line in summary_lines(report):
             self._say(line)
-        result = handover.result(report, self._plan_text)
-        return {**result, "msg": self._mask(result["msg"])} if "msg" in result else result
+        return handover.result(report, self._plan_text)
 
     # -- audit
 
@@ -198,6 +198,7 @@ class BulkRun:
         view.ledger = open_ledger(plan)
         today = self._document({change.eni_id or "": change.todo for change in plan.changes if not change.failure})
         view.plan = settings.saved or today
+        self._folder.belong(*(document_name(kind, view.plan.whole_digest) for kind in ("plan", "recipe")))
         approved = approved_digest(settings)
         other = settings.saved or self._records.saved_plan(approved)
         if other and settings.operation == "unassign":
@@ -215,7 +216,7 @@ class BulkRun:
         locked = view.plan.digest if settings.part else view.plan.whole_digest
         with self._folder.lock(locked, PATIENCE) as interrupted:
             if interrupted:
-                self._say(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it.")
+                self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it."))
             self._records.save_plan()
             if total(view.ledger, PLANNED):
                 self._carry_out(request)

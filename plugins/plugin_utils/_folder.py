@@ -71,12 +71,24 @@ def read_text(loader: Any, path: str | Path) -> str:
 
 
 class Folder:
-    """The folder of a run. ``like``: a file. If it is encrypted with Ansible Vault, every file here is encrypted in the same way."""
+    """The folder of a run. ``like``: a file. If it is encrypted with Ansible Vault, every file here is encrypted in the same way. So is
+    every file if one of those that ``belong`` names is."""
 
     def __init__(self, path: str | Path, loader: Any, like: str | Path | None = None) -> None:
         self.path = Path(path)
         self._loader = loader
-        self._like = Path(like) if like else None
+        self._like = [Path(like)] if like else []
+
+    def belong(self, *names: str) -> None:
+        """What this run writes belongs to these files of the folder."""
+        self._like += [self.path / name for name in names]
+
+    def encrypts(self) -> bool:
+        """Whether files of the run are encrypted."""
+        try:
+            return any(map(_is_encrypted_file, self._like))
+        except OSError:
+            return True  # nobody knows, and the caller must not send in clear what may be encrypted
 
     def prove_writable(self) -> None:
         """Make the folder if it does not exist, and write to it, so that a run does not find out after its first write."""
@@ -97,7 +109,7 @@ class Folder:
         """Write a file whole: until the new one is on the disk, the old one stays. Returns its path."""
         target = Path(os.path.realpath(self.path / name))
         with _naming(self.path / name, "it cannot be written"):
-            encrypt = self._encryption_of(target) or self._encryption_of(self._like)
+            encrypt = next((self._encryption_of(path) for path in (target, *self._like) if _is_encrypted_file(path)), None)
             mode = target.stat().st_mode & 0o777 if _exists(target) else FILE_MODE
             descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
             try:
@@ -113,11 +125,9 @@ class Folder:
             _sync_folder(target.parent)
         return self.path / name
 
-    def _encryption_of(self, path: Path | None) -> Callable[[str], bytes] | None:
-        """How a file is encrypted; None if it is not, or does not exist."""
-        data = path.read_bytes() if path and _exists(path) else b""
-        if not is_encrypted(data):
-            return None
+    def _encryption_of(self, path: Path) -> Callable[[str], bytes]:
+        """How an encrypted file is encrypted."""
+        data = path.read_bytes()
         try:
             vault = self._loader._vault  # the loader has no public way to it
             secret = vault.decrypt_and_get_vault_id(data)[2]
@@ -150,7 +160,7 @@ def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
     """The open file that holds the lock, and what it says of its last holder."""
     while True:
         file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
-        holder = file.read(1000).strip()
+        holder = file.read(200).strip()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -167,6 +177,14 @@ def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
         file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}\n")
         file.flush()
         return file, holder
+
+
+def _is_encrypted_file(path: Path) -> bool:
+    """Reads no more than the beginning, because this is asked at each write. A file that does not exist is not encrypted."""
+    if not _exists(path):
+        return False
+    with path.open("rb") as file:
+        return bool(is_encrypted(file.read(100)))
 
 
 def _exists(path: Path) -> bool:

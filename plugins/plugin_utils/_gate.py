@@ -10,7 +10,7 @@ Private to this collection. A run with a refusal writes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -54,7 +54,17 @@ class Gate:
             refusals.append(f"{prefix}on_refusal: {len(refused)} addresses must not be unassigned: {shorten([*refused.values()])}")
         if settings.saved and (added := self.view.difference["added"]):
             refusals.append(f"{len(added)} addresses are not in the saved plan: {shorten(added)}")
-        return refusals + self._of_the_approval(today, refused)
+        lacking = self._lacking(plan)
+        if settings.saved and lacking:
+            refusals.append(f"{len(lacking)} addresses of the saved plan are not selected today: {shorten(lacking)}")
+        return refusals + self._of_the_approval(today, refused, lacking)
+
+    def _lacking(self, plan: Plan) -> list[str]:
+        """ENI and address of the saved or approved plan: today's plan does not have them, and no read shows that they are gone."""
+        planned = {change.eni_id: {*flatten(change.todo), *change.skipped, *change.refused} for change in plan.changes}
+        unreadable = {change.eni_id for change in plan.changes if change.failure}
+        pairs = (pair.split(" ") for pair in self.view.difference.get("left", ()))
+        return [f"{eni_id} {address}" for eni_id, address in pairs if eni_id not in unreadable and address not in planned.get(eni_id, ())]
 
     def _refused(self, plan: Plan) -> dict[tuple[str | None, str], str]:
         """ENI and address → why a guard refuses it. What the user keeps or does not select is not refused."""
@@ -81,7 +91,7 @@ class Gate:
             )
         return refusals
 
-    def _of_the_approval(self, today: Document, refused: Mapping[tuple[str | None, str], str]) -> list[str]:
+    def _of_the_approval(self, today: Document, refused: Mapping[tuple[str | None, str], str], lacking: Sequence[str]) -> list[str]:
         view, settings, other, prefix = self.view, self.settings, self.other, self.settings.prefix
         approved = approved_digest(settings)
         if not approved:
@@ -96,7 +106,8 @@ class Gate:
             # A refusal of an address that nobody approved does not stop the approved ones.
             refused = {pair: refused[pair] for pair in other.pairs() if pair in refused}
             unreadable = [name for name in unreadable if name in other.assignments]
-        if not settings.saved and today.digest != approved and (today.addresses or refused or unreadable):
+        # Nobody knows whether a plan that is not in the folder is done.
+        if not settings.saved and today.digest != approved and (today.addresses or refused or unreadable or lacking or not other):
             refusals.append(self._drifted(approved, today))
         if other and other.digest == approved and (refused or unreadable):
             refusals.append(

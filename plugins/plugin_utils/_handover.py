@@ -9,6 +9,7 @@ Private to this collection. Pure, except that a very long command puts its varia
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -19,7 +20,7 @@ from typing import Any
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, IN_FLIGHT, PLANNED
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import publishable
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_BYTES
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import failure_message
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView
@@ -71,9 +72,10 @@ class Handover:
         other = {name: value for name, value in named.items() if name not in simple}
         arguments = [*(f"{name}={text}" for name, text in simple.items()), *([json.dumps(other)] if other else [])]
         if sum(map(len, arguments)) > MOST_BYTES - 200 and self.view.plan:
-            # Folding a line inside of quotes would change the command.
-            path = self.folder.write(f"variables-{playbook}-{self.view.plan.digest[:12]}.json", json.dumps(named, indent=1))
-            arguments = [f"@{path}"]
+            # Folding a line inside of quotes would change the command. If the disk is full, the result still has the command whole.
+            with contextlib.suppress(FolderError):
+                path = self.folder.write(f"variables-{playbook}-{self.view.plan.digest[:12]}.json", json.dumps(named, indent=1))
+                arguments = [f"@{path}"]
         return " ".join([f"ansible-playbook alicloud_ops.network.{playbook}", *(f"-e {shlex.quote(each)}" for each in arguments)])
 
     def result(self, report: Mapping[str, Any], plan_text: Sequence[str]) -> dict[str, Any]:
@@ -88,7 +90,7 @@ class Handover:
             **summary,
             "refusals": report["refusals"],
             "stopped": report["stopped"],
-            "files": dict(view.files),
+            "files": report["files"],
             "next_steps": report["next_steps"],
             "published": self._published(summary, report, plan_text),
         }

@@ -10,7 +10,7 @@ Private to this collection. Plan and recipe are on the disk before the first wri
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,13 +27,12 @@ REPORT_KINDS = ("json", "md", "html")
 
 
 class Records:
-    """``mask`` takes secrets out of a text. What is written is in ``view.files``: kind → path."""
+    """What is written is in ``view.files``: kind → path."""
 
-    def __init__(self, settings: Settings, view: RunView, folder: Folder, mask: Callable[[str], str]) -> None:
+    def __init__(self, settings: Settings, view: RunView, folder: Folder) -> None:
         self._settings = settings
         self._view = view
         self._folder = folder
-        self._mask = mask
         self._earlier: Document | None = None
 
     def saved_plan(self, digest: str | None) -> Document | None:
@@ -47,7 +46,7 @@ class Records:
         return self._folder.read(document_name("approval", digest)) if digest else None
 
     def _write(self, kind: str, name: str, text: str) -> None:
-        self._view.files[kind] = str(self._folder.write(name, self._mask(text)))
+        self._view.files[kind] = str(self._folder.write(name, text))
 
     def save_plan(self) -> None:
         """Write the plan. Then read the recipe that an earlier run of this plan left: the recipe of this run keeps all of it."""
@@ -77,18 +76,19 @@ class Records:
         sent = {eni.eni_id: eni.sent if last else eni.sent.union(eni.having(PLANNED)) for eni in view.ledger}
         shown = {eni.eni_id: frozenset(flatten(eni.latest.held)) for eni in view.ledger if eni.latest}
         # A restore takes a recipe without a time as one whose run did not end.
-        view.recipe = recipe_after(view.plan, self._earlier, sent, shown, made=now() if last else "")
-        self._write("recipe", document_name("recipe", view.plan.digest), _as_text(view.recipe))
+        recipe = recipe_after(view.plan, self._earlier, sent, shown, made=now() if last else "")
+        self._write("recipe", document_name("recipe", view.plan.digest), _as_text(recipe))
+        view.recipe = recipe
 
     def mark_approval(self, report: dict[str, Any]) -> None:
         """An approval is valid for one finished run. The report stays whole if the mark cannot be written."""
         view = self._view
         if view.check_mode or not self._settings.approved_digest or not view.plan or report["outcome"] != "done":
             return
-        made = self._settings.saved or self.saved_plan(view.plan.digest) or view.plan
         try:
+            made = self._settings.saved or self.saved_plan(view.plan.digest) or view.plan
             self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished))
-        except FolderError as error:
+        except (DocumentError, FolderError) as error:
             report["stopped"] = ". ".join(filter(None, (report["stopped"], f"The use of the approval could not be recorded: {error}")))
 
     def write_reports(self, report: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ Private to this collection. The report is a view of the ledger of the run. It de
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ class RunView:
     user selected. ``unreadable``: id of an ENI or instance → why it cannot be read. ``refusals``: why nothing was written.
     ``difference``: as in DIFFERENCES. ``sure``: how sure a restore is of "already present". ``files``: kind → path. ``next_steps``:
     exact commands, each with what it is for before it ("To undo it: ansible-playbook …"). ``evidence``: what the guests returned,
-    None if no guests are given.
+    None if no guests are given. ``mask`` takes secrets out of a text.
     """
 
     operation: str
@@ -114,11 +114,17 @@ class RunView:
     files: dict[str, str] = field(default_factory=dict)
     next_steps: Sequence[str] = ()
     evidence: Evidence | None = None
+    mask: Callable[[str], str] = str
 
     @property
     def state(self) -> str:
         """Of the change module; empty for an audit."""
         return STATE_OF[self.operation]
+
+    def text(self, given: str) -> str:
+        """Free text for the report, which may repeat what was sent to the service. Ids, addresses and documents are never masked:
+        with a part masked, a recipe would restore nothing."""
+        return clean(self.mask(given))
 
 
 def build_report(run: RunView) -> dict[str, Any]:
@@ -144,19 +150,19 @@ def build_report(run: RunView) -> dict[str, Any]:
         "finished": run.finished,
         "seconds": seconds_between(run.started, run.finished),
         "totals": {**totals, "api_calls": run.api_calls},
-        "refusals": [clean(refusal) for refusal in run.refusals],
-        "stopped": ". ".join(filter(None, (clean(run.stopped).rstrip("."), unverified))),
-        "sure": clean(run.sure),
+        "refusals": [run.text(refusal) for refusal in run.refusals],
+        "stopped": ". ".join(filter(None, (run.text(run.stopped).rstrip("."), unverified))),
+        "sure": run.text(run.sure),
         "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
-        "groups": _by_group(rows, run.security_groups),
+        "groups": _by_group(run, rows),
         "reasons": reasons,
         "guards": by_guard(reasons),
         "waves": [_wave(wave, run.waves[0].started) for wave in run.waves],
         "states": [state for state in STATES if counts[state]],
         "interfaces": rows,
-        "unreadable": [{"id": name, "reason": clean(reason)} for name, reason in sorted(run.unreadable.items())],
-        "files": {kind: clean(path) for kind, path in run.files.items()},
-        "next_steps": [clean(step) for step in run.next_steps],
+        "unreadable": [{"id": name, "reason": run.text(reason)} for name, reason in sorted(run.unreadable.items())],
+        "files": {kind: run.text(path) for kind, path in run.files.items()},
+        "next_steps": [run.text(step) for step in run.next_steps],
         "recipe": run.recipe.as_dict() if run.recipe else None,
         "guests": guests,
     }
@@ -216,16 +222,16 @@ def _row(run: RunView, eni_id: str, outcomes: Outcomes, eni: EniLedger | None = 
     failure = eni.change.failure if eni and not outcomes else None
     return {
         "eni_id": eni_id,
-        "name": clean((interface.details.get("NetworkInterfaceName") if interface else None) or ""),
+        "name": run.text((interface.details.get("NetworkInterfaceName") if interface else None) or ""),
         "type": interface.type if interface else "",
         "status": last.status if last else "cannot be read" if eni and eni.change.failure else "does not exist",
         "instance_id": (interface.instance_id if interface else eni.change.instance_id if eni else None) or "",
         "private_ip_address": interface.private_ip_address if interface else "",
         "security_group_id": group_of(interface, run.selected_groups) if interface else NO_GROUP,
         "security_group_ids": list(interface.security_group_ids) if interface else [],
-        "failure": _line("", FAILED, failure, None) if failure else None,  # of the ENI as a whole, if it has no address here
+        "failure": _line(run, "", FAILED, failure, None) if failure else None,  # of the ENI as a whole, if it has no address here
         "addresses": [
-            _line(address, *outcomes[address], interface.eips.get(address) if interface else None)
+            _line(run, address, *outcomes[address], interface.eips.get(address) if interface else None)
             for address in sorted(outcomes, key=sort_key)
         ],
     }
@@ -242,13 +248,13 @@ def worst_first(row: Mapping[str, Any]) -> tuple[int, str]:
     return min((STATES.index(line["state"]) for line in _lines_of(row)), default=len(STATES)), row["eni_id"]
 
 
-def _line(address: str, state: str, reason: Reason | None, eip: str | None) -> dict[str, Any]:
+def _line(run: RunView, address: str, state: str, reason: Reason | None, eip: str | None) -> dict[str, Any]:
     return {
         "address": address,
         "kind": kind_of(address).name,
         "state": state,
         "code": reason.code if reason else None,
-        "reason": clean(reason.text) if reason else "",
+        "reason": run.text(reason.text) if reason else "",
         "request_id": reason.request_id if reason else None,
         "eip": eip,
     }
@@ -298,14 +304,14 @@ def by_guard(reasons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"guard": GUARDS.get(entry["code"], entry["code"]), **entry} for entry in reasons if entry["state"] == SKIPPED]
 
 
-def _by_group(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+def _by_group(run: RunView, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[str, Counter[str]] = {}
     for row in rows:
         counts = groups.setdefault(row["security_group_id"], Counter())
         counts.update({"interfaces": 1, "addresses": len(row["addresses"])})
         counts.update(line["state"] for line in row["addresses"])
     return [
-        {"security_group_id": group, "name": clean(names.get(group, "")), **dict.fromkeys(STATES, 0), **counts}
+        {"security_group_id": group, "name": run.text(run.security_groups.get(group, "")), **dict.fromkeys(STATES, 0), **counts}
         for group, counts in sorted(groups.items(), key=lambda entry: (-entry[1]["addresses"], entry[0]))
     ]
 

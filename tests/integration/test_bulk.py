@@ -8,6 +8,7 @@ them, and the files. ``test_roles.py`` has what takes a real ansible-playbook.""
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _records
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import document_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
 
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
@@ -316,7 +317,7 @@ def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bul
     refused = bulk.run("unassign", **WEB)
     assert refused["outcome"] == "refused"
     assert f"{recipe}: it cannot be read" in refused["msg"]
-    assert f"{recipe}: it cannot be read" in str(refused["report"]["refusals"])
+    assert f"{recipe}: it cannot be read" in str(refused["refusals"])
     assert recipe.read_text(encoding="utf-8") == text
     assert bulk.writes() == []
 
@@ -726,3 +727,100 @@ def test_two_thousand_enis_go_and_come_back(bulk: Bulk) -> None:
     assert len(bulk.writes()) == 2001
     bulk.run("restore", recipe_file=done["files"]["recipe"], **many)
     assert bulk.held() == start
+
+
+def without_group(all_enis: bool) -> dict[str, Any]:
+    """The same ENIs and addresses, but one ENI, or all of them, left the security group."""
+    world = seed(20)
+    world["interfaces"][0]["security_group_ids"] = ["sg-legacy"]
+    if all_enis:
+        world["generate"][0]["security_group_ids"] = ["sg-legacy"]
+    return world
+
+
+@pytest.mark.parametrize("by_plan", [True, False])
+@pytest.mark.parametrize("lacking", ["all", "one"])
+def test_an_approved_plan_of_which_something_is_not_selected_today_ends_red(bulk: Bulk, by_plan: bool, lacking: str) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    bulk.emulator.reset(seed=without_group(lacking == "all"))
+    source = {"plan_file": planned["files"]["plan"]} if by_plan else {}
+    refused = bulk.run("unassign", approved_digest=planned["digest"], **source, **WEB)
+    assert (refused["outcome"], refused.get("failed")) == ("refused", True)
+    assert "eni-both1 10.3.0.11" in refused["msg"]
+    assert bulk.writes() == []
+
+
+def test_an_empty_plan_is_not_an_approved_plan_that_nobody_knows(bulk: Bulk) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    bulk.emulator.reset(seed=without_group(all_enis=True))
+    refused = bulk.run("unassign", approved_digest=planned["digest"], report_dir=str(bulk.folder / "lost"), **WEB)
+    assert (refused["outcome"], refused.get("failed")) == ("refused", True)
+
+
+def test_a_recipe_that_cannot_be_written_stops_the_run_before_the_first_write(bulk: Bulk) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    room = Path(planned["files"]["plan"]).stat().st_size + 20  # the recipe also names its plan
+    _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        refused = bulk.run("unassign", approved_digest=planned["digest"], **WEB)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert (refused["outcome"], refused["failed"], refused["changed"]) == ("refused", True, False)
+    assert "recipe-" in refused["msg"]
+    assert "File too large" in refused["msg"]
+    assert "recipe" not in refused["files"]
+    assert bulk.writes() == []
+
+
+def test_a_disk_that_is_full_after_the_waves_leaves_the_result_and_the_recipe(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last files are reports and long commands."""
+    start = bulk.held()
+    full = False
+
+    def say(line: str) -> None:
+        nonlocal full
+        full = full or line.startswith("wave 3/")
+
+    def write(folder: Folder, name: str, text: str, written: Any = Folder.write) -> Path:
+        if full:
+            raise FolderError(f"{name}: it cannot be written: No space left on device")
+        return written(folder, name, text)
+
+    monkeypatch.setattr(Folder, "write", write)
+    keep = [f"10.9.{number}.0/24" for number in range(100)]
+    bulk.emulator.faults([{"action": "write", "kind": "error", "code": "OperationDenied", "status": 403, "eni_id": "eni-web00003"}])
+    done = bulk.run("unassign", wave_size=5, max_failures="100%", keep=keep, say=say, **WEB)
+    assert full
+    assert (done["failed"], done["changed"]) == (True, True)
+    assert "No space left" in done["msg"]
+    recipe = Path(done["files"]["recipe"])
+    assert changed_by(start, bulk.held()) <= pairs(read_json(recipe))
+    assert any("restore" in step and str(recipe) in step for step in done["next_steps"])
+
+
+def test_what_belongs_to_a_plan_that_was_encrypted_in_the_folder_is_never_written_in_clear(bulk: Bulk) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    secret = VaultSecret(b"secret")
+    plan = Path(planned["files"]["plan"])
+    text = plan.read_bytes()
+    for path in bulk.reports.iterdir():
+        path.unlink()
+    plan.write_bytes(VaultLib([("team", secret)]).encrypt(text, secret, vault_id="team"))
+    bulk.loader.set_vault_secrets([("team", secret)])
+    done = bulk.run("unassign", approved_digest=planned["digest"], **WEB)
+    assert done["outcome"] == "done", done["msg"]
+    assert {path.name[:4] for path in bulk.reports.iterdir()} == {"plan", "reci", "appr", "unas"}
+    assert [path.name for path in bulk.reports.iterdir() if not is_encrypted(path.read_bytes())] == []
+
+
+def test_no_file_has_the_secret_of_the_report_url(bulk: Bulk) -> None:
+    keep = [f"10.9.{number}.0/24" for number in range(100)]
+    planned = bulk.run("unassign", check=True, keep=keep, report_url="https://deploy:pa$$word@reports.example.com/bulk/", **WEB)
+    assert len(list(bulk.reports.glob("variables-*.json"))) == 1
+    assert [path.name for path in bulk.reports.iterdir() if "pa$$word" in path.read_text(encoding="utf-8")] == []
+    short = bulk.run("unassign", check=True, report_url="https://deploy:pa$$word@reports.example.com/bulk/", **WEB)
+    assert "reports.example.com" not in json.dumps([planned["next_steps"], short["next_steps"]])
+    assert "https://reports.example.com/bulk/" in json.dumps(
+        bulk.run("unassign", check=True, report_url="https://reports.example.com/bulk/", **WEB)["next_steps"]
+    )

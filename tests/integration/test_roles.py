@@ -596,6 +596,22 @@ def test_a_plan_that_is_encrypted_with_vault_stays_so(playbooks: Playbooks) -> N
     assert playbooks.held() == start
 
 
+def test_a_url_never_masks_a_part_of_a_recipe(playbooks: Playbooks) -> None:
+    """Each value of its query may be a secret, such as the region here. The file, the artifact and the lines still restore all."""
+    start = playbooks.held()
+    url = "http://127.0.0.1:9/?region=cn-hangzhou&account=1000000000000001&kind=private_ip_addresses"
+    done = playbooks.run("unassign", report_url=url, **WEB)
+    assert "account=" not in done.output
+    gone = changed_by(start, playbooks.held())
+    file = read_document(playbooks.saved("recipe").read_text(encoding="utf-8"))
+    artifact = read_document(done.published["restore_secondary_ips_recipe"])
+    lines = read_document(done.output)
+    assert {*file.pairs()} == {*artifact.pairs()} == {*lines.pairs()} == gone
+    assert read_document(playbooks.saved("plan").read_text(encoding="utf-8")).digest == file.plan
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
 def test_without_a_folder_the_files_are_in_the_state_folder(playbooks: Playbooks) -> None:
     start = playbooks.held()
     state = playbooks.folder / "state"
