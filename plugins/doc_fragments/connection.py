@@ -22,11 +22,11 @@ options:
   endpoint:
     description: >-
       ECS endpoint, as C(host), C(host:port) or a URL. By default E(ALIBABA_CLOUD_ECS_ENDPOINT), then the endpoint of the region.
-      V(http://) is for loopback addresses only.
+      V(http://) is allowed only for loopback addresses.
     type: str
   endpoint_type:
     description: >-
-      V(public) or V(vpc) endpoints of ECS and STS. V(vpc) works only inside a VPC of the region. By default
+      Type of the ECS and STS endpoints, V(public) or V(vpc). V(vpc) works only inside a VPC of the region. By default
       E(ALIBABA_CLOUD_ENDPOINT_TYPE), then V(public).
     type: str
   sts_endpoint:
@@ -62,7 +62,7 @@ options:
     type: str
     aliases: [alicloud_security_token]
   role_arn:
-    description: RAM role to assume, with the other credential.
+    description: RAM role to assume with another credential, such as an AccessKey.
     type: str
     aliases: [assume_role_arn, alicloud_assume_role_arn]
   role_session_name:
@@ -95,19 +95,19 @@ options:
       Whether to use only the hardened mode (IMDSv2) of the metadata service. By default E(ALIBABA_CLOUD_IMDSV1_DISABLED).
     type: bool
   credentials_uri:
-    description: URI that returns a temporary AccessKey. V(http://) is for loopback addresses only.
+    description: URI that returns a temporary AccessKey. V(http://) is allowed only for loopback addresses.
     type: str
   profile:
     description: Profile in C(~/.aliyun/config.json), or section in C(~/.alibabacloud/credentials.ini).
     type: str
   credentials_file:
-    description: Another file with O(profile), in either format.
+    description: Another file to read O(profile) from, in JSON or INI format.
     type: path
     aliases: [shared_credentials_file]
   retry_timeout:
     description: >-
-      Seconds to repeat a call after throttling, conflicts, lost connections and server errors. A write that may
-      have been carried out is repeated only after a read.
+      Maximum number of seconds to repeat a call after throttling, conflicts, lost connections and server errors. A write that may have
+      been carried out is repeated only after a read.
     type: int
     default: 120
   max_concurrency:
@@ -116,11 +116,11 @@ options:
     default: 8
   calls_per_minute:
     description: >-
-      Maximum number of calls per minute, 4 or more. V(0) sets no limit. The account shares one quota.
+      Maximum number of calls per minute, 4 or more. V(0) sets no limit. All users of the account share one quota.
     type: int
     default: 300
 notes:
-  - An empty string counts as not set. For a guard it is an error, so that an empty variable cannot disable it.
+  - An empty string counts as not set. For a guard it is an error, so that an empty variable cannot disable the guard.
 seealso:
   - ref: ansible_collections.alicloud_ops.network.docsite.guide_credentials
     description: Ways to log in, endpoints and permissions.
@@ -130,7 +130,7 @@ seealso:
     MODULE = r"""
 options: {}
 notes:
-  - The module runs where the SDK is installed, usually on the controller (C(delegate_to=localhost)).
-  - All environment variables and RAM actions are in the guide C(docs/docsite/rst/guide_credentials.rst).
+  - Run the module where the SDK is installed, usually on the controller (C(delegate_to=localhost)).
+  - The guide C(docs/docsite/rst/guide_credentials.rst) lists all environment variables and RAM actions.
   - Do not set secrets with the C(environment) keyword, because Ansible puts it on a command line.
 """

@@ -14,7 +14,8 @@ description:
   - The inventory file is named C(eni.yml) or C(eni.yaml), or its name ends with C(.eni.yml) or C(.eni.yaml).
   - Selectors and address filters are those of M(alicloud_ops.network.eni_secondary_ip_info). Selectors are combined with AND. An ENI
     matches a list if it matches one of its entries.
-  - All errors of the file are reported at once. An unknown option is an error, because a misspelled selector must not select more.
+  - The plugin reports all errors of the file at once. An unknown option is an error, because without a misspelled selector the plugin
+    would select more.
 options:
   plugin:
     description: Name of this plugin, which marks the file as its own.
@@ -23,14 +24,15 @@ options:
     choices: [alicloud_ops.network.eni]
   regions:
     description:
-      - Regions to read, one after another. By default the plugin reads the one region in O(region).
+      - Regions to read, one after another. By default the plugin reads only the region in O(region).
       - Cannot be combined with O(region).
     type: list
     elements: str
   on_region_error:
     description:
       - How to treat a region that cannot be read.
-      - V(fail) fails. V(warn) shows a warning and lists the other regions. If no region can be read, both fail.
+      - With V(fail) the inventory fails. With V(warn) the plugin shows a warning and lists the other regions. If no region can be read, the
+        inventory always fails.
       - Be careful with V(warn) in AWX. An update with I(Overwrite) removes the hosts of the region that could not be read.
     type: str
     choices: [fail, warn]
@@ -45,8 +47,8 @@ options:
   group_by:
     description:
       - Kinds of groups to create. An empty list creates none. O(groups) and O(keyed_groups) create more.
-      - Characters that a group name cannot have become underscores. If two values lead to the same name, their ENIs are in one group, and
-        there is a warning.
+      - Underscores replace characters that are not allowed in a group name. If two values lead to the same name, their ENIs are in one
+        group, and the plugin shows a warning.
       - V(region), for example C(region_cn_hangzhou).
       - V(zone), for example C(zone_cn_hangzhou_h). It is a child of the group of the region, if there is one.
       - V(vpc), for example C(vpc_vpc_bp1example).
@@ -62,16 +64,16 @@ options:
     default: [region, zone, vpc, vswitch, security_group, type, status, tag]
   eni_ids:
     description: >-
-      Ids of ENIs. In all selectors, an empty list selects nothing. A blank selector counts as not set. Next to another selector it is an
-      error, because it would widen the selection.
+      Ids of ENIs. In every selector, an empty list selects nothing, and an empty string counts as not set. An empty string is an error
+      if another selector is set, because it would make the selection wider.
     type: list
     elements: str
   instance_ids:
-    description: Ids of instances. Selects their primary ENIs, see O(instance_enis).
+    description: Ids of instances. Selects their primary ENIs. O(instance_enis) can add their secondary ENIs.
     type: list
     elements: str
   instance_enis:
-    description: ENIs of the instances in O(instance_ids) to select. V(primary) selects the primary ENI, V(all) also the secondary ENIs.
+    description: Which ENIs of O(instance_ids) to select. V(primary) selects the primary ENI, V(all) also the secondary ENIs.
     type: str
     choices: [primary, all]
     default: primary
@@ -80,11 +82,11 @@ options:
     type: list
     elements: str
   security_group_names:
-    description: Names of security groups, compared as a whole and with case. Several security groups can have the same name.
+    description: Names of security groups. The whole name must match, and case matters. Several security groups can have the same name.
     type: list
     elements: str
   security_group_tags:
-    description: Tags of security groups. A security group must have all of them. Values are written as in O(tags).
+    description: Tags of security groups. A security group must have all of them. O(tags) describes the values.
     type: dict
   vpc_id:
     description: Id of a VPC.
@@ -112,7 +114,7 @@ options:
     type: list
     elements: str
   excluding:
-    description: Addresses and CIDR blocks. C(eni_assignment) has no address that overlaps one of them.
+    description: Addresses and CIDR blocks. C(eni_assignment) leaves out addresses that overlap one of them.
     type: list
     elements: str
   private_ip_addresses:
@@ -136,23 +138,23 @@ extends_documentation_fragment:
   - ansible.builtin.inventory_cache
 notes:
   - The host variables are the keys of RV(alicloud_ops.network.eni_secondary_ip_info#module:interfaces) with the prefix C(eni_), such as
-    C(eni_instance_id), C(eni_tags) and C(eni_private_ip_addresses). The id is C(eni_id).
+    C(eni_instance_id), C(eni_tags) and C(eni_private_ip_addresses). The key C(eni_id) does not get a second prefix.
   - There are three more host variables. C(eni_region) is the region. C(eni_assignment) is an entry for
     O(alicloud_ops.network.eni_secondary_ip#module:assignments), with the addresses that match the address filters.
     C(eni_security_group_names) has the known names of security groups, by id.
-  - C(ansible_connection) is V(local), and C(ansible_python_interpreter) is the Python that runs Ansible, because an ENI has no login.
-    O(compose) can replace both.
-  - Strings from the cloud are never templated. C(ansible-inventory --list) marks them with C(__ansible_unsafe).
+  - Nobody can log in to an ENI, so tasks run on the controller. C(ansible_connection) is V(local), and C(ansible_python_interpreter) is
+    the Python that runs Ansible. O(compose) can replace both.
+  - Ansible never treats strings from the cloud as templates. C(ansible-inventory --list) marks them with C(__ansible_unsafe).
   - All options except those of C(constructed) and C(inventory_cache) can be templates, for example with the C(env) lookup. They can use
     extra variables, and can be encrypted with C(ansible-vault encrypt_string).
-  - With O(cache=true), each region is cached separately. The plugin ignores the cache if a selector, an address filter, the region, the
+  - With O(cache=true), the plugin caches each region separately. It ignores the cache if a selector, an address filter, the region, the
     endpoint, the account or the credential has changed. The cache has no secrets.
   - If an inventory cannot be read, Ansible only shows a warning and continues without hosts. To make it an error, set
     E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) to V(true), as AWX does.
-  - In AWX, use the file as an inventory source from a project. The credential sets environment variables. The I(Source variables) of such
-    a source are environment variables too.
+  - In AWX, use the file as an inventory source from a project. The AWX credential sets environment variables for the plugin. The
+    I(Source variables) of this source become environment variables too.
   - The plugin needs the RAM actions of M(alicloud_ops.network.eni_secondary_ip_info).
-  - All environment variables and RAM actions are in the guide C(docs/docsite/rst/guide_credentials.rst).
+  - The guide C(docs/docsite/rst/guide_credentials.rst) lists all environment variables and RAM actions.
 seealso:
   - module: alicloud_ops.network.eni_secondary_ip_info
   - module: alicloud_ops.network.eni_secondary_ip
@@ -193,7 +195,7 @@ plugin: alicloud_ops.network.eni
 security_group_ids: "{{ lookup('env', 'SECURITY_GROUPS') | split(',') }}"
 
 ---
-# Fewer groups of the plugin, and some groups that are made from host variables.
+# Only two kinds of groups from group_by, and more groups that are made from host variables.
 plugin: alicloud_ops.network.eni
 whole_region: true
 group_by: [security_group, vswitch]
@@ -211,7 +213,7 @@ keyed_groups:
     default_value: none
 
 ---
-# Cached for ten minutes in files. Refresh with: ansible-inventory -i cached.eni.yml --list --flush-cache
+# A cache in files, for ten minutes. Refresh it with: ansible-inventory -i cached.eni.yml --list --flush-cache
 plugin: alicloud_ops.network.eni
 whole_region: true
 cache: true

@@ -329,7 +329,7 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
     given = [name for name in SELECTORS if getattr(selection, {"vpc_id": "vpc_ids"}.get(name, name)) not in (None, {})]
     if given:
         # Each selector narrows the selection, so a blank one would widen it.
-        errors.extend(f"{name}: is given but blank; set a value, or leave it out" for name in SELECTORS if is_blank(params[name]))
+        errors.extend(f"{name}: is empty text; set a value, or leave it out" for name in SELECTORS if is_blank(params[name]))
     if not given and not params["whole_region"]:
         errors.append(
             f"no ENI is selected; set one or more of {', '.join(SELECTORS)}, or set whole_region=true for every ENI of the region"

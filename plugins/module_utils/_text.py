@@ -41,7 +41,7 @@ def validate_guards(params: Mapping[str, Any], guards: Iterable[str], errors: li
         value = params[guard]
         entries = value if isinstance(value, list) and not is_blank(value) else []
         blank = [guard] * is_blank(value) + [f"{guard}[{index}]" for index, entry in enumerate(entries) if text_or_none(entry) is None]
-        errors.extend(f"{path}: is given but blank, so it would guard nothing; set a value, or leave it out" for path in blank)
+        errors.extend(f"{path}: is empty text, so this guard would have no effect; set a value, or leave it out" for path in blank)
 
 
 def parse_number(option_path: str, value: Any, errors: list[str]) -> int | None:

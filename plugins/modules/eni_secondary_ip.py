@@ -13,7 +13,7 @@ author: alicloud_ops maintainers (@alicloud-ops)
 description:
   - Unassigns secondary private addresses from one or many elastic network interfaces (ENIs), or assigns them.
   - The module changes only addresses that you name, and never a primary address. It reads each change back.
-  - Check mode returns what a run would change or refuse. Only a run shows a missing write permission.
+  - Check mode returns what a run would change or refuse. It cannot detect a missing write permission.
 options:
   state:
     description: Required. V(absent) unassigns, V(present) assigns.
@@ -24,11 +24,12 @@ options:
     type: str
     aliases: [network_interface_id]
   instance_id:
-    description: Id of an instance, for its primary ENI. An address on another ENI of the instance is an error.
+    description: Id of an instance. The module changes its primary ENI. An address on another ENI of the instance is an error.
     type: str
   private_ip_addresses:
     description: >-
-      Secondary private IPv4 addresses. An empty list does nothing. A primary address, or an address inside a prefix, is an error.
+      Secondary private IPv4 addresses. An empty list does nothing. A primary address, or an address inside a prefix of the ENI, is an
+      error.
     type: list
     elements: str
     aliases: [secondary_private_ip_addresses]
@@ -46,13 +47,13 @@ options:
     elements: str
   all_secondary:
     description: >-
-      Whether to unassign all secondary private IPv4 addresses, but no prefixes and IPv6 addresses.
+      Whether to unassign all secondary private IPv4 addresses. Prefixes and IPv6 addresses stay assigned.
     type: bool
     default: false
   assignments:
     description: >-
-      Many ENIs with their addresses, as in RV(unassigned). This is much faster than a loop. Entries for one ENI are combined. An empty
-      list does nothing.
+      List of ENIs with their addresses, in the form of RV(unassigned). This is much faster than a loop. Entries for the same ENI are
+      combined. An empty list does nothing.
     type: list
     elements: dict
     suboptions:
@@ -86,13 +87,13 @@ options:
         default: false
   keep:
     description: >-
-      Guard. Addresses and CIDR blocks that are never unassigned. All that overlaps them is skipped, without an error.
+      Guard. Addresses and CIDR blocks that are never unassigned. What overlaps one of them is skipped, without an error.
     type: list
     elements: str
   allow_eip:
     description: >-
-      Whether to unassign an address to which an EIP is bound. Disassociate the EIP first if you can. The service does not document what
-      happens to it.
+      Whether to unassign an address to which an EIP is bound. If you can, unbind the EIP first. The service does not document what
+      happens to the EIP.
     type: bool
     default: false
   protected_tags:
@@ -115,19 +116,19 @@ options:
   on_refusal:
     description: >-
       How to treat an address that must not be changed, for example because of its EIP or the state of its ENI. V(fail) writes nothing and
-      reports all refusals. V(skip) skips only these addresses.
+      reports all refusals. V(skip) skips these addresses and changes the others.
     type: str
     choices: [fail, skip]
     default: fail
   wait:
     description: >-
-      Whether to wait until a read shows the change, and before it for the end of a state such as Attaching. With V(false) an accepted call
-      counts as done. Check mode never waits.
+      Whether to wait until a read shows the change. Before the write, the module also waits until a state such as Attaching ends. With
+      V(false) an accepted call counts as done. Check mode never waits.
     type: bool
     default: true
   wait_timeout:
     description: >-
-      Maximum seconds to wait for each ENI, before the first write, and again after each accepted call.
+      Maximum number of seconds to wait for an ENI, before the first write and again after each accepted call.
     type: int
     default: 60
 extends_documentation_fragment:
@@ -150,12 +151,12 @@ seealso:
 notes:
   - The ENI must be Available or InUse. The instance of a primary ENI must be Running or Stopped.
   - The module does not change the operating system of the instance. Remove the address there too.
-  - A change can be undone while the addresses are free. An undo does not bind an EIP again.
-  - Run the module on the controller, with C(connection=local) or C(delegate_to=localhost). Then it writes nothing more after its play has
-    ended. Over another connection, such as SSH, it cannot see the end of the play, so the writes may go on. Over SSH it returns a warning.
-    Async tasks go on in any case.
-  - O(keep) protects addresses from a change, and lists them as skipped. O(alicloud_ops.network.eni_secondary_ip_info#module:excluding)
-    only leaves addresses out of a list. It protects nothing.
+  - You can undo a change while the addresses are free. This does not bind an EIP again.
+  - Run the module on the controller, with C(connection=local) or C(delegate_to=localhost). Then it stops writing when its play ends. Over
+    another connection, such as SSH, it cannot see the end of the play, so the writes may go on. Over SSH it returns a warning. An async
+    task always goes on.
+  - O(keep) protects addresses, and lists them as skipped. O(alicloud_ops.network.eni_secondary_ip_info#module:excluding) only leaves
+    addresses out of a list. It protects nothing.
 """
 
 EXAMPLES = r"""
@@ -191,7 +192,7 @@ EXAMPLES = r"""
     state: present
     assignments: "{{ cleanup.unassigned }}"
 
-# On the command line: unassign, show a short result, undo. (-o shows one line, but ansible-core 2.23 removes this option.)
+# On the command line: unassign, show a short result, undo.
 # ansible localhost -m alicloud_ops.network.eni_secondary_ip
 #   -a 'state=absent eni_id=eni-bp1example private_ip_addresses=192.168.0.10' | sed '1s/.*/{/' > result.json
 # jq -c '.msg, .summary, .unassigned' result.json
@@ -203,8 +204,8 @@ EXAMPLES = r"""
 RETURN = r"""
 unassigned:
   description: >-
-    Addresses that were unassigned, by ENI. In check mode, those that would be. If someone else unassigns one at the same time, it is
-    listed too.
+    Addresses that were unassigned, by ENI. In check mode, those that would be unassigned. If someone else unassigns one at the same
+    time, it is listed too.
   returned: O(state=absent)
   type: list
   elements: dict
@@ -244,14 +245,14 @@ interfaces:
       description: Secondary addresses after the task.
       type: dict
     verified:
-      description: Whether a read after the last write shows the ENI, and the outcome of every write. In check mode it proves nothing.
+      description: Whether a read after the last write shows the ENI and the outcome of every write. Ignore it in check mode.
       type: bool
     unassigned:
       description: Addresses that were unassigned.
       returned: O(state=absent)
       type: dict
     already_absent:
-      description: Addresses that were not on the ENI. A warning names their ENI, if any.
+      description: Addresses that were not on the ENI. If another ENI has one of them, a warning names that ENI.
       returned: O(state=absent)
       type: dict
     assigned:
@@ -264,17 +265,17 @@ interfaces:
       type: dict
     skipped:
       description: >-
-        Addresses that were left alone, with code and reason. Codes are C(Kept), C(EniMissing), C(ServiceManaged), C(ProtectedTag),
+        Addresses that the module skipped, with code and reason. Codes are C(Kept), C(EniMissing), C(ServiceManaged), C(ProtectedTag),
         C(EipBound), C(AddressHeld), C(HolderUnreadable), C(EniState), C(EniInTransition), C(InstanceState), C(InstanceInTransition) and
         C(InstanceUnknown).
       type: list
       elements: dict
     failures:
       description: >-
-        Addresses that failed, with code, message and request id. Without addresses, the ENI could not be read. C(NotVerified) means that
-        a call was sent, but no read shows its outcome. Then C(changed) is V(true). Other codes of the module are C(EniNotReturned),
-        C(InstanceWithoutEni), C(Refused), C(PlanAged), C(ConnectionFailed), C(UnreadableReply), C(CallerGone), C(NoThreads) and
-        C(Unexpected).
+        Addresses that failed, with code, message and request id. In an entry without addresses, the ENI could not be read. C(NotVerified)
+        means that a call was sent, but no read shows its outcome. Then C(changed) is V(true). Other codes of the module are
+        C(EniNotReturned), C(InstanceWithoutEni), C(Refused), C(PlanAged), C(ConnectionFailed), C(UnreadableReply), C(CallerGone),
+        C(NoThreads) and C(Unexpected).
       type: list
       elements: dict
 missing:
@@ -284,8 +285,8 @@ missing:
   elements: str
 summary:
   description: >-
-    Numbers of C(interfaces) and C(addresses), of C(unassigned), C(assigned), C(already_absent), C(already_present), C(skipped) and
-    C(failed) ones, and of C(api_calls).
+    Counts of C(interfaces), C(addresses) and C(api_calls), and of addresses that are C(unassigned), C(assigned), C(already_absent),
+    C(already_present), C(skipped) and C(failed).
   returned: if a plan could be made
   type: dict
 diff:
@@ -293,7 +294,7 @@ diff:
   returned: if a plan could be made
   type: dict
 credential_source:
-  description: Way to log in that was used, and its source.
+  description: Credential that was used, and its source.
   returned: if the options are valid
   type: str
   sample: ram_role_arn from options, with access_key from environment

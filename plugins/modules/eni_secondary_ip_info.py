@@ -17,33 +17,33 @@ description:
 options:
   eni_ids:
     description: >-
-      Ids of ENIs. In all selectors, an empty list selects nothing. A blank selector counts as not set. Next to another selector it is an
-      error, because it would widen the selection.
+      Ids of ENIs. In every selector, an empty list selects nothing, and an empty string counts as not set. An empty string is an error
+      if another selector is set, because it would make the selection wider.
     type: list
     elements: str
   instance_ids:
-    description: Ids of instances. Selects their primary ENIs, see O(instance_enis).
+    description: Ids of instances. Selects their primary ENIs. O(instance_enis) can add their secondary ENIs.
     type: list
     elements: str
   instance_enis:
-    description: ENIs of the instances in O(instance_ids) to select. V(primary) selects the primary ENI, V(all) also the secondary ENIs.
+    description: Which ENIs of O(instance_ids) to select. V(primary) selects the primary ENI, V(all) also the secondary ENIs.
     type: str
     choices: [primary, all]
     default: primary
   security_group_ids:
     description:
       - Ids of security groups. Selects the primary and secondary ENIs in any of them.
-      - A security group that does not exist is in RV(missing), unless O(eni_ids) or O(instance_ids) is set.
+      - A security group that does not exist is listed in RV(missing), unless O(eni_ids) or O(instance_ids) is set.
     type: list
     elements: str
   security_group_names:
     description:
-      - Names of security groups, compared as a whole and with case. Several security groups can have the same name.
-      - A name without a security group is in RV(missing).
+      - Names of security groups. The whole name must match, and case matters. Several security groups can have the same name.
+      - A name that no security group has is listed in RV(missing).
     type: list
     elements: str
   security_group_tags:
-    description: Tags of security groups. A security group must have all of them. Values are written as in O(tags).
+    description: Tags of security groups. A security group must have all of them. O(tags) describes the values.
     type: dict
   vpc_id:
     description: Id of a VPC.
@@ -68,17 +68,17 @@ options:
     type: bool
     default: false
   within:
-    description: CIDR blocks. RV(assignments) has only addresses that are completely inside one of them.
+    description: CIDR blocks. RV(assignments) lists only addresses that are completely inside one of them.
     type: list
     elements: str
   excluding:
     description: >-
-      Addresses and CIDR blocks. RV(assignments) has no address that overlaps one of them. This only shortens the list. To protect
+      Addresses and CIDR blocks. RV(assignments) leaves out addresses that overlap one of them. This only shortens the list. To protect
       addresses from a change, use O(alicloud_ops.network.eni_secondary_ip#module:keep).
     type: list
     elements: str
   private_ip_addresses:
-    description: Secondary private IPv4 addresses. RV(assignments) has only these.
+    description: Secondary private IPv4 addresses. RV(assignments) lists only these.
     type: list
     elements: str
     aliases: [secondary_private_ip_addresses]
@@ -143,7 +143,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 interfaces:
-  description: Selected ENIs, sorted by id, also those without a matching address.
+  description: Selected ENIs, sorted by id. ENIs without a matching address are included.
   returned: success
   type: list
   elements: dict
@@ -177,7 +177,7 @@ interfaces:
       type: str
       sample: 192.168.0.5
     private_ip_addresses:
-      description: Secondary private IPv4 addresses, each with its EIP or null.
+      description: Secondary private IPv4 addresses, each with its EIP, or null if it has none.
       type: list
       elements: dict
       sample: [{address: 192.168.0.10, eip: null}, {address: 192.168.0.30, eip: 203.0.113.30}]
@@ -249,7 +249,7 @@ assignments:
       ipv6_addresses: []
       ipv6_prefixes: []
 missing:
-  description: Selectors that match nothing, namely ids of ENIs, instances and security groups, and names and tags of security groups.
+  description: Ids of ENIs, instances and security groups, and names and tags of security groups, that match nothing.
   returned: success
   type: list
   elements: str
@@ -275,12 +275,12 @@ security_groups:
   type: dict
   sample: {sg-bp1example: web}
 credential_source:
-  description: Way to log in that was used, and its source.
+  description: Credential that was used, and its source.
   returned: if the options are valid
   type: str
   sample: ram_role_arn from options, with access_key from environment
 summary:
-  description: Numbers of selected C(interfaces), of matching C(addresses), and of C(api_calls).
+  description: Counts of selected C(interfaces), of matching C(addresses), and of C(api_calls).
   returned: success
   type: dict
   sample: {interfaces: 1, addresses: 2, api_calls: 2}

@@ -14,10 +14,11 @@ description:
   - Runs on an instance and lists its IP addresses with their interfaces, MAC addresses, listening sockets and numbers of connections.
   - The MAC address shows to which elastic network interface (ENI) an address belongs. Use the module to check whether a secondary
     private address is still in use before you unassign it.
-  - The module reads every network namespace of the instance, because containers have their addresses there. As root it also finds those
-    that only a file descriptor, a mount or a thread keeps.
-  - Without root RV(complete) is always V(false), because a process of another user may keep such a namespace. What is listed is right.
-  - If RV(complete) is V(false), the module could not read everything. Then an address that is not listed may still be in use.
+  - The module reads every network namespace of the instance, because containers have their addresses there. As root it also finds
+    namespaces that only a file descriptor, a mount or a thread keeps open.
+  - If RV(complete) is V(false), the module could not read everything. Then an address that is not listed may still be in use. The
+    addresses that are listed are correct.
+  - Without root RV(complete) is always V(false), because a process of another user may keep a namespace open.
   - Loopback, link-local and multicast addresses are left out, because an ENI cannot have them.
   - The result has no addresses of other machines, no command lines, no user names and no environment variables.
 requirements:
@@ -41,7 +42,7 @@ attributes:
 notes:
   - The module works without root. As root it also reports process names, the interfaces in the namespaces of containers, and network
     namespaces without a process.
-  - The module does not see a network namespace that only an open socket keeps.
+  - The module does not see a network namespace that only an open socket keeps open.
   - The module reads TCP, UDP and raw sockets. It does not see an address that only address translation, IPVS, an eBPF program or a
     virtual machine on the instance uses.
 seealso:
@@ -91,8 +92,8 @@ reasons:
     code:
       description:
         - V(processes_hidden) if the module cannot see the processes of other users, or those of the machine around a container.
-        - V(namespaces_hidden) if the module may not read the open files and the mounts of all processes, which is always so without root. A
-          network namespace that only such a process keeps is unknown.
+        - V(namespaces_hidden) if the module may not read the open files and the mounts of all processes. Without root this is always so. A
+          network namespace that only such a process keeps open is unknown.
         - V(namespace_not_permitted) if the module cannot enter a network namespace and sees no process in it.
         - V(namespace_unreadable) if a named network namespace or the list of mounts cannot be read.
         - V(netlink_failed) if the kernel did not list the interfaces. Then the module reads the addresses from C(/proc).
@@ -105,7 +106,7 @@ reasons:
       sample: processes of other users are hidden, so their network namespaces are unknown; run the module as root
     namespace:
       description: >-
-        Network namespace that could not be read completely. An empty string for the namespace of the module, and for the whole instance.
+        Network namespace that could not be read completely. An empty string means the namespace of the module, or the whole instance.
       type: str
       sample: ""
 addresses:
@@ -159,7 +160,7 @@ addresses:
       elements: str
       sample: ["00:16:3e:00:00:01"]
     scope:
-      description: Scope of the address as C(ip address) shows it, or null if it is not known.
+      description: Scope of the address, as the command C(ip address) shows it, or null if it is not known.
       type: str
       sample: global
     dynamic:
@@ -174,7 +175,7 @@ addresses:
       elements: str
       sample: []
     listeners:
-      description: Sockets that are bound to this address. If processes with the same name share a port, it is listed once.
+      description: Sockets that are bound to this address. If processes with the same name share a port, the port is listed once.
       type: list
       elements: dict
       contains:
@@ -187,7 +188,7 @@ addresses:
           type: int
           sample: 22
         process:
-          description: Name of the process, or null if it may not be read.
+          description: Name of the process, or null if the module may not read it.
           type: str
           sample: sshd
     connections:
@@ -197,7 +198,8 @@ addresses:
       sample: 3
     uncertain:
       description:
-        - Whether a service in the network namespace listens on all addresses, while no socket is bound to this one. The service may use it.
+        - Whether no socket is bound to this address, but a service in its network namespace listens on all addresses. That service may use
+          this address.
       type: bool
       sample: false
 interfaces:
@@ -229,7 +231,7 @@ namespaces:
     namespace:
       description:
         - An empty string for the network namespace of the module, which is usually the main one.
-        - For other namespaces the name that C(ip netns) uses, else C(net:[INODE]), or C(pid:PROCESS) if the inode may not be read.
+        - For other namespaces the name that C(ip netns) uses. If there is none, C(net:[INODE]), or C(pid:PID) if the inode may not be read.
       type: str
       sample: "net:[4026532301]"
     process:
@@ -245,7 +247,7 @@ namespaces:
       type: bool
       sample: true
     wildcard_listeners:
-      description: Sockets that are bound to C(0.0.0.0) or C(::). They may use each address of the namespace.
+      description: Sockets that are bound to C(0.0.0.0) or C(::). They may use every address of the namespace.
       type: list
       elements: dict
       contains:

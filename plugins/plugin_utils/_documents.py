@@ -301,7 +301,7 @@ def _parse_text(text: str) -> list[Any]:
         # Lines of an output, with other text around and between them; a callback plugin may have folded them and doubled quotes.
         joined = re.sub(r"\s+", " ", text).replace("''", "'")
         if _CUT.search(_SHOWN.sub("", joined)):
-            raise DocumentError("one of its lines is not whole; give each line from its first { to its last }")
+            raise DocumentError("one of its lines is incomplete; give each line from its first { to its last }")
         return [yaml.load(shown, StrictLoader) for shown in _SHOWN.findall(joined)]  # noqa: S506 - a SafeLoader that refuses more
     if not text.startswith(("{", "[")):
         return [document for document in yaml.load_all(text, StrictLoader) if document is not None]
@@ -332,7 +332,7 @@ def _check_document(given: Mapping[str, Any]) -> Document:
         raise DocumentError("; ".join(errors))
     checked = make_document(records, texts["region"], texts["account_id"], texts["made"] or "", texts["plan"] or "")
     if checked.digest != given.get("digest"):
-        raise DocumentError(f"its digest is {given.get('digest')}, but its content has {checked.digest}; it was changed, or is not whole")
+        raise DocumentError(f"its digest is {given.get('digest')}, but its content has {checked.digest}; it was changed, or is incomplete")
     return checked
 
 

@@ -45,9 +45,9 @@ def _decompress(text: str) -> str:
         engine = zlib.decompressobj()
         data = engine.decompress(base64.b64decode(text, validate=True), MOST_BYTES)
     except (binascii.Error, zlib.error):
-        raise ValueError("the packed text is not whole, or was changed; copy all of it") from None
+        raise ValueError("the packed text is incomplete, or was changed; copy the whole text") from None
     if engine.unconsumed_tail:
-        raise ValueError(f"the packed text stands for more than {MOST_BYTES} bytes")
+        raise ValueError(f"the unpacked text would have more than {MOST_BYTES} bytes; this is not a plan or recipe of the role")
     if not engine.eof or engine.unused_data:
-        raise ValueError("the packed text is not whole; copy all of it")
+        raise ValueError("the packed text is incomplete; copy the whole text")
     return data.decode()

@@ -117,7 +117,7 @@ def read_variables(
             errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
         elif is_blank(value) and name == "approved_digest" and needs_digest:
             # A digest that was left empty must not let an unapproved run pass.
-            errors.append(f"{full_name}: is given but blank, and {APPROVAL_NEEDED}")
+            errors.append(f"{full_name}: is empty text, and {APPROVAL_NEEDED}")
         elif isinstance(value, list) or not is_blank(value) or table[full_name].is_guard:
             named.add(name)
             blank: list[str] = []

@@ -126,7 +126,7 @@ def test_a_failed_job_publishes_and_its_error_names_the_question(awx: Awx) -> No
     # A guard that is blank stops the job, and does not vanish.
     blank = awx.launch("unassign", {**answers("unassign", security_group_names="web"), "unassign_secondary_ips_keep": " "}, check=True)
     assert blank.status == "failed"
-    assert "(question 'Addresses to keep'): is given but blank" in " ".join(blank.output.split())
+    assert "(question 'Addresses to keep'): is empty text" in " ".join(blank.output.split())
     # Other empty text is not given.
     empty = awx.launch("unassign", answers("unassign", security_group_names="web", security_group_ids="", region=""), check=True)
     assert empty.status == "successful", empty.output

@@ -125,7 +125,7 @@ def test_an_approved_plan_of_which_something_is_refused_today_ends_red_before_a_
 @pytest.mark.parametrize("digest", ["", " ", "\n"])
 def test_a_blank_digest_where_approval_is_required_is_an_error(bulk: Bulk, digest: str) -> None:
     with pytest.raises(
-        SettingsError, match="unassign_secondary_ips_approved_digest: is given but blank, and an approval is required"
+        SettingsError, match="unassign_secondary_ips_approved_digest: is empty text, and an approval is required"
     ) as error:
         bulk.run("unassign", approved_digest=digest, require_approval="true", **WEB)
     assert "make the plan in check mode (--check)" in str(error.value)
@@ -227,7 +227,7 @@ def test_unknown_groups_and_names_in_several_vpcs_name_their_variables(bulk: Bul
             f"{prefix}_names: 'wbe' does not exist in cn-hangzhou",
             f"{prefix}_ids: 'sg-none' does not exist",
             f"{prefix}_tags: 'team=nobody' does not exist",
-            f"{prefix}_names: 'web' is the name of groups in several VPCs (sg-web in vpc-main, sg-web2 in vpc-two); "
+            f"{prefix}_names: 'web' is the name of security groups in several VPCs (sg-web in vpc-main, sg-web2 in vpc-two); "
             f"set {operation}_secondary_ips_vpc_ids",
         ):
             assert error in refused["msg"], error

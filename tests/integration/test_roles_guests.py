@@ -374,8 +374,8 @@ def test_old_evidence_is_refused(emulator: Emulator, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"guests": ""}, "unassign_secondary_ips_guests: is given but blank"),
-        ({"guests": [" "]}, "unassign_secondary_ips_guests: is given but blank"),
+        ({"guests": ""}, "unassign_secondary_ips_guests: is empty text"),
+        ({"guests": [" "]}, "unassign_secondary_ips_guests: is empty text"),
         ({"guests": "guest"}, "unassign_secondary_ips_guests: 'guest' matches no host of the inventory"),
         ({"guests": "strangers"}, "unassign_secondary_ips_guests: no host of 'strangers' was read: stranger."),
         ({"guests": None, "only_not_seen": True}, "unassign_secondary_ips_only_not_seen: needs unassign_secondary_ips_guests"),
@@ -395,7 +395,7 @@ def test_the_playbook_reads_nothing_without_guests(without_network: Roles, guest
     if guests == []:
         assert set(levels_of(without_network.report("audit")).values()) == {UNKNOWN}
     else:
-        assert "audit_secondary_ips_guests: is given but blank" in played.output
+        assert "audit_secondary_ips_guests: is empty text" in played.output
 
 
 def test_without_guests_all_is_as_before(without_network: Roles) -> None:

@@ -163,8 +163,8 @@ class TestOptions:
             ({"tags": "team=web,shop"}, "tags: 'team=web,shop' is not a mapping"),
             ({"region_id": "cn-beijing"}, "region and region_id: these mean the same; set one of them"),
             ({"within": ["10.0.0.1/8"]}, "within: '10.0.0.1/8' has host bits set; did you mean 10.0.0.0/8?"),
-            ({"within": [""]}, "within: is given but blank, so it would guard nothing; set a value, or leave it out"),
-            ({"account_id": ""}, "account_id: is given but blank, so it would guard nothing; set a value, or leave it out"),
+            ({"within": [""]}, "within: is empty text, so this guard would have no effect; set a value, or leave it out"),
+            ({"account_id": ""}, "account_id: is empty text, so this guard would have no effect; set a value, or leave it out"),
         ],
     )
     def test_each_error_names_the_option_and_what_would_be_right(self, given, error):

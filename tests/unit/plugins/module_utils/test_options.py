@@ -285,7 +285,7 @@ def test_every_error_is_reported():
 def test_an_account_id_that_is_blank_is_an_error_because_it_is_a_guard(blank):
     for environ in ({}, {"ALIBABA_CLOUD_ACCOUNT_ID": "1000000000000001"}):
         (error,) = parse(environ={**NO_HOME, **environ}, account_id=blank)[1]
-        assert error.startswith("account_id: is given but blank, so it would guard nothing")
+        assert error.startswith("account_id: is empty text, so this guard would have no effect")
 
 
 @pytest.mark.parametrize("variable", ["ALIBABA_CLOUD_ACCOUNT_ID", "ALICLOUD_ACCOUNT_ID"])

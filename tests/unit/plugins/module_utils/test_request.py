@@ -260,7 +260,7 @@ def test_max_addresses_that_is_given_and_blank_is_an_error(blank):
 
 @pytest.mark.parametrize(("keep", "index"), [(["", "192.168.0.0/28"], 0), (["192.168.0.0/28", " "], 1), (["192.168.0.0/28", None], 1)])
 def test_a_blank_entry_of_keep_is_an_error_with_its_path(keep, index):
-    assert only_error(eni_id="eni-1", private_ip_addresses=[], keep=keep).startswith(f"keep[{index}]: is given but blank")
+    assert only_error(eni_id="eni-1", private_ip_addresses=[], keep=keep).startswith(f"keep[{index}]: is empty text")
 
 
 @pytest.mark.parametrize(("given", "number"), [("12", 12), (" 12 ", 12), (12, 12), ("0", 0)], ids=repr)
@@ -296,14 +296,14 @@ def test_a_blank_address_filter_is_reported_with_all_other_errors(option):
 @pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])
 def test_a_blank_entry_of_an_address_filter_is_an_error_with_its_path(option):
     (error,) = selection(**{option: ["192.168.0.1", ""]}, eni_ids=["eni-1"])[1]
-    assert error.startswith(f"{option}[1]: is given but blank")
+    assert error.startswith(f"{option}[1]: is empty text")
 
 
 @pytest.mark.parametrize("others", [{"vpc_id": "vpc-1"}, {"tags": {"team": "web"}}], ids=str)
 @pytest.mark.parametrize("option", [*LISTS, "vswitch_id"])
 def test_a_blank_selector_beside_another_one_is_an_error_because_it_would_widen_the_selection(option, others):
     (error,) = selection(**{option: [""] if option in LISTS else " "}, **others)[1]
-    assert error.startswith(f"{option}: is given but blank")
+    assert error.startswith(f"{option}: is empty text")
 
 
 @pytest.mark.parametrize("option", ["within", "excluding", "private_ip_addresses"])

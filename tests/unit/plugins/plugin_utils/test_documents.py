@@ -150,9 +150,9 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda text: text.replace("192.168.0.20", "192.168.0.21"), "it was changed, or is not whole"),
-        (lambda text: text.replace("cn-hangzhou", "cn-beijing"), "it was changed, or is not whole"),
-        (lambda text: text.replace(ACCOUNT, "1000000000000002"), "it was changed, or is not whole"),
+        (lambda text: text.replace("192.168.0.20", "192.168.0.21"), "it was changed, or is incomplete"),
+        (lambda text: text.replace("cn-hangzhou", "cn-beijing"), "it was changed, or is incomplete"),
+        (lambda text: text.replace(ACCOUNT, "1000000000000002"), "it was changed, or is incomplete"),
         (lambda text: text[: len(text) // 2], "cannot be read from line 1 on"),
         (lambda text: json.dumps(json.loads(text), indent=1)[:-20], r"cannot be read from line [2-9]\d* on"),
         (lambda text: text.replace("private_ip_addresses", "all_secondary"), r"assignments\[0\].all_secondary: it is not a list of one"),
@@ -287,7 +287,7 @@ def test_lines_are_found_in_the_output_around_them(around):
 @pytest.mark.parametrize("where", [slice(20, None), slice(None, -20), slice(10, 300), slice(-30, None)])
 def test_a_line_that_is_cut_is_never_passed_over(where):
     lines = recipe_lines(WHOLE, WHOLE.digest)
-    with pytest.raises(DocumentError, match=r"is not whole|missing: part 2 of"):
+    with pytest.raises(DocumentError, match=r"is incomplete|missing: part 2 of"):
         read_document("\n".join([lines[0], f'    "msg": "{lines[1][where]}', *lines[2:]]))
 
 
@@ -378,7 +378,7 @@ def test_a_key_that_is_not_text_is_named_with_its_line(line):
 
 
 def test_packed_text_that_is_not_whole_says_so():
-    with pytest.raises(DocumentError, match=r"^the packed text is not whole, or was changed; copy all of it$"):
+    with pytest.raises(DocumentError, match=r"^the packed text is incomplete, or was changed; copy the whole text$"):
         read_document(PREFIX + "AAAA")
 
 

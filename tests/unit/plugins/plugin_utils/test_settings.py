@@ -213,7 +213,7 @@ def test_empty_text_is_not_given():
 @pytest.mark.parametrize("blank", ["", "  ", "\n"])
 @pytest.mark.parametrize("name", [name for name, variable in VARIABLES.items() if variable.is_guard])
 def test_a_guard_that_is_given_and_blank_is_an_error(name, blank):
-    assert only_error(security_group_ids="sg-1", **{name: blank}).startswith(f"unassign_secondary_ips_{name}: is given but blank")
+    assert only_error(security_group_ids="sg-1", **{name: blank}).startswith(f"unassign_secondary_ips_{name}: is empty text")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_guard_that_is_given_and_blank_is_an_error(name, blank):
     ],
 )
 def test_a_blank_entry_of_a_guard_is_an_error_with_its_path(name, value, index):
-    assert f"unassign_secondary_ips_{name}[{index}]: is given but blank" in errors_of(security_group_ids="sg-1", **{name: value})[0]
+    assert f"unassign_secondary_ips_{name}[{index}]: is empty text" in errors_of(security_group_ids="sg-1", **{name: value})[0]
 
 
 @pytest.mark.parametrize(
@@ -246,14 +246,14 @@ def test_commas_and_line_breaks_that_separate_add_no_blank_entry(text):
 
 def test_a_blank_entry_of_a_default_of_the_play_is_an_error_with_its_path():
     assert only_error(security_group_ids="sg-1", defaults={"keep": ["10.0.0.1", ""]}).startswith(
-        "module_defaults.keep[1]: is given but blank"
+        "module_defaults.keep[1]: is empty text"
     )
 
 
 @pytest.mark.parametrize("required", [True, "true", "yes"])
 def test_a_blank_digest_where_approval_is_required_is_an_error(required):
     error = only_error(security_group_ids="sg-1", approved_digest="", require_approval=required)
-    assert error.startswith("unassign_secondary_ips_approved_digest: is given but blank")
+    assert error.startswith("unassign_secondary_ips_approved_digest: is empty text")
     assert by_group(approved_digest="", require_approval=False).approved_digest is None
     assert by_group(require_approval=required).require_approval is True
 
@@ -361,7 +361,7 @@ def test_everything_that_is_wrong_comes_at_once():
     for name in given | {"region": ""}:
         assert [error for error in errors if error.startswith(f"unassign_secondary_ips_{name}: ")], (name, errors)
     for start in (
-        "module_defaults.keep: is given but blank",
+        "module_defaults.keep: is empty text",
         "module_defaults.read_timeout: 0 is too small",
         "ALIBABA_CLOUD_ENDPOINT_TYPE: 'private'",
     ):
@@ -490,7 +490,7 @@ def test_guards_that_contradict_or_are_joined_name_both_places(given, defaults, 
     ("defaults", "message"),
     [
         ({"keep": BLOCK}, f"module_defaults.keep: '{BLOCK}' has host bits set"),
-        ({"max_addresses": ""}, "module_defaults.max_addresses: is given but blank"),
+        ({"max_addresses": ""}, "module_defaults.max_addresses: is empty text"),
         ({"max_addresses": "ten"}, "module_defaults.max_addresses: 'ten' is not a whole number"),
         ({"max_addresses": -1}, "module_defaults.max_addresses: -1 is too small"),
         ({"calls_per_minute": -1}, "module_defaults.calls_per_minute: -1 is too small"),
