@@ -124,9 +124,7 @@ def test_an_approved_plan_of_which_something_is_refused_today_ends_red_before_a_
 
 @pytest.mark.parametrize("digest", ["", " ", "\n"])
 def test_a_blank_digest_where_approval_is_required_is_an_error(bulk: Bulk, digest: str) -> None:
-    with pytest.raises(
-        SettingsError, match="unassign_secondary_ips_approved_digest: is empty text, and an approval is required"
-    ) as error:
+    with pytest.raises(SettingsError, match="unassign_secondary_ips_approved_digest: is empty text, and an approval is required") as error:
         bulk.run("unassign", approved_digest=digest, require_approval="true", **WEB)
     assert "make the plan in check mode (--check)" in str(error.value)
     assert "leave" not in str(error.value)

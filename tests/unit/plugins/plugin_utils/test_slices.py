@@ -114,7 +114,7 @@ def test_an_artifact_of_another_kind_is_an_error(value: Any) -> None:
         ({"report": pack({"headline": "done"})}, "it is not what a slice of this collection publishes"),
         ({"report": pack([])}, "it is not what a slice of this collection publishes"),
         ({"outcome": None}, "it is not what a slice of this collection publishes"),
-        ({"rows": "secondary-ips-zlib:eJw"}, "the packed text is not whole"),
+        ({"rows": "secondary-ips-zlib:eJw"}, "the packed text is incomplete"),
         ({"recipe": {"assignments": "all"}}, "it is not a plan or recipe"),
     ],
 )
