@@ -220,6 +220,8 @@ class BulkRun:
             self._records.save_plan()
             if total(view.ledger, PLANNED):
                 self._carry_out(request)
+            elif self._records.has_earlier_recipe:  # nothing is left to do, but what the earlier run did can be undone
+                self._records.save_recipe(last=True)
 
     def _wanted(self, found: Found) -> Mapping[str, AddressSet]:
         saved = self._settings.saved

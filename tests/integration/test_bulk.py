@@ -91,6 +91,17 @@ def test_what_came_between_stops_the_run_and_is_shown(bulk: Bulk) -> None:
     assert bulk.held() == start
 
 
+def test_a_run_that_finds_nothing_left_to_do_still_hands_on_the_recipe(bulk: Bulk) -> None:
+    start = bulk.held()
+    plan_file = bulk.run("unassign", check=True, **WEB)["files"]["plan"]
+    done = bulk.run("unassign", plan_file=plan_file)
+    again = bulk.run("unassign", plan_file=plan_file)
+    assert (done["outcome"], again["outcome"], again["changed"]) == ("done", "nothing to do", False)
+    assert pairs(again["recipe"]) == pairs(read_json(Path(again["files"]["recipe"]))) == changed_by(start, bulk.held())
+    assert again["published"]["restore_secondary_ips_recipe"]
+    assert "To undo it" in again["next_steps"][-1]
+
+
 def test_what_was_never_approved_does_not_refuse_what_was(bulk: Bulk) -> None:
     """An address with an EIP is skipped in check mode, and no part of the plan that is approved."""
     world = seed(20)
