@@ -146,5 +146,7 @@ def find_unknown_groups(settings: Settings, found: Found, region: str) -> list[s
         groups = {group_id: group.vpc_id for group_id, group in found.security_groups.items() if group.name == name}
         if selection.vpc_ids is None and len(set(groups.values())) > 1:
             listed = ", ".join(f"{group_id} in {vpc_id}" for group_id, vpc_id in sorted(groups.items()))
-            errors.append(f"{prefix}security_group_names: '{name}' is the name of security groups in several VPCs ({listed}); set {prefix}vpc_ids")
+            errors.append(
+                f"{prefix}security_group_names: '{name}' is the name of security groups in several VPCs ({listed}); set {prefix}vpc_ids"
+            )
     return errors

@@ -123,9 +123,7 @@ def test_an_approved_plan_of_which_something_is_refused_today_ends_red_before_a_
 
 @pytest.mark.parametrize("digest", ["", " ", "\n"])
 def test_a_blank_digest_where_approval_is_required_is_an_error(bulk: Bulk, digest: str) -> None:
-    with pytest.raises(
-        SettingsError, match="unassign_secondary_ips_approved_digest: is empty text, and an approval is required"
-    ) as error:
+    with pytest.raises(SettingsError, match="unassign_secondary_ips_approved_digest: is empty text, and an approval is required") as error:
         bulk.run("unassign", approved_digest=digest, require_approval="true", **WEB)
     assert "make the plan in check mode (--check)" in str(error.value)
     assert "leave" not in str(error.value)
@@ -544,7 +542,7 @@ def test_what_cannot_be_restored_is_reported_and_the_rest_is_restored(bulk: Bulk
     change(bulk, "present", "eni-data00000", taken)
     failed = bulk.run("restore", **recipe)
     assert (failed["outcome"], failed["failed"], failed["changed"]) == ("failed", True, True)
-    assert f"it is already assigned to eni-data00000: eni-web00000 {taken}" in failed["msg"]
+    assert f"it is already assigned to eni-data00000; unassign it there first: eni-web00000 {taken}" in failed["msg"]
     assert changed_by(start, bulk.held()) == {("eni-web00000", taken)}
 
     change(bulk, "absent", "eni-data00000", taken)

@@ -58,7 +58,7 @@ def test_every_blank_guard_is_an_error_with_its_option_path():
         errors,
     )
     assert [error.partition(": ")[0] for error in errors] == ["keep", "within"]
-    assert all("blank" in error for error in errors)
+    assert all("is empty text" in error for error in errors)
 
 
 @pytest.mark.parametrize(("value", "number"), [(None, None), (5, 5), ("5", 5), (" -5\n", -5), ("007", 7), (0, 0)], ids=repr)

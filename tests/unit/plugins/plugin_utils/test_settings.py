@@ -245,9 +245,7 @@ def test_commas_and_line_breaks_that_separate_add_no_blank_entry(text):
 
 
 def test_a_blank_entry_of_a_default_of_the_play_is_an_error_with_its_path():
-    assert only_error(security_group_ids="sg-1", defaults={"keep": ["10.0.0.1", ""]}).startswith(
-        "module_defaults.keep[1]: is empty text"
-    )
+    assert only_error(security_group_ids="sg-1", defaults={"keep": ["10.0.0.1", ""]}).startswith("module_defaults.keep[1]: is empty text")
 
 
 @pytest.mark.parametrize("required", [True, "true", "yes"])
