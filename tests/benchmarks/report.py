@@ -211,8 +211,9 @@ class _Figures:
             for latency in self.latencies:
                 for size in (size for size in self.sizes(way.name, latency) if size >= 1000):
                     ratio, own = self.ratio(way.name, size, latency), self.ratio(ANSIBLE.name, size, latency)
-                    wanted = "≤ 1.3" + f"; {ANSIBLE.title} {own:.2f}" * (way is TASK)
-                    yield _goal(f"wall ÷ floor, {way.title}, {size:,} ENIs, {latency} ms", f"{ratio:.2f}", wanted, ratio <= 1.3)
+                    most = 1.3 if way is TASK else 1.25
+                    wanted = f"≤ {most}" + f"; {ANSIBLE.title} {own:.2f}" * (way is TASK)
+                    yield _goal(f"wall ÷ floor, {way.title}, {size:,} ENIs, {latency} ms", f"{ratio:.2f}", wanted, ratio <= most)
         start, each = self.line(LOOP.name, 0)
         measured = self.of(LOOP.name, 100, 0)
         faster = (median(measured) if measured else start + 100 * each) / median(self.of(TASK.name, 100, 0))
