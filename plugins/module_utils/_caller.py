@@ -59,11 +59,11 @@ def _find_chain() -> tuple[tuple[_Process, ...], bool]:
     """This process and its ancestors up to the play, and whether the play runs on another machine. The parent of the play may end, as
     after ``nohup``.
 
-    The play is the process whose child is a session leader with the same command line, because ansible-core starts its workers so. With
-    become, there are other sessions and other users in between. Without a play (async, or a connection to another host) the chain ends
-    with the first process of another session, or below process 1. The play is on another machine if an SSH server is found first, and no
-    async task. Other connections, such as that to a container, cannot be distinguished from a module that was started by hand.
-    """
+    The play is the process whose child is a session leader with the same command line, because ansible-core starts its workers in this
+    way. With become, there are other sessions and other users in between. Without a play (async, or a connection to another host) the
+    chain ends with the first process of another session, or below process 1. The play is on another machine if an SSH server is found
+    first, and no async task. Other connections, such as that to a container, cannot be distinguished from a module that was started by
+    hand."""
     chain: list[_Process] = []
     other_session = 0
     is_async = is_remote = False

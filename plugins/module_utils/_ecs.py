@@ -37,10 +37,10 @@ Found = TypeVar("Found")
 INTERFACES_PER_PAGE = 500
 INSTANCES_PER_PAGE = 100
 GROUPS_PER_PAGE = 100
-# Far more than an account can have in one region. A list that goes on has no end, and must not fill the memory.
+# Far more than an account can have in one region. A longer list probably has no end, and must not fill the memory.
 MOST_ROWS = 500_000
-LEAST_PER_PAGE = 50  # a page counts as this many rows at least, so that empty pages come to an end too
-# Readers at the same time. A reply with a hundred ENIs needs much more memory while it is read than afterwards.
+LEAST_PER_PAGE = 50  # a page counts as this many rows at least, so that a list of empty pages ends too
+# Number of reads at the same time. A reply with a hundred ENIs needs much more memory during the read than afterwards.
 MOST_READERS = 4
 
 WRITES_AHEAD = 100
@@ -137,7 +137,7 @@ class Ecs:
         return list(self._rows("DescribeNetworkInterfaces", parameters, "NetworkInterfaceSets", "NetworkInterfaceSet"))
 
     def instances(self, *, instance_ids: Sequence[str] | None = None, **filters: Any) -> list[Record]:
-        """All rows of DescribeInstances. Without permission the service returns an empty list, so an empty list is checked."""
+        """All rows of DescribeInstances. Without permission the service returns an empty list, so another call checks an empty list."""
         parameters = {"max_results": INSTANCES_PER_PAGE, **filters}
         if instance_ids is not None:
             parameters["instance_ids"] = json.dumps(list(instance_ids))
@@ -195,7 +195,7 @@ class Ecs:
                 raise EcsError(action, UNREADABLE_REPLY, f"{outer}.{inner} has an entry that is not a record", request_id)
             total += max(len(rows), LEAST_PER_PAGE)
             if total > MOST_ROWS:
-                raise EcsError(action, UNREADABLE_REPLY, f"the list has no end, after {len(tokens) + 1} pages", request_id)
+                raise EcsError(action, UNREADABLE_REPLY, f"the list did not end after {len(tokens) + 1} pages", request_id)
             yield from (Record(row, action, request_id) for row in rows)
             token = reply.get("NextToken")
             if token in (None, ""):

@@ -251,7 +251,7 @@ class _Netlink:
         return [message for message in parse_messages(data) if message.sequence == self._sequence]
 
     def dump(self, kind: int, body: bytes) -> list[bytes]:
-        """All records, from one moment."""
+        """All records. They are consistent, because a read during a change is repeated."""
         for _attempt in range(_DUMP_ATTEMPTS):
             self._send(kind, NLM_F_DUMP, body)
             records = self._receive_dump()

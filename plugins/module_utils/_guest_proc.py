@@ -216,7 +216,7 @@ def read_file(path: str) -> str:
 
 
 def _read_stable(path: str) -> str:
-    """The whole file, after two reads with the same text, because the kernel writes it piece by piece."""
+    """The whole file, after two reads with the same text, because the kernel writes the file in parts."""
     before = read_file(path)
     for _attempt in range(_READ_ATTEMPTS):
         now = read_file(path)
@@ -254,7 +254,7 @@ def read_mac_addresses(reading: Reading, folder: str) -> None:
                 answer = fcntl.ioctl(probe, _SIOCGIFHWADDR, request)
                 ethernet = struct.unpack_from("=H", answer, 16)[0] == 1
                 mac = format_mac(answer[18:24]) if ethernet else None
-                # The index is unknown, and no other record refers to it, so any unique number will do.
+                # The index is unknown, and no other record refers to it, so any unique number can be used.
                 links.append(Link(-len(links) - 1, name, mac, None, None, None, None, None))
     except (OSError, Unreadable) as error:
         reading.problems.append(Problem("interfaces_not_read", f"the MAC addresses cannot be read: {error}"))
@@ -262,7 +262,7 @@ def read_mac_addresses(reading: Reading, folder: str) -> None:
 
 
 def read_promotion(reading: Reading) -> None:
-    """Whether a secondary address stays if the primary address of its subnet is removed. Of the namespace that this process is in."""
+    """Whether a secondary address stays if the primary address of its subnet is removed. For the namespace of this process."""
     for name in {address.interface for address in reading.addresses if address.secondary and address.interface}:
         settings = [f"/proc/sys/net/ipv4/conf/{part}/promote_secondaries" for part in ("all", name)]
         with contextlib.suppress(OSError):

@@ -27,7 +27,7 @@ class Unreadable(ValueError):
 
 
 def format_mac(value: bytes | None) -> str | None:
-    """None if it is not an Ethernet address, and for the zeros of the loopback interface."""
+    """The MAC address. None if it is not an Ethernet address, or if all bytes are zero, as for the loopback interface."""
     return ":".join(f"{byte:02x}" for byte in value) if value and len(value) == 6 and any(value) else None
 
 

@@ -194,8 +194,11 @@ def of_other_accounts(interfaces: Sequence[Interface], account_id: str | None) -
         if account_id and interface.owner_id != account_id:
             owner = f"account {interface.owner_id}" if interface.owner_id else "an unknown account"
             owners.setdefault(owner, []).append(interface.eni_id)
+    right = len(interfaces) - sum(map(len, owners.values()))
+    others = f" ({right} belong to {account_id})" if right else ""
     return [
-        f"account_id: {len(eni_ids)} of {len(interfaces)} ENIs belong to {owner}, not to {account_id}; first: {shorten(eni_ids)}"
+        f"account_id: {len(eni_ids)} of {len(interfaces)} ENIs belong to {owner}, not to {account_id}{others}; first: {shorten(eni_ids)}; "
+        "correct account_id or the credential, or leave these ENIs out"
         for owner, eni_ids in owners.items()
     ]
 
@@ -380,13 +383,14 @@ def _state_refusal(interface: Interface, request: Request, instances: Mapping[st
 def _address_refusal(interface: Interface, request: Request, address: str, holders: Mapping[str, Holders]) -> Reason | None:
     if request.state == "absent":
         if address in interface.eips and not request.allow_eip:
-            return Reason(EIP_BOUND, f"the EIP {interface.eips[address]} is bound to it; set allow_eip: true to unassign it anyway")
+            eip = interface.eips[address]
+            return Reason(EIP_BOUND, f"the EIP {eip} is bound to it; unbind the EIP first, or set allow_eip: true to unassign it anyway")
         return None
     in_vswitch = holders.get(interface.vswitch_id)
     if in_vswitch is None:
         return None
     if holder := in_vswitch.of(address, interface.eni_id):
-        return Reason(ADDRESS_HELD, f"it is already assigned to {holder}")
+        return Reason(ADDRESS_HELD, f"it is already assigned to {holder}; unassign it there first")
     if others := [eni_id for eni_id in in_vswitch.unreadable if eni_id != interface.eni_id]:
         return Reason(HOLDER_UNREADABLE, f"it may be assigned to {shorten(others)} in the same vSwitch, whose addresses cannot be read")
     return None

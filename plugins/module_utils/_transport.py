@@ -352,7 +352,7 @@ def validate_uri(option_path: str, text: str, errors: list[str], *, may_be_loopb
     else:
         pairs = parse_qsl(uri.query, keep_blank_values=True)
         if not all(value for _name, value in pairs) or len(dict(pairs)) < len(pairs):
-            errors.append(f"{option_path}: has a blank or repeated query parameter, which the SDK would not send unchanged; remove it")
+            errors.append(f"{option_path}: has an empty or repeated query parameter, which the SDK would not send unchanged; remove it")
 
 
 def with_port(uri: str) -> str:

@@ -285,7 +285,7 @@ def _parse(given: Any) -> list[Mapping[str, Any]]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else getattr(error, "lineno", 1)
         forms = "give JSON, or YAML with --- between two documents, or the lines that a run shows"
-        raise DocumentError(f"it cannot be read from line {line} on; is it whole? Otherwise {forms}") from None
+        raise DocumentError(f"it cannot be read from line {line} on; is it complete? Otherwise {forms}") from None
     if not all(isinstance(document, Mapping) for document in found):
         raise DocumentError(_NO_DOCUMENT)
     return found

@@ -164,7 +164,7 @@ def _parse_regions(params: Mapping[str, Any], environ: Mapping[str, str], errors
     """One connection for each of ``regions``; without them, one for the region that the modules would use."""
     given = texts_or_none(params["regions"])
     if given is not None and text_or_none(params["region"]):
-        errors.append("regions: region is given as well; give one of them")
+        errors.append("regions: cannot be combined with region; set only one of them")
     if given == []:
         errors.append("regions: is empty, so nothing would be read; name a region, or leave the option out")
     for region in given or ():

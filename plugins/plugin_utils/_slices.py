@@ -64,7 +64,7 @@ def share_pace(calls_per_minute: int, slices: int) -> int:
     if share < LEAST_PACE:
         raise ValueError(
             f"{calls_per_minute} calls per minute over {slices} slices are fewer than {LEAST_PACE} for each; use fewer slices, "
-            "or set calls_per_minute"
+            "or raise calls_per_minute"
         )
     return share
 

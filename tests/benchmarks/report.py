@@ -242,7 +242,7 @@ class _Figures:
                     yield _goal(f"peak memory, 10,000 ÷ 100 ENIs, {way.title}, {latency} ms", f"{peak:.3f}", wanted, peak < 2)
 
     def _growth(self, way: str, latency: int) -> float:
-        """1 where the time grows in proportion. The floor's tells how much of it is the endpoint's, or the hour's."""
+        """1 if the time grows in proportion. The floor shows how much of it the endpoint or the machine causes."""
         few, some, many = (median(self.of(way, size, latency)) for size in (1, 1000, 10000))
         return ((many - some) / 9000) / ((some - few) / 999)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ecs_emulator.switches import SWITCHES, mistakes_in
+from ecs_emulator.switches import SWITCHES, problems_in
 from support.emulator import Emulator
 from support.numbers import whole_number
 
@@ -68,9 +68,9 @@ def _options() -> argparse.Namespace:
 
 def _switches(text: str) -> dict[str, str]:
     chosen = dict(part.partition("=")[::2] for part in text.split(",") if part)
-    mistakes = mistakes_in(chosen)
-    if mistakes:
-        raise argparse.ArgumentTypeError("; ".join(mistakes))
+    problems = problems_in(chosen)
+    if problems:
+        raise argparse.ArgumentTypeError("; ".join(problems))
     return chosen
 
 

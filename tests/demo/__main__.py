@@ -83,7 +83,7 @@ STEPS = (
         '"changed": true',
     ),
     Step(
-        "A mistake: a primary address is never unassigned",
+        "An error: a primary address is never unassigned",
         ad_hoc("state=absent eni_id=eni-web1001 private_ip_addresses=192.168.0.100"),
         "is the primary address of eni-web1001",
         succeeds=False,

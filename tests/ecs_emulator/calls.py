@@ -47,7 +47,7 @@ class CallLog:
     def end(self, record: CallRecord) -> None:
         record.duration_ms = round((time.monotonic() - self._started.pop(record.sequence)) * 1000, 3)
 
-    def told(self, action: str = "", since: int = 0, writes: bool | None = None) -> list[dict[str, Any]]:
+    def select(self, action: str = "", since: int = 0, writes: bool | None = None) -> list[dict[str, Any]]:
         return [
             asdict(record)
             for record in self._records[since:]

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         server = Server(seed.read(options.seed), _given(options))
     except SeedError as error:
-        print(f"The seed {options.seed} or an option is wrong:", *error.mistakes, sep="\n  ", file=sys.stderr)
+        print(f"The seed {options.seed} or an option is wrong:", *error.problems, sep="\n  ", file=sys.stderr)
         return 2
     try:
         asyncio.run(_run(server, options))
@@ -87,16 +87,16 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     """The settings on the command line. All others come from the seed, or are defaults."""
     plain = {name: getattr(options, name) for name in ("latency_ms", "lag_ms", "window_seconds", "random_seed")}
     given = {name: value for name, value in plain.items() if value is not None}
-    mistakes = [f"--switch {pair}: NAME=CHOICE is needed" for pair in options.switch if "=" not in pair]
+    problems = [f"--switch {pair}: NAME=CHOICE is needed" for pair in options.switch if "=" not in pair]
     limits: dict[str, int] = {}
     for text in options.calls_per_minute:
         action, _equals, number = text.rpartition("=")
         if not (number.isascii() and number.isdecimal()):
-            mistakes.append(f"--calls-per-minute {text}: a whole number is needed")
+            problems.append(f"--calls-per-minute {text}: a whole number is needed")
             continue
         limits[action or "default"] = int(number)
-    if mistakes:
-        raise SeedError(mistakes)
+    if problems:
+        raise SeedError(problems)
     if options.switch:
         given["switches"] = dict(pair.split("=", 1) for pair in options.switch)
     if limits:

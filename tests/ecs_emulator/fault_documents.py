@@ -43,13 +43,13 @@ Rule = tuple[Callable[[Any], bool], str]
 def parse(documents: object) -> tuple[list[Fault], list[str]]:
     if not isinstance(documents, list):
         return [], ["faults must be a list"]
-    faults, mistakes = [], []
+    faults, problems = [], []
     for number, document in enumerate(documents):
-        found = _mistakes_in(document)
-        mistakes += [f"faults[{number}]: {mistake}" for mistake in found]
+        found = _problems_in(document)
+        problems += [f"faults[{number}]: {problem}" for problem in found]
         if not found:
             faults.append(_fault(document))
-    return faults, mistakes
+    return faults, problems
 
 
 def _is_number(value: object) -> bool:
@@ -100,22 +100,22 @@ RULES: dict[str, Rule] = {
 STATE: Rule = _one_of(*dict.fromkeys(INTERFACE_STATES + INSTANCE_STATES))
 
 
-def _mistakes_in(document: object) -> list[str]:
+def _problems_in(document: object) -> list[str]:
     if not isinstance(document, Mapping):
         return [f"must be a mapping, not {document!r}"]
     kind = _kind(document)
     if kind not in KINDS:
         return [f"kind {kind!r} is not known; there are: {', '.join(KINDS)}"]
     allowed = _allowed(kind)
-    mistakes = [f"{name!r} is not known for {kind}; there are: {', '.join(allowed)}" for name in document if name not in allowed]
+    problems = [f"{name!r} is not known for {kind}; there are: {', '.join(allowed)}" for name in document if name not in allowed]
     for name, value in document.items():
         fits, text = STATE if (kind, name) == ("change_state", "status") else RULES.get(name, (None, ""))
         if name in allowed and fits and value is not None and not fits(value):
-            mistakes.append(f"{name} {text}, not {value!r}")
-    mistakes += [f"{kind} needs {name}" for name in NEEDED.get(kind, ()) if document.get(name) is None]
+            problems.append(f"{name} {text}, not {value!r}")
+    problems += [f"{kind} needs {name}" for name in NEEDED.get(kind, ()) if document.get(name) is None]
     if kind == "processing" and document.get("ms") is None and document.get("calls") is None:
-        mistakes.append("processing needs ms or calls")
-    return mistakes + _wrong_actions(kind, document.get("action", "*"))
+        problems.append("processing needs ms or calls")
+    return problems + _wrong_actions(kind, document.get("action", "*"))
 
 
 def _allowed(kind: str) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Faults:
         self._faults = faults
         self._occurrences.clear()
 
-    def told(self) -> list[dict[str, Any]]:
+    def as_dicts(self) -> list[dict[str, Any]]:
         return [
             {"kind": fault.kind, "action": list(fault.actions), "matched": fault.matched, "fired": fault.fired, **fault.details}
             for fault in self._faults

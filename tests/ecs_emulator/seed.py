@@ -35,9 +35,9 @@ INSTANCE_TYPES = {
 
 
 class SeedError(Exception):
-    def __init__(self, mistakes: list[str]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ def read(path: Path) -> dict[str, Any]:
 
 def build(document: Mapping[str, Any], given: Mapping[str, Any], start: Settings, clock: Callable[[], float]) -> Built:
     """The world of this document. Given settings win over those of the document, and these over those of the start."""
-    mistakes: list[str] = []
-    top = Fields(document, "", mistakes)
+    problems: list[str] = []
+    top = Fields(document, "", problems)
     of_seed, found = settings_module.merged(start, top.mapping("settings"))
     settings, more = settings_module.merged(of_seed, given)
-    mistakes += [f"settings: {mistake}" for mistake in found] + more
+    problems += [f"settings: {problem}" for problem in found] + more
     world = World(
         region=top.text("region", "cn-hangzhou"),
         account=top.text("account", "1000000000000001"),
@@ -97,7 +97,7 @@ def build(document: Mapping[str, Any], given: Mapping[str, Any], start: Settings
         random_seed=int(settings.random_seed),
     )
     world.regions += [region for region in top.texts("regions") if region != world.region]
-    builder = Builder(world, mistakes)
+    builder = Builder(world, problems)
     for add, name in (
         (builder.vswitch, "vswitches"),
         (builder.security_group, "security_groups"),
@@ -112,23 +112,23 @@ def build(document: Mapping[str, Any], given: Mapping[str, Any], start: Settings
     builder.check_instances()
     credentials = [builder.credential(fields) for fields in top.items("credentials")] or list(DEFAULT_CREDENTIALS)
     top.close()
-    if mistakes:
-        raise SeedError(mistakes)
+    if problems:
+        raise SeedError(problems)
     return Built(world, {credential.access_key_id: credential for credential in credentials}, settings)
 
 
 class Fields:
     """One mapping of the document. It returns fields by type, and collects their errors."""
 
-    def __init__(self, mapping: object, place: str, mistakes: list[str]) -> None:
+    def __init__(self, mapping: object, place: str, problems: list[str]) -> None:
         self.place = place
-        self._mistakes = mistakes
+        self._problems = problems
         self._left = dict(mapping) if isinstance(mapping, Mapping) else {}
         if not isinstance(mapping, Mapping):
             self.wrong("", f"must be a mapping, not {mapping!r}")
 
     def wrong(self, name: str, text: str) -> None:
-        self._mistakes.append(f"{'.'.join(part for part in (self.place, name) if part) or 'the document'}: {text}")
+        self._problems.append(f"{'.'.join(part for part in (self.place, name) if part) or 'the document'}: {text}")
 
     def text(self, name: str, default: str | None = "", *, pattern: str = "", choices: tuple[str, ...] = ()) -> str:
         """A field without a default is required."""
@@ -180,14 +180,14 @@ class Fields:
 
     def part(self, name: str) -> Fields | None:
         value = self._left.pop(name, None)
-        return None if value is None else Fields(value, f"{self.place}.{name}", self._mistakes)
+        return None if value is None else Fields(value, f"{self.place}.{name}", self._problems)
 
     def items(self, name: str) -> list[Fields]:
         value = self._left.pop(name, None) or []
         if not isinstance(value, list):
             self.wrong(name, f"must be a list, not {value!r}")
             return []
-        return [Fields(item, f"{name}[{number}]", self._mistakes) for number, item in enumerate(value)]
+        return [Fields(item, f"{name}[{number}]", self._problems) for number, item in enumerate(value)]
 
     def close(self) -> None:
         for name in self._left:
@@ -195,9 +195,9 @@ class Fields:
 
 
 class Builder:
-    def __init__(self, world: World, mistakes: list[str]) -> None:
+    def __init__(self, world: World, problems: list[str]) -> None:
         self.world = world
-        self._mistakes = mistakes
+        self._problems = problems
         self._attached: set[str] = set()
         world.instance_types.update(INSTANCE_TYPES)
 
@@ -314,7 +314,7 @@ class Builder:
             resource_group_id=resource_group_id,
         )
         self._check_addresses(fields, interface)
-        if not self._mistakes:
+        if not self._problems:
             self.world.add(interface)
 
     def generate(self, fields: Fields) -> None:
@@ -328,7 +328,7 @@ class Builder:
         prefixes, ipv6, ipv6_prefixes = fields.number("ipv4_prefixes"), fields.number("ipv6_addresses"), fields.number("ipv6_prefixes")
         eip_every = fields.number("eip_every")
         instance_type = self._instance_type(fields)
-        if vswitch is None or self._mistakes:
+        if vswitch is None or self._problems:
             return
         world = self.world
         picked = world.free_addresses(vswitch, count * (1 + each), in_order=True)
@@ -367,7 +367,7 @@ class Builder:
     def check_instances(self) -> None:
         for instance_id in self.world.instances:
             if instance_id not in self._attached:
-                self._mistakes.append(f"instances: {instance_id} has no primary interface")
+                self._problems.append(f"instances: {instance_id} has no primary interface")
 
     def _becomes(self, fields: Fields, thing_id: str, states: tuple[str, ...]) -> None:
         becomes = fields.part("becomes")

@@ -81,17 +81,17 @@ class Server:
 
     async def _calls(self, request: web.Request) -> web.Response:
         since, writes = request.query.get("since", "0"), request.query.get("writes", "")
-        mistakes = []
+        problems = []
         if not (since.isascii() and since.isdecimal()):
-            mistakes.append(f"since must be the sequence number of a call, not {since!r}")
+            problems.append(f"since must be the sequence number of a call, not {since!r}")
         if writes not in WRITES:
-            mistakes.append(f"writes must be true or false, not {writes!r}")
-        if mistakes:
-            return _mistaken(mistakes)
-        return web.json_response(self.endpoint.calls.told(request.query.get("action", ""), int(since), WRITES[writes]))
+            problems.append(f"writes must be true or false, not {writes!r}")
+        if problems:
+            return _refused(problems)
+        return web.json_response(self.endpoint.calls.select(request.query.get("action", ""), int(since), WRITES[writes]))
 
     async def _faults(self, request: web.Request) -> web.Response:
-        return web.json_response(self.endpoint.faults.told())
+        return web.json_response(self.endpoint.faults.as_dicts())
 
     async def _settings(self, request: web.Request) -> web.Response:
         choices = {switch.name: {"choices": switch.choices, "fact": switch.fact} for switch in SWITCHES}
@@ -99,34 +99,34 @@ class Server:
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         try:
-            parsed, mistakes = fault_documents.parse(await request.json())
+            parsed, problems = fault_documents.parse(await request.json())
         except json.JSONDecodeError as error:
-            mistakes = [f"the body is not JSON: {error}"]
-        if mistakes:
-            return _mistaken(mistakes)
+            problems = [f"the body is not JSON: {error}"]
+        if problems:
+            return _refused(problems)
         self.endpoint.faults.replace(parsed)
-        return web.json_response(self.endpoint.faults.told())
+        return web.json_response(self.endpoint.faults.as_dicts())
 
     async def _reset(self, request: web.Request) -> web.Response:
         """Reset the endpoint. Values that are not named are again as at the start."""
         try:
             body = await request.json() if request.can_read_body else {}
             if not isinstance(body, dict):
-                return _mistaken(["the body must be a mapping"])
+                return _refused(["the body must be a mapping"])
             document = body.pop("seed", None) or self._document
             seed_file = body.pop("seed_file", None)
             if seed_file:
                 document = seed.read(Path(seed_file))
             self.endpoint = self._begin(document, {**self._given, **body})
         except json.JSONDecodeError as error:
-            return _mistaken([f"the body is not JSON: {error}"])
+            return _refused([f"the body is not JSON: {error}"])
         except SeedError as error:
-            return _mistaken(error.mistakes)
+            return _refused(error.problems)
         return web.json_response({"settings": asdict(self.endpoint.settings)})
 
 
-def _mistaken(mistakes: list[str]) -> web.Response:
-    return web.json_response({"mistakes": mistakes}, status=400)
+def _refused(problems: list[str]) -> web.Response:
+    return web.json_response({"errors": problems}, status=400)
 
 
 def _reset_connection(request: web.Request) -> None:

@@ -106,7 +106,7 @@ SWITCHES: tuple[Switch, ...] = (
 BY_NAME = {switch.name: switch for switch in SWITCHES}
 
 
-def mistakes_in(chosen: Mapping[str, object]) -> list[str]:
+def problems_in(chosen: Mapping[str, object]) -> list[str]:
     found = []
     for name, choice in chosen.items():
         switch = BY_NAME.get(name)

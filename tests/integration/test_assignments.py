@@ -278,11 +278,11 @@ class TestPresent:
             ]
         )
         assert module.holdings() != before
-        foreseen = module("present", check=True, assignments=taken["unassigned"])
+        predicted = module("present", check=True, assignments=taken["unassigned"])
         given = module("present", assignments=taken["unassigned"])
 
         assert module.holdings() == before
-        assert given["assigned"] == taken["unassigned"] == foreseen["assigned"]
+        assert given["assigned"] == taken["unassigned"] == predicted["assigned"]
         again = module("present", assignments=taken["unassigned"])
         assert again["changed"] is False
         assert again["summary"]["already_present"] == given["summary"]["assigned"] == 9
@@ -304,7 +304,7 @@ class TestPresent:
         assert result["changed"] is False
         assert result["interfaces"][0]["failures"][0]["addresses"] == ["192.168.0.250"]
 
-    def test_one_address_for_two_enis_of_a_vswitch_is_a_mistake(self, module: Module) -> None:
+    def test_one_address_for_two_enis_of_a_vswitch_is_an_error(self, module: Module) -> None:
         entries = [{"eni_id": eni_id, "private_ip_addresses": ["192.168.0.199"]} for eni_id in ("eni-web1003", "eni-web1004")]
         message = module("present", assignments=entries)["msg"]
         assert "192.168.0.199 for eni-web1003 and 192.168.0.199 for eni-web1004 overlap in vsw-app" in message

@@ -159,7 +159,7 @@ def test_an_approval_counts_for_one_finished_run_where_the_folder_is_kept(awx: A
     assert refused.status == "failed"
     assert "the approval was used by the run that finished at" in " ".join(refused.output.split())
     assert held(awx.emulator) == start
-    # The same addresses, planned and approved anew.
+    # The same addresses, planned and approved again.
     time.sleep(1)
     assert awx.launch("unassign", awx.approved(chosen)).status == "successful"
 

@@ -572,7 +572,7 @@ def test_what_cannot_be_restored_is_reported_and_the_rest_is_restored(bulk: Bulk
     change(bulk, "present", "eni-data00000", taken)
     failed = bulk.run("restore", **recipe)
     assert (failed["outcome"], failed["failed"], failed["changed"]) == ("failed", True, True)
-    assert f"it is already assigned to eni-data00000: eni-web00000 {taken}" in failed["msg"]
+    assert f"it is already assigned to eni-data00000; unassign it there first: eni-web00000 {taken}" in failed["msg"]
     assert changed_by(start, bulk.held()) == {("eni-web00000", taken)}
 
     change(bulk, "absent", "eni-data00000", taken)

@@ -56,7 +56,7 @@ def command_line(emulator: Emulator, tmp_path: Path) -> CommandLine:
 
 def test_ad_hoc_first_in_check_mode_and_then_for_real(command_line: CommandLine) -> None:
     arguments = "state=absent eni_id=eni-web1001 private_ip_addresses=192.168.0.101,192.168.0.102"
-    code, shown, foreseen = command_line.ad_hoc(arguments, "--check", "--diff")
+    code, shown, predicted = command_line.ad_hoc(arguments, "--check", "--diff")
 
     assert code == 0
     assert "-eni-web1001 192.168.0.101\n-eni-web1001 192.168.0.102\n eni-web1001 192.168.0.103\n" in shown
@@ -64,7 +64,7 @@ def test_ad_hoc_first_in_check_mode_and_then_for_real(command_line: CommandLine)
 
     code, _shown, result = command_line.ad_hoc(arguments)
     assert code == 0
-    assert result["unassigned"] == foreseen["unassigned"]
+    assert result["unassigned"] == predicted["unassigned"]
     assert command_line.emulator.state()["interfaces"]["eni-web1001"]["private_ip_addresses"] == [
         "192.168.0.103",
         "192.168.0.104",

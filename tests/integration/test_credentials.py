@@ -203,7 +203,7 @@ class TestEveryKindLogsIn:
         result = run(options, {variable: metadata.role} if variable else {})
         source = "environment" if by == "ALICLOUD" else by
         assert (result["credential_source"], run.caller()) == (f"ecs_ram_role from {source}", "role")
-        # A session token and the key; the name of the role as well, with a token of its own, where it is not told.
+        # A session token and the key; the name of the role as well, with a token of its own, where the role is not named.
         assert len(metadata.asked) == (4 if by == "default chain" else 2)
 
     def test_a_role_with_the_role_of_the_instance(self, run: Runner, metadata: MetadataService, sts: Sts) -> None:
@@ -248,7 +248,7 @@ class TestEveryProfileLogsIn:
 
         return login
 
-    def told(self, run: Runner, result: dict[str, Any]) -> tuple[str, str]:
+    def login_of(self, run: Runner, result: dict[str, Any]) -> tuple[str, str]:
         assert result["region"] == "cn-hangzhou"
         return result["credential_source"], run.caller()
 
@@ -256,7 +256,7 @@ class TestEveryProfileLogsIn:
 
     def test_ak(self, run: Runner, login: Any) -> None:
         run.profile(mode="AK", region_id="cn-hangzhou", **AK)
-        assert self.told(run, login()) == (f"access_key {self.SOURCE}", "owner")
+        assert self.login_of(run, login()) == (f"access_key {self.SOURCE}", "owner")
 
     def test_sts_token(self, run: Runner, login: Any) -> None:
         run.profile(
@@ -266,40 +266,40 @@ class TestEveryProfileLogsIn:
             access_key_secret=STS_KEY["access_key_secret"],
             sts_token=STS_KEY["security_token"],
         )
-        assert self.told(run, login()) == (f"sts {self.SOURCE}", "role")
+        assert self.login_of(run, login()) == (f"sts {self.SOURCE}", "role")
 
     def test_ram_role_arn(self, run: Runner, login: Any, sts: Sts) -> None:
         run.profile(mode="RamRoleArn", region_id="cn-hangzhou", ram_role_arn=ROLE, ram_session_name="night", expired_seconds=1800, **AK)
-        assert self.told(run, login(sts_endpoint=sts.endpoint)) == (f"ram_role_arn {self.SOURCE}", "role")
+        assert self.login_of(run, login(sts_endpoint=sts.endpoint)) == (f"ram_role_arn {self.SOURCE}", "role")
         assert (sts.asked[0].query["RoleSessionName"], sts.asked[0].query["DurationSeconds"]) == ("night", "1800")
 
     def test_chainable_ram_role_arn(self, run: Runner, login: Any, sts: Sts) -> None:
         chained = {"mode": "ChainableRamRoleArn", "region_id": "cn-hangzhou", "ram_role_arn": ROLE, "source_profile": "base"}
         run.cli_file({"name": "default", **chained}, {"name": "base", "mode": "AK", **AK})
         base = "with access_key from profile base of ~/.aliyun/config.json"
-        assert self.told(run, login(sts_endpoint=sts.endpoint)) == (f"ram_role_arn {self.SOURCE}, {base}", "role")
+        assert self.login_of(run, login(sts_endpoint=sts.endpoint)) == (f"ram_role_arn {self.SOURCE}, {base}", "role")
 
     def test_ecs_ram_role(self, run: Runner, login: Any, metadata: MetadataService) -> None:
         run.profile(mode="EcsRamRole", region_id="cn-hangzhou", ram_role_name=metadata.role)
-        assert self.told(run, login()) == (f"ecs_ram_role {self.SOURCE}", "role")
+        assert self.login_of(run, login()) == (f"ecs_ram_role {self.SOURCE}", "role")
 
     def test_oidc(self, run: Runner, login: Any, sts: Sts) -> None:
         run.profile(mode="OIDC", region_id="cn-hangzhou", ram_role_arn=ROLE, oidc_provider_arn=IDP, oidc_token_file=str(run.token_file))
-        assert self.told(run, login(sts_endpoint=sts.endpoint)) == (f"oidc_role_arn {self.SOURCE}", "role")
+        assert self.login_of(run, login(sts_endpoint=sts.endpoint)) == (f"oidc_role_arn {self.SOURCE}", "role")
 
     def test_credentials_uri(self, run: Runner, login: Any, uri: CredentialsUri) -> None:
         run.profile(mode="CredentialsURI", region_id="cn-hangzhou", credentials_uri=uri.url)
-        assert self.told(run, login()) == (f"credentials_uri {self.SOURCE}", "role")
+        assert self.login_of(run, login()) == (f"credentials_uri {self.SOURCE}", "role")
 
     def test_external(self, run: Runner, login: Any) -> None:
         (run.home / "key.json").write_text(json.dumps({"mode": "AK", **AK}))
         run.profile(mode="External", region_id="cn-hangzhou", process_command=f"cat {run.home}/key.json")
-        assert self.told(run, login()) == (f"external {self.SOURCE}", "owner")
+        assert self.login_of(run, login()) == (f"external {self.SOURCE}", "owner")
 
     def test_cloud_sso(self, run: Runner, login: Any, tls: Tls) -> None:
         with CloudSso(tls) as sso:
             run.profile(mode="CloudSSO", region_id="cn-hangzhou", **sso_login(sso))
-            assert self.told(run, login()) == (f"cloud_sso {self.SOURCE}", "role")
+            assert self.login_of(run, login()) == (f"cloud_sso {self.SOURCE}", "role")
 
     def test_oauth(self, run: Runner, login: Any) -> None:
         run.profile(
@@ -310,7 +310,7 @@ class TestEveryProfileLogsIn:
             sts_token=STS_KEY["security_token"],
             sts_expiration=int(time.time()) + 600,
         )
-        assert self.told(run, login()) == (f"sts {self.SOURCE}", "role")
+        assert self.login_of(run, login()) == (f"sts {self.SOURCE}", "role")
 
     @pytest.mark.parametrize("kind", ["access_key", "sts", "ram_role_arn", "oidc_role_arn", "ecs_ram_role", "credentials_uri"])
     def test_credentials_file(self, run: Runner, login: Any, sts: Sts, metadata: MetadataService, uri: CredentialsUri, kind: str) -> None:
@@ -325,7 +325,7 @@ class TestEveryProfileLogsIn:
         run.ini_file(type=kind, region_id="cn-hangzhou", **entries[kind])
         caller = "owner" if kind == "access_key" else "role"
         source = f"{kind} from profile default of ~/.alibabacloud/credentials.ini"
-        assert self.told(run, login(sts_endpoint=sts.endpoint)) == (source, caller)
+        assert self.login_of(run, login(sts_endpoint=sts.endpoint)) == (source, caller)
         asked = [len(stand_in.asked) > 0 for stand_in in (sts, metadata, uri)]
         assert asked == [kind in ("ram_role_arn", "oidc_role_arn"), kind == "ecs_ram_role", kind == "credentials_uri"]
 
@@ -354,7 +354,7 @@ class TestWhatFails:
     ROLE_OPTIONS = {**AK, "role_arn": ROLE}  # noqa: RUF012 (read only)
 
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "expected"),
         [
             ({"role_arn": "acs:ram::1000000000000001:role/nobody"}, "EntityNotExist.Role (HTTP status 404) [request id 473469C7-"),
             ({"access_key_secret": "not-the-secret"}, "SignatureDoesNotMatch (HTTP status 400)"),
@@ -363,15 +363,15 @@ class TestWhatFails:
             ({"security_token": "not-the-token"}, "InvalidSecurityToken.MismatchWithAccessKey (HTTP status 400)"),
         ],
     )
-    def test_a_role_that_sts_refuses(self, run: Runner, sts: Sts, options: dict[str, Any], told: str) -> None:
+    def test_a_role_that_sts_refuses(self, run: Runner, sts: Sts, options: dict[str, Any], expected: str) -> None:
         sts.external_id = "partner-4711"
         result = run({**self.ROLE_OPTIONS, "external_id": "partner-4711", **options, "sts_endpoint": sts.endpoint})
         message = refused(result)
-        assert f"ram_role_arn from options: AssumeRole at {sts.endpoint} refused with {told}" in message
+        assert f"ram_role_arn from options: AssumeRole at {sts.endpoint} refused with {expected}" in message
         assert run.emulator.calls() == []
 
     @pytest.mark.parametrize(
-        ("broken", "told"),
+        ("broken", "expected"),
         [
             ((502, "<html>502</html>"), "refused with HTTP status 502"),
             ((200, ""), "did not return a key (JSONDecodeError)"),
@@ -380,9 +380,9 @@ class TestWhatFails:
             ((200, {"Credentials": Key(lives=-7200).reply()}), "returned a key that has already expired"),
         ],
     )
-    def test_an_answer_that_is_none(self, run: Runner, sts: Sts, broken: Any, told: str) -> None:
+    def test_an_answer_that_is_none(self, run: Runner, sts: Sts, broken: Any, expected: str) -> None:
         sts.broken = broken
-        assert told in refused(run({**self.ROLE_OPTIONS, "sts_endpoint": sts.endpoint}))
+        assert expected in refused(run({**self.ROLE_OPTIONS, "sts_endpoint": sts.endpoint}))
 
     def test_an_authority_that_is_not_trusted(self, run: Runner, sts: Sts) -> None:
         message = refused(run({**self.ROLE_OPTIONS, "sts_endpoint": sts.endpoint, "ca_bundle": ""}))
@@ -403,7 +403,7 @@ class TestWhatFails:
         )
 
     @pytest.mark.parametrize(
-        ("changes", "options", "told"),
+        ("changes", "options", "expected"),
         [
             ({}, {"ecs_role_name": "another"}, "refused with HTTP status 404"),
             ({"v2": False}, {"disable_imds_v1": True}, "refused with HTTP status 404"),
@@ -413,13 +413,13 @@ class TestWhatFails:
         ],
     )
     def test_a_role_that_the_instance_has_not(
-        self, run: Runner, metadata: MetadataService, changes: dict[str, Any], options: dict[str, Any], told: str
+        self, run: Runner, metadata: MetadataService, changes: dict[str, Any], options: dict[str, Any], expected: str
     ) -> None:
         for name, value in changes.items():
             setattr(metadata, name, value)
         message = refused(run({"ecs_role_name": metadata.role, **options}))
         assert "ecs_ram_role from options: the metadata service 100.100.100.200 (it exists on ECS instances only) " in message
-        assert told in message
+        assert expected in message
 
     def test_the_older_metadata_service_is_not_asked_where_that_is_off(self, run: Runner, metadata: MetadataService) -> None:
         metadata.v2 = False
@@ -427,7 +427,7 @@ class TestWhatFails:
         assert [asked.method for asked in metadata.asked] == ["PUT"]
 
     @pytest.mark.parametrize(
-        ("broken", "told"),
+        ("broken", "expected"),
         [
             ((500, "emulator-sts"), "refused with HTTP status 500"),
             ((200, "{"), "did not return a key"),
@@ -435,11 +435,11 @@ class TestWhatFails:
             ((200, {"Code": "Success", **Key(lives=-7200).reply()}), "already expired"),
         ],
     )
-    def test_a_credentials_uri(self, run: Runner, uri: CredentialsUri, broken: Any, told: str) -> None:
+    def test_a_credentials_uri(self, run: Runner, uri: CredentialsUri, broken: Any, expected: str) -> None:
         uri.broken = broken
         message = refused(run({"credentials_uri": f"{uri.url}/keys?token=not-to-be-seen"}))
         assert f"credentials_uri from options: the credentials URI on {uri.endpoint}" in message
-        assert told in message
+        assert expected in message
         assert "not-to-be-seen" not in message
 
     @pytest.mark.parametrize(
@@ -462,7 +462,7 @@ class TestWhatFails:
         run.profile(mode="External", process_command=command)
         assert "external from profile default of ~/.aliyun/config.json: the process_command of the profile" in refused(run())
 
-    def test_the_base_of_a_role_is_told_as_what_it_is(self, run: Runner, metadata: MetadataService, sts: Sts) -> None:
+    def test_the_base_of_a_role_is_reported_by_its_method(self, run: Runner, metadata: MetadataService, sts: Sts) -> None:
         message = refused(run({"role_arn": ROLE, "ecs_role_name": "another", "sts_endpoint": sts.endpoint}))
         assert message.count("ecs_ram_role from options: the metadata service") == 1
         assert sts.asked == []
@@ -476,7 +476,7 @@ class TestWhatFails:
             assert "is not set, but" in result["errors"][0]
         assert run.emulator.calls() == []
 
-    def test_nothing_at_all_is_told_at_once(self, run: Runner) -> None:
+    def test_a_missing_credential_is_reported_at_once(self, run: Runner) -> None:
         started = time.monotonic()
         (error,) = run()["errors"]
         assert error.startswith("access_key_id: no credential is given")
@@ -611,7 +611,7 @@ class TestOnTheWay:
         assert "failed" not in run({}, {"HTTP_PROXY": "a", "HTTPS_PROXY": "b", "NO_PROXY": "127.0.0.1"})
 
     @pytest.mark.parametrize(("no_proxy", "proxied"), [("", True), ("example.com", True), ("127.0.0.1", False), ("*", False)])
-    def test_https_goes_through_the_proxy_unless_told_otherwise(self, run: Runner, tls: Tls, no_proxy: str, proxied: bool) -> None:
+    def test_https_goes_through_the_proxy_unless_no_proxy_matches(self, run: Runner, tls: Tls, no_proxy: str, proxied: bool) -> None:
         with Proxy() as proxy, Front(tls, behind=run.emulator.endpoint) as front:
             environ = {"HTTPS_PROXY": proxy.url.replace("//", "//me:proxy-password@"), "NO_PROXY": no_proxy}
             result = run({**AK, "endpoint": front.url}, environ)
@@ -619,8 +619,8 @@ class TestOnTheWay:
             assert result.get("failed", False) is proxied
             assert "proxy-password" not in json.dumps(result)
             if proxied:
-                told = f"{front.endpoint} (through the proxy {proxy.endpoint}): the proxy did not connect"
-                assert told in result["msg"]
+                expected = f"{front.endpoint} (through the proxy {proxy.endpoint}): the proxy did not connect"
+                assert expected in result["msg"]
 
     @pytest.mark.parametrize(("no_proxy", "proxied"), [("", True), ("127.0.0.1", False)])
     def test_so_does_assuming_a_role(self, run: Runner, sts: Sts, no_proxy: str, proxied: bool) -> None:
@@ -628,8 +628,8 @@ class TestOnTheWay:
             result = run({**AK, "role_arn": ROLE, "sts_endpoint": sts.endpoint}, {"https_proxy": proxy.url, "no_proxy": no_proxy})
             assert bool(proxy.asked) is proxied
             if proxied:
-                told = f"AssumeRole at {sts.endpoint} (through the proxy {proxy.endpoint}): the proxy did not connect"
-                assert told in refused(result)
+                expected = f"AssumeRole at {sts.endpoint} (through the proxy {proxy.endpoint}): the proxy did not connect"
+                assert expected in refused(result)
 
     def test_an_endpoint_of_a_private_authority(self, run: Runner, tls: Tls) -> None:
         with Front(tls, behind=run.emulator.endpoint) as front:
@@ -718,18 +718,18 @@ class TestAccount:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         ({"access_key_secret": "another-secret"}, "(access_key from options: the secret does not belong to this access_key_id)"),
         ({"access_key_id": "nobody"}, "(access_key from options)"),
         ({"security_token": "emulator-sts-token"}, "(sts from options)"),
     ],
 )
-def test_a_key_that_the_endpoint_refuses_is_told_with_where_it_stands(run: Runner, options: dict[str, Any], told: str) -> None:
-    assert told in run({**AK, **options})["msg"]
+def test_a_key_that_the_endpoint_refuses_is_reported_with_its_source(run: Runner, options: dict[str, Any], expected: str) -> None:
+    assert expected in run({**AK, **options})["msg"]
 
 
-def test_an_sdk_that_is_too_old_is_told_as_that(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_sdk_that_is_too_old_is_reported_as_too_old(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "alibabacloud_credentials.provider.external", None)
     message = run(AK)["msg"]
     assert "Failed to import the required Python library" in message

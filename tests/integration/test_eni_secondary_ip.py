@@ -41,8 +41,8 @@ def module(emulator: Emulator) -> Module:
     return Module(emulator)
 
 
-def told(result: dict[str, Any]) -> dict[str, Any]:
-    """What check mode and a run must say alike: all but the number of calls."""
+def comparable(result: dict[str, Any]) -> dict[str, Any]:
+    """The parts of the result that must be equal in check mode and in a run: everything except the number of calls."""
     summary = {key: value for key, value in result["summary"].items() if key != "api_calls"}
     return {**{key: result[key] for key in ("changed", "unassigned", "interfaces", "missing", "diff")}, "summary": summary}
 
@@ -99,14 +99,26 @@ class TestOneEni:
             {"eni_id": "eni-web1002", "all_secondary": True, "allow_eip": True},
             {"eni_id": "eni-nowhere1", "private_ip_addresses": ["192.168.0.7"], "missing": "ignore"},
             {"eni_id": "eni-web1001", "all_secondary": True, "wait": False},
+            {
+                "assignments": [
+                    {"eni_id": "eni-web1007", "ipv6_addresses": ["fd00:0:0:1::161"]},
+                    {"instance_id": "i-web0001", "all_secondary": True},
+                    {"eni_id": "eni-nowhere1", "private_ip_addresses": ["192.168.0.7"]},
+                    {"eni_id": "eni-web1001", "private_ip_addresses": ["192.168.0.103", "192.168.0.250", "192.168.0.101"]},
+                    {"eni_id": "eni-web1002", "all_secondary": True},
+                    {"eni_id": "eni-data1001", "ipv4_prefixes": ["192.168.1.32/28"]},
+                ],
+                "missing": "ignore",
+                "on_refusal": "skip",
+            },
             {"eni_id": "eni-data1001", "ipv4_prefixes": ["192.168.1.32/28"], "all_secondary": False},
             {"eni_id": "eni-web1007", "ipv6_addresses": ["fd00:0:0:1::161"], "ipv6_prefixes": ["fd00:0:0:1:1::/80"]},
         ],
     )
     def test_check_mode_says_what_a_run_says_and_writes_nothing(self, module: Module, arguments: dict[str, Any]) -> None:
-        foreseen = module(check=True, **arguments)
+        predicted = module(check=True, **arguments)
         assert module.writes() == []
-        assert told(foreseen) == told(module(**arguments))
+        assert comparable(predicted) == comparable(module(**arguments))
 
     def test_diff_shows_the_addresses_of_the_eni_before_and_after(self, module: Module) -> None:
         diff = module(check=True, eni_id="eni-web1001", private_ip_addresses=["192.168.0.102", "192.168.0.101"])["diff"]
@@ -192,14 +204,14 @@ class TestRefusals:
             ({"eni_id": "eni-web1001", "private_ip_addresses": ["192.168.0.101"], "protected_tags": {"app": ["web", "db"]}}, "app=web"),
         ],
     )
-    def test_are_told_and_nothing_is_written(self, module: Module, arguments: dict[str, Any], reason: str) -> None:
+    def test_are_reported_and_nothing_is_written(self, module: Module, arguments: dict[str, Any], reason: str) -> None:
         result = module(**arguments)
-        foreseen = module(check=True, **arguments)
+        predicted = module(check=True, **arguments)
 
         assert result["failed"] is True
         assert result["changed"] is False
         assert reason in result["msg"]
-        assert foreseen["msg"] == result["msg"]
+        assert predicted["msg"] == result["msg"]
         assert module.writes() == []
 
     def test_are_reported_and_left_out_where_the_user_says_so(self, module: Module) -> None:
@@ -245,7 +257,7 @@ class TestMistakes:
         assert module.writes() == []
 
     @pytest.mark.parametrize(("name", "target"), [("eni_id", "eni-nowhere1"), ("instance_id", "i-nowhere1")])
-    def test_an_unknown_target_is_an_error_or_ignored_as_told(self, module: Module, name: str, target: str) -> None:
+    def test_an_unknown_target_is_an_error_or_ignored_as_requested(self, module: Module, name: str, target: str) -> None:
         result = module(**{name: target}, private_ip_addresses=["192.168.0.7"])
         assert f"{target} does not exist" in result["msg"]
 
@@ -253,7 +265,7 @@ class TestMistakes:
         assert result["changed"] is False
         assert result["missing"] == [target]
 
-    def test_all_mistakes_are_told_at_once_and_no_call_is_made(self, module: Module) -> None:
+    def test_all_errors_are_reported_at_once_and_no_call_is_made(self, module: Module) -> None:
         module.environment = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "emulator-key-id"}
         result = module(
             eni_id="eni_1",
@@ -299,7 +311,7 @@ class TestMistakes:
 
 
 class TestServiceFailures:
-    def test_a_wrong_secret_is_told_with_the_services_code(self, module: Module) -> None:
+    def test_a_wrong_secret_is_reported_with_the_code_of_the_service(self, module: Module) -> None:
         module.environment["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] = "wrong-canary-secret"
         result = module(eni_id="eni-web1001", all_secondary=True)
 
@@ -383,7 +395,7 @@ class TestServiceFailures:
         assert result["interfaces"][0]["failures"][0]["code"] == "NotVerified"
         assert result["interfaces"][0]["verified"] is False
 
-    def test_without_waiting_nothing_is_read_back_and_that_is_told(self, module: Module) -> None:
+    def test_without_waiting_nothing_is_read_back_and_the_result_shows_that(self, module: Module) -> None:
         result = module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.101"], wait=False)
 
         assert module.actions() == ["DescribeNetworkInterfaces", "UnassignPrivateIpAddresses"]

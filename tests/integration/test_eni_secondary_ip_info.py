@@ -94,7 +94,7 @@ def test_a_prefix_is_within_only_as_a_whole_and_excluded_by_any_overlap(info: In
     assert prefixes(excluding=["192.168.1.40"]) == ["192.168.1.48/28"]
 
 
-def test_the_eip_of_an_address_is_told(info: Info) -> None:
+def test_the_eip_of_an_address_is_shown(info: Info) -> None:
     (interface,) = info(eni_ids=["eni-web1002"])["interfaces"]
     assert interface["private_ip_addresses"] == [
         {"address": "192.168.0.111", "eip": "203.0.113.11"},
@@ -148,7 +148,7 @@ def test_groups_are_found_by_name_and_by_tag_over_all_pages(info: Info) -> None:
     assert named["region"] == "cn-hangzhou"
 
 
-def test_an_empty_group_is_told_from_one_that_does_not_exist(info: Info) -> None:
+def test_an_empty_group_differs_from_one_that_does_not_exist(info: Info) -> None:
     result = info(security_group_ids=["sg-empty", "sg-nowhere", "sg-data"])
     assert result["missing"] == ["sg-nowhere"]
 
@@ -170,7 +170,7 @@ def test_without_permission_for_instances_a_group_is_an_error_and_not_half_a_lis
     assert "ecs:DescribeInstances" in result["msg"]
 
 
-def test_all_mistakes_are_told_at_once(info: Info) -> None:
+def test_all_errors_are_reported_at_once(info: Info) -> None:
     result = info(eni_ids=["eni_1"], security_group_ids=["web"], within=["192.168.0.1/24"], whole_region=True)
     assert [error.split(":")[0] for error in result["errors"]] == ["eni_ids", "security_group_ids", "within", "whole_region"]
     assert info.emulator.calls() == []

@@ -279,7 +279,7 @@ class TestErrors:
         }
         assert "access_key_id: no credential is given." in inventories.failure(whole_region=True)
 
-    def test_ansible_can_be_told_to_fail(self, inventories: Inventories) -> None:
+    def test_ansible_fails_if_it_is_configured_to(self, inventories: Inventories) -> None:
         assert inventories.list(eni_ids=["eni_1"]).code == 0
         inventories.environment["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "true"
         assert inventories.list(eni_ids=["eni_1"]).code != 0

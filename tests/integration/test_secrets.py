@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """No secret anywhere: every kind of login, working and failing, by the real command lines with everything turned up, and then every
-place searched where something could have been left. Each kind has secrets of its own, so that a find tells where it came from."""
+place searched where something could have been left. Each kind has secrets of its own, so that a found secret shows its source."""
 
 from __future__ import annotations
 
@@ -261,10 +261,10 @@ def test_by_options(world: World) -> None:
     path = playbook(world)
     done = world.run("playbook", "ansible-playbook", str(path), "-e", "@secrets.yml", "-vvvv", "--diff")
     assert done.returncode == 0, done.stdout.decode()[-3000:] + done.stderr.decode()
-    told = done.stdout.decode()
+    output = done.stdout.decode()
     for source in ("access_key", "sts", "ram_role_arn", "oidc_role_arn", "ecs_ram_role", "credentials_uri"):
-        assert f'"credential_source": "{source} from options"' in told
-    assert "-eni-web1001 192.168.0.101" in told
+        assert f'"credential_source": "{source} from options"' in output
+    assert "-eni-web1001 192.168.0.101" in output
     assert {call["caller"] for call in world.emulator.calls()} >= {
         "option-id",
         "STS.option-id",
@@ -324,7 +324,7 @@ def test_ansible_runner(world: World, by: str) -> None:
     events = [place for place in world.places.searched if "artifacts/one/job_events" in place]
     assert len(events) > 3
     assert "work/runner/artifacts/one/stdout" in world.places.searched
-    # Its own record of the environment, which the guide tells of, and which no module can change.
+    # Its own record of the environment, which the guide describes, and which no module can change.
     record = [("work/runner/artifacts/one/command", VARIABLE)] if by == "environment" else []
     assert world.places.found == record
 

@@ -186,7 +186,7 @@ def test_the_credential_type_is_of_the_form_that_awx_accepts() -> None:
         assert re.fullmatch(r"\{\{ (\w+) \}\}", template)[1] in fields
 
 
-def test_the_execution_environment_is_told_what_the_modules_need() -> None:
+def test_the_execution_environment_lists_what_the_modules_need() -> None:
     folder = ROOT / "collections"
     shown = subprocess.run(
         [str(BIN / "ansible-builder"), "introspect", str(folder)], capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"}

@@ -134,5 +134,5 @@ class Emulator:
         finally:
             connection.close()
         if response.status != 200:
-            raise EmulatorError("; ".join(answer.get("mistakes", [str(answer)])))
+            raise EmulatorError("; ".join(answer.get("errors", [str(answer)])))
         return answer

@@ -5,7 +5,7 @@
 """Choose the credential that signs the calls: from options, then from the environment, then from profiles, then from the default chain.
 
 Private to this collection. A credential comes completely from one source, because an id and a secret from different sources do not
-belong together. An incomplete credential is an error, and never falls through to the next source.
+belong together. An incomplete credential is an error. The next source is then not tried.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module alone under a throttle, in a world where a minute is as long as is told. `module_throttled.py ASSIGNMENTS.json SECONDS`
+"""The module alone under a throttle. An argument sets the length of a minute. `module_throttled.py ASSIGNMENTS.json SECONDS`
 
 The pacer's clock is scaled by the same factor, and nothing else: its minute, its first hold, and how far behind the turn
 of the minute it tries again.

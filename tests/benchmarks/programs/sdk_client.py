@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How each of the SDK scripts begins: a client by what the environment tells."""
+"""Start of each SDK script: a client with the settings of the environment."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def test_a_refusal_may_lie(emulator: Any, call: Any, fault: str) -> None:
     assert emulator.calls()[0]["effect"]["unassigned"] == {"private_ip_addresses": ["10.0.0.11"]}
 
 
-def test_a_throttled_call_tells_how_long_to_wait_where_wanted(emulator: Any, call: Any) -> None:
+def test_a_throttled_call_shows_how_long_to_wait_if_wanted(emulator: Any, call: Any) -> None:
     faulty(emulator, "throttle", retry_after=1234)
     assert call(LIST).headers["x-acs-retry-after"] == "1234"
 
@@ -297,8 +297,8 @@ def test_a_fault_may_concern_one_interface_alone(emulator: Any, call: Any) -> No
     assert call(LIST, NetworkInterfaceId=["eni-available"]).status == 200
     assert call(LIST, NetworkInterfaceId=["eni-available", "eni-primary"]).status == 500
     assert unassign(call, "10.0.0.11").status == 500
-    (told,) = emulator.fault_counts()
-    assert (told["matched"], told["fired"]) == (2, 2)
+    (fault,) = emulator.fault_counts()
+    assert (fault["matched"], fault["fired"]) == (2, 2)
 
 
 def test_chance_does_not_hang_on_the_order_of_calls(process: Any, seed: dict[str, Any], call: Any) -> None:
@@ -315,7 +315,7 @@ def test_chance_does_not_hang_on_the_order_of_calls(process: Any, seed: dict[str
     assert unlucky(ids, 2) != first
 
 
-def test_wrong_faults_are_refused_with_all_mistakes(emulator: Any) -> None:
+def test_wrong_faults_are_refused_with_all_errors(emulator: Any) -> None:
     with pytest.raises(EmulatorError) as caught:
         emulator.faults(
             [{"kind": "earthquake"}, {"kind": "slow"}, {"kind": "500", "nth": 0, "when": "now"}, "500", {"kind": "500", "probability": 2}]
@@ -372,7 +372,7 @@ def test_a_wrong_reset_changes_nothing(emulator: Any) -> None:
     assert emulator.state() == before
 
 
-def test_calls_are_told_since_and_by_action(emulator: Any, call: Any) -> None:
+def test_calls_are_selected_by_number_and_action(emulator: Any, call: Any) -> None:
     call(LIST)
     call("DescribeRegions")
     call(LIST, MaxResults=10)
@@ -384,7 +384,7 @@ def test_calls_are_told_since_and_by_action(emulator: Any, call: Any) -> None:
     ]
 
 
-def test_calls_are_told_by_whether_they_write(emulator: Any, call: Any) -> None:
+def test_calls_are_selected_by_whether_they_write(emulator: Any, call: Any) -> None:
     call(LIST)
     call(UNASSIGN, NetworkInterfaceId="eni-nowhere", PrivateIpAddress=["10.0.0.11"])
     call("AssignIpv6Addresses", NetworkInterfaceId="eni-available", Ipv6AddressCount=1)
@@ -397,14 +397,14 @@ def test_calls_are_told_by_whether_they_write(emulator: Any, call: Any) -> None:
     assert emulator.calls(LIST, writes=True) == []
 
 
-def test_calls_asked_for_in_a_wrong_way_are_refused_with_all_mistakes(emulator: Any) -> None:
+def test_a_wrong_request_for_calls_is_refused_with_all_errors(emulator: Any) -> None:
     with pytest.raises(
         EmulatorError, match="since must be the sequence number of a call, not 'x'; writes must be true or false, not 'yes'"
     ):
         emulator._talk("GET", "calls?since=x&writes=yes")
 
 
-def test_a_refused_signature_is_told_too(emulator: Any) -> None:
+def test_a_call_with_a_refused_signature_is_listed_too(emulator: Any) -> None:
     acs3(emulator.endpoint, LIST, {}, key=("emulator-key-id", "wrong")).send(emulator.endpoint)
     (record,) = emulator.calls()
     assert (record["action"], record["status"], record["code"], record["caller"]) == (LIST, 400, "SignatureDoesNotMatch", "")

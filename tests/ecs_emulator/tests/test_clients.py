@@ -151,7 +151,7 @@ def test_node(emulator: Emulator, client: str) -> None:
     assert found["assigned"] == ["192.168.0.11"]
     assert found["again"]["code"] == "InvalidIp.IpUnassigned"
     assert found["wrongKey"]["code"] == "SignatureDoesNotMatch"
-    # pop-core does not tell the HTTP status.
+    # pop-core does not show the HTTP status.
     assert found["again"]["status"] == (403 if client == "ecs20140526" else None)
     assert addresses(emulator) == ["192.168.0.13", "192.168.0.11"]
     assert found["again"]["requestId"] in {record["request_id"] for record in emulator.calls("UnassignPrivateIpAddresses")}

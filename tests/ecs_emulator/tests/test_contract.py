@@ -96,8 +96,8 @@ def test_the_sdk_unassigns_and_assigns(emulator: Any, sdk: Client) -> None:
     body = sdk.assign_private_ip_addresses(models.AssignPrivateIpAddressesRequest(**target, private_ip_address=["10.0.0.11"])).body
     assert body.assigned_private_ip_addresses_set.private_ip_set.private_ip_address == ["10.0.0.11"]
     assert secondary() == ["10.0.0.12", "10.0.0.11"]
-    told = [(record["action"], record["effect"]) for record in emulator.calls()]
-    assert told == [
+    effects = [(record["action"], record["effect"]) for record in emulator.calls()]
+    assert effects == [
         ("UnassignPrivateIpAddresses", {"eni_id": "eni-primary", "unassigned": {"private_ip_addresses": ["10.0.0.11", "10.0.0.13"]}}),
         ("AssignPrivateIpAddresses", {"eni_id": "eni-primary", "assigned": {"private_ip_addresses": ["10.0.0.11"]}}),
     ]

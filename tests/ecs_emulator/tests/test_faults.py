@@ -167,7 +167,7 @@ def test_a_repeated_request_with_signature_version_1(emulator: Any) -> None:
     assert held(emulator) == ["10.0.0.12", "10.0.0.13"]
 
 
-def test_a_repeat_that_was_signed_anew_gets_what_the_action_answers_then(emulator: Any, call: Any) -> None:
+def test_a_repeat_that_was_signed_again_gets_what_the_action_answers_then(emulator: Any, call: Any) -> None:
     emulator.faults([{"kind": "twice", "nonce": "fresh"}])
     assert unassign(call, "10.0.0.11").code == "InvalidIp.IpUnassigned"
     assert held(emulator) == ["10.0.0.12", "10.0.0.13"]
@@ -451,7 +451,7 @@ def test_a_late_effect_lags_from_when_it_took_place(process: Any, seed: dict[str
     assert ids(call(LIST, **asked)) == []
 
 
-def test_the_errors_of_a_token_can_be_told_without_any_memory(emulator: Any, call: Any) -> None:
+def test_the_errors_of_a_token_do_not_depend_on_earlier_calls(emulator: Any, call: Any) -> None:
     codes = ["IdempotentProcessing", "IdempotentFailed"]
     emulator.faults([{"kind": "error", "code": code, "status": 400, "nth": number} for number, code in enumerate(codes, 1)])
     assert [assign(call, "10.0.0.150", token="token-1").code for _number in range(3)] == [*codes, ""]
@@ -515,33 +515,33 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "mistakes"), WRONG)
-def test_a_wrong_fault_is_refused(emulator: Any, fault: dict[str, Any], mistakes: list[str]) -> None:
+@pytest.mark.parametrize(("fault", "problems"), WRONG)
+def test_a_wrong_fault_is_refused(emulator: Any, fault: dict[str, Any], problems: list[str]) -> None:
     emulator.faults([{"kind": "503", "nth": 7}])
     with pytest.raises(EmulatorError) as caught:
         emulator.faults([{"kind": "500"}, fault])
     text = str(caught.value)
-    for mistake in mistakes:
-        assert mistake in text
+    for problem in problems:
+        assert problem in text
     assert "faults[1]: " in text
     assert "faults[0]" not in text
     # Those before stay.
-    assert [told["kind"] for told in emulator.fault_counts()] == ["503"]
+    assert [fault["kind"] for fault in emulator.fault_counts()] == ["503"]
 
 
-def test_all_wrong_faults_are_told_at_once(emulator: Any) -> None:
+def test_all_wrong_faults_are_reported_at_once(emulator: Any) -> None:
     with pytest.raises(EmulatorError) as caught:
-        emulator.faults([fault for fault, _mistakes in WRONG])
-    for number, (_fault, mistakes) in enumerate(WRONG):
+        emulator.faults([fault for fault, _problems in WRONG])
+    for number, (_fault, problems) in enumerate(WRONG):
         assert f"faults[{number}]: " in str(caught.value)
-        assert all(mistake in str(caught.value) for mistake in mistakes)
+        assert all(problem in str(caught.value) for problem in problems)
 
 
-def test_the_options_of_a_fault_are_told(emulator: Any) -> None:
-    told = emulator.faults(
+def test_the_options_of_a_fault_are_listed(emulator: Any) -> None:
+    listed = emulator.faults(
         [{"kind": "twice", "nonce": "fresh"}, {"kind": "drop-rows", "ids": ["eni-1"]}, {"kind": "processing", "calls": 2}]
     )
-    assert told == [
+    assert listed == [
         {"kind": "twice", "action": ["*"], "matched": 0, "fired": 0, "nonce": "fresh"},
         {"kind": "drop_rows", "action": ["*"], "matched": 0, "fired": 0, "ids": ["eni-1"]},
         {"kind": "processing", "action": ["*"], "matched": 0, "fired": 0, "calls": 2},

@@ -97,7 +97,7 @@ def test_no_address_is_held_twice_and_no_primary_one_ever_moves(writes: list[Any
         after = world.true_state()["interfaces"]
         if isinstance(result, Refusal) and not (chosen["batch"] == "partial" and result.code == "InvalidIp.IpUnassigned"):
             assert after == before
-        # The effect that is told is what has changed.
+        # The listed effect is what has changed.
         for kind in ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes"):
             gone = [item for eni in before for item in before[eni][kind] if item not in after[eni][kind]]
             come = [item for eni in before for item in after[eni][kind] if item not in before[eni][kind]]

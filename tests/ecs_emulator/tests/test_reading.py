@@ -131,7 +131,7 @@ def test_a_group_holds_its_own_members_only(call: Any) -> None:
 
 
 @pytest.mark.usefixtures("emulator")
-def test_a_managed_interface_does_not_tell_its_instance(call: Any) -> None:
+def test_a_managed_interface_does_not_show_its_instance(call: Any) -> None:
     (row,) = call(LIST, NetworkInterfaceId=["eni-managed"]).json["NetworkInterfaceSets"]["NetworkInterfaceSet"]
     assert row["ServiceManaged"] is True
     assert "InstanceId" not in row

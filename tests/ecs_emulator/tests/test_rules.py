@@ -228,7 +228,7 @@ def test_prefixes_and_ipv6_go_by_their_own_names(emulator: Any, call: Any) -> No
     assert call(ASSIGN6, **of("eni-secondary", Ipv6Prefix=["fd00:0:0:0:1::/80"])).status == 200
 
 
-def test_what_is_beside_the_reserved_addresses_can_be_assigned(call: Any) -> None:
+def test_the_neighbours_of_the_reserved_addresses_can_be_assigned(call: Any) -> None:
     assert call(ASSIGN, **of("eni-available", PrivateIpAddress=addresses(1, 252))).status == 200
     assert call(ASSIGN, **of("eni-available", Ipv4Prefix=["10.0.0.224/28"])).status == 200
     assert call(ASSIGN6, **of("eni-available", Ipv6Address=["fd00::1", "fd00::ffff:ffff:ffff:fff6"])).status == 200

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seeds: a good one becomes a world, a wrong one is refused with every mistake and its place. And the command line."""
+"""Seeds: a good one becomes a world, a wrong one is refused with every problem and its path. And the command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_interface(seed: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("fields", "mistake"),
+    ("fields", "problem"),
     [
         ({"id": "ENI 1"}, "interfaces[10].id: 'ENI 1' does not look like eni-[a-z0-9]+"),
         ({"id": "eni-primary"}, "interfaces[10].id: eni-primary is there twice"),
@@ -87,14 +87,14 @@ def with_interface(seed: dict[str, Any], **fields: Any) -> dict[str, Any]:
         ({"colour": "red"}, "interfaces[10].colour: is not known"),
     ],
 )
-def test_wrong_interfaces(seed: dict[str, Any], fields: dict[str, Any], mistake: str) -> None:
+def test_wrong_interfaces(seed: dict[str, Any], fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(SeedError) as caught:
         build(with_interface(seed, **fields))
-    assert any(text.startswith(mistake) for text in caught.value.mistakes), caught.value.mistakes
+    assert any(text.startswith(problem) for text in caught.value.problems), caught.value.problems
 
 
 @pytest.mark.parametrize(
-    ("document", "mistake"),
+    ("document", "problem"),
     [
         ({"interfaces": {}, "colour": 1}, "colour: is not known"),
         ({"interfaces": "none"}, "interfaces: must be a list, not 'none'"),
@@ -127,13 +127,13 @@ def test_wrong_interfaces(seed: dict[str, Any], fields: dict[str, Any], mistake:
         ),
     ],
 )
-def test_wrong_documents(document: dict[str, Any], mistake: str) -> None:
+def test_wrong_documents(document: dict[str, Any], problem: str) -> None:
     with pytest.raises(SeedError) as caught:
         build(document)
-    assert any(text.startswith(mistake) for text in caught.value.mistakes), caught.value.mistakes
+    assert any(text.startswith(problem) for text in caught.value.problems), caught.value.problems
 
 
-def test_all_mistakes_are_told_at_once(seed: dict[str, Any]) -> None:
+def test_all_errors_are_reported_at_once(seed: dict[str, Any]) -> None:
     wrong = with_interface(seed, vswitch_id="vsw-nowhere", status="Idle", colour="red")
     with pytest.raises(SeedError) as caught:
         build({**wrong, "shape": "round"}, lag_ms=-1)
@@ -196,7 +196,7 @@ PORT, LAG = (
 
 
 @pytest.mark.parametrize(
-    ("option", "text", "mistake"),
+    ("option", "text", "problem"),
     [
         ("--port", "99999", f"'99999' is not a port; {PORT}"),
         ("--port", "65536", f"'65536' is not a port; {PORT}"),
@@ -212,10 +212,10 @@ PORT, LAG = (
         ("--lag-ms", "nan", f"'nan' is not a lag; {LAG}"),
     ],
 )
-def test_a_wrong_number_is_told_in_one_line(option: str, text: str, mistake: str) -> None:
+def test_a_wrong_number_is_reported_in_one_line(option: str, text: str, problem: str) -> None:
     ended = run(f"{option}={text}")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == f"ecs_emulator: argument {option}: {mistake} (--help lists the options)\n"
+    assert ended.stderr == f"ecs_emulator: argument {option}: {problem} (--help lists the options)\n"
 
 
 @pytest.mark.parametrize("content", [b"- a list", b"{not: [closed", b"region: \xff"])
@@ -226,7 +226,7 @@ def test_wrong_files(tmp_path: Path, content: bytes) -> None:
         Emulator(seed=path).start()
 
 
-def test_the_options_reach_the_endpoint_and_a_used_port_is_told() -> None:
+def test_the_options_reach_the_endpoint_and_a_used_port_is_reported() -> None:
     options = ("--latency-ms", "1", "--lag-ms", "5-10", "--calls-per-minute", "100", "--calls-per-minute", "DescribeRegions=7")
     with Emulator(*options, "--window-seconds", "5", "--random-seed", "4", "--switch", "batch=partial") as emulator:
         settings = emulator.settings()["settings"]

@@ -149,7 +149,7 @@ def test_whatever_is_changed_after_signing_is_noticed(process: Any, tamper: Call
     request = acs3(process.endpoint, LIST, PLAIN)
     tamper(request)
     answer = request.send(process.endpoint)
-    # Without an Authorization header it is the older scheme, which answers in XML unless told otherwise.
+    # Without an Authorization header it is the older scheme, which answers in XML by default.
     found = answer.code if "authorization" in request.headers else answer.xml.findtext("Code")
     assert (answer.status, found) == (400, code)
 

@@ -42,8 +42,8 @@ def test_batch(switched: Any, call: Any, choice: str, status: int, left: list[st
     assert answer.status == status
     assert so(emulator)["private_ip_addresses"] == left
     assert so(emulator)["primary_address"] == "10.0.0.10"
-    told = emulator.calls()[0]["effect"]
-    assert told == ({} if choice == "atomic" else {"eni_id": "eni-primary", "unassigned": {"private_ip_addresses": ["10.0.0.11"]}})
+    effect = emulator.calls()[0]["effect"]
+    assert effect == ({} if choice == "atomic" else {"eni_id": "eni-primary", "unassigned": {"private_ip_addresses": ["10.0.0.11"]}})
     # With nothing to take away all are the same.
     assert call(UNASSIGN, NetworkInterfaceId="eni-primary", PrivateIpAddress=["10.0.0.10"]).code == "InvalidIp.IpUnassigned"
 
@@ -200,7 +200,7 @@ def test_group_page_numbers(switched: Any, call: Any, choice: str, code: str) ->
     assert call("DescribeSecurityGroups", MaxResults=50).status == 200
 
 
-def test_every_switch_tells_its_fact_and_is_in_the_readme() -> None:
+def test_every_switch_has_its_fact_and_is_in_the_readme() -> None:
     readme = (Path(ecs_emulator.__file__).parent / "README.md").read_text(encoding="utf-8")
     for switch in SWITCHES:
         assert f"| `{switch.name}` | {', '.join(f'`{choice}`' for choice in switch.choices)} | {switch.fact} |" in readme

@@ -153,7 +153,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("given", "error"),
         [
-            ({"regions": ["cn-beijing"]}, "regions: region is given as well; give one of them"),
+            ({"regions": ["cn-beijing"]}, "regions: cannot be combined with region; set only one of them"),
             ({"region": None, "regions": []}, "regions: is empty, so nothing would be read; name a region, or leave the option out"),
             ({"region": None, "regions": ["a b"]}, "regions: 'a b' is not a region id such as cn-hangzhou"),
             ({"status": "Gone"}, "status: 'Gone' is not one of Available, Attaching, InUse, Detaching, Deleting"),

@@ -301,7 +301,7 @@ def test_a_blank_entry_of_an_address_filter_is_an_error_with_its_path(option):
 
 @pytest.mark.parametrize("others", [{"vpc_id": "vpc-1"}, {"tags": {"team": "web"}}], ids=str)
 @pytest.mark.parametrize("option", [*LISTS, "vswitch_id"])
-def test_a_blank_selector_beside_another_one_is_an_error_because_it_would_widen_the_selection(option, others):
+def test_a_blank_selector_together_with_another_one_is_an_error_because_it_would_widen_the_selection(option, others):
     (error,) = selection(**{option: [""] if option in LISTS else " "}, **others)[1]
     assert error.startswith(f"{option}: is empty text")
 

@@ -138,7 +138,7 @@ def test_endpoints(text, parsed):
         ("https://keys.example.com:99999/", True, "is not a valid URI"),
         ("https://[::1/?not-shown", True, "is not a valid URI"),
         ("not-shown", True, "is not a valid URI"),
-        ("https://keys.example.com/?a=not-shown&b", True, "blank or repeated query parameter"),
+        ("https://keys.example.com/?a=not-shown&b", True, "empty or repeated query parameter"),
     ],
 )
 def test_uris(uri, may_be_loopback, expected):

@@ -25,7 +25,7 @@ STARTED = "2026-01-05T10:00:00+00:00"
 HOSTILE = "<script>document.title='taken'</script>|`x` & [a](b)"
 
 DENIED = Reason("OperationDenied", "The operation is not permitted for this ENI.", "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E")
-EIP = Reason(_plan.EIP_BOUND, "the EIP 203.0.113.7 is bound to it; set allow_eip to true to unassign it anyway")
+EIP = Reason(_plan.EIP_BOUND, "the EIP 203.0.113.7 is bound to it; unbind the EIP first, or set allow_eip: true to unassign it anyway")
 KEPT = Reason(_plan.KEPT, "kept, because keep has 192.168.0.0/28")
 
 

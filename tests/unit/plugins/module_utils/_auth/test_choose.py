@@ -213,12 +213,12 @@ BROKEN = {
     "a URI with a blank parameter": (
         {URI: "https://keys.example.com/?a=not-shown&b="},
         {},
-        "has a blank or repeated query parameter",
+        "has an empty or repeated query parameter",
     ),
     "a URI with a parameter twice": (
         {URI: "https://keys.example.com/?a=not-shown&a=2"},
         {},
-        "has a blank or repeated query parameter",
+        "has an empty or repeated query parameter",
     ),
     "a URI with a port that is none": ({URI: "https://keys.example.com:x/"}, {}, "credentials_uri: is not a valid URI"),
     "two ways": ({**OPTIONS, "ecs_role_name": "operator"}, {}, "access_key_id and access_key_secret / ecs_role_name: these are different"),
