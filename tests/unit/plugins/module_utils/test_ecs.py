@@ -69,7 +69,7 @@ def test_a_list_whose_every_page_brings_a_new_token_ends(per_page, most_pages):
     ecs._send = send
     assert count() == most_pages * per_page
     last, sent = float("inf"), 0
-    with pytest.raises(EcsError, match="the list has no end") as caught:
+    with pytest.raises(EcsError, match="the list did not end") as caught:
         count()
     error = caught.value
     assert (error.action, error.code, error.request_id, sent) == ("DescribeRows", UNREADABLE_REPLY, f"R-{sent}", most_pages + 1)
