@@ -691,7 +691,10 @@ class TestAccount:
     """The account of the local endpoint is 1000000000000001."""
 
     CHANGE = {"state": "absent", "eni_id": "eni-web1001", "private_ip_addresses": ["192.168.0.101"]}  # noqa: RUF012 (read only)
-    OTHER = "account_id: 1 of 1 ENIs belong to account 1000000000000001, not to 1000000000000002; first: eni-web1001"
+    OTHER = (
+        "account_id: 1 of 1 ENIs belong to account 1000000000000001, not to 1000000000000002; first: eni-web1001; "
+        "correct account_id or the credential, or leave these ENIs out"
+    )
 
     def change(self, emulator: Emulator, check: bool = False, environ: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
         return run_module("eni_secondary_ip", {**self.CHANGE, **options}, {**emulator.environment(), **(environ or {})}, check=check)
