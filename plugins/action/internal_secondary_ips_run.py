@@ -41,7 +41,7 @@ CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MERGE = "merge"
 MASK = "********"
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # after the play has ended
-SECONDS_TO_SHOW = 0.02
+SECONDS_TO_SHOW = 0.02  # between the play taking a line and showing it
 
 
 @contextlib.contextmanager

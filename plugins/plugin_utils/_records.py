@@ -94,7 +94,7 @@ class Records:
             made = self._settings.saved or self.saved_plan(view.plan.digest) or view.plan
             self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished))
         except (DocumentError, FolderError) as error:
-            report["stopped"] = ". ".join(filter(None, (report["stopped"], f"The use of the approval could not be recorded: {error}")))
+            self._note(report, f"The use of the approval could not be recorded: {error}")
 
     def write_reports(self, report: dict[str, Any]) -> None:
         """The result of the task stays whole if a report cannot be written."""
@@ -104,8 +104,12 @@ class Records:
                 name = report_name(self._view.operation, digest, self._view.started, kind)
                 self._write(kind, name, render(report, kind))
         except FolderError as error:
-            report["stopped"] = ". ".join(filter(None, (report["stopped"], f"The report could not be written: {error}")))
+            self._note(report, f"The report could not be written: {error}")
         report["files"] = dict(self._view.files)
+
+    def _note(self, report: dict[str, Any], text: str) -> None:
+        """Add what went wrong after the report was built."""
+        report["stopped"] = ". ".join(filter(None, (report["stopped"], self._view.text(text))))
 
 
 def _as_text(document: Document) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing impo
 
 VERSION = 1
 FINISHED = ("done", "nothing to do")
+_CHANGED = (KeyError, TypeError, AttributeError)  # what a changed artifact raises
 _NOT_OF_A_SLICE = "it is not what a slice of this collection publishes"
 MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, it publishes its counts without its rows
 
@@ -117,10 +118,10 @@ def merge(plan: Document, artifacts: Mapping[str, Any]) -> Merged:
         errors.append(f"{len(doubles)} ENIs are in more than one slice: {shorten(doubles)}")
     if strangers := [eni_id for eni_id in counts if eni_id not in plan.assignments]:
         errors.append(f"{len(strangers)} ENIs are not in the plan: {shorten(strangers)}")
+    report = _merge_reports(mine)
     errors += [f"slice {part['slice']}: {_describe(part['report'])}" for part in mine if part["outcome"] not in FINISHED]
     recipes = [part["recipe"].as_dict(compact=True) for part in mine if part["recipe"]]
     recipe = read_document(recipes) if recipes else None
-    report = merge_reports([part["report"] for part in mine]) if mine else {}
     return Merged(report, recipe, errors)
 
 
@@ -141,9 +142,19 @@ def _read_part(name: str, value: Any) -> dict[str, Any]:
         part["recipe"] = read_document(part["recipe"]) if part["recipe"] else None
         part["report"] = {**part["report"], "interfaces": part["rows"], "recipe": None}
         _describe(part["report"])
-        merge_reports([part["report"]])
-        return {key: part[key] for key in ("slice", "plan", "outcome", "enis", "report", "recipe")}
+        return {"name": name, **{key: part[key] for key in ("slice", "plan", "outcome", "enis", "report", "recipe")}}
     except ValueError as error:
         raise DocumentError(f"{name}: {error}") from None
-    except (KeyError, TypeError, AttributeError):
+    except _CHANGED:
         raise DocumentError(f"{name}: {_NOT_OF_A_SLICE}") from None
+
+
+def _merge_reports(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """DocumentError if a report was changed. Only then each part is tried alone, to name the artifact, because a merge sorts all rows."""
+    try:
+        return merge_reports([part["report"] for part in parts]) if parts else {}
+    except (*_CHANGED, ValueError):
+        if len(parts) > 1:
+            for part in parts:
+                _merge_reports([part])
+        raise DocumentError(f"{', '.join(part['name'] for part in parts)}: {_NOT_OF_A_SLICE}") from None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, make_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import read_last_step
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import pack
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import pack, unpack
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, WaveView, build_report
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, validate_url
@@ -123,6 +123,18 @@ def test_a_changed_artifact_is_an_error_with_its_name(changed: dict[str, Any], m
     wrong = {key: entry for key, entry in {**value, **changed}.items() if entry is not None}
     with pytest.raises(DocumentError, match=f"{name}: {message}"):
         merge(PLAN, {name: wrong})
+
+
+@pytest.mark.parametrize("changed", [{"groups": None}, {"reasons": [{"state": "gone", "code": "X", "addresses": 1, "first": []}]}])
+def test_a_changed_report_among_others_is_an_error_with_its_name_alone(changed: dict[str, Any]) -> None:
+    artifacts = {**publish(ENIS[:4]), **publish(ENIS[4:])}
+    first, second = sorted(artifacts)
+    report = unpack(artifacts[second]["report"])[0]
+    artifacts[second] = {**artifacts[second], "report": pack({**report, **changed})}
+    with pytest.raises(DocumentError) as raised:
+        merge(PLAN, artifacts)
+    assert str(raised.value).startswith(f"{second}: it is not what a slice")
+    assert first not in str(raised.value)
 
 
 # -- the last step
