@@ -14,6 +14,7 @@ import os
 import re
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -42,6 +43,10 @@ def default_folder(environ: Mapping[str, str]) -> Path:
 def document_name(kind: str, plan_digest: str) -> str:
     """``kind``: plan or recipe."""
     return f"{kind}-{plan_digest[:12]}.json"
+
+
+def lock_name(plan_digest: str) -> str:
+    return f"lock-{plan_digest[:12]}"
 
 
 def report_name(operation: str, plan_digest: str, started: str, ending: str) -> str:
@@ -105,6 +110,11 @@ class Folder:
         with _naming(self.path / name, "it cannot be read"):
             return read_text(self._loader, self.path / name) if _exists(self.path / name) else None
 
+    def seconds_since(self, pattern: str) -> float:
+        """Since the newest of these files was written; infinite if there is none."""
+        with _naming(self.path, "it cannot be read"):
+            return time.time() - max((path.stat().st_mtime for path in self.path.glob(pattern)), default=float("-inf"))
+
     def write(self, name: str, text: str) -> Path:
         """Write a file whole: until the new one is on the disk, the old one stays. Returns its path."""
         target = Path(os.path.realpath(self.path / name))
@@ -137,16 +147,16 @@ class Folder:
         return lambda text: vault.encrypt(text, secret, vault_id=parse_vaulttext_envelope(data)[3])
 
     @contextmanager
-    def lock(self, plan_digest: str, patience: float = 0) -> Iterator[str]:
+    def lock(self, plan_digest: str, patience: float = 0, operation: str = "run") -> Iterator[str]:
         """Let one run at a time work on a plan. Yields which earlier run held the lock and did not end regularly, or ''.
-        ``patience``: seconds to wait for another run to end.
+        ``patience``: seconds to wait for another run to end. ``operation``: what this run is, as the first word of the file.
 
         The lock ends with the process. Its file stays if the process is killed or interrupted. It is called neither plan-… nor ….json,
         so that it is never taken for a document.
         """
-        path = self.path / f"lock-{plan_digest[:12]}"
+        path = self.path / lock_name(plan_digest)
         with _naming(path, "it cannot be locked"):
-            file, holder = _lock_file(path, _clock.now() + patience)
+            file, holder = _lock_file(path, _clock.now() + patience, operation)
         with file:
             try:
                 yield holder
@@ -156,7 +166,7 @@ class Folder:
             path.unlink(missing_ok=True)
 
 
-def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
+def _lock_file(path: Path, deadline: float, operation: str) -> tuple[TextIO, str]:
     """The open file that holds the lock, and what it says of its last holder."""
     while True:
         file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
@@ -174,7 +184,8 @@ def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
             continue
         file.seek(0)
         file.truncate()
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}\n")
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        file.write(f"{operation}, process {os.getpid()} on {socket.gethostname()} since {since}\n")
         file.flush()
         return file, holder
 

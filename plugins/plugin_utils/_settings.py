@@ -318,6 +318,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "keep": lambda one, other: [*one, *other],
     "protected_tags": _union_of_tags,
     "allow_eip": lambda one, other: one and other,
+    "on_refusal": lambda one, other: "fail" if "fail" in (one, other) else "skip",
     "max_addresses": min,
     "calls_per_minute": lambda one, other: min(one, other, key=lambda calls: calls or float("inf")),
 }

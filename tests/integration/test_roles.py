@@ -392,7 +392,7 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
     (plan_file,) = playbooks.reports.glob("plan-*.json")
     assert len(list(playbooks.reports.glob("lock-*"))) == 1
     done = playbooks.run("unassign", plan_file=str(plan_file), **FAST)
-    assert "An earlier run of this plan did not end (process " in done.output
+    assert "An earlier run of this plan did not end (unassign, process " in done.output
     assert list(playbooks.reports.glob("lock-*")) == []
     restore_all(playbooks)
     assert playbooks.held() == start

@@ -178,7 +178,7 @@ def holder(folder):
 
 def test_a_second_run_learns_who_holds_the_lock_and_the_first_removes_it(folder, holder):
     with (
-        pytest.raises(FolderError, match=rf"{LOCK}: another run works on this plan \(process {holder.pid} on .* since 20"),
+        pytest.raises(FolderError, match=rf"{LOCK}: another run works on this plan \(run, process {holder.pid} on .* since 20"),
         folder.lock(PLAN),
     ):
         pass
@@ -195,7 +195,7 @@ def test_a_killed_run_leaves_its_lock_file_so_that_the_next_run_knows(folder, ho
     holder.communicate()
     assert (folder.path / LOCK).exists()
     with folder.lock(PLAN) as unfinished:
-        assert unfinished.startswith(f"process {holder.pid} on ")
+        assert unfinished.startswith(f"run, process {holder.pid} on ")
     with folder.lock(PLAN) as unfinished:
         assert unfinished == ""
 
@@ -226,7 +226,7 @@ def test_a_lock_file_that_was_removed_meanwhile_is_not_a_lock(folder, monkeypatc
 def test_a_run_that_is_about_to_end_is_waited_for(folder, holder):
     threading.Timer(0.5, holder.kill).start()
     with folder.lock(PLAN, patience=60) as unfinished:
-        assert unfinished.startswith(f"process {holder.pid} on ")
+        assert unfinished.startswith(f"run, process {holder.pid} on ")
 
 
 def test_names():
