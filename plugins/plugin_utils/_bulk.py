@@ -214,7 +214,7 @@ class BulkRun:
             return
         # Unassigning and restoring the same plan exclude each other. Slices do not, because they have no ENI in common.
         locked = view.plan.digest if settings.part else view.plan.whole_digest
-        with self._folder.lock(locked, PATIENCE, view.operation) as interrupted:
+        with self._folder.lock(locked, PATIENCE, view.operation, self._read_again_after) as interrupted:
             if interrupted:
                 self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it."))
             self._records.save_plan()
@@ -268,6 +268,12 @@ class BulkRun:
         _clock.sleep(left)
         view.sure = f"{addresses} looked {already} and were read again after {left:.0f} s"
         return True
+
+    def _read_again_after(self, holder: str) -> None:
+        """The other run may change what this run has read, so each ENI is read again before its writes."""
+        self._say(clean(f"Another run works on this plan ({holder}). This run waits up to {PATIENCE:.0f} s for its end"))
+        for eni in self._view.ledger:
+            eni.read_at = float("-inf")
 
     # -- waves
 

@@ -147,16 +147,19 @@ class Folder:
         return lambda text: vault.encrypt(text, secret, vault_id=parse_vaulttext_envelope(data)[3])
 
     @contextmanager
-    def lock(self, plan_digest: str, patience: float = 0, operation: str = "run") -> Iterator[str]:
+    def lock(
+        self, plan_digest: str, patience: float = 0, operation: str = "run", wait: Callable[[str], None] = lambda holder: None
+    ) -> Iterator[str]:
         """Let one run at a time work on a plan. Yields which earlier run held the lock and did not end regularly, or ''.
-        ``patience``: seconds to wait for another run to end. ``operation``: what this run is, as the first word of the file.
+        ``patience``: seconds to wait for another run to end. ``wait``: called with that run, once, if there is one to wait for.
+        ``operation``: what this run is, as the first word of the file.
 
         The lock ends with the process. Its file stays if the process is killed or interrupted. It is called neither plan-… nor ….json,
         so that it is never taken for a document.
         """
         path = self.path / lock_name(plan_digest)
         with _naming(path, "it cannot be locked"):
-            file, holder = _lock_file(path, _clock.now() + patience, operation)
+            file, holder = _lock_file(path, _clock.now() + patience, operation, wait)
         with file:
             try:
                 yield holder
@@ -166,8 +169,9 @@ class Folder:
             path.unlink(missing_ok=True)
 
 
-def _lock_file(path: Path, deadline: float, operation: str) -> tuple[TextIO, str]:
+def _lock_file(path: Path, deadline: float, operation: str, wait: Callable[[str], None]) -> tuple[TextIO, str]:
     """The open file that holds the lock, and what it says of its last holder."""
+    waits = False
     while True:
         file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
         holder = file.read(200).strip()
@@ -177,6 +181,9 @@ def _lock_file(path: Path, deadline: float, operation: str) -> tuple[TextIO, str
             file.close()
             if _clock.now() >= deadline:
                 raise FolderError(f"{path}: another run works on this plan ({holder or 'unknown'}); wait until it ends") from None
+            if not waits:
+                wait(holder)
+            waits = True
             _clock.sleep(0.25)
             continue
         if not _exists(path) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):

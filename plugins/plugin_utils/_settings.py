@@ -9,10 +9,10 @@ Private to this collection. Pure, except for the ``read_file`` that it is given.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -199,8 +199,8 @@ def read_settings(
         saved,
         saved_path,
         part=part,
-        # All files of a plan stay in one folder, with its lock.
-        report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path else None),
+        # All files of a plan stay in one folder, with its lock and the mark of its approval, whatever link leads to it.
+        report_dir=values["report_dir"] or (os.path.dirname(os.path.realpath(saved_path)) if saved_path else None),
         report_url=values["report_url"],
         by_group=by_group,
         # The default of the policy may depend on a variable that selects, and those do not go with a saved plan.

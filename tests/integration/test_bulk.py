@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -740,6 +741,33 @@ def test_restoring_and_unassigning_one_plan_exclude_each_other(bulk: Bulk, monke
     (refused,) = tried
     assert refused["outcome"] == "refused"
     assert "another run works on this plan" in refused["msg"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_a_run_that_waited_for_another_one_reads_again_before_it_writes(bulk: Bulk) -> None:
+    start = bulk.held()
+    plan_file = bulk.run("unassign", check=True, **WEB)["files"]["plan"]
+    other, waits, results = Bulk(bulk.emulator, bulk.folder), threading.Event(), []
+
+    def say(line: str) -> None:
+        if line.startswith("Another run works on this plan (unassign, process "):
+            waits.set()
+
+    thread = threading.Thread(target=lambda: results.append(other.run("unassign", plan_file=plan_file, say=say)))
+
+    def start_other(line: str) -> None:
+        if line.startswith("wave 1/"):
+            thread.start()
+            assert waits.wait(30)
+
+    done = bulk.run("unassign", plan_file=plan_file, wave_size=5, say=start_other)
+    thread.join(60)
+    (second,) = results
+    assert (done["totals"]["unassigned"], done["outcome"]) == (14, "done")
+    assert "unassigned" not in second["totals"]
+    assert (second["totals"]["already_absent"], second["changed"]) == (14, False)
+    assert len(bulk.writes()) == len({eni_id for eni_id, _address in changed_by(start, bulk.held())})
     restore_all(bulk, wait_timeout=1)
     assert bulk.held() == start
 
