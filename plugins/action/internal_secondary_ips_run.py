@@ -176,9 +176,11 @@ class ActionModule(ActionBase):
 
     def _merge(self, task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         """The last step of a workflow: one report and one recipe of all that earlier jobs published."""
-        found = {name: value for name, value in task_vars.items() if name.startswith(PREFIXES)}
+        found = {name: self._templar.template(value) for name, value in task_vars.items() if name.startswith(PREFIXES)}
         try:
-            step = read_last_step({name: plain(self._templar.template(value)) for name, value in found.items()})
+            if encrypted := find_encrypted(found):
+                raise DocumentError("; ".join(encrypted))
+            step = read_last_step(plain(found))
         except DocumentError as error:
             (message,) = name_questions([str(error)]) if is_awx(task_vars) else [str(error)]
             return {"failed": True, "msg": message}

@@ -707,6 +707,11 @@ def test_a_variable_that_is_encrypted_with_vault_is_never_written_in_clear(plays
     output = run("", module_defaults={MODULE: {"keep": ["{{ hidden }}"]}})
     assert "module_defaults.keep: it is encrypted with Ansible Vault" in output
     assert CANARY not in output
+    (playbooks.folder / "variables.yml").write_text(f"unassign_secondary_ips_plan: {vaulted(document.read_text(encoding='utf-8'))}\n")
+    merged = playbooks.play(
+        "alicloud_ops.network.unassign_report", "-e@variables.yml", variables={}, environment=environment, succeeds=False
+    )
+    assert "unassign_secondary_ips_plan: it is encrypted with Ansible Vault" in merged.output
     assert playbooks.writes() == []
     assert set(playbooks.reports.iterdir()) == before
     # A secret may be encrypted, and so may the login.
