@@ -364,5 +364,5 @@ def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
     parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
-    subject = f"{many(totals['addresses'], 'address', 'addresses')} on {many(totals['interfaces'], 'ENI')}"
+    subject = f"{many(totals['addresses'], 'address')} on {many(totals['interfaces'], 'ENI')}"
     return f"{subject}: {', '.join(parts)}" if parts else subject

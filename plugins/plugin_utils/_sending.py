@@ -56,8 +56,7 @@ def _send_one(url: str, name: str, kind: str, text: str) -> str:
     parts = split_url(url)
     if parts is None:  # validated before the run
         return "The report could not be sent: it is not a URL. The result of the run does not depend on it."
-    address = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    host = f"{address}:{parts.port}" if parts.port else address
+    host = parts.netloc.rpartition("@")[2]
     path = f"{parts.path.rstrip('/')}/{quote(name)}"
     label = f"{parts.scheme}://{host}{path}"
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
