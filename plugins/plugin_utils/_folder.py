@@ -201,7 +201,7 @@ def _is_encrypted_file(path: Path) -> bool:
     """Reads no more than the beginning, because this is asked at each write. A file that does not exist is not encrypted."""
     if not _exists(path):
         return False
-    with path.open("rb") as file:
+    with _naming(path, "it cannot be read"), path.open("rb") as file:
         return bool(is_encrypted(file.read(100)))
 
 

@@ -237,3 +237,13 @@ def test_names():
     for environ in ({"HOME": "/home/me"}, {"XDG_STATE_HOME": "", "HOME": "/home/me"}, {"XDG_STATE_HOME": "state", "HOME": "/home/me"}):
         assert default_folder(environ) == Path("/home/me/.local/state/alicloud_ops.network")
     assert default_folder({}) == Path.home() / ".local/state/alicloud_ops.network"
+
+
+def test_a_link_that_leads_nowhere_is_named(folder):
+    """It may lead to an encrypted file, for example on a file system that is not mounted."""
+    (folder.path / "recipe.json").symlink_to(folder.path / "nowhere" / "recipe.json")
+    folder.belong("recipe.json")
+    assert folder.encrypts()
+    with pytest.raises(FolderError, match=r"recipe\.json: it cannot be read: No such file or directory"):
+        folder.write("plan.json", "{}")
+    assert [path.name for path in folder.path.iterdir()] == ["recipe.json"]
