@@ -692,7 +692,7 @@ def test_a_variable_that_is_encrypted_with_vault_is_never_written_in_clear(plays
 
     def run(variables: str, succeeds: bool = False, **keywords: Any) -> str:
         (playbooks.folder / "variables.yml").write_text(f"hidden: {vaulted(CANARY)}\n{variables}\n", encoding="utf-8")
-        return plays.run(play([use_role()], vars_files=["variables.yml"], **keywords), "-vv", environment=environment, succeeds=succeeds)
+        return plays.run(play([use_role()], vars_files=["variables.yml"], **keywords), "-vvvv", environment=environment, succeeds=succeeds)
 
     for name, value in {
         "keep": vaulted(CANARY),
