@@ -340,7 +340,7 @@ def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
         before = len(playbooks.writes())
         plan_file = str(playbooks.saved("plan", planned.published[DIGEST]))
         second = playbooks.run("unassign", succeeds=False, plan_file=plan_file, **FAST)
-        assert "another run works on this plan (process " in second.output
+        assert "another run works on this plan (unassign, process " in second.output
         assert len(playbooks.writes()) == before
         assert first.poll() is None
         os.killpg(first.pid, signal.SIGKILL)
