@@ -87,7 +87,7 @@ options:
         default: false
   keep:
     description: >-
-      Guard. Addresses and CIDR blocks that are never unassigned. What overlaps one of them is skipped, without an error.
+      Guard. Addresses and CIDR blocks that are never unassigned. Addresses that overlap one of them are skipped, without an error.
     type: list
     elements: str
   allow_eip:
@@ -204,8 +204,8 @@ EXAMPLES = r"""
 RETURN = r"""
 unassigned:
   description: >-
-    Addresses that were unassigned, by ENI. In check mode, those that would be unassigned. If someone else unassigns one at the same
-    time, it is listed too.
+    Addresses that were unassigned, by ENI. In check mode, those that would be unassigned. An address that someone else unassigned at the
+    same time is listed too.
   returned: O(state=absent)
   type: list
   elements: dict
@@ -272,8 +272,8 @@ interfaces:
       elements: dict
     failures:
       description: >-
-        Addresses that failed, with code, message and request id. In an entry without addresses, the ENI could not be read. C(NotVerified)
-        means that a call was sent, but no read shows its outcome. Then C(changed) is V(true). Other codes of the module are
+        Addresses that failed, with code, message and request id. An entry without addresses means that the ENI could not be read.
+        C(NotVerified) means that a call was sent, but no read shows its outcome. Then C(changed) is V(true). Other codes of the module are
         C(EniNotReturned), C(InstanceWithoutEni), C(Refused), C(PlanAged), C(ConnectionFailed), C(UnreadableReply), C(CallerGone),
         C(NoThreads) and C(Unexpected).
       type: list
