@@ -282,7 +282,7 @@ def test_a_thousand_blocks_to_keep_cost_as_much_as_ten(bulk: Bulk) -> None:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ('{"version": 1, "version": 1, "assignments": []}', "the key 'version' comes twice"),
+        ('{"version": 1, "version": 1, "assignments": []}', "the key 'version' occurs twice"),
         ("version: 1\nassignments: []\n5: five", "the key '5' is not text"),
         ({5: "five", "version": 1, "assignments": []}, "the key 5 is not text"),
     ],

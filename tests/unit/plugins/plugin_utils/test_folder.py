@@ -132,7 +132,7 @@ def test_an_encrypted_file_without_its_password_is_never_replaced(folder):
     path = folder.path / "recipe.json"
     path.write_bytes(VaultLib([("prod", SECRET)]).encrypt("old", SECRET))
     before = path.read_bytes()
-    with pytest.raises(FolderError, match=r"recipe.json: it is encrypted with Ansible Vault and is never replaced in clear"):
+    with pytest.raises(FolderError, match=r"recipe.json: it is encrypted with Ansible Vault, and is never replaced with plain text"):
         folder.write("recipe.json", "192.0.2.1")
     assert path.read_bytes() == before
 

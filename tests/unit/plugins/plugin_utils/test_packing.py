@@ -66,7 +66,7 @@ def test_a_small_text_that_stands_for_a_large_one_is_an_error(monkeypatch):
 
 def test_a_key_that_comes_twice_is_an_error_in_packed_text_too():
     twice = json.dumps(document(1).as_dict())[:-1] + ', "region": "cn-beijing"}'
-    with pytest.raises(DocumentError, match="the key 'region' comes twice"):
+    with pytest.raises(DocumentError, match="the key 'region' occurs twice"):
         read_document(PREFIX + base64.b64encode(zlib.compress(twice.encode())).decode())
 
 

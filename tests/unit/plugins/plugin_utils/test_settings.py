@@ -312,7 +312,7 @@ BLOCK = "10.0.0.1/24"
         ({"security_group_tags": "team:web"}, "security_group_tags: 'team:web' is not a tag such as team=web"),
         ({"security_group_tags": "{team: "}, "security_group_tags: '{team: ' cannot be read; check its brackets and quotes"),
         ({"security_group_tags": {"team": 5}}, "security_group_tags: the value of 'team' is 5"),
-        ({"eni_tags": "{team: web, team: shop}"}, "eni_tags: the key 'team' comes twice; leave one"),
+        ({"eni_tags": "{team: web, team: shop}"}, "eni_tags: the key 'team' occurs twice; remove one of them"),
         ({"eni_tags": "{1: web}"}, "eni_tags: line 1: the key '1' is not text; put it in quotes"),
         ({"security_group_ids": "web"}, "security_group_ids: 'web' is not a security group id such as sg-bp1example"),
         ({"security_group_ids": {"sg-1": None}}, "security_group_ids: {'sg-1': None} is not a list"),

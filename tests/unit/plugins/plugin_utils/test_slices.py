@@ -176,7 +176,7 @@ def test_the_last_step_of_one_run_believes_only_its_own_plan() -> None:
     ("given", "message"),
     [
         ({"unassign_secondary_ips_plan": ""}, "it is not given, so nobody can say whether a part of it is missing"),
-        ({"unassign_secondary_ips_plan": "{"}, "unassign_secondary_ips_plan: it cannot be read"),
+        ({"unassign_secondary_ips_plan": "{"}, "unassign_secondary_ips_plan: line 1 cannot be read"),
         ({"unassign_secondary_ips_approved_digest": "0" * 64}, "is given, but the plan has the digest"),
         ({"unassign_secondary_ips_report_url": "ftp://reports.example.com"}, "unassign_secondary_ips_report_url: it is not a URL"),
         ({"unassign_secondary_ips_report_url": ["https://reports.example.com"]}, "unassign_secondary_ips_report_url: it is not text"),
