@@ -32,8 +32,8 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 
 
 def render(report: Mapping[str, Any], kind: str) -> str:
-    """``kind``: "json" (one line for each ENI), "md" (one row for the addresses of an ENI with the same outcome) or "html" (one page without
-    requests)."""
+    """``kind``: "json" (one line for each ENI), "md" (one row for the addresses of an ENI with the same outcome) or "html" (one page
+    without requests)."""
     if kind == "json":
         return _as_json(report)
     environment = Environment(

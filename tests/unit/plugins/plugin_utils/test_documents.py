@@ -155,7 +155,7 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
         (lambda text: text.replace(ACCOUNT, "1000000000000002"), "it was changed, or is incomplete"),
         (lambda text: text[: len(text) // 2], "line 1 cannot be read"),
         (lambda text: json.dumps(json.loads(text), indent=1)[:-20], r"line [2-9]\d* cannot be read"),
-        (lambda text: text.replace("private_ip_addresses", "all_secondary"), r"assignments\[0\].all_secondary: is not a list of addresses named"),
+        (lambda text: text.replace("private_ip_addresses", "all_secondary"), r"assignments\[0\].all_secondary: is not a list of addresses"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "it is 2, but this collection reads version 1"),
         (lambda text: text.replace('"version": 1', '"version": true'), "it is True, but this collection"),
         (lambda text: text.replace('"eni-2"', '"i-2"'), r"assignments\[1\].eni_id: is missing, or is not an ENI id"),
