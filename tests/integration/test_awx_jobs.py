@@ -132,7 +132,7 @@ def test_a_failed_job_publishes_and_its_error_names_the_question(awx: Awx) -> No
     assert empty.status == "successful", empty.output
 
 
-def test_an_old_approval_does_not_count(awx: Awx) -> None:
+def test_an_expired_approval_is_refused(awx: Awx) -> None:
     approved = awx.approved(answers("unassign", security_group_names=GROUPS))
     plan = approved["unassign_secondary_ips_plan"]
     made = datetime.now(UTC) - timedelta(hours=24, minutes=6)
@@ -144,7 +144,7 @@ def test_an_old_approval_does_not_count(awx: Awx) -> None:
     assert awx.launch("unassign", {**old, "unassign_secondary_ips_approval_max_age": 25}).status == "successful"
 
 
-def test_an_approval_counts_for_one_finished_run_where_the_folder_is_kept(awx: Awx, tmp_path: Path) -> None:
+def test_an_approval_is_valid_for_one_finished_run_if_the_folder_is_kept(awx: Awx, tmp_path: Path) -> None:
     start = held(awx.emulator)
     awx.environment = {"XDG_STATE_HOME": str(tmp_path / "volume")}
     chosen = answers("unassign", security_group_names=GROUPS)
@@ -289,7 +289,7 @@ def test_a_wrong_url_is_not_shown(awx: Awx, operation: str) -> None:
     assert "s3cr3t-4711" not in refused.output
 
 
-def test_a_report_is_not_sent_in_clear_over_a_network(awx: Awx) -> None:
+def test_a_report_is_not_sent_unencrypted_over_a_network(awx: Awx) -> None:
     url = "http://reporter:s3cr3t-4711@192.0.2.1/bulk"
     refused = awx.launch("audit", answers("audit", security_group_names="web", report_url=url))
     assert refused.status == "failed"

@@ -46,7 +46,7 @@ def enis_written(emulator: Emulator) -> Counter[str]:
 
 
 @pytest.mark.parametrize(("count", "quota"), [(1, 0), (8, 300)], ids=["one slice", "eight slices under a shared quota"])
-def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, quota: int) -> None:
+def test_concurrent_slices_reach_the_same_state_as_one_run(awx: Awx, count: int, quota: int) -> None:
     emulator = awx.emulator
     start = held(emulator)
     if quota:
@@ -143,7 +143,7 @@ def test_a_slice_without_an_eni_of_the_plan_has_nothing_to_do(awx: Awx) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["linear", "free", "host_pinned"])
-def test_one_host_does_the_work_of_all_under_every_strategy(awx: Awx, tmp_path: Path, strategy: str) -> None:
+def test_one_host_carries_out_the_slice_under_every_strategy(awx: Awx, tmp_path: Path, strategy: str) -> None:
     approved = approve(awx, 1)
     enis = sorted(held(awx.emulator))
     inventory = tmp_path / "hosts.ini"

@@ -60,7 +60,7 @@ def documents(bulk: Bulk, result: Mapping[str, Any]) -> tuple[Any, Any]:
 # -- the gate
 
 
-def test_what_came_between_stops_the_run_and_is_shown(bulk: Bulk) -> None:
+def test_a_change_between_plan_and_run_stops_the_run_and_is_shown(bulk: Bulk) -> None:
     start = bulk.held()
     digest = bulk.run("unassign", check=True, **WEB)["published"]["unassign_secondary_ips_approved_digest"]
     change(bulk, "present", "eni-web00001", "10.3.0.77")
@@ -91,7 +91,7 @@ def test_what_came_between_stops_the_run_and_is_shown(bulk: Bulk) -> None:
     assert bulk.held() == start
 
 
-def test_a_run_that_finds_nothing_left_to_do_still_hands_on_the_recipe(bulk: Bulk) -> None:
+def test_a_run_that_finds_nothing_left_to_do_still_publishes_the_recipe(bulk: Bulk) -> None:
     start = bulk.held()
     plan_file = bulk.run("unassign", check=True, **WEB)["files"]["plan"]
     done = bulk.run("unassign", plan_file=plan_file)
@@ -102,7 +102,7 @@ def test_a_run_that_finds_nothing_left_to_do_still_hands_on_the_recipe(bulk: Bul
     assert "To undo it" in again["next_steps"][-1]
 
 
-def test_what_was_never_approved_does_not_refuse_what_was(bulk: Bulk) -> None:
+def test_a_refused_address_that_nobody_approved_does_not_stop_the_approved_ones(bulk: Bulk) -> None:
     """An address with an EIP is skipped in check mode, and no part of the plan that is approved."""
     world = seed(20)
     world["interfaces"][0]["eips"] = {"10.3.0.11": "203.0.113.7"}
@@ -118,7 +118,7 @@ def test_what_was_never_approved_does_not_refuse_what_was(bulk: Bulk) -> None:
 
 
 @pytest.mark.parametrize("by_plan", [True, False])
-def test_an_approved_plan_of_which_something_is_refused_today_ends_red_before_a_write(bulk: Bulk, by_plan: bool) -> None:
+def test_an_approved_plan_with_an_address_that_is_refused_today_fails_before_a_write(bulk: Bulk, by_plan: bool) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     world = seed(20)
     world["interfaces"][0]["tags"] = {"creator": "terway"}
@@ -179,7 +179,7 @@ def test_the_next_steps_have_no_url_that_holds_a_secret(bulk: Bulk) -> None:
     assert "unassign_secondary_ips_report_url=https://reports.example.com/bulk/" in plain["next_steps"][0]
 
 
-def test_a_plan_says_nothing_of_waiting_for_a_state(bulk: Bulk) -> None:
+def test_a_plan_does_not_announce_a_wait_for_a_state(bulk: Bulk) -> None:
     """The module waits for states that end by themselves. The plan of a role does not."""
     bulk.emulator.reset()
     planned = bulk.run("unassign", check=True, security_group_names="web")
@@ -210,7 +210,7 @@ def test_more_than_the_cap_is_planned_but_not_done(bulk: Bulk) -> None:
     assert bulk.writes() == []
 
 
-def test_the_stricter_of_variable_and_module_default_counts(bulk: Bulk) -> None:
+def test_the_stricter_of_variable_and_module_default_wins(bulk: Bulk) -> None:
     refused = bulk.run("unassign", defaults={"account_id": OTHER_ACCOUNT}, **WEB)
     assert f"unassign_secondary_ips_account_id: 5 of 5 ENIs belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused["msg"]
     assert bulk.writes() == []
@@ -247,7 +247,7 @@ def test_unknown_groups_and_names_in_several_vpcs_name_their_variables(bulk: Bul
     assert both["totals"]["planned"] == 15
 
 
-def test_a_name_is_not_another_vpcs_group(bulk: Bulk) -> None:
+def test_a_name_does_not_match_a_group_in_another_vpc(bulk: Bulk) -> None:
     refused = bulk.run("audit", security_group_names="web", vpc_ids="vpc-two")
     assert "audit_secondary_ips_security_group_names: 'web' does not exist" in refused["msg"]
 
@@ -287,7 +287,7 @@ def test_a_thousand_blocks_to_keep_cost_as_much_as_ten(bulk: Bulk) -> None:
         ({5: "five", "version": 1, "assignments": []}, "the key 5 is not text"),
     ],
 )
-def test_double_and_odd_keys_name_their_variable(bulk: Bulk, plan: Any, message: str) -> None:
+def test_errors_for_repeated_and_non_text_keys_name_their_variable(bulk: Bulk, plan: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=f"unassign_secondary_ips_plan: .*{message}"):
         bulk.run("unassign", plan=plan)
 
@@ -358,7 +358,7 @@ def test_a_restore_right_after_the_run_does_not_believe_a_read_that_lags(bulk: B
     assert any("look already present" in line for line in bulk.lines)
 
 
-def test_one_stale_last_read_leaves_the_recipe_whole_and_ends_red(bulk: Bulk) -> None:
+def test_one_stale_last_read_leaves_the_recipe_whole_and_fails_the_run(bulk: Bulk) -> None:
     start = bulk.held()
     bulk.run("unassign", **WEB)
     reads = len(bulk.emulator.calls(READ))
@@ -396,7 +396,7 @@ def test_a_recipe_is_a_plan_too(bulk: Bulk) -> None:
     assert bulk.held() == start
 
 
-def test_an_eni_that_a_read_by_id_lacks_ends_red_and_the_others_are_done(bulk: Bulk) -> None:
+def test_an_eni_that_a_read_by_id_lacks_fails_the_run_and_the_others_are_done(bulk: Bulk) -> None:
     start = bulk.held()
     planned = bulk.run("unassign", check=True, **WEB)
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
@@ -422,7 +422,7 @@ def test_an_eni_that_a_read_by_id_lacks_ends_red_and_the_others_are_done(bulk: B
 
 
 @pytest.mark.parametrize("nothing_else", [True, False])
-def test_an_eni_of_a_group_that_cannot_be_read_ends_red(bulk: Bulk, nothing_else: bool) -> None:
+def test_an_eni_of_a_group_that_cannot_be_read_fails_the_run(bulk: Bulk, nothing_else: bool) -> None:
     if nothing_else:
         change(bulk, "absent", "eni-both1", "10.3.0.11", "10.3.0.12")
         world = seed(20)
@@ -438,7 +438,7 @@ def test_an_eni_of_a_group_that_cannot_be_read_ends_red(bulk: Bulk, nothing_else
     assert len(changed_by(start, bulk.held())) == (0 if nothing_else else 11)
 
 
-def test_an_eni_that_the_last_read_lacks_ends_red(bulk: Bulk) -> None:
+def test_an_eni_that_the_last_read_lacks_fails_the_run(bulk: Bulk) -> None:
     bulk.run("unassign", **WEB)
     reads = len(bulk.emulator.calls(READ))
     bulk.emulator.reset(seed=seed(20))
@@ -448,7 +448,7 @@ def test_an_eni_that_the_last_read_lacks_ends_red(bulk: Bulk) -> None:
     assert "eni-both1" in red["msg"]
 
 
-def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_set_back_does_not_delay_the_run(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     hours = 0
     slept: list[float] = []
 
@@ -479,7 +479,7 @@ def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest
     assert bulk.held() == start
 
 
-def test_how_sure_already_present_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_says_how_sure_already_present_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(_clock, "sleep", slept.append)
     plan = read_json(Path(bulk.run("unassign", check=True, **WEB)["files"]["plan"]))
@@ -621,12 +621,12 @@ def test_the_recipe_is_on_the_disk_before_the_first_write_and_lines_come_before_
     assert seen[0][:2] == ("Unassign", 0)
 
 
-def test_without_a_folder_all_is_kept_in_the_state_folder_of_the_user(bulk: Bulk) -> None:
+def test_without_a_report_dir_all_files_are_in_the_state_folder_of_the_user(bulk: Bulk) -> None:
     done = bulk.run("unassign", report_dir="", **WEB)
     assert {Path(path).parent for path in done["files"].values()} == {bulk.folder / "state"}
 
 
-def test_what_belongs_to_an_encrypted_plan_is_never_written_in_clear(bulk: Bulk) -> None:
+def test_no_file_of_an_encrypted_plan_is_written_as_plain_text(bulk: Bulk) -> None:
     start = bulk.held()
     planned = bulk.run("unassign", check=True, **WEB)
     secret = VaultSecret(b"secret")
@@ -646,7 +646,7 @@ def test_what_belongs_to_an_encrypted_plan_is_never_written_in_clear(bulk: Bulk)
 
 
 @pytest.mark.parametrize(("after", "outcome"), [("wave 1/", "stopped"), ("wave 4/", "not verified")])
-def test_a_run_for_which_nobody_waits_any_more_did_not_end(bulk: Bulk, after: str, outcome: str) -> None:
+def test_the_next_run_knows_that_a_run_ended_early_because_nobody_waited(bulk: Bulk, after: str, outcome: str) -> None:
     """The next run says so. The last wave, after which only a read is left, is no exception."""
     start = bulk.held()
     gone = False
@@ -674,7 +674,7 @@ def test_a_restore_keeps_its_files_in_the_folder_of_the_recipe(bulk: Bulk) -> No
     assert {Path(path).parent for path in restored["files"].values()} == {bulk.reports}
 
 
-def test_restoring_and_unassigning_one_plan_exclude_each_other(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_plan_is_never_restored_and_unassigned_at_the_same_time(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_bulk, "PATIENCE", 0)
     start = bulk.held()
     tried: list[dict[str, Any]] = []
@@ -710,7 +710,7 @@ def test_check_mode_a_run_and_a_second_run_agree(bulk: Bulk) -> None:
     assert bulk.held() == start
 
 
-def test_all_kinds_go_and_come_back(bulk: Bulk) -> None:
+def test_all_kinds_are_unassigned_and_restored(bulk: Bulk) -> None:
     bulk.emulator.reset()
     start = bulk.held()
     kinds = "private_ip_addresses, ipv4_prefixes, ipv6_addresses, ipv6_prefixes"
@@ -725,7 +725,7 @@ def test_all_kinds_go_and_come_back(bulk: Bulk) -> None:
     assert bulk.held() == start
 
 
-def test_two_thousand_enis_go_and_come_back(bulk: Bulk) -> None:
+def test_two_thousand_enis_are_unassigned_and_restored(bulk: Bulk) -> None:
     bulk.emulator.reset(seed=seed(2000, each=1))
     start = bulk.held()
     many = {"wave_size": 700, "max_concurrency": 16, "wait_timeout": 20}
@@ -749,7 +749,7 @@ def without_group(all_enis: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("by_plan", [True, False])
 @pytest.mark.parametrize("lacking", ["all", "one"])
-def test_an_approved_plan_of_which_something_is_not_selected_today_ends_red(bulk: Bulk, by_plan: bool, lacking: str) -> None:
+def test_an_approved_plan_with_an_address_that_is_not_selected_today_fails(bulk: Bulk, by_plan: bool, lacking: str) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     bulk.emulator.reset(seed=without_group(lacking == "all"))
     source = {"plan_file": planned["files"]["plan"]} if by_plan else {}
@@ -759,7 +759,7 @@ def test_an_approved_plan_of_which_something_is_not_selected_today_ends_red(bulk
     assert bulk.writes() == []
 
 
-def test_an_empty_plan_is_not_an_approved_plan_that_nobody_knows(bulk: Bulk) -> None:
+def test_an_unknown_approved_plan_is_not_taken_for_an_empty_plan(bulk: Bulk) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     bulk.emulator.reset(seed=without_group(all_enis=True))
     refused = bulk.run("unassign", approved_digest=planned["digest"], report_dir=str(bulk.folder / "lost"), **WEB)
@@ -808,7 +808,7 @@ def test_a_disk_that_is_full_after_the_waves_leaves_the_result_and_the_recipe(bu
     assert any("restore" in step and str(recipe) in step for step in done["next_steps"])
 
 
-def test_what_belongs_to_a_plan_that_was_encrypted_in_the_folder_is_never_written_in_clear(bulk: Bulk) -> None:
+def test_no_file_of_a_plan_that_was_encrypted_in_the_folder_is_written_as_plain_text(bulk: Bulk) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     secret = VaultSecret(b"secret")
     plan = Path(planned["files"]["plan"])

@@ -330,7 +330,7 @@ def test_a_killed_run_goes_on_while_reads_lag(playbooks: Playbooks) -> None:
     assert playbooks.held() == start
 
 
-def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
+def test_of_two_concurrent_runs_one_is_refused(playbooks: Playbooks) -> None:
     start = playbooks.held()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"wave_size": 3, "max_concurrency": 1, "wave_pause": 30, **WEB}
@@ -402,7 +402,7 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
-def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
+def test_every_strategy_works(playbooks: Playbooks, strategy: str) -> None:
     start = playbooks.held()
     environment = {"ANSIBLE_STRATEGY": strategy}
     done = playbooks.run("unassign", environment=environment, wave_size=5, wave_pause=1, **WEB)
@@ -414,7 +414,7 @@ def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["play", "block", "task"])
-def test_module_defaults_count(plays: Plays, where: str) -> None:
+def test_module_defaults_apply(plays: Plays, where: str) -> None:
     start = plays.playbooks.held()
 
     def run(defaults: Mapping[str, Any], succeeds: bool = True) -> str:
@@ -435,7 +435,7 @@ def test_module_defaults_count(plays: Plays, where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["play", "block", "task"])
-def test_the_environment_of_play_block_and_task_counts(plays: Plays, where: str) -> None:
+def test_the_environment_of_play_block_and_task_applies(plays: Plays, where: str) -> None:
     """Endpoint and credentials are nowhere else."""
     start = plays.playbooks.held()
     names = plays.playbooks.emulator.environment()
@@ -454,7 +454,7 @@ def test_the_environment_of_play_block_and_task_counts(plays: Plays, where: str)
     assert plays.playbooks.held() == start
 
 
-def test_the_mode_of_task_block_and_role_counts_and_not_that_of_the_play(plays: Plays) -> None:
+def test_the_mode_of_task_block_and_role_decides_and_not_that_of_the_play(plays: Plays) -> None:
     """A report that says otherwise than what was done would be the end of all trust."""
     playbooks = plays.playbooks
     start = playbooks.held()
@@ -530,7 +530,7 @@ def test_every_way_to_use_the_role_takes_the_same_input(plays: Plays, given: dic
     assert plays.playbooks.writes() == []
 
 
-def test_variables_may_be_templates_and_survey_text_is_none(plays: Plays) -> None:
+def test_variables_may_be_templates_and_survey_text_is_never_a_template(plays: Plays) -> None:
     # What is omitted was not given, as for a module.
     defaults = {MODULE: {"keep": "{{ ['10.3.0.11'] }}", "max_addresses": "{{ nothing | default(omit) }}"}}
     text = play(
@@ -574,7 +574,7 @@ def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Pla
     assert playbooks.held() == start
 
 
-def test_a_plan_that_is_encrypted_with_vault_stays_so(playbooks: Playbooks) -> None:
+def test_a_plan_that_is_encrypted_with_vault_stays_encrypted(playbooks: Playbooks) -> None:
     start = playbooks.held()
     digest = playbooks.run("unassign", check=True, **WEB).published[DIGEST]
     secret = VaultSecret(b"open sesame")

@@ -231,7 +231,7 @@ def test_protect_skips_what_is_in_use_or_configured_and_unassigns_the_rest(roles
     assert "policy protect does not skip what is unknown" in done.published["secondary_ips_unassign"]["guest_warning"]
 
 
-def test_require_skips_what_is_unknown_as_well_and_the_printed_command_does_the_plan(roles: Roles) -> None:
+def test_require_skips_what_is_unknown_as_well_and_the_printed_command_carries_out_the_plan(roles: Roles) -> None:
     planned = roles.guests_run("unassign", check=True, guest_policy="require")
     skipped = of_state(roles.report("unassign"), "skipped")
     assert skipped == {pair: IN_USE_OR_CONFIGURED.get(pair, GUEST_UNKNOWN) for pair, level in ADDRESSES.items() if level != NOT_SEEN}
@@ -382,7 +382,7 @@ def test_old_evidence_is_refused(emulator: Emulator, tmp_path: Path) -> None:
         ({"guest_policy": "keep"}, "unassign_secondary_ips_guest_policy: 'keep' is not one of report, protect, require"),
     ],
 )
-def test_a_guard_that_would_guard_nothing_stops_the_run(without_network: Roles, variables: dict[str, Any], message: str) -> None:
+def test_a_guard_that_would_protect_nothing_stops_the_run(without_network: Roles, variables: dict[str, Any], message: str) -> None:
     assert message in own_play(without_network, succeeds=False, **variables).output
     assert without_network.writes() == []
 
@@ -398,7 +398,7 @@ def test_the_playbook_reads_nothing_without_guests(without_network: Roles, guest
         assert "audit_secondary_ips_guests: is empty text" in played.output
 
 
-def test_without_guests_all_is_as_before(without_network: Roles) -> None:
+def test_without_guests_nothing_else_changes(without_network: Roles) -> None:
     played = without_network.run("unassign", security_group_ids="sg-app", calls_per_minute=0)
     report = without_network.report("unassign")
     assert without_network.gone() == ADDRESSES.keys()

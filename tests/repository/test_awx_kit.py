@@ -240,7 +240,7 @@ def install(api: AwxApi, *arguments: str, collections: Path = AWX_MODULES) -> su
 
 
 @has_awx_modules
-def test_the_set_up_makes_everything_once_and_keeps_the_keys_that_were_filled_in() -> None:
+def test_the_set_up_creates_everything_once_and_keeps_the_keys_that_were_filled_in() -> None:
     given = ["-e", json.dumps(GIVEN)]
     with AwxApi() as api:
         first = install(api, *given)

@@ -60,7 +60,7 @@ def test_a_chinese_page_is_in_step_with_the_english_one(english: Path, chinese: 
 
 
 @pytest.mark.parametrize("chinese", PAIRS.values(), ids=lambda page: page.name)
-def test_it_uses_the_words_of_the_chinese_console(chinese: Path) -> None:
+def test_a_chinese_page_uses_the_terms_of_the_chinese_console(chinese: Path) -> None:
     text = text_of(chinese)
     assert "弹性网卡" in text
     # What the console does not say.

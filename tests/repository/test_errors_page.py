@@ -122,7 +122,7 @@ def messages() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("text", [row["text"] for row in PAGE.TABLE["messages"]])
-def test_a_message_on_the_page_stands_in_the_code(text: str) -> None:
+def test_a_message_on_the_page_is_in_the_code(text: str) -> None:
     wanted = re.compile(".*".join(re.escape(part.strip()) for part in text.split("…")))
     assert any(wanted.search(message) for message in messages())
 

@@ -136,7 +136,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_a_page_says_can_be_typed(emulator: Emulator, tmp_path: Path, page: Path) -> None:
+def test_every_block_of_a_page_runs_and_shows_its_output(emulator: Emulator, tmp_path: Path, page: Path) -> None:
     reader = Reader(emulator, tmp_path)
     for block in blocks(page):
         reader.follow(block)

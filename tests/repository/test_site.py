@@ -136,7 +136,7 @@ def test_search_works_offline(browser: Browser, word: str) -> None:
 
 
 @needs_browser
-def test_a_page_asks_nobody_else(browser: Browser) -> None:
+def test_a_page_sends_no_request_to_other_servers(browser: Browser) -> None:
     browser.open(SITE / "index.html")
     assert [url for url in browser.requests() if not url.startswith("file:")] == []
     assert browser.errors() == []

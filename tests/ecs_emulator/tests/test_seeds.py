@@ -148,7 +148,7 @@ def test_a_seed_is_left_as_it_was(seed: dict[str, Any]) -> None:
     assert seed == before
 
 
-def test_the_settings_given_win_over_those_of_the_seed() -> None:
+def test_settings_on_the_command_line_win_over_those_of_the_seed() -> None:
     document = {"settings": {"latency_ms": 5, "lag_ms": 7, "switches": {"batch": "partial", "eip": "refuse"}}}
     settings = build(document, lag_ms=9, switches={"batch": "lenient"}).settings
     assert (settings.latency_ms, settings.lag_ms) == (5, (9, 9))

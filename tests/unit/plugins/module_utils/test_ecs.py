@@ -53,7 +53,7 @@ def test_a_row_knows_the_action_and_the_request_id_of_its_page():
 
 
 @pytest.mark.parametrize(("per_page", "most_pages"), [(500, 1000), (100, 5000), (1, 10_000), (0, 10_000)])
-def test_a_list_whose_every_page_brings_a_new_token_ends(per_page, most_pages):
+def test_a_list_with_a_new_token_on_every_page_ends(per_page, most_pages):
     """Full pages end it before they fill the memory."""
     ecs = Ecs.__new__(Ecs)
     last, sent = most_pages, 0

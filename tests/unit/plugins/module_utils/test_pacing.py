@@ -123,7 +123,7 @@ def test_without_retry_after_the_hold_doubles_until_a_call_passes(clock):
 
 
 @pytest.mark.parametrize("second", [0.0, 30.0, 50.0, 58.0])
-def test_a_hold_never_goes_far_past_the_turn_of_the_minute(clock, second):
+def test_a_hold_never_lasts_long_after_the_next_minute_has_begun(clock, second):
     """There the quota is new: the probe goes soon after it, and holds begin small again."""
     pacer = make_pacer(clock, second_of_minute=second)
     started = clock.monotonic()

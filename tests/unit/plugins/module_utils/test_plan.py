@@ -102,7 +102,7 @@ def test_with_state_absent_what_is_held_is_planned_and_what_is_not_is_unchanged(
     assert flatten(change.unchanged) == ("192.168.0.11", "2001:db8::11")
 
 
-def test_with_state_present_it_is_the_other_way_round():
+def test_with_state_present_what_is_not_held_is_planned_and_what_is_held_is_unchanged():
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"]))
     change = only_change(make_request("present", target("eni-1", "192.168.0.10", "192.168.0.11")), snapshot)
     assert flatten(change.todo) == ("192.168.0.11",)

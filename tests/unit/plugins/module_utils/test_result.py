@@ -96,7 +96,7 @@ def test_the_summary_adds_up():
 @pytest.mark.parametrize(
     ("state", "done", "unchanged"), [("absent", "unassigned", "already_absent"), ("present", "assigned", "already_present")]
 )
-def test_words_follow_the_state(state, done, unchanged):
+def test_the_keys_of_the_result_depend_on_the_state(state, done, unchanged):
     result = build_result(state, [ledger_of(done=[A], unchanged=[B])], 1)
     other = {"unassigned", "assigned", "already_absent", "already_present"} - {done, unchanged}
     assert {done, unchanged} <= result["interfaces"][0].keys()

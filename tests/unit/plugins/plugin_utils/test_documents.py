@@ -185,7 +185,7 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
         (lambda text: 5, "not a plan or recipe of this collection"),
     ],
 )
-def test_a_spoilt_document_is_a_clear_error(spoil, message):
+def test_a_damaged_document_is_a_clear_error(spoil, message):
     with pytest.raises(DocumentError, match=message):
         read_document(spoil(json.dumps(document().as_dict())))
 
@@ -285,7 +285,7 @@ def test_lines_are_found_in_the_output_around_them(around):
 
 
 @pytest.mark.parametrize("where", [slice(20, None), slice(None, -20), slice(10, 300), slice(-30, None)])
-def test_a_line_that_is_cut_is_never_passed_over(where):
+def test_a_line_that_is_cut_is_always_an_error(where):
     lines = recipe_lines(WHOLE, WHOLE.digest)
     with pytest.raises(DocumentError, match=r"is incomplete|missing: part 2 of"):
         read_document("\n".join([lines[0], f'    "msg": "{lines[1][where]}', *lines[2:]]))

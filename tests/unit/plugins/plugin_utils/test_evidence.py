@@ -78,13 +78,13 @@ def plan_of(*addresses: str, **more: Any) -> Plan:
     return Plan((Change("eni-1", None, with_mac(1, *addresses), group(addresses), group([]), **more),))
 
 
-def test_what_was_not_looked_for_is_unknown():
+def test_an_address_that_was_not_looked_up_is_unknown():
     evidence = guest_evidence("require")  # not joined
     (change,) = evidence.protect(plan_of(A)).changes
     assert change.skipped[A].code == GUEST_UNKNOWN
 
 
-def test_another_guard_keeps_its_reason_and_what_passes_stays_planned():
+def test_another_guard_keeps_its_reason_and_other_addresses_stay_planned():
     evidence = guest_evidence("protect")
     found = {"eni-1": with_mac(1, A, B, C)}
     evidence.join(found, {"eni-1": found["eni-1"].held})
@@ -126,7 +126,7 @@ def aged(*ages: timedelta | str | None, most: int = 15) -> list[str]:
         ("now", True),
     ],
 )
-def test_evidence_ages(age, is_refused):
+def test_old_evidence_is_refused_at_the_limit(age, is_refused):
     assert bool(aged(age)) == is_refused
     # One that is too old is enough.
     assert bool(aged(timedelta(0), age)) == is_refused
@@ -183,7 +183,7 @@ def test_the_digest_is_that_of_the_assignments():
     assert list(run.plan.pairs()) == [("eni-1", C)]
 
 
-def test_what_is_approved_has_one_line_a_level_and_one_line_a_reason():
+def test_the_plan_has_one_line_for_each_level_and_one_for_each_reason():
     lines = plan_lines(build_report(guests("protect")))
     at = lines.index("  guests of 'web,db': 1 of 2 were read, the first at 2026-01-05T10:00:00+00:00; policy protect")
     assert lines[at + 1] == (

@@ -51,7 +51,7 @@ def test_what_is_not_a_folder_is_an_error(tmp_path):
         Folder(tmp_path / "file", DataLoader()).prove_writable()
 
 
-def test_a_file_is_whole_on_the_disk_and_for_no_stranger(folder, monkeypatch):
+def test_a_file_is_complete_on_the_disk_and_not_readable_for_others(folder, monkeypatch):
     synced = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(Path(f"/proc/self/fd/{descriptor}").resolve()), real(descriptor)))
@@ -90,7 +90,7 @@ def test_a_link_stays_a_link(folder, tmp_path):
     assert (tmp_path / "real.json").read_text(encoding="utf-8") == "new"
 
 
-def test_a_missing_file_is_none_and_an_unreadable_one_an_error(folder):
+def test_a_missing_file_reads_as_none_and_an_unreadable_file_is_an_error(folder):
     assert folder.read("recipe.json") is None
     (folder.path / "folder.json").mkdir()
     (folder.path / "dangling.json").symlink_to("nowhere")
@@ -137,7 +137,7 @@ def test_an_encrypted_file_without_its_password_is_never_replaced(folder):
     assert path.read_bytes() == before
 
 
-def test_what_is_written_for_an_encrypted_plan_is_encrypted_wherever_it_goes(folder, tmp_path):
+def test_every_file_of_an_encrypted_plan_is_encrypted_in_any_folder(folder, tmp_path):
     plan = tmp_path / "plan.json"
     plan.write_bytes(VaultLib([("prod", SECRET)]).encrypt("plan", SECRET, vault_id="prod"))
     path = Folder(folder.path, vault_loader(), like=plan).write("recipe.json", "192.0.2.1")

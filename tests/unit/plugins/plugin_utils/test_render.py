@@ -59,7 +59,7 @@ def test_json_is_the_report_with_one_line_an_eni(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_every_address_stands_in_markdown_and_html(name: str) -> None:
+def test_markdown_and_html_have_every_address(name: str) -> None:
     report = build_report(RUNS[name])
     for kind in ("md", "html"):
         text = render(report, kind)
@@ -81,7 +81,7 @@ def test_approved_digest_and_eips_are_text_in_every_form(kind: str) -> None:
     assert '"eip": "203.0.113.7"' in text or kind != "json"
 
 
-def test_markdown_takes_no_value_for_markup() -> None:
+def test_no_value_becomes_markup_in_markdown() -> None:
     hostile = replace(RUNS["nothing"], unreadable={"eni-1": HOSTILE}, difference={"added": [HOSTILE]}, security_groups={"sg-web": HOSTILE})
     for made in (hostile, replace(failed(), security_groups={"sg-web": HOSTILE})):
         text = render(build_report(made), "md")
@@ -291,7 +291,7 @@ def test_the_page_is_never_wider_than_the_screen(browser: Browser, tmp_path: Pat
     assert browser.value(outside) == []
 
 
-def test_on_paper_all_is_there_and_nothing_to_click(browser: Browser, tmp_path: Path) -> None:
+def test_the_printed_page_is_complete_and_has_no_buttons(browser: Browser, tmp_path: Path) -> None:
     show(browser, tmp_path, large(450), scheme="dark")
     browser.value("dispatchEvent(new Event('beforeprint'))")
     assert len(browser.shown_rows()) == 450

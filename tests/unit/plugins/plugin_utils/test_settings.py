@@ -260,7 +260,7 @@ def test_a_blank_digest_where_approval_is_required_is_an_error(required):
     "name", [name for name, variable in VARIABLES.items() if variable.kind in ("list", "dict") and "u" in variable.roles]
 )
 @pytest.mark.parametrize("blank", [",", " ,\n, ", '[""]', "[null]", [""], [" ", None], "{}", {}], ids=repr)
-def test_what_names_nothing_widens_nothing(name, blank):
+def test_a_blank_guard_is_an_error_whatever_else_is_set(name, blank):
     """Least of all a security group: with only a type or a state of ENIs left, the run would select the whole region."""
     if name == "protected_tags" and blank in ("{}", {}):
         assert by_group(protected_tags=blank).request.protected_tags == {}
@@ -444,7 +444,7 @@ def test_a_variable_wins_over_an_ordinary_default_of_the_play():
         ("account_id", ACCOUNT, int(ACCOUNT), ACCOUNT),
     ],
 )
-def test_of_two_guards_the_stricter_one_counts(option, variable, default, result):
+def test_of_two_guards_the_stricter_one_wins(option, variable, default, result):
     settings = by_group(**{option: variable}, defaults={option: default})
     found = getattr(settings.connection if option in ("calls_per_minute", "account_id") else settings.request, option)
     assert (list(found) if option == "keep" else found) == result
@@ -463,7 +463,7 @@ def test_of_two_guards_the_stricter_one_counts(option, variable, default, result
         ({}, None, {}),
     ],
 )
-def test_all_tags_that_either_protects_are_protected(variable, default, result):
+def test_tags_that_only_one_of_two_guards_names_are_protected(variable, default, result):
     assert by_group(protected_tags=variable, defaults={"protected_tags": default}).request.protected_tags == result
 
 
@@ -480,7 +480,7 @@ def test_guards_of_the_play_count_for_a_role_without_such_a_variable():
         ({"keep": BLOCK}, {"keep": "10.0.0.1"}, f"keep and module_defaults.keep: '{BLOCK}' has host bits set"),
     ],
 )
-def test_guards_that_contradict_or_are_joined_name_both_places(given, defaults, message):
+def test_errors_about_combined_guards_name_both_sources(given, defaults, message):
     assert only_error(security_group_ids="sg-1", **given, defaults=defaults).startswith(f"unassign_secondary_ips_{message}")
 
 
@@ -501,7 +501,7 @@ def test_what_is_wrong_in_module_defaults_is_named_there(defaults, message):
     assert only_error(security_group_ids="sg-1", defaults=defaults).startswith(message)
 
 
-def test_what_a_default_says_about_single_enis_is_up_to_the_role():
+def test_module_defaults_for_single_enis_are_ignored():
     defaults = {
         "state": "present",
         "eni_id": "eni-9",
@@ -553,11 +553,11 @@ def test_the_policy_goes_with_the_plan(given, policy):
         ({"guests": {"hosts": "web"}}, "guests: {'hosts': 'web'} is not text"),
     ],
 )
-def test_what_is_wrong_about_guests(given, message):
+def test_errors_about_guests(given, message):
     assert only_error(security_group_ids="sg-1", **given).startswith(f"unassign_secondary_ips_{message}")
 
 
-def test_what_asks_for_no_protection_needs_no_guests():
+def test_variables_that_protect_nothing_are_allowed_without_guests():
     """A file of variables may set it for all runs."""
     assert by_group(guest_policy="report", only_not_seen=False, guest_max_age=5).guests is None
 

@@ -87,7 +87,7 @@ class TestKeepingAKey:
         credential._renew_at = 0
         assert credential.get_credential().access_key_secret == "first"
 
-    def test_and_is_not_tried_again_before_every_call(self, credential, monkeypatch):
+    def test_a_failed_renewal_is_not_tried_again_before_every_call(self, credential, monkeypatch):
         now = [1000.0]
         monkeypatch.setattr(credential_module.time, "time", lambda: now[0])
         credential._provider = Provider(("first", 900), OSError(), OSError(), ("second", 900))
@@ -125,7 +125,7 @@ class TestKeepingAKey:
         assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-def test_the_key_itself_is_in_no_repr(find):
+def test_no_repr_shows_the_key(find):
     credential = Credential(find(OPTIONS)[0], Transport())
     assert "not-shown" not in f"{credential!r} {vars(credential)}"
     reported = set()
