@@ -141,7 +141,7 @@ class _Figures:
         return sorted({sample["latency_ms"] for sample in self.samples})
 
     def ratio(self, way: str, interfaces: int, latency: int) -> float:
-        """To the floor. Within each round, so that what else the machine did touches both."""
+        """Ratio to the floor, within each round, so that other work of the machine affects both."""
         pairs = zip(self.of(way, interfaces, latency), self.of(FLOOR.name, interfaces, latency), strict=True)
         return median(one / other for one, other in pairs)
 
@@ -149,7 +149,7 @@ class _Figures:
         return median(self.of(way, 10000, latency, "peak")) / median(self.of(way, 100, latency, "peak"))
 
     def line(self, way: str, latency: int) -> tuple[float, float]:
-        """Start and seconds for each ENI, through the smallest and the largest that was measured."""
+        """Start time and seconds for each ENI, from the smallest and the largest measurement."""
         few, many = self.sizes(way, latency)[0], self.sizes(way, latency)[-1]
         at_few, at_many = median(self.of(way, few, latency)), median(self.of(way, many, latency))
         each = (at_many - at_few) / (many - few)

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ways that are compared. Each is a command line; what it works on is a file of assignments."""
+"""The ways that are compared. Each is a command line that reads a file of assignments."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def main() -> int:
 
 
 def show(number: int, step: Step, environment: dict[str, str], earlier: str) -> str | None:
-    """Run one step. Returns its output, or None if it did not come out as it should."""
+    """Run one step. Returns its output, or None if it is not as expected."""
     command = printed_command(step.command, earlier)
     print(f"\n\033[1m{number}. {step.title}\033[0m\n$ {command}", flush=True)
     done = subprocess.run(

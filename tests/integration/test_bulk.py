@@ -40,7 +40,7 @@ def bulk(emulator: Emulator, tmp_path: Path) -> Bulk:
 
 
 def change(bulk: Bulk, state: str, eni_id: str, *addresses: str) -> None:
-    """What somebody else does."""
+    """A change by somebody else."""
     run_module("eni_secondary_ip", {"state": state, "eni_id": eni_id, "private_ip_addresses": addresses}, bulk.emulator.environment())
 
 
@@ -84,7 +84,7 @@ def test_a_change_between_plan_and_run_stops_the_run_and_is_shown(bulk: Bulk) ->
     assert done["totals"]["already_absent"] == 1
     assert bulk.held()["eni-web00001"] == ["10.3.0.77"]
 
-    # The recipe has the address that was found gone at its turn, too: nobody knows who has unassigned it.
+    # The recipe also has the address that was gone before its write: nobody knows who has unassigned it.
     assert pairs(documents(bulk, done)[1]) == pairs(documents(bulk, done)[0])
     restore_all(bulk)
     change(bulk, "absent", "eni-web00001", "10.3.0.77")
@@ -159,7 +159,7 @@ def test_a_required_approval_is_needed_for_a_write_and_not_for_a_plan(bulk: Bulk
     assert "make a new plan in check mode (--check)" in elsewhere["msg"]
     assert bulk.writes() == []
     approved = {"require_approval": True, "approved_digest": planned["digest"], **WEB}
-    # Nobody knows how old the approval is, so it could be of any day.
+    # Nobody knows how old the approval is, so it could have any age.
     no_age = bulk.run("unassign", report_dir=str(bulk.folder / "elsewhere"), **approved)
     assert "the age of the approved plan is not known" in no_age["msg"]
     assert bulk.writes() == []
@@ -194,7 +194,7 @@ def test_a_saved_plan_shows_the_names_of_security_groups(bulk: Bulk) -> None:
     assert group in bulk.lines
     bulk.run("unassign", check=True, plan_file=planned["files"]["plan"])
     assert group in bulk.lines
-    # A name is not worth a failure.
+    # A name that cannot be read does not fail the run.
     bulk.emulator.faults([{"kind": "error", "action": "DescribeSecurityGroups", "code": "Forbidden.RAM", "status": 403}])
     assert bulk.run("unassign", check=True, plan_file=planned["files"]["plan"])["outcome"] == "planned"
     assert "  sg-web: 5 ENIs, 14 planned" in bulk.lines
@@ -216,7 +216,7 @@ def test_the_stricter_of_variable_and_module_default_wins(bulk: Bulk) -> None:
     assert bulk.writes() == []
     planned = bulk.run("unassign", check=True, defaults={"keep": ["10.3.0.11"]}, keep="10.3.0.12", **WEB)
     assert outcomes(planned["report"], "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
-    # The printed command runs without the play, and keeps as much.
+    # The printed command runs without the play, and keeps the same addresses.
     assert '{"unassign_secondary_ips_keep": ["10.3.0.12", "10.3.0.11"]}' in planned["next_steps"][0]
 
 
@@ -273,7 +273,7 @@ def test_a_thousand_blocks_to_keep_cost_as_much_as_ten(bulk: Bulk) -> None:
     keep = [f"10.{4 + at // 250}.{at % 250}.0/28" for at in range(4999)]
     planned = bulk.run("unassign", check=True, keep=[*keep, "10.3.0.8/29"], **WEB)
     assert outcomes(planned["report"], "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
-    # The command that does this plan is one line that AWX shows whole.
+    # The command that carries out this plan is one line that AWX shows completely.
     (step,) = planned["next_steps"]
     assert len(step) < 1000
     assert read_json(Path(step.rpartition("@")[2]))["unassign_secondary_ips_keep"][-1] == "10.3.0.8/29"
@@ -340,7 +340,7 @@ def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bu
     assert failed["changed"]
     assert failed["totals"]["failed"] == 14
     assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.held())
-    # While reads still lag, all of it looks already present: it is read again before that is believed.
+    # While reads lag, all addresses look already present. The run reads them again before it believes that.
     restored = bulk.run("restore", recipe_file=failed["files"]["recipe"], wait_timeout=10)
     assert not restored.get("failed"), restored["msg"]
     assert bulk.held() == start
@@ -350,7 +350,7 @@ def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bu
 def test_a_restore_right_after_the_run_does_not_believe_a_read_that_lags(bulk: Bulk) -> None:
     start = bulk.held()
     done = bulk.run("unassign", **WEB)
-    # The next read shows what was before the last change of each ENI.
+    # The next read shows the state before the last change of each ENI.
     bulk.emulator.faults([{"kind": "stale", "action": READ, "times": 1}])
     restored = bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=1)
     assert restored["totals"]["assigned"] == 14
@@ -407,9 +407,9 @@ def test_an_eni_that_a_read_by_id_lacks_fails_the_run_and_the_others_are_done(bu
     assert outcomes(red["report"], "failed") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
     assert bulk.held()["eni-both1"] == start["eni-both1"]
     assert len(changed_by(start, bulk.held())) == 12
-    # Of what could not be read nobody knows anything, so it stays in the recipe.
+    # Nothing is known about an ENI that could not be read, so it stays in the recipe.
     assert len(pairs(documents(bulk, red)[1])) == 14
-    # Under an approval nothing is written.
+    # With an approval nothing is written.
     bulk.emulator.reset(seed=seed(20))
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
     refused = bulk.run("unassign", plan_file=planned["files"]["plan"], approved_digest=planned["digest"])
@@ -471,7 +471,7 @@ def test_a_clock_that_is_set_back_does_not_delay_the_run(bulk: Bulk, monkeypatch
     assert done["report"]["seconds"] >= 0
     assert all(wave["offset"] >= 0 and wave["seconds"] >= 0 for wave in done["report"]["waves"])
     assert max(slept) <= 5
-    # The recipe is of the future now.
+    # The time of the recipe is now in the future.
     hours = -2
     change(bulk, "present", "eni-both1", "10.3.0.11")
     assert not bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=30).get("failed")
@@ -519,11 +519,11 @@ def test_failures_in_a_wave_stop_the_run_and_what_was_done_can_be_restored(bulk:
     assert outcomes(report, "pending")
     assert report["interfaces"][0]["eni_id"] == "eni-legacy00001"
     assert report["interfaces"][0]["addresses"][0]["request_id"]
-    # A write was sent for what failed: only that it was never sent proves anything.
+    # A write was sent for the failed address. It would be proven untouched only if no write was ever sent.
     assert pairs(documents(bulk, stopped)[1]) == gone | outcomes(report, "failed")
     assert stopped["published"]["restore_secondary_ips_recipe"]["digest"] == documents(bulk, stopped)[1]["digest"]
 
-    # Some may fail: it goes on to the end, and fails there.
+    # Some addresses may fail: the run goes on to the end, and fails there.
     ended = bulk.run("unassign", max_failures="20%", **chosen)
     assert ended["outcome"] == "failed"
     assert "OperationDenied" in ended["msg"]
@@ -719,7 +719,7 @@ def test_all_kinds_are_unassigned_and_restored(bulk: Bulk) -> None:
     gone = changed_by(start, bulk.held())
     assert {":" in address for _eni_id, address in gone} == {"/" in address for _eni_id, address in gone} == {True, False}
     assert gone == outcomes(done["report"], "unassigned") == pairs(documents(bulk, done)[1])
-    # From the lines of the output alone, too.
+    # It also works only from the lines of the output.
     shown = [line for line in bulk.lines if line.startswith("{version")]
     assert not bulk.run("restore", recipe="\n".join(shown), wait_timeout=5).get("failed")
     assert bulk.held() == start
@@ -732,7 +732,7 @@ def test_two_thousand_enis_are_unassigned_and_restored(bulk: Bulk) -> None:
     done = bulk.run("unassign", security_group_tags="stage", max_addresses=2002, **many)
     assert [wave["addresses"] for wave in done["report"]["waves"]] == [700, 700, 602]
     assert len(changed_by(start, bulk.held())) == 2002
-    # One write an ENI, and for each wave no more reads than its ENIs and the polls take.
+    # One write for each ENI. For each wave, only the reads for its ENIs and the polls.
     assert len(bulk.writes()) == 2001
     bulk.run("restore", recipe_file=done["files"]["recipe"], **many)
     assert bulk.held() == start
@@ -783,7 +783,7 @@ def test_a_recipe_that_cannot_be_written_stops_the_run_before_the_first_write(bu
 
 
 def test_a_disk_that_is_full_after_the_waves_leaves_the_result_and_the_recipe(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last files are reports and long commands."""
+    """Reports and long commands are written last."""
     start = bulk.held()
     full = False
 

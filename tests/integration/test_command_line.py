@@ -38,7 +38,7 @@ class CommandLine:
         return subprocess.run([command, *arguments], cwd=self.home, env=environment, capture_output=True, text=True, check=False)
 
     def ad_hoc(self, arguments: str, *options: str, module: str = MODULE) -> tuple[int, str, dict[str, Any]]:
-        """Exit code, what stands before the result, and the result."""
+        """Exit code, the text before the result, and the result."""
         done = self("ansible", "localhost", "-m", module, "-a", arguments, *options)
         before, _arrow, result = done.stdout.partition(" => ")
         return done.returncode, before, json.loads(result)

@@ -226,7 +226,7 @@ class TestEveryKindLogsIn:
 
 
 def sso_login(sso: StandIn) -> dict[str, Any]:
-    """What 'aliyun sso login' leaves in a profile."""
+    """The entries that 'aliyun sso login' writes into a profile."""
     return {
         "cloud_sso_sign_in_url": f"{sso.url}/start/login",
         "cloud_sso_account_id": "1000000000000001",
@@ -485,7 +485,7 @@ class TestWhatFails:
 
 @pytest.mark.parametrize("module", ["eni_secondary_ip_info", "eni_secondary_ip"])
 class TestMasks:
-    """A service may repeat whatever it was sent, and modules repeat what a service says."""
+    """A service may repeat any part of a request in its reply, and modules repeat replies."""
 
     SECRETS = ("emulator-key-secret", "emulator-sts-secret", "emulator-sts-token")
 
@@ -500,7 +500,7 @@ class TestMasks:
         }
         if kind in profiles:
             run.profile(**profiles[kind])
-        # What each of them knows, and so must mask.
+        # The secrets that each way to log in knows, and so must mask.
         options, environ, known = {
             "environment": ({}, ENVIRONMENT_KEY, self.SECRETS[:1]),
             "sts": ({}, {variable: STS_KEY[name] for name, variable in STS_VARIABLES.items()}, self.SECRETS[1:]),
@@ -648,7 +648,7 @@ class TestOnTheWay:
 
     @pytest.mark.parametrize("region", ["cn-hangzhou", "cn-beijing", "cn-shanghai-finance-1"])
     def test_the_endpoints_of_a_region(self, monkeypatch: pytest.MonkeyPatch, run: Runner, region: str) -> None:
-        """Whom the SDK would ask, seen at the name that it looks up."""
+        """The host that the SDK would call, as the name lookup shows it."""
         looked_up: list[str] = []
 
         def nobody(host: Any, *more: Any, **named: Any) -> Any:

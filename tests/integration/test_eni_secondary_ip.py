@@ -17,7 +17,7 @@ SERVICE_ADDRESSES = ["192.168.0.101", "192.168.0.102", "192.168.0.103", "192.168
 
 
 class Module:
-    """The module under test and what the service saw of it."""
+    """The module under test, and the calls that the service got from it."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The info module over real HTTP: every selector, both roads into a group, every page, every filter."""
+"""The info module over real HTTP: every selector, both ways to read a group, every page, every filter."""
 
 from __future__ import annotations
 

@@ -414,7 +414,7 @@ PLAYBOOK = """
 class TestCloudStrings:
     @pytest.fixture
     def marker(self, inventories: Inventories) -> Path:
-        """A file that exists as soon as anything evaluated a string of the cloud."""
+        """A file that exists if a string from the cloud was evaluated as a template."""
         marker = inventories.folder / "evaluated"
         evil = f"{{{{ lookup('pipe', 'touch {marker}') }}}}"
         statement = f"{{% set x = lookup('pipe', 'touch {marker}') %}}"

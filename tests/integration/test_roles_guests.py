@@ -32,7 +32,7 @@ LEVELS = {
     "eni-db": {"192.168.2.10": CONFIGURED, "192.168.2.11": NOT_SEEN},
     "eni-twin": {"192.168.3.10": UNKNOWN, "192.168.3.11": UNKNOWN},  # two guests have its MAC address, and one of them the first address
     "eni-down": {"192.168.4.10": UNKNOWN, "192.168.4.11": UNKNOWN},  # its guest cannot be reached
-    "eni-broken": {"192.168.5.10": UNKNOWN},  # on its guest there is no Python
+    "eni-broken": {"192.168.5.10": UNKNOWN},  # its guest has no Python
 }
 ADDRESSES = {(eni_id, address): level for eni_id, addresses in LEVELS.items() for address, level in addresses.items()}
 IN_USE_OR_CONFIGURED = {
@@ -189,7 +189,7 @@ def test_an_audit_shows_the_level_of_each_address(roles: Roles, check: bool) -> 
     assert {gap["host"] for gap in guests["gaps"]} == {"down", "broken"}
     assert [(conflict["hosts"], conflict["eni_ids"]) for conflict in guests["conflicts"]] == [(["db", "web"], ["eni-twin"])]
     assert [(entry["eni_id"], entry["host"], entry["address"]) for entry in guests["not_assigned"]] == [("eni-db", "db", "192.168.2.99")]
-    # The output says as much to somebody who sees nothing else.
+    # The output has the same information, for people who see only the output.
     for line in (
         "guests of 'guests': 2 of 4 were read",
         "in use: 1 address",
@@ -274,7 +274,7 @@ def test_after_an_unassign_the_report_names_the_guests_that_still_have_the_addre
     }
     assert "web: ip address del 192.168.1.11/24 dev eth1" in done.output
     assert "/etc/netplan/*.yaml (netplan)" in done.output
-    # The command does what it says.
+    # The printed command works.
     guest, command = network.guests["web"], "ip address del 192.168.1.11/24 dev eth1"
     guest.run(command)
     try:
@@ -287,7 +287,7 @@ def test_after_an_unassign_the_report_names_the_guests_that_still_have_the_addre
 
 
 def result_of(mac: str, addresses: list[str], age: timedelta = timedelta()) -> dict[str, Any]:
-    """What guest_addresses_info returns of a guest with these addresses."""
+    """The result of guest_addresses_info for a guest with these addresses."""
     return {
         "read_at": (datetime.now(UTC) - age).isoformat(timespec="seconds"),
         "complete": True,
@@ -389,7 +389,7 @@ def test_a_guard_that_would_protect_nothing_stops_the_run(without_network: Roles
 
 @pytest.mark.parametrize("guests", ["", []], ids=["blank", "empty"])
 def test_the_playbook_reads_nothing_without_guests(without_network: Roles, guests: Any) -> None:
-    """Least of all localhost. A blank value is an error of the role, and an empty list names no guest."""
+    """Not even localhost. A blank value is an error of the role, and an empty list names no guest."""
     played = without_network.guests_run("audit", guests=guests, succeeds=guests == [])
     assert "Read the addresses of the guest]" not in played.output
     if guests == []:

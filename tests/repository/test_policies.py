@@ -29,7 +29,7 @@ def actions_of(policy: str) -> list[str]:
 
 
 class Caller:
-    """Somebody who may do just this."""
+    """A caller who may do only this."""
 
     def __init__(self, emulator: Emulator, allow: list[str]) -> None:
         own = {"user": "caller", "access_key_id": "caller-id", "access_key_secret": "caller-secret", "allow": allow}
@@ -48,7 +48,7 @@ class Caller:
 
 
 def use(caller: Caller, policy: str) -> list[dict[str, Any]]:
-    """What the policy is for: find, foresee and, but for reading, write both families."""
+    """The purpose of the policy: find, check mode and, unless it is read-only, writes of both families."""
     found = [caller.info(security_group_ids=["sg-web", "sg-nobody"]), caller.info(instance_ids=["i-web0001", "i-nobody"])]
     if policy == RESTORE:
         free = (
@@ -80,7 +80,7 @@ RESOURCES = {
 
 
 def allows(policy: dict[str, Any], action: str, resource: str, region: str = "cn-hangzhou") -> bool:
-    """As RAM decides it: some statement that allows has the action, and a pattern that the resource fits."""
+    """As RAM decides: a statement with the effect Allow has the action, and a pattern that matches the resource."""
     arn = f"acs:ecs:{region}:1000000000000001:{resource}"
     return any(
         statement["Effect"] == "Allow"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what was read of each namespace to the result of the module."""
+"""From the readings of all namespaces to the result of the module."""
 
 from __future__ import annotations
 

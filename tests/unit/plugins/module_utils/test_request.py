@@ -348,7 +348,7 @@ def test_a_tag_value_that_can_never_match_is_an_error(value):
     assert "'owner'" in errors[0]
 
 
-# What the info module is asked for
+# Requests to the info module
 
 
 def selection(**given):

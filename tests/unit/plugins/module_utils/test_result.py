@@ -301,7 +301,7 @@ def test_a_failed_read_says_what_failed_and_that_nothing_was_changed():
     assert failure["error"]["request_id"] == "R-1"
     for words in ("Nothing was changed", "DescribeInstances", "Forbidden.RAM", "R-1", "ecs:DescribeInstances"):
         assert words in failure["msg"]
-    # A module that only reads, maybe after another one has written.
+    # A module that only reads must not say that nothing was changed, because an earlier task may have written.
     assert "changed" not in build_failure(EcsError("DescribeInstances", "Forbidden.RAM", "no", "R-1"), first="")["msg"]
 
 

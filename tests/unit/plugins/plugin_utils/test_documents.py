@@ -78,7 +78,7 @@ def test_a_document_has_each_eni_once_and_everything_in_order():
 def test_the_digest_is_the_documented_one():
     bound = {name: value for name, value in document().as_dict().items() if name in ("region", "account_id", "assignments")}
     assert document().digest == hashlib.sha256(json.dumps(bound, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    # Fixed for ever: saved plans are bound to it.
+    # This must never change, because saved plans depend on it.
     assert document([], None, None).digest == hashlib.sha256(b'{"account_id":null,"assignments":[],"region":null}').hexdigest()
 
 
@@ -129,7 +129,7 @@ def test_several_documents_of_one_plan_become_one_and_the_newest_time_counts():
     joined = read_document(later)
     assert (joined.digest, joined.made, joined.plan) == (plan.digest, "2026-01-02T00:00:00+00:00", plan.digest)
     assert read_document([plan.as_dict(), parts[0].as_dict()]).digest == plan.digest
-    # Of one of them nobody knows when its run ended.
+    # For one of them it is unknown when its run ended.
     assert read_document([{**parts[0].as_dict(), "made": ""}, parts[1].as_dict()]).made == ""
 
 
@@ -253,7 +253,7 @@ def test_a_lost_part_and_a_lost_wave_are_named():
 
 
 def test_the_output_of_two_runs_of_one_plan_may_be_given_together():
-    """The second run cut what was left into other waves."""
+    """The second run divided the remaining addresses into other waves."""
     second = recipe_lines(of({ENI_IDS[2]: [f"10.255.2.{one}" for one in range(60)]}), WHOLE.digest, (1, 2))
     assert list(read_document("\n".join([*WAVES[0], *WAVES[1], *second])).assignments) == ENI_IDS[:3]
 

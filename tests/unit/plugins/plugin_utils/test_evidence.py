@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the guests show decides what is skipped, and is in the report and in the output."""
+"""The findings on the guests decide what is skipped. They are in the report and in the output."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def aged(*ages: timedelta | str | None, most: int = 15) -> list[str]:
 )
 def test_old_evidence_is_refused_at_the_limit(age, is_refused):
     assert bool(aged(age)) == is_refused
-    # One that is too old is enough.
+    # One result that is too old is enough.
     assert bool(aged(timedelta(0), age)) == is_refused
 
 
@@ -176,7 +176,7 @@ def test_each_line_has_its_level_and_the_totals_are_of_all_lines(policy):
 
 
 def test_the_digest_is_that_of_the_assignments():
-    """Of what is planned, whatever the guests show of it."""
+    """It is made from the planned addresses, independent of the findings on the guests."""
     run = guests("require")
     assert run.plan
     assert build_report(run)["digest"] == run.plan.digest == build_report(replace(run, evidence=None))["digest"]
@@ -224,7 +224,7 @@ def test_a_policy_that_protects_nothing_says_so(results):
     )
     assert pages == [False, True]  # Markdown escapes the underscores
     assert warnings("require")[0] == warnings("protect", only_not_seen=True)[0] == []
-    # A report says so as well, unless the user named no guest.
+    # With the policy report it says so too, unless the user named no guest.
     expected = ["  warning: no guest could be read, so every level is unknown (4 addresses)"] if results else []
     assert warnings("report")[0] == warnings("report", operation="audit")[0] == expected
 
@@ -234,7 +234,7 @@ def test_a_line_says_when_only_what_no_guest_uses_is_selected():
 
 
 def test_an_audit_reports_what_is_configured_and_not_assigned():
-    """Neither the primary addresses, of which an ENI has one in each family, nor what was not selected."""
+    """But not the primary addresses (an ENI has one in each family), and not addresses that were not selected."""
     run = guests("report", "audit")
     run.interfaces = {**run.interfaces, "eni-1": replace(run.interfaces["eni-1"], primary=frozenset(["10.0.1.5", "2001:db8::1"]))}
     assert run.evidence
@@ -277,7 +277,7 @@ def test_without_guests_there_is_no_level():
 
 
 class HostVariables(dict[str, dict[str, Any]]):
-    """As Ansible gives them: a template would walk through a value, so only the raw values may be asked for."""
+    """The variables as Ansible provides them. A template would visit every part of a value, so only raw values may be read."""
 
     def __getitem__(self, host: str) -> Any:
         raise AssertionError(f"the variables of {host} were templated")

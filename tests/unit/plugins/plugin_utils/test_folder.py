@@ -184,7 +184,7 @@ def test_a_second_run_learns_who_holds_the_lock_and_the_first_removes_it(folder,
         pass
     with folder.lock("b" * 64):
         pass
-    # Nobody who names all plans, recipes or documents of the folder gets the lock as well.
+    # No pattern for the plans, recipes or documents of the folder matches the lock.
     assert [path.name for pattern in ("plan*", "recipe*", "*.json") for path in folder.path.glob(pattern)] == []
     holder.communicate("")
     assert list(folder.path.iterdir()) == []

@@ -328,7 +328,7 @@ def test_text_of_a_guest_stays_in_its_line():
     assert len(finding.text) < 400
 
 
-# -- properties, against the plainest way to say the same
+# -- properties, compared with a simple implementation
 
 OCTETS = st.integers(8, 20)
 ADDRESSES = OCTETS.map("192.168.1.{}".format)
@@ -430,7 +430,7 @@ def test_a_prefix_has_the_strongest_level_of_its_addresses(enis, results):
             assert findings[prefix].level == strongest
 
 
-# -- the other way round
+# -- configured, but not assigned
 
 
 def test_an_address_that_is_configured_but_not_assigned():

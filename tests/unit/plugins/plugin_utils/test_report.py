@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the report says of each address, what outcome it gives a run, and the lines of the output."""
+"""The entry of each address in the report, the outcome of a run, and the lines of the output."""
 
 from __future__ import annotations
 

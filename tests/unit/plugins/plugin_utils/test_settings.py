@@ -69,7 +69,7 @@ def only_error(role: str = UNASSIGN, **given: Any) -> str:
     return error
 
 
-# -- what a run gets
+# -- the settings of a run
 
 
 def test_a_run_by_group_with_defaults():
@@ -261,7 +261,7 @@ def test_a_blank_digest_where_approval_is_required_is_an_error(required):
 )
 @pytest.mark.parametrize("blank", [",", " ,\n, ", '[""]', "[null]", [""], [" ", None], "{}", {}], ids=repr)
 def test_a_blank_guard_is_an_error_whatever_else_is_set(name, blank):
-    """Least of all a security group: with only a type or a state of ENIs left, the run would select the whole region."""
+    """The same is true for security groups: with only a type or a state of ENIs left, the run would select the whole region."""
     if name == "protected_tags" and blank in ("{}", {}):
         assert by_group(protected_tags=blank).request.protected_tags == {}
         return
@@ -533,7 +533,7 @@ def test_guests_are_a_host_pattern(given, pattern):
         ({}, "protect"),
         ({"only_not_seen": "no"}, "protect"),
         ({"guest_policy": "report"}, "report"),
-        ({"only_not_seen": "true"}, "require"),  # so that a later run of this plan takes nothing that became unknown
+        ({"only_not_seen": "true"}, "require"),  # so that a later run of this plan unassigns nothing that has become unknown
         ({"only_not_seen": True, "guest_policy": "protect"}, "protect"),
     ],
 )
@@ -558,7 +558,7 @@ def test_errors_about_guests(given, message):
 
 
 def test_variables_that_protect_nothing_are_allowed_without_guests():
-    """A file of variables may set it for all runs."""
+    """A file of variables may set them for all runs."""
     assert by_group(guest_policy="report", only_not_seen=False, guest_max_age=5).guests is None
 
 

@@ -26,7 +26,7 @@ PLAN = make_document([{"eni_id": eni_id, **group([f"10.0.0.{eni_id[4:]}"])} for 
 
 
 def publish(hosts: list[str], plan: Document = PLAN, minute: int = 1, **view: Any) -> dict[str, Any]:
-    """What a slice publishes that refused, or was interrupted, or had nothing to do, without a ledger."""
+    """The artifact of a slice without a ledger: it refused, was interrupted, or had nothing to do."""
     document, part = take_part(plan, hosts)
     waves = [WaveView(1, 1, 1, 1, 0, 3, f"2026-01-01T00:0{minute}:00+00:00", f"2026-01-01T00:0{minute + 1}:00+00:00")]
     run = {"operation": "unassign", "region": "cn-hangzhou", "plan": document, "waves": waves, "api_calls": 3, **view}
