@@ -303,12 +303,15 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
         parameters(ClientToken="new"),
         "sent again with another token",
     ),
-    "the token that failed": (
-        [{"action": "write", "kind": "503", "nth": 1}],
-        TO_ASSIGN,
-        lambda _made, run: writes_of(run)[0].update(code="IdempotentFailed"),
-        "a token whose request had failed",
-    ),
+    **{
+        f"a token after {code}": (
+            [{"action": "write", "kind": "503", "nth": 1}],
+            TO_ASSIGN,
+            lambda _made, run, code=code: writes_of(run)[0].update(code=code),
+            "a token that cannot succeed",
+        )
+        for code in ("IdempotentFailed", "IdempotentParameterMismatch")
+    },
 }
 
 
