@@ -115,8 +115,8 @@ class ActionModule(ActionBase):
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         shares_plan = variables.get(f"{prefix}enis") is not None and bool(self._task.run_once)
         if shares_plan and task_vars.get("inventory_hostname") not in plain(task_vars.get("ansible_play_hosts") or [])[:1]:
-            # A strategy without run_once, or a later batch of a play with serial. One host does the work of all.
-            return {"skipped": True, "changed": False, "skip_reason": "another host of this play does the work of all"}
+            # A strategy without run_once, or a later batch of a play with serial. One host carries out the whole slice.
+            return {"skipped": True, "changed": False, "skip_reason": "another host of this play carries out the whole slice"}
         try:
             if len(hosts) > 1 and not shares_plan:
                 # Each host would make a run of its own, and the files and artifacts of one run would replace those of the others.

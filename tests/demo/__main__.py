@@ -104,7 +104,7 @@ STEPS = (
         "planned: ",
     ),
     Step(
-        "Whoever approves the plan approves its digest. The plan printed this command: it does exactly that plan, in waves",
+        "Whoever approves the plan approves its digest. The plan printed this command: it carries out exactly that plan, in waves",
         "next: To do exactly this plan",
         "done: ",
     ),

@@ -260,8 +260,8 @@ def test_a_blank_digest_where_approval_is_required_is_an_error(required):
     "name", [name for name, variable in VARIABLES.items() if variable.kind in ("list", "dict") and "u" in variable.roles]
 )
 @pytest.mark.parametrize("blank", [",", " ,\n, ", '[""]', "[null]", [""], [" ", None], "{}", {}], ids=repr)
-def test_a_blank_guard_is_an_error_whatever_else_is_set(name, blank):
-    """The same is true for security groups: with only a type or a state of ENIs left, the run would select the whole region."""
+def test_a_blank_list_or_mapping_of_any_variable_is_an_error(name, blank):
+    """Otherwise, with only a type or a state of ENIs left, the run would select the whole region."""
     if name == "protected_tags" and blank in ("{}", {}):
         assert by_group(protected_tags=blank).request.protected_tags == {}
         return
