@@ -318,15 +318,19 @@ def test_a_recipe_of_another_origin_in_the_folder_is_refused(bulk: Bulk, other: 
     assert bulk.writes() == []
 
 
-@pytest.mark.parametrize("text", ['{"version": 1, "assign', "$ANSIBLE_VAULT;1.1;AES256\n3832\n"])
-def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bulk, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [('{"version": 1, "assign', "line 1 cannot be read"), ("$ANSIBLE_VAULT;1.1;AES256\n3832\n", "it cannot be read")],
+    ids=["incomplete", "encrypted"],
+)
+def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bulk, text: str, reason: str) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     recipe = bulk.reports / document_name("recipe", planned["digest"])
     recipe.write_text(text, encoding="utf-8")
     refused = bulk.run("unassign", **WEB)
     assert refused["outcome"] == "refused"
-    assert f"{recipe}: it cannot be read" in refused["msg"]
-    assert f"{recipe}: it cannot be read" in str(refused["refusals"])
+    assert f"{recipe}: {reason}" in refused["msg"]
+    assert f"{recipe}: {reason}" in str(refused["refusals"])
     assert recipe.read_text(encoding="utf-8") == text
     assert bulk.writes() == []
 
