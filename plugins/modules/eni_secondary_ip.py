@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
   - Unassigns secondary private addresses from one or many elastic network interfaces (ENIs), or assigns them.
-  - The module changes only addresses that you name, and never a primary address. It reads each change back.
+  - The module changes only addresses that you name, and never a primary address. It reads the ENI again after each write.
   - Check mode returns what a run would change or refuse. It cannot detect a missing write permission.
 options:
   state:
@@ -104,8 +104,8 @@ options:
     type: dict
   missing:
     description: >-
-      How to treat an ENI or instance that does not exist. V(ignore) adds it to RV(missing). An ENI that the task has already read never
-      counts as missing.
+      How to treat an ENI or instance that does not exist. V(ignore) lists it in RV(missing) and continues. An ENI that the task has
+      already read never counts as missing.
     type: str
     choices: [fail, ignore]
     default: fail
@@ -151,7 +151,7 @@ seealso:
 notes:
   - The ENI must be Available or InUse. The instance of a primary ENI must be Running or Stopped.
   - The module does not change the operating system of the instance. Remove the address there too.
-  - You can undo a change while the addresses are free. This does not bind an EIP again.
+  - You can undo a change while the addresses are free. An undo does not bind an EIP again.
   - Run the module on the controller, with C(connection=local) or C(delegate_to=localhost). Then it stops writing when its play ends. Over
     another connection, such as SSH, it cannot see the end of the play, so the writes may go on. Over SSH it returns a warning. An async
     task always goes on.
