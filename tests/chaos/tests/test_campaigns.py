@@ -12,17 +12,22 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
+import requests
 from chaos.campaigns import CAMPAIGNS, run_with_faults
 from chaos.oracles import judge, judge_prediction
 from chaos.predictions import differences
 from chaos.running import Run, prepare, run_scenario
 from chaos.scenario import CODES, Scenario, make_calm, make_faulty
+from chaos.witness import recording
 from chaos.worlds import KINDS, Subnet
 from ecs_emulator.faults import KINDS as FAULT_KINDS
 from support.emulator import Emulator
 from support.playbook import ROOT
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import PlanAged
 
 ENI = "eni-one1"
 HELD = ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
@@ -313,6 +318,15 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
         for code in ("IdempotentFailed", "IdempotentParameterMismatch")
     },
 }
+
+
+@pytest.mark.parametrize(("error", "recorded"), [(PlanAged(), 0), (requests.ConnectionError(), 1)])
+def test_a_request_that_the_module_stopped_is_not_recorded(error: Exception, recorded: int) -> None:
+    exchanges: list[dict[str, Any]] = []
+    request = requests.Request("POST", "http://192.0.2.1").prepare()
+    with mock.patch.object(requests.Session, "send", side_effect=error, autospec=True), recording(exchanges), pytest.raises(type(error)):
+        requests.Session().send(request)
+    assert len(exchanges) == recorded
 
 
 class TestTheOraclesNotice:
