@@ -55,13 +55,13 @@ def with_interface(seed: dict[str, Any], **fields: Any) -> dict[str, Any]:
         ({"ipv4_prefixes": ["10.0.0.64/28"]}, "interfaces[10]: 10.0.0.64/28 is in use already"),
         (
             {"private_ip_addresses": ["10.0.0.0"]},
-            "interfaces[10]: 10.0.0.0 is reserved by the system in vsw-a; these are the first and the last 3 addresses",
+            "interfaces[10]: 10.0.0.0 is reserved by the system in vsw-a; these are the first address and the last 3",
         ),
         ({"private_ip_addresses": ["10.0.0.253"]}, "interfaces[10]: 10.0.0.253 is reserved by the system in vsw-a"),
         ({"primary_address": "10.0.0.255"}, "interfaces[10]: 10.0.0.255 is reserved by the system in vsw-a"),
         (
             {"ipv6_addresses": ["fd00::"]},
-            "interfaces[10]: fd00:: is reserved by the system in vsw-a; these are the first and the last 9 addresses",
+            "interfaces[10]: fd00:: is reserved by the system in vsw-a; these are the first address and the last 9",
         ),
         ({"ipv6_addresses": ["fd00::ffff:ffff:ffff:fff7"]}, "interfaces[10]: fd00::ffff:ffff:ffff:fff7 is reserved by the system"),
         ({"primary_ipv6_address": "fd00::ffff:ffff:ffff:ffff"}, "interfaces[10]: fd00::ffff:ffff:ffff:ffff is reserved by the system"),
