@@ -220,7 +220,9 @@ class BulkRun:
             self._records.save_plan()
             if total(view.ledger, PLANNED):
                 self._carry_out(request)
-            elif self._records.has_earlier_recipe:  # nothing is left to do, but what the earlier run did can be undone
+                return
+            self._read_finally()  # since the first read, a run that held the lock may have undone what looked already done
+            if self._records.has_earlier_recipe:  # what the earlier run did can be undone
                 self._records.save_recipe(last=True)
 
     def _wanted(self, found: Found, other: Document | None) -> Mapping[str, AddressSet]:

@@ -776,6 +776,40 @@ def test_a_run_that_waited_for_another_one_reads_again_before_it_writes(bulk: Bu
     assert bulk.held() == start
 
 
+@pytest.mark.parametrize("operation", ["unassign", "restore"])
+def test_a_run_with_nothing_to_do_fails_if_the_run_that_it_waited_for_undid_it(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    start = bulk.held()
+    files = bulk.run("unassign", **WEB)["files"]
+    source = {"unassign": {"plan_file": files["plan"]}, "restore": {"recipe_file": files["recipe"]}}
+    if operation == "restore":
+        restore_all(bulk, wait_timeout=1)
+    opposite = "unassign" if operation == "restore" else "restore"
+    first, second, waits, results = Bulk(bulk.emulator, bulk.folder), bulk, threading.Event(), []
+
+    def say(line: str) -> None:
+        if line.startswith(f"Another run works on this plan ({opposite}, process "):
+            waits.set()
+
+    thread = threading.Thread(target=lambda: results.append(second.run(operation, wait_timeout=1, say=say, **source[operation])))
+
+    def start_second(*arguments: Any, carry_out: Any = _bulk.carry_out) -> None:
+        if not thread.ident:
+            thread.start()
+            assert waits.wait(30)
+        carry_out(*arguments)
+
+    monkeypatch.setattr(_bulk, "carry_out", start_second)
+    assert not first.run(opposite, wait_timeout=1, **source[opposite]).get("failed")
+    thread.join(60)
+    (result,) = results
+    assert (result["outcome"], result["totals"]["failed"]) == ("failed", 14)
+    assert "Contradiction" in result["msg"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
 # -- the same again, and many
 
 
