@@ -25,7 +25,6 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._caller impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import GUARDS
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, plain
@@ -132,10 +131,7 @@ class ActionModule(ActionBase):
         if once and task_vars.get("inventory_hostname") not in plain(task_vars.get("ansible_play_hosts") or [])[:1]:
             # A strategy without run_once, or a later batch of a play with serial. One host does the work of all.
             return {"skipped": True, "changed": False, "skip_reason": "another host of this play does the work of all"}
-        guards = {f"module_defaults.{name}": value for name, value in defaults.items() if name in GUARDS}
         try:
-            if encrypted := find_encrypted({**variables, **guards}):
-                raise SettingsError(encrypted)
             if len(hosts) > 1 and not once:
                 # Each host would make a run of its own, and the files and artifacts of one run would replace those of the others.
                 what = "use one host, such as localhost, or run_once (with include_role: in apply)"

@@ -46,7 +46,9 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
     GROUPS,
     NARROWING,
     SAVED,
+    VARIABLES,
     Variable,
+    find_encrypted,
     is_true,
     read_variables,
     variables_of,
@@ -65,6 +67,10 @@ _OF_THE_ROLE = {"state": "", "wait": True, "missing": "ignore", "eni_id": None, 
 _OF_THE_ROLE |= {**dict.fromkeys(KIND_BY_NAME), "assignments": []}
 _OWN = ("approved_digest", "require_approval", "approval_max_age", "wave_size", "wave_pause", "max_failures")
 _ALIASES = ("network_interface_id", "secondary_private_ip_addresses")
+_SPEC: Mapping[str, Mapping[str, Any]] = {**connection_spec(), **_REQUEST_SPEC}
+_MAIN_NAMES = {alias: name for name, option in _SPEC.items() for alias in (name, *option.get("aliases", ()))}
+# Options that no variable of a role sets. Outputs and files do not have their values.
+_LOGIN = connection_spec().keys() - {variable.option.rpartition(".")[2] for variable in VARIABLES.values()}
 
 
 class SettingsError(ValueError):
@@ -128,10 +134,13 @@ def read_settings(
     """The settings of a run; SettingsError has everything that is wrong.
 
     ``variables``: full name → value, templated. ``defaults``: what ``module_defaults`` says for the change module and the action
-    group. ``read_file`` returns the text of a path, or raises OSError.
+    group. Both with the tags of Ansible, which show what was encrypted. ``read_file`` returns the text of a path, or raises OSError.
     """
     errors: list[str] = []
     prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
+    shown_defaults = {f"module_defaults.{name}": value for name, value in defaults.items() if _MAIN_NAMES.get(name) not in _LOGIN}
+    if encrypted := find_encrypted({**variables, **shown_defaults}):
+        raise SettingsError(encrypted)  # without the other errors, which repeat values
     table = variables_of(role)
     if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
         # A slice takes its addresses from the plan, so it ignores the variables that select, which are for the planning job of its
@@ -289,17 +298,15 @@ def _read_saved(
 
 def _read_defaults(defaults: Mapping[str, Any], errors: list[str]) -> dict[str, Any]:
     """The given defaults by the main names of their options, typed."""
-    spec: dict[str, Any] = {**connection_spec(), **_REQUEST_SPEC}
-    main_names = {alias: name for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
     found = {name: value for name, value in defaults.items() if value is not None}
-    unknown = [name for name in found if name not in main_names and name not in (*_OF_THE_ROLE, *_ALIASES)]
+    unknown = [name for name in found if name not in _MAIN_NAMES and name not in (*_OF_THE_ROLE, *_ALIASES)]
     errors.extend(f"module_defaults.{name}: eni_secondary_ip has no such option" for name in unknown)
     guards = {f"module_defaults.{name}": found.get(name) for name in GUARDS}
     validate_guards(guards, guards, errors)
-    found = {name: value for name, value in found.items() if name in main_names and not (name in GUARDS and is_blank(value))}
-    validated = ArgumentSpecValidator(spec).validate(found)
+    found = {name: value for name, value in found.items() if name in _MAIN_NAMES and not (name in GUARDS and is_blank(value))}
+    validated = ArgumentSpecValidator(_SPEC).validate(found)
     errors.extend(f"module_defaults: {message}" for message in validated.error_messages)
-    typed = {main_names[name]: validated.validated_parameters[main_names[name]] for name in found} if not validated.error_messages else {}
+    typed = {_MAIN_NAMES[name]: validated.validated_parameters[_MAIN_NAMES[name]] for name in found} if not validated.error_messages else {}
     if "max_addresses" in typed:
         typed["max_addresses"] = parse_number("module_defaults.max_addresses", typed["max_addresses"], errors)
     return typed

@@ -704,9 +704,14 @@ def test_a_variable_that_is_encrypted_with_vault_is_never_written_in_clear(plays
         output = run(f"unassign_secondary_ips_{name}: {value}")
         assert f"unassign_secondary_ips_{name}: it is encrypted with Ansible Vault" in output
         assert CANARY not in output
-    output = run("", module_defaults={MODULE: {"keep": ["{{ hidden }}"]}})
-    assert "module_defaults.keep: it is encrypted with Ansible Vault" in output
-    assert CANARY not in output
+    for key, name, value in (
+        (MODULE, "keep", ["{{ hidden }}"]),
+        (MODULE, "protected_tags", {"team": "{{ hidden }}"}),
+        (GROUP, "region_id", "{{ hidden }}"),
+    ):
+        output = run("", module_defaults={key: {name: value}})
+        assert f"module_defaults.{name}: it is encrypted with Ansible Vault" in output
+        assert CANARY not in output
     (playbooks.folder / "variables.yml").write_text(f"unassign_secondary_ips_plan: {vaulted(document.read_text(encoding='utf-8'))}\n")
     merged = playbooks.play(
         "alicloud_ops.network.unassign_report", "-e@variables.yml", variables={}, environment=environment, succeeds=False
@@ -715,10 +720,12 @@ def test_a_variable_that_is_encrypted_with_vault_is_never_written_in_clear(plays
     assert playbooks.writes() == []
     assert set(playbooks.reports.iterdir()) == before
     # A secret may be encrypted, and so may the login.
+    access_key_id, secret = (playbooks.emulator.environment()[f"ALIBABA_CLOUD_ACCESS_KEY_{part}"] for part in ("ID", "SECRET"))
     run(
-        f"unassign_secondary_ips_report_url: {vaulted('http://deploy:s3cr3t-4711@127.0.0.1:9/')}\nkey: {vaulted('s3cr3t-4711')}",
+        f"unassign_secondary_ips_report_url: {vaulted('http://deploy:s3cr3t-4711@127.0.0.1:9/')}\nkey: {vaulted(secret)}",
         succeeds=True,
         environment={"CANARY_OF_THE_TEST": "{{ key }}"},
+        module_defaults={GROUP: {"access_key_id": access_key_id, "secret_key": "{{ key }}"}},
     )
     assert len(changed_by(start, playbooks.held())) == 14
     assert not any("s3cr3t-4711" in path.read_text(encoding="utf-8") for path in playbooks.reports.iterdir())
