@@ -93,10 +93,12 @@ def _find_replaced(earlier: Any, made: Mapping[str, Any]) -> list[str]:
     if not isinstance(earlier, Mapping) or earlier.get("digest") in (None, made["digest"]):
         return []
     names = [name for name in earlier.get("published") or () if name in made["published"]]
+    has_recipe = "restore_secondary_ips_recipe" in names
     text = (
         f"Later jobs do not get what this job published before for {earlier['region']}, digest {earlier['digest']}, because this run "
-        f"publishes the same names: {', '.join(names)}. What that run unassigned is in its lines of this output. Launch a job for each "
-        "region and plan."
+        f"publishes the same names: {', '.join(names)}. "
+        + "What that run unassigned is in its lines of this output. " * has_recipe
+        + "Launch a job for each region and plan."
     )
     return [text] if names else []
 
