@@ -31,7 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, default_folder, read_text
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import fold_lines
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import PREFIXES, LastStep, read_last_step
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import PREFIXES, RECIPE, LastStep, read_last_step
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, read_settings
@@ -93,7 +93,7 @@ def _find_replaced(earlier: Any, made: Mapping[str, Any]) -> list[str]:
     if not isinstance(earlier, Mapping) or earlier.get("digest") in (None, made["digest"]):
         return []
     names = [name for name in earlier.get("published") or () if name in made["published"]]
-    has_recipe = "restore_secondary_ips_recipe" in names
+    has_recipe = RECIPE in names
     text = (
         f"Later jobs do not get what this job published before for {earlier['region']}, digest {earlier['digest']}, because this run "
         f"publishes the same names: {', '.join(names)}. "

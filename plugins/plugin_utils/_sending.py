@@ -65,8 +65,11 @@ def _send_one(url: str, name: str, kind: str, text: str) -> str:
     # The timeout of a socket is for each wait, so a server that sends a byte each second would hold the run for hours. The thread ends
     # with the process.
     thread = threading.Thread(target=lambda: errors.append(_put(target, login, kind, text)), daemon=True)
-    thread.start()
-    thread.join(TIMEOUT)
+    try:
+        thread.start()
+        thread.join(TIMEOUT)
+    except RuntimeError:
+        errors.append("this machine cannot start another thread")
     reason = errors[0] if errors else f"no complete answer within {TIMEOUT} s"
     if not reason:
         return f"report, {kind}: {label}"

@@ -98,3 +98,11 @@ def test_a_huge_body_is_not_read(monkeypatch, serve):
 @pytest.mark.parametrize("answer", [b"nonsense\r\n\r\n", STARTED + b"X: 1\r\n" * 200 + b"\r\n", b"HTTP/1.1 201 " + b"x" * 100_000])
 def test_an_answer_that_is_not_http_is_named(monkeypatch, serve, answer):
     assert "The report could not be sent" in send(monkeypatch, serve(lambda: [answer]))
+
+
+def test_without_a_thread_the_run_still_has_its_result(monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    assert "json: this machine cannot start another thread." in send(monkeypatch, "127.0.0.1:9")
