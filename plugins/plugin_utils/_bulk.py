@@ -92,6 +92,7 @@ class BulkRun:
         self._stops: list[str] = []
         self._waves: list[WaveView] = []
         self._plan_text: list[str] = []
+        self._has_waited = False  # for another run of the plan
         self._view = RunView(
             operation=settings.operation,
             check_mode=check_mode,
@@ -217,6 +218,8 @@ class BulkRun:
         with self._folder.lock(locked, PATIENCE, view.operation, self._read_again_after) as interrupted:
             if interrupted:
                 self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it."))
+                if self._has_waited and not interrupted.startswith(view.operation):
+                    _clock.sleep(settings.request.wait_timeout)  # a read may lag behind its last write, which may have been just now
             self._records.save_plan()
             if total(view.ledger, PLANNED):
                 self._carry_out(request)
@@ -273,6 +276,7 @@ class BulkRun:
 
     def _read_again_after(self, holder: str) -> None:
         """The other run may change what this run has read, so each ENI is read again before its writes."""
+        self._has_waited = True
         self._say(clean(f"Another run works on this plan ({holder}). This run waits up to {PATIENCE:.0f} s for its end"))
         for eni in self._view.ledger:
             eni.read_at = float("-inf")

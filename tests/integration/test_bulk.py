@@ -7,6 +7,7 @@ them, and the files. ``test_roles.py`` has what takes a real ansible-playbook.""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -42,9 +43,10 @@ def bulk(emulator: Emulator, tmp_path: Path) -> Bulk:
     return Bulk(emulator, tmp_path)
 
 
-def change(bulk: Bulk, state: str, eni_id: str, *addresses: str) -> None:
+def change(bulk: Bulk, state: str, eni_id: str, *addresses: str, wait: bool = True) -> None:
     """A change by somebody else."""
-    run_module("eni_secondary_ip", {"state": state, "eni_id": eni_id, "private_ip_addresses": addresses}, bulk.emulator.environment())
+    options = {"state": state, "eni_id": eni_id, "private_ip_addresses": addresses, "wait": wait}
+    run_module("eni_secondary_ip", options, bulk.emulator.environment())
 
 
 def restore_all(bulk: Bulk, **variables: Any) -> dict[str, Any]:
@@ -807,6 +809,28 @@ def test_a_run_with_nothing_to_do_fails_if_the_run_that_it_waited_for_undid_it(
     assert (result["outcome"], result["totals"]["failed"]) == ("failed", 14)
     assert "Contradiction" in result["msg"]
     restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_a_run_with_nothing_to_do_waits_for_the_reads_if_the_opposite_run_is_killed_while_it_waits(bulk: Bulk) -> None:
+    start = bulk.held()
+    files = bulk.run("unassign", **WEB)["files"]
+    restore_all(bulk, wait_timeout=1)
+    bulk.emulator.reset(seed=seed(20), lag_ms=1500)
+    lock = bulk.reports / lock_name(read_json(Path(files["plan"]))["digest"])
+    lock.write_text("unassign, process 4711 on host since then\n", encoding="utf-8")
+    with lock.open() as killed:
+        fcntl.flock(killed, fcntl.LOCK_EX)
+
+        def kill(line: str) -> None:
+            if line.startswith("Another run works on this plan (unassign, process 4711 "):
+                change(bulk, "absent", "eni-both1", "10.3.0.11", wait=False)
+                fcntl.flock(killed, fcntl.LOCK_UN)
+
+        restored = bulk.run("restore", recipe_file=files["recipe"], wait_timeout=3, say=kill)
+    assert (restored["outcome"], restored["totals"]["failed"]) == ("failed", 1), restored
+    assert "Contradiction" in restored["msg"]
+    restore_all(bulk, wait_timeout=3)
     assert bulk.held() == start
 
 
