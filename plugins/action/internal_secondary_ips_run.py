@@ -31,7 +31,8 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, default_folder, read_text
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import fold_lines
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import PREFIXES, RECIPE, LastStep, read_last_step
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import RECIPE, outcome_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import PREFIXES, LastStep, read_last_step
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, read_settings
@@ -142,7 +143,7 @@ class ActionModule(ActionBase):
         except SettingsError as error:
             errors = name_questions(error.errors) if in_awx else error.errors
             outcome = {"outcome": "refused"}
-            published = {f"secondary_ips_{role.removesuffix('_secondary_ips')}": outcome}
+            published = {outcome_name(role.removesuffix("_secondary_ips")): outcome}
             return {"failed": True, "errors": errors, "msg": f"Nothing was changed. {'; '.join(errors)}", **outcome, "published": published}
         secrets: set[str] = set()
         settings.connection.credential.report_secrets_to(secrets.update)

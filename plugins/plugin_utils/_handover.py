@@ -29,8 +29,14 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices impor
 
 UNFINISHED = (PLANNED, FAILED, IN_FLIGHT)
 SUMMARY = ("outcome", "headline", "region", "account_id", "digest", "approved_digest", "started", "finished", "totals")
+RECIPE = "restore_secondary_ips_recipe"  # the name of a published recipe
 TO_UNDO = "To undo it, launch 'Restore secondary addresses' with the artifacts of this job."
 _SIMPLE = re.compile(r"[A-Za-z0-9_./:%+,-]+")
+
+
+def outcome_name(operation: str) -> str:
+    """The name under which a run publishes its outcome."""
+    return f"secondary_ips_{operation}"
 
 
 @dataclass(frozen=True)
@@ -108,12 +114,12 @@ class Handover:
         view, part = self.view, self.settings.part
         if part and self.settings.saved:
             return artifact(part, self.settings.saved, report, view.recipe)
-        published: dict[str, Any] = {f"secondary_ips_{view.operation}": summary}
+        published: dict[str, Any] = {outcome_name(view.operation): summary}
         if view.operation == "unassign" and view.check_mode and view.plan and not view.refusals:
             published["unassign_secondary_ips_approved_digest"] = view.plan.digest
             published["unassign_secondary_ips_plan_text"] = "\n".join(plan_text)
             if plan := publishable(view.plan):
                 published["unassign_secondary_ips_plan"] = plan
         if view.recipe and view.recipe.addresses and (recipe := publishable(view.recipe)):
-            published["restore_secondary_ips_recipe"] = recipe
+            published[RECIPE] = recipe
         return published

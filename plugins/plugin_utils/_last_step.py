@@ -23,7 +23,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import report_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_LINES, fold_lines
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import SUMMARY, TO_UNDO
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import RECIPE, SUMMARY, TO_UNDO, outcome_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import summary_lines
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import validate_own
@@ -33,7 +33,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
 ROLE = "unassign_secondary_ips"
 PREFIX = f"{ROLE}_"
 OWN = tuple(PREFIX + name for name in ("approved_digest", "report_dir", "report_url"))
-UNASSIGNED, RECIPE = "secondary_ips_unassign", "restore_secondary_ips_recipe"
+UNASSIGNED = outcome_name("unassign")
 PREFIXES = (PREFIX, UNASSIGNED, SLICE_ARTIFACT, RECIPE)  # the beginnings of the names of what this step reads
 _NOTHING = (
     "no job behind the approval has published an outcome: it was cancelled, or did not start. What it unassigned is in its output: "

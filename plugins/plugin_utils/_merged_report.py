@@ -14,7 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, seconds_between
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATES, build_headline, by_guard, worst_first
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
+    STATES,
+    build_headline,
+    by_guard,
+    order_of_group,
+    order_of_reason,
+    worst_first,
+)
 
 # Worst first.
 OUTCOMES = ("refused", "stopped", "not verified", "failed", "planned", "done", "nothing to do")
@@ -67,7 +74,7 @@ def _merge_reasons(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
             known["addresses"] += entry["addresses"]
             known["interfaces"] += entry["interfaces"]
             known["first"] = [*known["first"], *entry["first"]][:MOST_EXAMPLES]
-    return sorted(found.values(), key=lambda entry: (STATES.index(entry["state"]), -entry["addresses"], entry["code"]))
+    return sorted(found.values(), key=order_of_reason)
 
 
 def _merge_groups(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -79,7 +86,7 @@ def _merge_groups(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 if isinstance(value, int):
                     known[name] += value
             known["name"] = known["name"] or group["name"]
-    return sorted(found.values(), key=lambda group: (-group["addresses"], group["security_group_id"]))
+    return sorted(found.values(), key=order_of_group)
 
 
 def _merge_waves(reports: Iterable[Mapping[str, Any]], start: str) -> list[dict[str, Any]]:

@@ -296,7 +296,11 @@ def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 entry["first"].append(f"{row['eni_id']} {line['address']}".rstrip())
             if line["reason"] != entry["reason"] and not entry["reason"].startswith(_ONE_OF):
                 entry["reason"] = _ONE_OF + entry["reason"]
-    return sorted(found.values(), key=lambda entry: (STATES.index(entry["state"]), -entry["addresses"], entry["code"]))
+    return sorted(found.values(), key=order_of_reason)
+
+
+def order_of_reason(entry: Mapping[str, Any]) -> tuple[int, int, str]:
+    return STATES.index(entry["state"]), -entry["addresses"], entry["code"]
 
 
 def by_guard(reasons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -310,10 +314,15 @@ def _by_group(run: RunView, rows: Iterable[Mapping[str, Any]]) -> list[dict[str,
         counts = groups.setdefault(row["security_group_id"], Counter())
         counts.update({"interfaces": 1, "addresses": len(row["addresses"])})
         counts.update(line["state"] for line in row["addresses"])
-    return [
+    found = (
         {"security_group_id": group, "name": run.text(run.security_groups.get(group, "")), **dict.fromkeys(STATES, 0), **counts}
-        for group, counts in sorted(groups.items(), key=lambda entry: (-entry[1]["addresses"], entry[0]))
-    ]
+        for group, counts in groups.items()
+    )
+    return sorted(found, key=order_of_group)
+
+
+def order_of_group(group: Mapping[str, Any]) -> tuple[int, str]:
+    return -group["addresses"], group["security_group_id"]
 
 
 def _wave(wave: WaveView, start: str) -> dict[str, Any]:
