@@ -56,10 +56,6 @@ class Finding(NamedTuple):
     level: str
     reason_code: str
     text: str
-    host: str | None = None
-    interface: str | None = None
-    namespace: str | None = None
-    uncertain: bool = False
     seen: str | None = None
 
 
@@ -138,11 +134,9 @@ def _unseen(eni: _Eni, owners: Sequence[Guest], sharers: Sequence[_Eni]) -> Find
     if len(owners) > 1:
         return Finding(UNKNOWN, MAC_CONFLICT, f"{_list(guest.host for guest in owners)} all have the MAC address {mac} of this ENI")
     guest = owners[0]
-    interface, namespace = guest.mac_addresses[mac]
     if guest.gap:
-        text = f"not seen on {guest.at(mac)}, but not everything could be read there: {guest.gap}"
-        return Finding(UNKNOWN, INCOMPLETE, text, guest.host, interface, namespace)
-    return Finding(NOT_SEEN, NOWHERE, f"not seen on {guest.at(mac)}, which has this ENI", guest.host, interface, namespace)
+        return Finding(UNKNOWN, INCOMPLETE, f"not seen on {guest.at(mac)}, but not everything could be read there: {guest.gap}")
+    return Finding(NOT_SEEN, NOWHERE, f"not seen on {guest.at(mac)}, which has this ENI")
 
 
 def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sighting], prefix: str | None) -> Finding:
@@ -157,10 +151,9 @@ def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sigh
         number = len({sighting.address for sighting in (ours if certain else seen)})
         text += f"; {many(number, 'address')} of the prefix {'is' if number == 1 else 'are'} seen"
     if certain:
-        return Finding(best.level, best.reason_code, text, best.guest.host, best.interface, best.namespace, best.uncertain, best.level)
+        return Finding(best.level, best.reason_code, text, best.level)
     code = OTHER_GUEST if nothing.reason_code in (NOWHERE, INCOMPLETE) else nothing.reason_code
-    text = f"{nothing.text}, but {text}"
-    return Finding(UNKNOWN, code, text, best.guest.host, best.interface, best.namespace, best.uncertain, best.level)
+    return Finding(UNKNOWN, code, f"{nothing.text}, but {text}", best.level)
 
 
 # -- the other way round
