@@ -117,6 +117,12 @@ def test_a_document_is_read_back_from_every_form():
         {"restore_secondary_ips_recipe": given, "secondary_ips_unassign": {}},
         json.dumps({"restore_secondary_ips_recipe": given}),
         {"restore_secondary_ips_recipe": json.dumps(given)},
+        {
+            "secondary_ips_slice_a": {"recipe": given},
+            "secondary_ips_slice_b": {"recipe": None},
+            "secondary_ips_slice_c": "recipe",
+            "another": {"recipe": {"version": 7}},
+        },
     ):
         assert read_document(form, published_as="restore_secondary_ips_recipe") == made, form
 
@@ -154,8 +160,10 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
         (lambda text: text.replace(ACCOUNT, "1000000000000002"), "it was changed, or is incomplete"),
         (lambda text: text[: len(text) // 2], "cannot be read from line 1 on"),
         (lambda text: json.dumps(json.loads(text), indent=1)[:-20], r"cannot be read from line [2-9]\d* on"),
+        (lambda text: "version: 1\nregion: cn-hangzhou\n\nmade: @\n", "cannot be read from line 4 on"),
         (lambda text: text.replace("private_ip_addresses", "all_secondary"), r"assignments\[0\].all_secondary: it is not a list of one"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "it is 2, but this collection reads version 1"),
+        (lambda text: text.replace('"version": 1', '"version": 0'), "it is 0, but this collection reads version 1"),
         (lambda text: text.replace('"version": 1', '"version": true'), "it is True, but this collection"),
         (lambda text: text.replace('"eni-2"', '"i-2"'), r"assignments\[1\].eni_id: there is no ENI id"),
         (
@@ -383,7 +391,18 @@ def test_packed_text_that_is_not_whole_says_so():
         read_document(PREFIX + "AAAA")
 
 
-def test_no_line_is_too_long_if_each_eni_has_one_address_of_two_kinds():
-    """Each list has its name in the line, and the lists are not in the order of their names."""
-    made = of({f"eni-{number:02}": ["10.0.0.1", "2001:db8:0:0:10::/80"] for number in range(40)}, region=None, account_id=None, made="")
-    assert max(map(len, recipe_lines(made, ""))) <= LINE_BYTES
+@pytest.mark.parametrize(
+    ("enis", "addresses"),
+    [
+        # Each list has its name in the line, and the lists are not in the order of their names.
+        (40, ["10.0.0.1", "2001:db8:0:0:10::/80"]),
+        (40, ["2001:db8::1111:2222"]),
+        (1, [f"fd00::{number:x}" for number in range(1, 200)]),
+    ],
+)
+@pytest.mark.parametrize("width", range(2, 20))
+def test_no_line_is_too_long_however_many_lists_and_addresses_it_has(enis, addresses, width):
+    made = of({f"eni-{number:0{width}}": addresses for number in range(enis)}, region=None, account_id=None, made="")
+    lengths = list(map(len, recipe_lines(made, "")))
+    assert max(lengths) <= LINE_BYTES
+    assert min(lengths[:-1], default=LINE_BYTES) > 600
