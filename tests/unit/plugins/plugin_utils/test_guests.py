@@ -474,7 +474,61 @@ def test_with_a_conflict_nothing_is_called_not_assigned():
     assert find_not_assigned([ONE], Guests(results)) == []
 
 
+def network(address, length=None):
+    return ipaddress.ip_network(address if length is None else f"{address}/{length}", strict=False)
+
+
+def held_by(one):
+    return [network(address) for address in (one["private_ip_address"], *one["private_ip_addresses"], *one["ipv4_prefixes"])]
+
+
+def is_held(address, enis):
+    return any(network(address).subnet_of(held) for one in enis for held in held_by(one))
+
+
+def macs_of(result):
+    return {entry["mac_address"] for entry in result.get("interfaces", ())}
+
+
+@examples
+@given(ENIS, RESULTS)
+def test_what_is_not_assigned_is_what_the_only_owner_has_and_the_eni_has_not(enis, results):
+    expected = []
+    for one in enis:
+        owners = [host for host, result in results.items() if one["mac_address"] in macs_of(result)]
+        for entry in results[owners[0]]["addresses"] if len(owners) == 1 else ():
+            if one["mac_address"] in entry["mac_addresses"] and not is_held(entry["address"], [one]):
+                on_guest = [other for other in enis if other["mac_address"] in macs_of(results[owners[0]])]
+                expected.append((one["eni_id"], entry["address"], owners[0], is_held(entry["address"], on_guest)))
+    found = find_not_assigned(enis, Guests(results))
+    assert sorted((entry["eni_id"], entry["address"], entry["host"], entry["assigned_to"] is not None) for entry in found) == sorted(
+        expected
+    )
+
+
 # -- after an unassign
+
+
+@examples
+@given(ENIS, ENIS, RESULTS)
+def test_what_remains_is_what_the_owners_have_and_no_eni_of_theirs(unassigned, enis, results):
+    expected = []
+    for one in unassigned:
+        gone = one["private_ip_addresses"] + one["ipv4_prefixes"]
+        now = [other for other in enis if other["eni_id"] == one["eni_id"]]
+        for host, result in results.items():
+            if not now or one["mac_address"] not in macs_of(result):
+                continue
+            on_guest = [other for other in enis if other["mac_address"] in macs_of(result)]
+            for entry in result["addresses"]:
+                is_block = entry["found_as"] == "local_route"
+                if any(overlaps(entry, address) for address in gone) and (is_block or not is_held(entry["address"], on_guest)):
+                    block = network(entry["address"], entry["prefix_length"])
+                    left = any(block.overlaps(held) for other in on_guest for held in held_by(other))
+                    allowed = not is_block or (not left and {*block} <= {each for address in gone for each in network(address)})
+                    expected.append((one["eni_id"], entry["address"], host, allowed))
+    found = find_remaining(unassigned, enis, Guests(results))
+    assert sorted((entry["eni_id"], entry["address"], entry["host"], entry["command"] is not None) for entry in found) == sorted(expected)
 
 
 def remaining(*entries, assignment=None, enis=None, macs=(1,), **others):
