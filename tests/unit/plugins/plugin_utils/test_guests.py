@@ -332,12 +332,6 @@ def test_text_of_a_guest_stays_in_its_line():
 
 OCTETS = st.integers(8, 20)
 ADDRESSES = OCTETS.map("192.168.1.{}".format)
-ENTRIES = st.builds(
-    lambda address, number, connections: seen(address, number=number, connections=connections),
-    ADDRESSES,
-    st.integers(1, 4),
-    st.integers(0, 1),
-)
 ROUTES = st.builds(
     lambda address, length: seen(
         str(ipaddress.ip_network(f"{address}/{length}", strict=False)[0]), length, found_as="local_route", interface="lo", mac_addresses=[]
@@ -345,18 +339,34 @@ ROUTES = st.builds(
     ADDRESSES,
     st.sampled_from([29, 30, 32]),
 )
-GUESTS = st.builds(
-    lambda entries, routes, macs, complete: guest(*entries, *routes, macs=macs, complete=complete),
-    st.lists(ENTRIES, max_size=4),
-    st.lists(ROUTES, max_size=1),
-    st.lists(st.integers(1, 4), max_size=2, unique=True),
-    st.booleans(),
-)
-RESULTS = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.one_of(GUESTS, st.just({"unreachable": True})))
-ENIS = st.lists(
-    st.tuples(st.lists(ADDRESSES, max_size=4, unique=True), st.lists(st.sampled_from(["192.168.1.8/29", "192.168.1.16/28"]), max_size=1)),
-    max_size=4,
-).map(lambda lists: [eni(number, *addresses, ipv4_prefixes=prefixes) for number, (addresses, prefixes) in enumerate(lists, 1)])
+HOSTS = st.sampled_from(["a", "b", "c"])
+
+
+def guests(numbers, least=0):
+    entries = st.builds(
+        lambda address, number, connections: seen(address, number=number, connections=connections), ADDRESSES, numbers, st.integers(0, 1)
+    )
+    return st.builds(
+        lambda entries, routes, macs, complete: guest(*entries, *routes, macs=macs, complete=complete),
+        st.lists(entries, min_size=least, max_size=4),
+        st.lists(ROUTES, max_size=1),
+        st.lists(numbers, min_size=least, max_size=2, unique=True),
+        st.booleans(),
+    )
+
+
+def enis_with(addresses, least, most):
+    prefixes = st.lists(st.sampled_from(["192.168.1.8/29", "192.168.1.16/28"]), max_size=1)
+    return st.lists(st.tuples(addresses, prefixes), min_size=least, max_size=most).map(
+        lambda lists: [eni(number, *addresses, ipv4_prefixes=prefixes) for number, (addresses, prefixes) in enumerate(lists, 1)]
+    )
+
+
+RESULTS = st.dictionaries(HOSTS, guests(st.integers(1, 4)) | st.just({"unreachable": True}))
+ENIS = enis_with(st.lists(ADDRESSES, max_size=4, unique=True), 0, 4)
+# Two ENIs, and guests that mostly have them.
+TWO_ENIS = enis_with(st.sets(ADDRESSES, min_size=3, max_size=8).map(sorted), 2, 2)
+THEIR_GUESTS = st.dictionaries(HOSTS, guests(st.integers(1, 2), 1), min_size=1, max_size=2)
 
 
 def overlaps(entry, wanted):
@@ -491,7 +501,7 @@ def macs_of(result):
 
 
 @examples
-@given(ENIS, RESULTS)
+@given(TWO_ENIS, THEIR_GUESTS)
 def test_what_is_not_assigned_is_what_the_only_owner_has_and_the_eni_has_not(enis, results):
     expected = []
     for one in enis:
@@ -510,7 +520,7 @@ def test_what_is_not_assigned_is_what_the_only_owner_has_and_the_eni_has_not(eni
 
 
 @examples
-@given(ENIS, ENIS, RESULTS)
+@given(TWO_ENIS, TWO_ENIS, THEIR_GUESTS)
 def test_what_remains_is_what_the_owners_have_and_no_eni_of_theirs(unassigned, enis, results):
     expected = []
     for one in unassigned:
