@@ -121,18 +121,45 @@ def test_a_connection_is_use():
     assert (finding.level, finding.reason_code, finding.text) == (IN_USE, "connected", "in use on web (eth1): 1 connection")
 
 
-def test_a_socket_of_an_address_that_is_not_configured_is_use():
-    finding = find(
-        ONE, web=guest(seen("192.168.1.10", None, found_as="socket", interface=None, mac_addresses=[], listeners=[listener(80, None)]))
-    )
-    assert (finding.level, finding.text) == (IN_USE, "in use on web: a process listens on port 80")
+NGINX = [listener(port, "nginx") for port in (80, 81, 82, 83, 84)]
+NGINX_TEXT = "nginx listens on port 80, nginx listens on port 81, nginx listens on port 82"
+CONTAINERS = [
+    {"namespace": name, "process": process, "complete": True, "interfaces_read": True, "wildcard_listeners": []}
+    for name, process in (("net:[7]", "nginx"), ("pid:8", "redis"), ("net:[9]", None), ("blue", "named"))
+]
+SOCKET = {"found_as": "socket", "prefix_length": None, "interface": None, "mac_addresses": []}
+LOCAL_ROUTE = {"found_as": "local_route", "prefix_length": 32, "interface": "lo", "mac_addresses": []}
 
 
-def test_many_listeners_are_counted():
-    listeners = [listener(port, "nginx") for port in (80, 81, 82, 83, 84)] + [listener(53, "named", "udp")]
-    text = find(ONE, web=guest(seen("192.168.1.10", listeners=listeners))).text
-    assert text == "in use on web (eth1): nginx listens on port 80, nginx listens on port 81, nginx listens on port 82, 3 more listeners"
-    assert find(ONE, web=guest(seen("192.168.1.10", listeners=listeners[5:]))).text.endswith("named listens on UDP port 53")
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"listeners": NGINX[:3]}, f"in use on web (eth1): {NGINX_TEXT}"),
+        ({"listeners": NGINX[:4]}, f"in use on web (eth1): {NGINX_TEXT}, 1 more listener"),
+        ({"listeners": [*NGINX, listener()], "connections": 2}, f"in use on web (eth1): {NGINX_TEXT}, 3 more listeners, 2 connections"),
+        ({"listeners": [listener(53, "named", "udp")]}, "in use on web (eth1): named listens on UDP port 53"),
+        ({"listeners": [listener(89, "ospfd", "raw")]}, "in use on web (eth1): ospfd listens on IP protocol 89"),
+        ({"listeners": [listener(80, None)], **SOCKET}, "in use on web: a process listens on port 80"),
+        (SOCKET, "in use on web: a socket is bound to it"),
+        ({**SOCKET, "namespace": "blue"}, "in use on web (network namespace blue): a socket is bound to it"),
+        ({"parent_interface": "eth0", "interface": None}, "configured on web"),
+        ({"namespace": "net:[7]"}, "configured on web (eth1 in the network namespace of nginx)"),
+        ({"namespace": "pid:8"}, "configured on web (eth1 in the network namespace of redis)"),
+        ({"namespace": "net:[9]"}, "configured on web (eth1 in network namespace net:[9])"),
+        ({"namespace": "blue"}, "configured on web (eth1 in network namespace blue)"),
+        ({"uncertain": True}, "configured on web (eth1); 1 service there listens on all addresses"),
+        ({"uncertain": True, "namespace": "blue"}, "configured on web (eth1 in network namespace blue)"),
+        ({"uncertain": True, "namespace": "red"}, "configured on web (eth1 in network namespace red)"),
+        (
+            {**LOCAL_ROUTE, "uncertain": True},
+            "configured on web (lo): the local route 192.168.1.10/32 accepts it; 1 service there listens on all addresses",
+        ),
+        (LOCAL_ROUTE, "configured on web (lo): the local route 192.168.1.10/32 accepts it"),
+    ],
+)
+def test_the_text_says_what_uses_the_address_and_where(fields, text):
+    result = guest({**seen("192.168.1.10"), **fields}, namespaces=CONTAINERS, wildcards=[{"family": "ipv4", **listener()}])
+    assert find(ONE, web=result).text == text
 
 
 def test_configured_is_not_use():
@@ -154,20 +181,35 @@ def test_nowhere_on_the_guest_that_has_the_eni():
 
 
 @pytest.mark.parametrize(
-    "result",
+    ("result", "text"),
     [
-        None,
-        {"unreachable": True, "msg": "Failed to connect to the host via ssh"},
-        {"failed": True, "msg": "no Python"},
-        {"skipped": True},
-        "",
+        (None, "the guest returned no result"),
+        ("", "the guest returned no result"),
+        ({"skipped": True}, "the guest returned no result"),
+        ({"failed": True, "msg": "no Python"}, "the guest returned no result: no Python"),
+        ({"unreachable": True, "msg": "Failed to connect\nvia ssh"}, "the guest could not be reached: Failed to connect via ssh"),
     ],
 )
-def test_without_a_result_nothing_is_known(result):
+def test_without_a_result_nothing_is_known(result, text):
     report = join_guests([ONE], Guests({"web": result}))
     finding = report.findings["eni-1"]["192.168.1.10"]
     assert (finding.level, finding.reason_code, finding.host) == (UNKNOWN, "no_guest", None)
-    assert [gap["host"] for gap in report.gaps] == ["web"]
+    assert report.gaps == [{"host": "web", "text": text}]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "text"),
+    [
+        (["one"], "one"),
+        (["one", "two"], "one, and 1 more"),
+        (["one", "two", "three"], "one, and 2 more"),
+        ([], "its result does not say that it is complete"),
+        (None, "its result does not say that it is complete"),
+    ],
+)
+def test_why_a_guest_is_incomplete(reasons, text):
+    result = {**guest(complete=False), "reasons": reasons and [{"code": "x", "text": text, "namespace": ""} for text in reasons]}
+    assert join_guests([], Guests({"web": result, "db": guest()})).gaps == [{"host": "web", "text": text}]
 
 
 def test_without_any_guest_nothing_is_known():
@@ -271,9 +313,36 @@ def test_a_local_route_makes_its_addresses_configured(route):
     assert f"the local route {route[0]}/{route[1]} accepts it" in finding.text
 
 
-def test_a_local_route_next_to_an_address_does_not_cover_it():
+@pytest.mark.parametrize(
+    ("route", "wanted", "level"),
+    [
+        (("192.168.1.16", 28), "192.168.1.15", NOT_SEEN),
+        (("192.168.1.16", 28), "192.168.1.32", NOT_SEEN),
+        (("192.168.1.31", 28), "192.168.1.16", CONFIGURED),  # as a program may show it
+        (("192.168.1.16", 28), "192.168.1.0/28", NOT_SEEN),
+        (("192.168.1.16", 28), "192.168.1.32/28", NOT_SEEN),
+        (("2001:db8::", 64), "2001:db8::ffff:0:0:5", CONFIGURED),
+        (("2001:db8::", 64), "2001:db8:0:1::5", NOT_SEEN),
+        (("2001:db8::", 64), "2001:db8:0:0:1::/80", CONFIGURED),
+        (("2001:db8::5", 128), "2001:db8::/80", CONFIGURED),
+        (("2001:db8::5", 128), "2001:db8:0:0:1::/80", NOT_SEEN),
+        (("::", 0), "192.168.1.16", NOT_SEEN),
+        ((ANY, 0), "2001:db8::/80", NOT_SEEN),
+    ],
+)
+def test_what_a_local_route_covers(route, wanted, level):
+    kind = ("ipv6" if ":" in wanted else "ipv4" if "/" in wanted else "private_ip") + ("_prefixes" if "/" in wanted else "_addresses")
+    entry = seen(*route, found_as="local_route", interface="lo", mac_addresses=[])
+    assert find(eni(1, **{kind: [wanted]}), wanted, web=guest(entry)).level == level
+
+
+def test_a_local_route_is_counted_once():
     entry = seen("192.168.1.16", 28, found_as="local_route", interface="lo", mac_addresses=[])
-    assert find(ONE, web=guest(entry)).level == NOT_SEEN
+    one = eni(1, ipv4_prefixes=["192.168.1.16/28"])
+    text = find(one, "192.168.1.16/28", web=guest(entry)).text
+    assert text == "configured on web (lo): the local route 192.168.1.16/28 accepts it"
+    text = find(one, "192.168.1.16/28", web=guest(entry, seen("192.168.1.16"))).text
+    assert text.endswith("; 1 address of the prefix is seen")
 
 
 def test_addresses_of_ipv6_are_compared_by_value():
@@ -294,6 +363,7 @@ def test_each_address_of_each_eni_has_a_finding():
         "eni-1": {"192.168.1.10": CONFIGURED, "192.168.1.11": NOT_SEEN},
         "eni-2": {"192.168.2.10": UNKNOWN},
     }
+    assert (report.conflicts, report.gaps) == ([], [])
 
 
 # -- results that are not what the module returns
@@ -309,6 +379,9 @@ def test_each_address_of_each_eni_has_a_finding():
         lambda result: result.update(addresses=[{}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "address": "192.168.1"}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "prefix_length": 33}]),
+        lambda result: result.update(addresses=[{**seen("192.168.1.10"), "prefix_length": -1}]),
+        lambda result: result.update(addresses=[{**seen("2001:db8::1"), "prefix_length": 129}]),
+        lambda result: result.update(addresses=[{**seen("192.168.1.11"), "mac_addresses": [f"{mac()}:00"]}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "found_as": "guess"}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "connections": "many"}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "listeners": [1]}]),
@@ -322,10 +395,17 @@ def test_a_result_of_another_form_never_makes_an_address_look_unused(change):
     assert find(ONE, web=result).level == UNKNOWN
 
 
-def test_text_of_a_guest_stays_in_its_line():
-    finding = find(ONE, web=guest(seen("192.168.1.10", interface="eth1\n\x1b[31m", listeners=[listener(process="x" * 500)])))
-    assert finding.text.isprintable()
-    assert len(finding.text) < 400
+@pytest.mark.parametrize(
+    ("address", "prefix_length"), [("192.168.1.10", 0), ("192.168.1.10", 32), ("2001:db8::1", 0), ("2001:db8::1", 128)]
+)
+def test_every_prefix_length_is_understood(address, prefix_length):
+    assert find(ONE, "192.168.1.10", web=guest(seen(address, prefix_length))).level != UNKNOWN
+
+
+@pytest.mark.parametrize(("process", "shown"), [("x" * 200, "x" * 200), ("x" * 201, "x" * 199 + "…"), ("a\nb\x1b[31m", "a b [31m")])
+def test_text_of_a_guest_stays_in_its_line(process, shown):
+    finding = find(ONE, web=guest(seen("192.168.1.10", interface="eth1\n", listeners=[listener(process=process)])))
+    assert finding.text == f"in use on web (eth1 ): {shown} listens on port 22"
 
 
 # -- properties, against the plainest way to say the same
