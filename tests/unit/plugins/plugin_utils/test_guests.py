@@ -559,6 +559,12 @@ def test_a_bridge_over_two_enis_may_have_the_addresses_of_both():
     assert find_not_assigned([ONE, eni(2, "192.168.2.10")], Guests({"web": guest(entry, macs=[1, 2])})) == []
 
 
+@pytest.mark.parametrize(("prefix", "number"), [("192.168.1.16/28", 0), ("192.168.1.20/28", 0), ("192.168.1.32/28", 1)])
+def test_an_address_of_an_assigned_prefix_is_assigned(prefix, number):
+    """With host bits, too."""
+    assert len(find_not_assigned([eni(1, ipv4_prefixes=[prefix])], Guests({"web": guest(seen("192.168.1.17"))}))) == number
+
+
 def test_with_a_conflict_nothing_is_called_not_assigned():
     results = {"web": guest(seen("192.168.1.99")), "web-alias": guest(seen("192.168.1.99"))}
     assert find_not_assigned([ONE], Guests(results)) == []
