@@ -297,7 +297,13 @@ def test_an_address_inside_a_prefix_counts_for_the_prefix():
 
 @pytest.mark.parametrize(
     ("prefix", "level"),
-    [("192.168.1.16/28", CONFIGURED), ("192.168.1.32/28", CONFIGURED), ("192.168.1.0/28", NOT_SEEN), ("192.168.1.48/28", NOT_SEEN)],
+    [
+        ("192.168.1.16/28", CONFIGURED),
+        ("192.168.1.32/28", CONFIGURED),
+        ("192.168.1.0/28", NOT_SEEN),
+        ("192.168.1.48/28", NOT_SEEN),
+        ("192.168.1.20/28", CONFIGURED),
+    ],
 )
 def test_first_and_last_address_of_a_prefix_belong_to_it(prefix, level):
     assert find(eni(1, ipv4_prefixes=[prefix]), prefix, web=guest(seen("192.168.1.16"), seen("192.168.1.47"))).level == level
@@ -637,6 +643,23 @@ def test_what_removes_an_address_until_the_next_boot():
     assert (entry["eni_id"], entry["host"], entry["level"]) == ("eni-1", "web", IN_USE)
     assert entry["command"] == "ip address del 192.168.1.10/32 dev eth1"
     assert entry["text"] == "still in use on web (eth1): sshd listens on port 22"
+
+
+@pytest.mark.parametrize("dynamic", [True, False, None])
+def test_where_an_address_remains(dynamic):
+    (entry,) = remaining(seen("192.168.1.10", dynamic=dynamic, namespace="blue"))
+    assert entry == {
+        "eni_id": "eni-1",
+        "address": "192.168.1.10",
+        "level": CONFIGURED,
+        "host": "web",
+        "interface": "eth1",
+        "namespace": "blue",
+        "prefix_length": 24,
+        "dynamic": dynamic,
+        "command": "ip netns exec blue ip address del 192.168.1.10/24 dev eth1",
+        "text": "still configured on web (eth1 in network namespace blue)",
+    }
 
 
 @pytest.mark.parametrize(
