@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Internal: does the work of the roles and of the playbook ``unassign_report``. Use those, not this action.
+"""Internal: carries out the roles and the playbook ``unassign_report``. Use those, not this action.
 
 It runs in the process of the Ansible worker, so it imports the SDK once, and keeps connections, pace and ledger over all waves.
 """
@@ -40,14 +40,14 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey impor
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MERGE = "merge"
 MASK = "********"
-SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # after the play has ended
-SECONDS_TO_SHOW = 0.02  # between the play taking a line and showing it
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # to notice that the play has ended, and to end this process
+SECONDS_TO_SHOW = 0.02  # from the moment when the play takes a line until it shows the line
 
 
 @contextlib.contextmanager
 def _ending_with(caller: Caller) -> Iterator[None]:
-    """End this process a few seconds after the play has ended. Otherwise a line that nobody reads, or a pause, keeps the process and
-    the lock of its plan. The recipe on the disk names every possible write at any time."""
+    """End this process a few seconds after the play has ended. Otherwise a line that nobody reads, or a pause, would keep the process
+    and the lock of its plan. That is safe, because at any time the recipe on the disk names every possible write."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -63,8 +63,8 @@ def _ending_with(caller: Caller) -> Iterator[None]:
 
 
 def _wait_until_shown(caller: Caller) -> None:
-    """A worker gives its lines to the play, which may be killed before it shows them. The output of a job may be the only recipe that
-    is left, so the run writes nothing before the play has taken the lines and still lives."""
+    """A worker passes its lines to the play, which may be killed before it shows them. But the output of a job may be the only recipe
+    that is left. So the run writes nothing until the play has taken the lines and is still alive."""
     queue = getattr(Display(), "_final_q", None)
     while queue is not None and not queue.empty() and caller.is_waiting():
         time.sleep(SECONDS_TO_SHOW / 5)
@@ -115,8 +115,8 @@ class ActionModule(ActionBase):
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
         shares_plan = variables.get(f"{prefix}enis") is not None and bool(self._task.run_once)
         if shares_plan and task_vars.get("inventory_hostname") not in plain(task_vars.get("ansible_play_hosts") or [])[:1]:
-            # A strategy without run_once, or a later batch of a play with serial. One host does the work of all.
-            return {"skipped": True, "changed": False, "skip_reason": "another host of this play does the work of all"}
+            # A strategy without run_once, or a later batch of a play with serial. One host carries out the whole slice.
+            return {"skipped": True, "changed": False, "skip_reason": "another host of this play carries out the whole slice"}
         try:
             if len(hosts) > 1 and not shares_plan:
                 # Each host would make a run of its own, and the files and artifacts of one run would replace those of the others.

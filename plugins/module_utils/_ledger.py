@@ -64,12 +64,11 @@ ACCEPTED = Reason("Accepted", "accepted by the service")
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """One call that was sent, or is being sent. ``error`` is None if the service accepted it. ``to_repeat``: the plan aged before the
-    call could be repeated."""
+    """One call that was sent, or is being sent."""
 
     addresses: tuple[str, ...]
-    error: EcsError | None = None
-    to_repeat: bool = False
+    error: EcsError | None = None  # None if the service accepted it
+    to_repeat: bool = False  # the plan aged before the call could be repeated
 
     @property
     def reply(self) -> Reason:
@@ -105,6 +104,7 @@ class EniLedger:
     writes_shown: int = 0  # number of writes that ended before the newest read that shows the ENI
     batches: list[tuple[str, ...]] = field(default_factory=list)  # calls to repeat next, whole or in parts
     refusals: dict[str, Reason] = field(default_factory=dict)  # by address in flight: why it is not sent again
+    late: int = 0  # how many times in a row the plan was too old when a call was due
 
     @property
     def eni_id(self) -> str:
@@ -185,11 +185,6 @@ class EniLedger:
 
     def may_have_been_changed(self, address: str, *, partly: bool = True) -> bool:
         return any(write.may_have_changed(address, partly=partly) for write in self.writes)
-
-    @property
-    def changed(self) -> bool:
-        """Whether an address was changed, or may have been."""
-        return any(state in (DONE, IN_FLIGHT) for state in self.states.values())
 
     @property
     def verified(self) -> bool:

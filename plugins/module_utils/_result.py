@@ -36,7 +36,7 @@ def build_result(state: str, ledger: Sequence[EniLedger], api_calls: int) -> dic
     done, failed = total(ledger, AddressState.DONE), total(ledger, AddressState.FAILED, AddressState.IN_FLIGHT)
     addresses = sum(len(eni.states) for eni in ledger)
     result: dict[str, Any] = {
-        "changed": any(eni.changed for eni in ledger),
+        "changed": any(may_have_changed(eni) for eni in ledger),
         DONE_KEY[state]: [{"eni_id": one["eni_id"], **one[DONE_KEY[state]]} for one in interfaces if count(one[DONE_KEY[state]])],
         "interfaces": interfaces,
         "missing": [format_name(eni) for eni in ledger if eni.change.interface is None and eni.change.failure is None],
@@ -60,6 +60,11 @@ def build_result(state: str, ledger: Sequence[EniLedger], api_calls: int) -> dic
 
 def total(ledger: Sequence[EniLedger], *states: AddressState) -> int:
     return sum(len(eni.having(*states)) for eni in ledger)
+
+
+def may_have_changed(eni: EniLedger) -> bool:
+    """Whether an address was changed, or may have been."""
+    return bool(eni.having(AddressState.DONE, AddressState.IN_FLIGHT))
 
 
 def format_name(eni: EniLedger) -> str:

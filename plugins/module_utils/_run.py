@@ -28,10 +28,11 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._errors impor
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import ACCEPTED, PLANNED, AddressState, EniLedger, Event
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import TRANSITIONAL, Change, Plan, Reason
+from ansible_collections.alicloud_ops.network.plugins.module_utils._read import IDS_PER_READ
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
 from ansible_collections.alicloud_ops.network.plugins.module_utils._verify import Verifier
-from ansible_collections.alicloud_ops.network.plugins.module_utils._write import Writers, is_aged
+from ansible_collections.alicloud_ops.network.plugins.module_utils._write import Writers, is_aged, note_late
 
 
 def open_ledger(plan: Plan) -> list[EniLedger]:
@@ -114,7 +115,7 @@ class _Run:
                 for eni in enis:
                     self._route(eni)
             self._feed()
-            may_read = self._verifier.waiting and (not self._writers.out or self._verifier.is_full)
+            may_read = self._verifier.waiting and (not self._writers.out or len(self._verifier.waiting) >= IDS_PER_READ)
             seconds = (self._seconds_to_feed(), self._verifier.seconds_to_next() if may_read else None)
             written = self._writers.take_back(min((each for each in seconds if each is not None), default=None))
             for eni in [written] if written else self._verifier.read_back() if may_read else []:
@@ -211,7 +212,7 @@ class _Run:
             eni.read_at = float("-inf")  # read it again before the write
             self._verifier.postpone(eni)
         elif is_aged(eni):
-            self._writers.note_late(eni)
+            note_late(eni)
 
     # -- the end
 

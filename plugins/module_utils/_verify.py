@@ -10,12 +10,12 @@ whether to wait, to send again or to fail.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import EniLedger, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Stopwatch
@@ -45,7 +45,7 @@ class Verifier:
         self._request = request
         self._patience: dict[str, _Patience] = {}
         self.waiting: list[EniLedger] = []
-        self.abort: EcsError | None = None  # why nothing more is read
+        self.abort: _errors.EcsError | None = None  # why nothing more is read
 
     def add(self, eni: EniLedger) -> None:
         """The wait begins after the first calls, and again after each accepted call."""
@@ -70,10 +70,6 @@ class Verifier:
         patience.due = _clock.now() + patience.pause
         patience.pause = min(patience.pause * POLL_BACKOFF, LONGEST_POLL)
 
-    @property
-    def is_full(self) -> bool:
-        return len(self.waiting) >= IDS_PER_READ
-
     def seconds_to_next(self) -> float:
         return max(min(map(self.due, self.waiting)) - _clock.now(), 0)
 
@@ -83,28 +79,26 @@ class Verifier:
         if self.due(self.waiting[0]) > _clock.now():
             return []
         batch, self.waiting = self.waiting[:IDS_PER_READ], self.waiting[IDS_PER_READ:]
-        unreadable: dict[str, EcsError] = {}
+        unreadable: dict[str, _errors.EcsError] = {}
+        is_over = False  # whether another read would fail too
         try:
             interfaces = read_interfaces(self._ecs, (eni.eni_id for eni in batch), unreadable)
-        except EcsError as error:
+        except _errors.EcsError as error:
             if self._ecs.is_fatal(error):
                 self.abort = error
                 self.waiting.clear()
-            if self.abort or not error.is_transient:
-                for eni in batch:
-                    eni.give_up(Reason(_errors.NOT_VERIFIED, f"reading back failed: {error}", error.request_id))
-                return batch
-            interfaces, unreadable = {}, {eni.eni_id: error for eni in batch}
+            interfaces, unreadable, is_over = {}, {eni.eni_id: error for eni in batch}, not error.is_transient
         for eni in batch:
             found = interfaces.get(eni.eni_id) or unreadable.get(eni.eni_id)
-            if observe(eni, found, self._request, self.waited(eni), self._ecs.retry_timeout):
+            waited = inf if is_over or self.abort else self.waited(eni)
+            if observe(eni, found, self._request, waited, self._ecs.retry_timeout):
                 self._restart(eni)
             else:
                 self.postpone(eni)
         return batch
 
 
-def observe(eni: EniLedger, found: Interface | EcsError | None, request: Request, waited: float, retry_timeout: float) -> bool:
+def observe(eni: EniLedger, found: Interface | _errors.EcsError | None, request: Request, waited: float, retry_timeout: float) -> bool:
     """Move the addresses in flight as a read shows them. The read started after the last write of the ENI ended. ``found``: the ENI, or
     why its record cannot be read, or None if the read left it out. ``waited``: seconds without progress. Returns whether there was
     progress."""
@@ -118,8 +112,8 @@ def observe(eni: EniLedger, found: Interface | EcsError | None, request: Request
         reason = Reason(_errors.NOT_VERIFIED, f"the ENI cannot be read: {found}", found.request_id)
     else:
         # One read without the ENI proves nothing. It needs a reply of the service that the ENI does not exist.
-        for write, addresses in _by_last_write(eni):
-            if write.reply.code == _errors.ENI_NOT_FOUND:
+        for write, error, addresses in _refused(eni):
+            if error.code == _errors.ENI_NOT_FOUND:
                 eni.latest = None
                 eni.refuse(addresses, write.reply)
         reason = Reason(_errors.ENI_NOT_RETURNED, _errors.NO_LONGER_LISTED)
@@ -130,10 +124,7 @@ def observe(eni: EniLedger, found: Interface | EcsError | None, request: Request
 
 def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, in_time: bool, may_send_again: bool) -> bool:
     has_progress = eni.confirm(interface, request.state)
-    for write, addresses in _by_last_write(eni):
-        error = write.error
-        if error is None:
-            continue
+    for write, error, addresses in _refused(eni):
         if error.may_have_been_carried_out:
             if may_send_again and error.code != _errors.UNEXPECTED:
                 eni.send_again(addresses)
@@ -147,14 +138,12 @@ def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, i
     return has_progress
 
 
-def _by_last_write(eni: EniLedger) -> Iterable[tuple[Write, list[str]]]:
-    """Addresses that wait and may be sent again, by their last write."""
-    by_write: dict[int, tuple[Write, list[str]]] = {}
-    for address in eni.still_waiting():
-        if address not in eni.refusals:
-            write = eni.last_write(address)
-            by_write.setdefault(id(write), (write, []))[1].append(address)
-    return by_write.values()
+def _refused(eni: EniLedger) -> Iterator[tuple[Write, _errors.EcsError, list[str]]]:
+    """The calls with an error, with the addresses of each that wait, may be sent again, and were not sent later."""
+    waiting = [address for address in eni.still_waiting() if address not in eni.refusals]
+    for write in eni.writes:
+        if write.error and (addresses := [address for address in waiting if eni.last_write(address) is write]):
+            yield write, write.error, addresses
 
 
 def _settle_refused_call(eni: EniLedger, write: Write, addresses: list[str], request: Request) -> bool:

@@ -4,8 +4,7 @@
 
 """Send writes: many ENIs at once, one call at a time for each ENI.
 
-Private to this collection. An address is in flight before its call is sent. This file only records the reply. ``_verify`` decides what
-it means, after a read.
+Private to this collection. An address is in flight before its call is sent. The reply is only recorded: ``_verify`` decides, after a read.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock, _errors
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import kind_of
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, kind_of
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
-from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, PlanAged, as_defect
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import ACCEPTED, PLANNED, EniLedger, Event, Write
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
@@ -43,9 +41,8 @@ class Writers:
         self._handed: SimpleQueue[EniLedger | None] = SimpleQueue()
         self._returned: SimpleQueue[EniLedger] = SimpleQueue()
         self._tokens: dict[tuple[str, tuple[str, ...]], str] = {}  # by ENI and addresses: the ClientToken of this call
-        self._late: dict[str, int] = {}  # by ENI: how many times in a row the plan was too old when the call was due
         self.out = 0  # ENIs that were handed over and not returned yet
-        self.abort: EcsError | None = None  # why nothing more is written
+        self.abort: _errors.EcsError | None = None  # why nothing more is written
 
     def start(self, pool: ThreadPoolExecutor, number: int) -> None:
         """Start all threads before the first write, so that running out of threads cannot interrupt a run."""
@@ -54,7 +51,8 @@ class Writers:
             for _number in range(number):
                 pool.submit(self._work)
         except RuntimeError:
-            raise EcsError("The module", _errors.NO_THREADS, f"this machine cannot start {number} threads; lower max_concurrency") from None
+            text = f"this machine cannot start {number} threads; lower max_concurrency"
+            raise _errors.EcsError("The module", _errors.NO_THREADS, text) from None
 
     def stop(self) -> None:
         for _number in range(self._threads):
@@ -86,56 +84,43 @@ class Writers:
                     if unanswered:  # slow down, so that an outage does not leave every ENI with a write of unknown outcome
                         _clock.sleep(min(FIRST_PAUSE * 2 ** (unanswered - 1), LONGEST_PAUSE))
             except BaseException as error:
-                self.abort = as_defect(error)
+                self.abort = _errors.as_defect(error)
             finally:
                 self._returned.put(eni)
 
-    def _write(self, eni: EniLedger, batch: tuple[str, ...]) -> EcsError | None:
+    def _write(self, eni: EniLedger, batch: tuple[str, ...]) -> _errors.EcsError | None:
         write = Write(batch)
         eni.writes.append(write)
         eni.move(Event.SEND, batch)
         try:
             self._send(eni, batch)
-        except PlanAged as aged:
+        except _errors.PlanAged as aged:
             if aged.refusal is None:
                 eni.take_back(write)
             else:  # an earlier attempt was sent, so a read decides
                 self._note_error(eni, write, aged.refusal)
-                write.to_repeat = self._late.get(eni.eni_id, 0) < RENEWALS_IN_A_ROW
-            self.note_late(eni)
+                write.to_repeat = eni.late < RENEWALS_IN_A_ROW
+            note_late(eni)
         except BaseException as error:  # after a defect it is unknown whether the call was carried out
-            self._note_error(eni, write, as_defect(error))
+            self._note_error(eni, write, _errors.as_defect(error))
             if not isinstance(error, Exception):
                 raise
         else:
-            self._late.pop(eni.eni_id, None)
+            eni.late = 0
             if not self._request.wait:
                 eni.move(Event.ACCEPT, batch, ACCEPTED)
         return write.error
 
     def _send(self, eni: EniLedger, batch: tuple[str, ...]) -> None:
-        kind = kind_of(batch[0]).name
-        not_after = eni.read_at + PLAN_LIVES_SECONDS
+        kind, not_after = kind_of(batch[0]).name, eni.read_at + PLAN_LIVES_SECONDS
         if self._request.state == "absent":
-            # In the form that the service uses, which differs only for IPv6.
-            spelled = eni.latest.spelled if eni.latest else {}
+            spelled = eni.latest.spelled if eni.latest else {}  # the form that the service uses, which differs only for IPv6
             self._ecs.unassign(eni.eni_id, kind, [spelled.get(address, address) for address in batch], not_after=not_after)
         else:
             token = self._tokens.setdefault((eni.eni_id, batch), str(uuid.uuid4()))
             self._ecs.assign(eni.eni_id, kind, batch, client_token=token, not_after=not_after)
 
-    def note_late(self, eni: EniLedger) -> None:
-        """The new plan is already too old. Read the ENI again, but only RENEWALS_IN_A_ROW times."""
-        eni.read_at = float("-inf")
-        self._late[eni.eni_id] = self._late.get(eni.eni_id, 0) + 1
-        if self._late[eni.eni_id] > RENEWALS_IN_A_ROW:
-            text = (
-                f"no call could be sent within {PLAN_LIVES_SECONDS:.0f} s after the ENI was read, because of pacing or throttling; "
-                "raise calls_per_minute, or lower max_concurrency"
-            )
-            eni.refuse(eni.having(PLANNED), Reason(_errors.PLAN_AGED, text))
-
-    def _note_error(self, eni: EniLedger, write: Write, error: EcsError) -> None:
+    def _note_error(self, eni: EniLedger, write: Write, error: _errors.EcsError) -> None:
         write.error = error
         if self._ecs.is_fatal(error):
             self.abort = error
@@ -146,13 +131,19 @@ class Writers:
             self._tokens.pop((eni.eni_id, write.addresses), None)
 
 
+def note_late(eni: EniLedger) -> None:
+    """The plan was too old when the call was due. Read the ENI again, but only RENEWALS_IN_A_ROW times."""
+    eni.read_at = float("-inf")
+    eni.late += 1
+    if eni.late > RENEWALS_IN_A_ROW:
+        late = f"no call could be sent within {PLAN_LIVES_SECONDS:.0f} s after the ENI was read, because of pacing or throttling"
+        eni.refuse(eni.having(PLANNED), Reason(_errors.PLAN_AGED, f"{late}; raise calls_per_minute, or lower max_concurrency"))
+
+
 def _next_batch(eni: EniLedger) -> tuple[str, ...] | None:
     """The addresses of the next call: of one kind, and within the limit."""
     planned = eni.having(PLANNED)
     while eni.batches:
         if batch := tuple(address for address in eni.batches.pop(0) if address in planned):
             return batch
-    if not planned:
-        return None
-    kind = kind_of(planned[0])
-    return next(kind.calls(address for address in planned if kind_of(address) is kind))
+    return next((call for kind in KINDS for call in kind.calls(each for each in planned if kind_of(each) is kind)), None)

@@ -53,7 +53,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
-# A read may lag behind a change. So soon after the recipe was written, the run reads addresses that look already present again.
+# A read may lag behind a change. If the recipe is newer than this, a second read checks addresses that look already present.
 RECENT_SECONDS = 300
 # Seconds to wait for the lock of a killed run: the action ends such a run within a few seconds.
 PATIENCE = 15.0

@@ -64,15 +64,15 @@ def _naming(path: str | Path, what: str) -> Iterator[None]:
 def read_text(loader: Any, path: str | Path) -> str:
     """A file of the controller, decrypted if it is encrypted with Ansible Vault."""
     with _naming(path, "it cannot be read"):
-        open(path, "rb").close()  # its errors have a cause, and those of the loader do not
+        open(path, "rb").close()  # its error has a cause, and the error of the loader does not
         text = str(loader.get_text_file_contents(str(path)))
-        text.encode()  # the loader lets bytes pass that are not UTF-8
+        text.encode()  # fails for bytes that are not UTF-8, which the loader accepts
         return text
 
 
 class Folder:
-    """The folder of a run. ``like``: a file. If it is encrypted with Ansible Vault, every file here is encrypted in the same way. So is
-    every file if one of those that ``belong`` names is."""
+    """The folder of a run. ``like``: a file. If it, or a file that ``belong`` names, is encrypted with Ansible Vault, every file here is
+    encrypted in the same way."""
 
     def __init__(self, path: str | Path, loader: Any, like: str | Path | None = None) -> None:
         self.path = Path(path)
@@ -80,7 +80,7 @@ class Folder:
         self._like = [Path(like)] if like else []
 
     def belong(self, *names: str) -> None:
-        """What this run writes belongs to these files of the folder."""
+        """Name files of the folder. If one of them is encrypted, this run encrypts all its files."""
         self._like += [self.path / name for name in names]
 
     def encrypts(self) -> bool:
@@ -88,7 +88,7 @@ class Folder:
         try:
             return any(map(_is_encrypted_file, self._like))
         except OSError:
-            return True  # nobody knows, and the caller must not send in clear what may be encrypted
+            return True  # it is unknown, and the caller must not send the content of a file that may be encrypted
 
     def prove_writable(self) -> None:
         """Make the folder if it does not exist, and write to it, so that a run does not find out after its first write."""
@@ -106,7 +106,7 @@ class Folder:
             return read_text(self._loader, self.path / name) if _exists(self.path / name) else None
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file whole: until the new one is on the disk, the old one stays. Returns its path."""
+        """Replace a file at once: the old one stays until the new one is complete on the disk. Returns its path."""
         target = Path(os.path.realpath(self.path / name))
         with _naming(self.path / name, "it cannot be written"):
             encrypt = next((self._encryption_of(path) for path in (target, *self._like) if _is_encrypted_file(path)), None)
@@ -129,10 +129,10 @@ class Folder:
         """How an encrypted file is encrypted."""
         data = path.read_bytes()
         try:
-            vault = self._loader._vault  # the loader has no public way to it
+            vault = self._loader._vault  # the loader has no public access to it
             secret = vault.decrypt_and_get_vault_id(data)[2]
         except (AnsibleError, AttributeError):
-            what = "is encrypted with Ansible Vault and is never replaced in clear"
+            what = "is encrypted with Ansible Vault, and is never replaced with plain text"
             raise FolderError(f"{path}: it {what}; give its vault password, or name another folder") from None
         return lambda text: vault.encrypt(text, secret, vault_id=parse_vaulttext_envelope(data)[3])
 
@@ -141,8 +141,8 @@ class Folder:
         """Let one run at a time work on a plan. Yields which earlier run held the lock and did not end regularly, or ''.
         ``patience``: seconds to wait for another run to end.
 
-        The lock ends with the process. Its file stays if the process is killed or interrupted. It is called neither plan-… nor ….json,
-        so that it is never taken for a document.
+        The lock ends with the process. Its file stays if the process is killed or interrupted. Its name is neither plan-… nor ….json,
+        so that nobody takes it for a document.
         """
         path = self.path / f"lock-{plan_digest[:12]}"
         with _naming(path, "it cannot be locked"):
@@ -157,7 +157,7 @@ class Folder:
 
 
 def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
-    """The open file that holds the lock, and what it says of its last holder."""
+    """The open file that holds the lock, and its text about the last holder."""
     while True:
         file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
         holder = file.read(200).strip()

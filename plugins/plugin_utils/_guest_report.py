@@ -71,14 +71,14 @@ def guest_plan_lines(guests: Mapping[str, Any] | None) -> list[str]:
 
 
 def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
-    """At the end: addresses that a guest has configured, but its ENI has not."""
+    """At the end: addresses that are configured in a guest, but not assigned to its ENI."""
     if guests is None:
         return []
     lines = []
     if found := guests["not_assigned"]:
         lines.append(
-            f"configured in a guest, but not assigned to its ENI: {_addresses(len(found))}. It may be that of a HaVip, or an EIP that is "
-            "visible in the guest:"
+            f"configured in a guest, but not assigned to its ENI: {_addresses(len(found))}. Such an address may be a HaVip, or an "
+            "EIP that is visible in the guest:"
         )
         lines += first_few([f"  {entry['eni_id']} {entry['address']}: {entry['text']}" for entry in found], MOST_LINES)
     if found := guests["remaining"]:
@@ -103,11 +103,11 @@ def _warning(evidence: Evidence, unknown: int) -> str:
 def format_conflict(conflict: Mapping[str, Any]) -> str:
     """Several guests or ENIs that have one MAC address."""
     sharers = [*(f"guest {host}" for host in conflict["hosts"]), *conflict["eni_ids"]]
-    return f"MAC address {conflict['mac_address']} is that of {', '.join(sharers)}"
+    return f"MAC address {conflict['mac_address']} belongs to {', '.join(sharers)}"
 
 
 def _reasons(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[dict[str, Any]]:
-    """One entry a level and reason code: how many addresses, the first few of them, and the text of the first."""
+    """One entry for each level and reason code: how many addresses, the first few of them, and the text of the first."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         for line in row["addresses"]:

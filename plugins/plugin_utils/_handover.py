@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, IN_FLIGHT, PLANNED
-from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import may_have_changed, total
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import publishable
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_BYTES
@@ -86,7 +86,7 @@ class Handover:
             summary["levels"] = report["guests"]["totals"]
             summary["guest_warning"] = report["guests"]["warning"]
         result: dict[str, Any] = {
-            "changed": any(eni.changed or (view.check_mode and eni.having(PLANNED)) for eni in view.ledger) and not view.refusals,
+            "changed": any(may_have_changed(eni) or (view.check_mode and eni.having(PLANNED)) for eni in view.ledger) and not view.refusals,
             **summary,
             "refusals": report["refusals"],
             "stopped": report["stopped"],

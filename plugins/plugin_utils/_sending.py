@@ -21,7 +21,7 @@ from ansible.module_utils.urls import NoSSLError, SSLValidationError, open_url
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import is_loopback, query_values, split_url
 
-SHORTEST = 6  # characters of a secret that is looked for in messages
+SHORTEST = 6  # length of the shortest secret that is masked in messages
 TIMEOUT = 15  # seconds, for each of two files
 TYPES = {"json": "application/json", "html": "text/html; charset=utf-8"}
 

@@ -28,7 +28,8 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence imp
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a role. ``roles``: first letters. ``option``: part and module option that it sets; '' for the role's own."""
+    """A variable of a role. ``roles``: first letters of its roles. ``option``: part and option of the module that it sets; '' if the role
+    itself uses it."""
 
     kind: str
     roles: str
@@ -168,7 +169,7 @@ def _convert(value: Any, variable: Variable) -> Any:
     if kind == "path":
         value = os.path.expanduser(os.path.expandvars(value))
         if not os.path.isabs(value):
-            # Ansible would take it from the folder of the playbook, which may be this collection.
+            # Ansible would resolve it against the folder of the playbook, which may be this collection.
             raise ValueError(f"'{value}' is not an absolute path")
     for one in value if kind == "list" else [value]:
         if variable.choices and one not in variable.choices:
@@ -202,7 +203,7 @@ def _split(given: Any, kind: str) -> Any:
 
 
 def _tags(entries: Iterable[str]) -> dict[str, Any]:
-    """``key=value``. A key alone stands for any value, and a key that comes twice for either value."""
+    """``key=value``. A key alone stands for any value, and a key that occurs twice for either value."""
     tags: dict[str, Any] = {}
     for entry in entries:
         key, equals, value = (part.strip() for part in entry.partition("="))

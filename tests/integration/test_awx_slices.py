@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A plan that several slices share: the same end as one run, no ENI in two of them, and a last step that notices what is missing."""
+"""A plan that several slices share: they reach the same state as one run, no ENI is in two slices, and the last step notices what is
+missing."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ def enis_written(emulator: Emulator) -> Counter[str]:
 
 
 @pytest.mark.parametrize(("count", "quota"), [(1, 0), (8, 300)], ids=["one slice", "eight slices under a shared quota"])
-def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, quota: int) -> None:
+def test_concurrent_slices_reach_the_same_state_as_one_run(awx: Awx, count: int, quota: int) -> None:
     emulator = awx.emulator
     start = held(emulator)
     if quota:
@@ -55,13 +56,13 @@ def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, quota: i
     if quota:
         # All slices share it. Without the division of the pace, eight of them would be throttled most of the time.
         emulator.reset(seed=seed(), calls_per_minute={"UnassignPrivateIpAddresses": quota, "default": quota})
-    # The inventory may hold more than the plan does.
+    # The inventory may have more ENIs than the plan.
     hosts = [*start, "eni-other", "localhost"]
     jobs = awx.slices(approved, hosts, count)
     assert [job.status for job in jobs] == ["successful"] * count, "\n".join(job.output for job in jobs if job.status != "successful")
     assert all(addresses == [] for addresses in held(emulator).values())
     assert enis_written(emulator) == dict.fromkeys(start, 1)
-    # Each slice publishes under a name of its own, so that nothing is lost when AWX keeps one value of a name.
+    # Each slice publishes under its own name, so that nothing is lost, although AWX keeps one value for each name.
     assert len(together(jobs)) == count
 
     report = awx.launch("unassign_report", {**approved, **together(jobs)})
@@ -87,10 +88,10 @@ def test_a_missing_slice_is_noticed_and_what_ran_is_restored_without_the_report(
     output = " ".join(report.output.split())
     assert f"{ENIS // 2} of {ENIS} ENIs of the plan are in no slice that reported: {slice_of(sorted(start), 3, 4)[0]}" in output
     assert report.artifacts["secondary_ips_unassign"]["outcome"] == "stopped"
-    # The survey takes the artifacts of the slices, or the lines of all of their outputs together.
+    # The survey accepts the artifacts of the slices, or the lines of all their outputs together.
     lines = "\n".join(line for job in ran for line in job.lines("{version: 1"))
     for recipe in (json.dumps(together(ran)), lines):
-        # The second time, some of it is present: that is read again until wait_timeout is over.
+        # The second time, some addresses are already present. The run reads them again until wait_timeout is over.
         restored = awx.launch("restore", answers("restore", recipe=recipe, wait_timeout=3))
         assert restored.status == "successful", restored.output
         assert held(emulator) == start
@@ -143,7 +144,7 @@ def test_a_slice_without_an_eni_of_the_plan_has_nothing_to_do(awx: Awx) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["linear", "free", "host_pinned"])
-def test_one_host_does_the_work_of_all_under_every_strategy(awx: Awx, tmp_path: Path, strategy: str) -> None:
+def test_one_host_carries_out_the_slice_under_every_strategy(awx: Awx, tmp_path: Path, strategy: str) -> None:
     approved = approve(awx, 1)
     enis = sorted(held(awx.emulator))
     inventory = tmp_path / "hosts.ini"

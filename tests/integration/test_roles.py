@@ -33,7 +33,7 @@ MODULE = "alicloud_ops.network.eni_secondary_ip"
 GROUP = "group/alicloud_ops.network.alicloud"
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
 FAST = {"calls_per_minute": 0}
-# After the end of the caller; nothing is written then.
+# Seconds to watch after the end of the caller. Nothing is written in this time.
 SECONDS_TO_STOP = 2.5
 WEB = {"security_group_ids": ["sg-web"], **FAST}
 DIGEST = "unassign_secondary_ips_approved_digest"
@@ -78,7 +78,7 @@ def started(playbooks: Playbooks, **variables: Any) -> Iterator[tuple[subprocess
 
 
 def recipes(playbooks: Playbooks) -> set[tuple[str, str]]:
-    """All that the recipes of the folder name."""
+    """All addresses in the recipes of the folder."""
     return {pair for path in playbooks.reports.glob("recipe-*.json") for pair in pairs(read_json(path))}
 
 
@@ -98,7 +98,7 @@ def use_role(kind: str = "import_role", **keywords: Any) -> dict[str, Any]:
 
 
 class Plays:
-    """Plays of the test's own, with ``unassign_secondary_ips``."""
+    """Plays that a test writes, with ``unassign_secondary_ips``."""
 
     def __init__(self, playbooks: Playbooks) -> None:
         self.playbooks = playbooks
@@ -116,11 +116,11 @@ def plays(playbooks: Playbooks) -> Plays:
     return Plays(playbooks)
 
 
-# -- the whole way
+# -- from plan to restore
 
 
 def test_an_audit_lists_by_name_and_changes_nothing(playbooks: Playbooks) -> None:
-    # What narrows is a guard, so that empty text is none of it; for all else empty text is "not given".
+    # A variable that narrows the selection is a guard, so empty text is an error. For all others, empty text counts as not set.
     listed = playbooks.run("audit", security_group_names="web\nlegacy\n", within="10.0.0.0/24, 10.3.0.0/24", eni_type="")
     report = playbooks.report("audit")
     assert listed.changed == 0
@@ -159,7 +159,7 @@ def test_all_wrong_variables_come_at_once_and_no_call_is_made(playbooks: Playboo
     assert "restore_secondary_ips_recipe: its digest is 0000" in refused.output
     assert refused.published == {"secondary_ips_restore": {"outcome": "refused"}}
     assert playbooks.emulator.calls() == []
-    # Another account than meant.
+    # Another account than the expected one.
     refused = playbooks.run("unassign", succeeds=False, account_id=OTHER_ACCOUNT, **WEB)
     assert f"belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused.output
     assert playbooks.writes() == []
@@ -186,13 +186,13 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     assert planned.published[DIGEST] == plan["digest"]
     assert list(playbooks.reports.glob("recipe-*")) == []
 
-    # Another plan than the approved one: stopped.
+    # The plan differs from the approved one, so the run stops.
     refused = playbooks.run("unassign", succeeds=False, approved_digest="0" * 64, **chosen)
     assert f"today's plan has the digest {plan['digest']}" in refused.output
     assert refused.published["secondary_ips_unassign"]["outcome"] == "refused"
     assert playbooks.writes() == []
 
-    # What was approved is done, in waves, and proven.
+    # The approved plan is carried out in waves, and verified.
     done = playbooks.run("unassign", approved_digest=plan["digest"], **chosen)
     waves = re.findall(r"^wave (\d/3) · (\d+) of 601 addresses · (\d+) unassigned", done.output, re.M)
     assert waves == [("1/3", "250", "250"), ("2/3", "499", "499"), ("3/3", "601", "601")]
@@ -206,7 +206,7 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     assert pairs(read_json(playbooks.saved("recipe"))) == pairs(read_json(playbooks.saved("plan", plan["digest"]))) == gone
     assert done.published["restore_secondary_ips_recipe"]["digest"] == plan["digest"]
     assert done.published["secondary_ips_unassign"]["totals"]["unassigned"] == 601
-    # The plan was shown before the recipe of the first wave, and that before its first write ended.
+    # The plan was shown before the recipe of the first wave, and this recipe was shown before the first write ended.
     assert done.output.index(f"digest {plan['digest']}") < done.output.index("{version: 1") < done.output.index("wave 1/3")
 
     # The second run finds nothing to do, also under the old approval.
@@ -216,7 +216,7 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     assert playbooks.report("unassign")["outcome"] == "nothing to do"
     assert len(playbooks.writes()) == written
 
-    # Back again: planned, done, and nothing the second time.
+    # Restore: planned, done, and nothing to do the second time.
     recipe = {"recipe_file": str(playbooks.saved("recipe")), "account_id": ACCOUNT, "wave_size": 400, "wait_timeout": 5, **FAST}
     playbooks.run("restore", check=True, **recipe)
     assert len(playbooks.writes()) == written
@@ -235,7 +235,7 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
         (command,) = re.findall(rf"^{title}: (ansible-playbook .*)$", output, re.M)
         assert len(command.encode()) < 1000
         environment = ansible_environment(playbooks.emulator)
-        # What a shell makes of the command is what is tested.
+        # The test runs the command in a shell, as a user does.
         asked = {"cwd": "/", "env": environment, "capture_output": True, "encoding": "utf-8", "timeout": 300}
         done = subprocess.run(["sh", "-c", command], check=False, **asked)
         assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
@@ -260,7 +260,7 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
     assert playbooks.held() == start
 
 
-# -- runs that are killed, cut off or doubled
+# -- runs that are killed, interrupted or started twice
 
 
 def kill_in_the_middle(playbooks: Playbooks, writes: int, **chosen: Any) -> tuple[set[tuple[str, str]], str]:
@@ -300,7 +300,7 @@ def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbook
     assert gone <= set(read_document(shown).pairs())
 
     plan_file = str(playbooks.saved("plan", digest))
-    # With the plan alone: its recipe and reports stay where the plan is.
+    # With only the plan file: recipe and reports stay in the folder of the plan.
     playbooks.run("unassign", plan_file=plan_file, approved_digest=digest, wave_size=100, report_dir="", **FAST)
     report = playbooks.report("unassign")
     assert report["totals"]["already_absent"] == len(gone)
@@ -325,12 +325,12 @@ def test_a_killed_run_goes_on_while_reads_lag(playbooks: Playbooks) -> None:
     playbooks.run("unassign", plan_file=str(playbooks.saved("plan")), **FAST)
     assert len(changed_by(start, playbooks.held())) == 14
     assert recipes(playbooks) == changed_by(start, playbooks.held())
-    # Reads lag behind this, too: what looks already present is not believed at once.
+    # Reads also lag behind this change, so the run does not believe at once that an address is already present.
     restore_all(playbooks, wait_timeout=20)
     assert playbooks.held() == start
 
 
-def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
+def test_of_two_concurrent_runs_one_is_refused(playbooks: Playbooks) -> None:
     start = playbooks.held()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"wave_size": 3, "max_concurrency": 1, "wave_pause": 30, **WEB}
@@ -345,7 +345,7 @@ def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
         assert first.poll() is None
         os.killpg(first.pid, signal.SIGKILL)
     assert changed_by(start, playbooks.held()) <= recipes(playbooks)
-    # The worker of the killed run is in its pause, and yet the plan is free within seconds.
+    # The worker of the killed run is in its pause. Nevertheless the lock of the plan is free within seconds.
     playbooks.run("unassign", plan_file=plan_file, **FAST)
     restore_all(playbooks)
     assert playbooks.held() == start
@@ -365,7 +365,7 @@ def test_the_timeout_of_a_task_stops_the_writes_and_leaves_the_recipe_whole(play
     gone = changed_by(start, playbooks.held())
     assert 0 < stopped_at < 61
     assert gone <= recipes(playbooks)
-    # What was done is in the files, the result and the stats, although Ansible has cut the task off.
+    # Files, result and stats have what was done, although Ansible has interrupted the task.
     assert "interrupted: TaskTimeoutError" in output
     report = playbooks.report("unassign")
     assert report["outcome"] == "stopped"
@@ -402,7 +402,7 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
-def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
+def test_every_strategy_works(playbooks: Playbooks, strategy: str) -> None:
     start = playbooks.held()
     environment = {"ANSIBLE_STRATEGY": strategy}
     done = playbooks.run("unassign", environment=environment, wave_size=5, wave_pause=1, **WEB)
@@ -414,7 +414,7 @@ def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["play", "block", "task"])
-def test_module_defaults_count(plays: Plays, where: str) -> None:
+def test_module_defaults_apply(plays: Plays, where: str) -> None:
     start = plays.playbooks.held()
 
     def run(defaults: Mapping[str, Any], succeeds: bool = True) -> str:
@@ -435,8 +435,8 @@ def test_module_defaults_count(plays: Plays, where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["play", "block", "task"])
-def test_the_environment_of_play_block_and_task_counts(plays: Plays, where: str) -> None:
-    """Endpoint and credentials are nowhere else."""
+def test_the_environment_of_play_block_and_task_applies(plays: Plays, where: str) -> None:
+    """Endpoint and credentials are set nowhere else."""
     start = plays.playbooks.held()
     names = plays.playbooks.emulator.environment()
     keyword = {"environment": {**names, "ALIBABA_CLOUD_ACCOUNT_ID": "{{ the_account }}"}}
@@ -454,8 +454,8 @@ def test_the_environment_of_play_block_and_task_counts(plays: Plays, where: str)
     assert plays.playbooks.held() == start
 
 
-def test_the_mode_of_task_block_and_role_counts_and_not_that_of_the_play(plays: Plays) -> None:
-    """A report that says otherwise than what was done would be the end of all trust."""
+def test_the_mode_of_task_block_and_role_decides_and_not_that_of_the_play(plays: Plays) -> None:
+    """The report must show the mode that was really used."""
     playbooks = plays.playbooks
     start = playbooks.held()
     for text in (
@@ -530,8 +530,8 @@ def test_every_way_to_use_the_role_takes_the_same_input(plays: Plays, given: dic
     assert plays.playbooks.writes() == []
 
 
-def test_variables_may_be_templates_and_survey_text_is_none(plays: Plays) -> None:
-    # What is omitted was not given, as for a module.
+def test_variables_may_be_templates_and_survey_text_is_never_a_template(plays: Plays) -> None:
+    # An omitted variable counts as not set, as for a module.
     defaults = {MODULE: {"keep": "{{ ['10.3.0.11'] }}", "max_addresses": "{{ nothing | default(omit) }}"}}
     text = play(
         [
@@ -574,7 +574,7 @@ def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Pla
     assert playbooks.held() == start
 
 
-def test_a_plan_that_is_encrypted_with_vault_stays_so(playbooks: Playbooks) -> None:
+def test_a_plan_that_is_encrypted_with_vault_stays_encrypted(playbooks: Playbooks) -> None:
     start = playbooks.held()
     digest = playbooks.run("unassign", check=True, **WEB).published[DIGEST]
     secret = VaultSecret(b"open sesame")

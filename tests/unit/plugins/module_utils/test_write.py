@@ -30,6 +30,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._write import
     RENEWALS_IN_A_ROW,
     Writers,
     is_aged,
+    note_late,
 )
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import (
     FakeEcs,
@@ -218,7 +219,7 @@ def test_a_call_that_was_refused_before_its_plan_aged_stays_noted(clock, times_l
     ledger = planned(A, B)
     refusal = refused("Operation.Conflict")
     writers = Writers(FakeEcs(clock, eni_record("eni-1", [A, B]), script=[PlanAged(refusal)]), make_request("absent"))
-    writers._late["eni-1"] = times_late
+    ledger.late = times_late
     writers._write(ledger, (A,))
     (call,) = ledger.writes
     assert (call.addresses, call.error, call.to_repeat) == ((A,), refusal, not times_late)
@@ -231,7 +232,7 @@ def test_a_plan_that_is_always_too_late_is_given_up_unless_a_call_comes_through_
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]))
     writers = Writers(ecs, make_request("absent"))
     for _time in range(RENEWALS_IN_A_ROW):
-        writers.note_late(ledger)
+        note_late(ledger)
     assert ledger.having(PLANNED) == (A, B)
     ledger.batches = [(A,)]
     ledger.read_at = clock.monotonic()
@@ -243,7 +244,7 @@ def test_a_plan_that_is_always_too_late_is_given_up_unless_a_call_comes_through_
         writers.stop()
     assert ledger.states == {A: IN_FLIGHT, B: PLANNED}
     for _time in range(RENEWALS_IN_A_ROW):
-        writers.note_late(ledger)
+        note_late(ledger)
     assert (ledger.states, ledger.reasons[B].code) == ({A: IN_FLIGHT, B: FAILED}, PLAN_AGED)
 
 
