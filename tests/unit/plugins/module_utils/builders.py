@@ -139,7 +139,7 @@ ANYTHING = [*POOLS, *PRIMARIES, *INSIDE, "192.168.0.99"]
 
 @st.composite
 def worlds(draw, calm=False):
-    """Records of up to three ENIs of one vSwitch that share the pools, the first two on one instance, and of that instance.
+    """Records of up to three ENIs of one vSwitch, with addresses from shared pools, and of the instance of the first two ENIs.
 
     In a calm world, nothing is refused before the first write."""
 
@@ -299,7 +299,7 @@ def _throw(error: Exception) -> NoReturn:
 
 
 class FakeEcs:
-    """The parts of ``Ecs`` that ``_review`` and ``_run`` use, with records in memory. Writes follow ``script``. After its end they succeed."""
+    """The parts of ``Ecs`` that ``_review`` and ``_run`` use, with records in memory. Writes follow ``script``, then they succeed."""
 
     region = REGION
     last_request_id = "R-last"
