@@ -26,7 +26,7 @@ def label(state: str) -> str:
 
 
 def many(number: int, one: str, more: str = "") -> str:
-    return f"{number} {one if number == 1 else more or one + 's'}"
+    return f"{number} {one if number == 1 else more or one + ('es' if one.endswith('s') else 's')}"
 
 
 def format_duration(seconds: float) -> str:

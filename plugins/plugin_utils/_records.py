@@ -18,7 +18,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, PLANNED, SKIPPED, EniLedger
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, read_document, recipe_after
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, report_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name, report_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
@@ -40,6 +40,16 @@ class Records:
         text = self._folder.read(document_name("plan", digest)) if digest else None
         document = read_document(text) if text else None
         return document if document and document.digest == digest else None
+
+    def seconds_since_opposite(self, document: Document) -> float | None:
+        """Since the last restore ended, for an unassign run by a plan, and the other way round. ``document``: the plan or recipe.
+        Infinite if no such run is known. None: it did not end, so nobody knows when its last write was."""
+        opposite = "unassign" if self._view.operation == "restore" else "restore"
+        if (self._folder.read(lock_name(document.whole_digest)) or "").startswith(opposite):
+            return None
+        if opposite == "restore":
+            return self._folder.seconds_since(f"{opposite}-*.json")  # a restore leaves only its report
+        return (datetime.now(UTC) - datetime.fromisoformat(document.made)).total_seconds() if document.made else None
 
     def approval_mark(self, digest: str | None) -> str | None:
         """The mark of the run that used this approval, or None."""

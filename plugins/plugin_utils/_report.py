@@ -85,9 +85,9 @@ class RunView:
     ``plan``: what the run may write, or what an audit found. ``interfaces``: the ENIs as first read. ``final``: the ENIs as the
     last read shows them, None if there was no last read. ``security_groups``: id → name. ``selected_groups``: ids of those that the
     user selected. ``unreadable``: id of an ENI or instance → why it cannot be read. ``refusals``: why nothing was written.
-    ``difference``: as in DIFFERENCES. ``sure``: how sure a restore is of "already present". ``files``: kind → path. ``next_steps``:
-    exact commands, each after its purpose ("To undo it: ansible-playbook …"). ``evidence``: what the guests returned,
-    None if no guests are given. ``mask`` takes secrets out of a text.
+    ``difference``: as in DIFFERENCES. ``sure``: how sure the run is of "already absent" or "already present". ``files``: kind → path.
+    ``next_steps``: exact commands, each after its purpose ("To undo it: ansible-playbook …"). ``evidence``: what the
+    guests returned, None if no guests are given. ``mask`` takes secrets out of a text.
     """
 
     operation: str
@@ -364,5 +364,5 @@ def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
     parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
-    subject = f"{many(totals['addresses'], 'address', 'addresses')} on {many(totals['interfaces'], 'ENI')}"
+    subject = f"{many(totals['addresses'], 'address')} on {many(totals['interfaces'], 'ENI')}"
     return f"{subject}: {', '.join(parts)}" if parts else subject

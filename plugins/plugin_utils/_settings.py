@@ -9,10 +9,10 @@ Private to this collection. Pure, except for the ``read_file`` that it is given.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -200,8 +200,8 @@ def read_settings(
         saved,
         saved_path,
         part=part,
-        # All files of a plan stay in one folder, with its lock.
-        report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path else None),
+        # All files of a plan stay in one folder, with its lock and the mark of its approval, whatever link leads to it.
+        report_dir=values["report_dir"] or (os.path.dirname(os.path.realpath(saved_path)) if saved_path else None),
         report_url=values["report_url"],
         by_group=by_group,
         # Set the policy explicitly: its default may depend on only_not_seen, which the printed command for the saved plan leaves out.
@@ -319,6 +319,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "keep": lambda one, other: [*one, *other],
     "protected_tags": _union_of_tags,
     "allow_eip": lambda one, other: one and other,
+    "on_refusal": lambda one, other: "fail" if "fail" in (one, other) else "skip",
     "max_addresses": min,
     "calls_per_minute": lambda one, other: min(one, other, key=lambda calls: calls or float("inf")),
 }

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.vault import VaultHelper
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ADDRESS_FILTERS, ENI_STATUSES, ENI_TYPES
@@ -131,6 +132,26 @@ def read_variables(
                 errors.append(f"{full_name}: {error}")
             errors += blank
     return given, named
+
+
+def find_encrypted(values: Mapping[str, Any]) -> list[str]:
+    """An error for each value with a part that is encrypted with Ansible Vault. ``values``: full name → value, templated, with its tags.
+    A secret may be encrypted, because no output and no file has it."""
+    secret = tuple(name for name, variable in VARIABLES.items() if variable.is_secret)
+    return [
+        f"{name}: it is encrypted with Ansible Vault, but output and files of the run would have it in clear; give it in clear, or an "
+        "encrypted plan or recipe as plan_file or recipe_file"
+        for name, value in values.items()
+        if not name.endswith(secret) and _has_encrypted(value)
+    ]
+
+
+def _has_encrypted(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_encrypted, [*value, *value.values()]))
+    if isinstance(value, list | tuple):
+        return any(map(_has_encrypted, value))
+    return VaultHelper.get_ciphertext(value, with_tags=False) is not None
 
 
 def is_true(value: Any) -> bool:

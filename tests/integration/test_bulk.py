@@ -8,8 +8,11 @@ them, and the files. ``test_roles.py`` has what takes a real ansible-playbook.""
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +28,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _records
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
 
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
@@ -362,6 +365,28 @@ def test_a_restore_right_after_the_run_does_not_believe_a_read_that_lags(bulk: B
     assert any("look already present" in line for line in bulk.lines)
 
 
+@pytest.mark.parametrize("how", ["plan_file", "plan", "approved_digest", "plan_file and groups"])
+def test_an_unassign_by_plan_right_after_a_restore_does_not_believe_a_read_that_lags(bulk: Bulk, how: str) -> None:
+    start = bulk.held()
+    planned = bulk.run("unassign", check=True, **WEB)
+    done = bulk.run("unassign", plan_file=planned["files"]["plan"])
+    assert not bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=1).get("failed")
+    bulk.emulator.faults([{"kind": "stale", "action": READ, "times": 1}])
+    given: dict[str, Any] = {
+        "plan_file": {"plan_file": planned["files"]["plan"]},
+        "plan": {"plan": planned["plan"]},
+        "approved_digest": {"approved_digest": planned["digest"], **WEB},
+        "plan_file and groups": {"plan_file": planned["files"]["plan"], **WEB},
+    }[how]
+    again = bulk.run("unassign", wait_timeout=2, **given)
+    assert again["totals"]["unassigned"] == 14
+    assert pairs(again["plan"]) == changed_by(start, bulk.held())
+    assert any("addresses look already absent" in line for line in bulk.lines)
+    assert "looked already absent and were read again after" in again["report"]["sure"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
 def test_one_stale_last_read_leaves_the_recipe_whole_and_fails_the_run(bulk: Bulk) -> None:
     start = bulk.held()
     bulk.run("unassign", **WEB)
@@ -466,8 +491,7 @@ def test_a_clock_that_is_set_back_does_not_delay_the_run(bulk: Bulk, monkeypatch
         if line.startswith("wave 1/"):
             hours -= 1
 
-    for module in (_bulk, _records):
-        monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(_records, "datetime", Clock)
     monkeypatch.setattr(_clock, "sleep", lambda seconds, sleep=_clock.sleep: (slept.append(seconds), sleep(min(seconds, 1))))
     start = bulk.held()
     done = bulk.run("unassign", wave_size=5, wave_pause=1, wait_timeout=30, say=set_back, **WEB)
@@ -496,7 +520,7 @@ def test_the_report_says_how_sure_already_present_is(bulk: Bulk, monkeypatch: py
     def ago(seconds: float) -> str:
         return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
-    assert restore(ago(3600)) == "14 were already present: read once, 60 minutes after the recipe was written"
+    assert restore(ago(3600)) == "14 were already present: read once, 60 minutes after the last unassign run"
     assert slept == []
     assert "read again after" in restore(ago(20))
     assert 0 < slept[0] <= 20
@@ -504,6 +528,36 @@ def test_the_report_says_how_sure_already_present_is(bulk: Bulk, monkeypatch: py
     # Its run did not end, so that nobody knows when its last write was.
     assert "read again after 40 s" in restore("")
     assert slept == [40]
+
+
+def test_how_sure_already_absent_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(_clock, "sleep", slept.append)
+    plan_file = bulk.run("unassign", **WEB)["files"]["plan"]
+
+    def again() -> str:
+        slept.clear()
+        return str(bulk.run("unassign", plan_file=plan_file, wait_timeout=40)["report"]["sure"])
+
+    # Going on with a plan costs no wait.
+    assert again() == "14 were already absent: read once, no restore run is known"
+    assert slept == []
+    restored = Path(bulk.run("restore", recipe_file=str(*bulk.reports.glob("recipe-*")), wait_timeout=1)["files"]["json"])
+    bulk.run("unassign", plan_file=plan_file)
+    for age, sure in (
+        (20, "were read again after"),
+        (120, "read again after 0 s"),
+        (3600, "read once, 60 minutes after the last restore run"),
+    ):
+        written = time.time() - age
+        os.utime(restored, (written, written))
+        assert sure in again()
+        assert all(10 < seconds <= 20 for seconds in slept[: age == 20])
+    # A restore that works, or was killed.
+    (bulk.reports / lock_name(read_json(Path(plan_file))["digest"])).write_text("restore, process 1 on other since 2026-01-01\n")
+    assert "read again after 40 s" in again()
+    assert slept == [40]
+    restore_all(bulk, wait_timeout=1)
 
 
 # -- failures
@@ -664,7 +718,7 @@ def test_the_next_run_knows_that_a_run_ended_early_because_nobody_waited(bulk: B
     assert "nobody waits for this run any more" in stopped["msg"]
     assert changed_by(start, bulk.held()) <= pairs(documents(bulk, stopped)[1])
     again = bulk.run("unassign", plan_file=stopped["files"]["plan"])
-    assert any(line.startswith("An earlier run of this plan did not end (process ") for line in bulk.lines)
+    assert any(line.startswith("An earlier run of this plan did not end (unassign, process ") for line in bulk.lines)
     assert not again.get("failed"), again["msg"]
     bulk.run("unassign", plan_file=stopped["files"]["plan"])
     assert not any("An earlier run" in line for line in bulk.lines)
@@ -691,6 +745,33 @@ def test_one_plan_is_never_restored_and_unassigned_at_the_same_time(bulk: Bulk, 
     (refused,) = tried
     assert refused["outcome"] == "refused"
     assert "another run works on this plan" in refused["msg"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_a_run_that_waited_for_another_one_reads_again_before_it_writes(bulk: Bulk) -> None:
+    start = bulk.held()
+    plan_file = bulk.run("unassign", check=True, **WEB)["files"]["plan"]
+    other, waits, results = Bulk(bulk.emulator, bulk.folder), threading.Event(), []
+
+    def say(line: str) -> None:
+        if line.startswith("Another run works on this plan (unassign, process "):
+            waits.set()
+
+    thread = threading.Thread(target=lambda: results.append(other.run("unassign", plan_file=plan_file, say=say)))
+
+    def start_other(line: str) -> None:
+        if line.startswith("wave 1/"):
+            thread.start()
+            assert waits.wait(30)
+
+    done = bulk.run("unassign", plan_file=plan_file, wave_size=5, say=start_other)
+    thread.join(60)
+    (second,) = results
+    assert (done["totals"]["unassigned"], done["outcome"]) == (14, "done")
+    assert "unassigned" not in second["totals"]
+    assert (second["totals"]["already_absent"], second["changed"]) == (14, False)
+    assert len(bulk.writes()) == len({eni_id for eni_id, _address in changed_by(start, bulk.held())})
     restore_all(bulk, wait_timeout=1)
     assert bulk.held() == start
 

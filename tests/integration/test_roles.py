@@ -340,7 +340,7 @@ def test_of_two_concurrent_runs_one_is_refused(playbooks: Playbooks) -> None:
         before = len(playbooks.writes())
         plan_file = str(playbooks.saved("plan", planned.published[DIGEST]))
         second = playbooks.run("unassign", succeeds=False, plan_file=plan_file, **FAST)
-        assert "another run works on this plan (process " in second.output
+        assert "another run works on this plan (unassign, process " in second.output
         assert len(playbooks.writes()) == before
         assert first.poll() is None
         os.killpg(first.pid, signal.SIGKILL)
@@ -392,7 +392,7 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
     (plan_file,) = playbooks.reports.glob("plan-*.json")
     assert len(list(playbooks.reports.glob("lock-*"))) == 1
     done = playbooks.run("unassign", plan_file=str(plan_file), **FAST)
-    assert "An earlier run of this plan did not end (process " in done.output
+    assert "An earlier run of this plan did not end (unassign, process " in done.output
     assert list(playbooks.reports.glob("lock-*")) == []
     restore_all(playbooks)
     assert playbooks.held() == start
@@ -478,6 +478,28 @@ def test_the_mode_of_task_block_and_role_decides_and_not_that_of_the_play(plays:
     assert playbooks.held() == start
 
 
+def test_a_loop_in_a_job_of_awx_warns_of_artifacts_that_are_replaced(plays: Plays) -> None:
+    playbooks = plays.playbooks
+    start = playbooks.held()
+    loop = play([use_role("include_role", loop=["sg-web", "sg-shop"], loop_control={"loop_var": "the_group"})])
+    group = {"security_group_ids": "{{ [the_group] }}"}
+    warning = "Later jobs do not get what this job published before"
+    assert warning not in plays.run(loop, "--check", **group)
+    job = json.dumps({"awx_job_id": 7})
+    shown = plays.run(loop, "-e", job, **group)
+    output = " ".join(shown.split())
+    first, last = (read_json(path) for path in sorted(playbooks.reports.glob("recipe-*"), key=lambda path: path.stat().st_mtime_ns))
+    assert f"{warning} for cn-hangzhou, digest {first['plan']}, because" in output
+    assert output.count(warning) == 1
+    assert "secondary_ips_unassign, restore_secondary_ips_recipe" in output
+    # What the warning names is there: the lines of the first run restore it.
+    lines = [line for line in shown.splitlines() if line.startswith("{version: 1") and first["plan"] in line]
+    assert pairs(read_document("\n".join(lines)).as_dict()) == pairs(first)
+    assert pairs(last).isdisjoint(pairs(first))
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
 def test_no_log_shows_nothing_of_the_run(plays: Plays) -> None:
     start = plays.playbooks.held()
     for keywords in ({"no_log": True}, {"no_log": True, "ignore_errors": True}):
@@ -493,6 +515,32 @@ def test_many_hosts_are_a_clear_error(plays: Plays) -> None:
     output = plays.run(play([use_role()], hosts="all"), "-i", "one,other,", succeeds=False)
     assert "use one host, such as localhost" in output
     assert plays.playbooks.emulator.calls() == []
+
+
+@pytest.mark.parametrize("keywords", [{}, {"strategy": "free"}, {"serial": 1}, {"any_errors_fatal": True}], ids=str)
+def test_with_run_once_one_host_does_the_work_of_all(plays: Plays, keywords: dict[str, Any]) -> None:
+    output = plays.run(play([use_role(run_once=True, delegate_to="localhost")], hosts="all", **keywords), "-i", "one,other,third,")
+    assert output.count("done: 14 addresses on 5 ENIs: 14 unassigned") == 1
+    assert output.count("already absent") == 0
+    assert len(list(plays.playbooks.reports.glob("unassign-*.json"))) == 1
+    restore_all(plays.playbooks)
+
+
+def test_a_link_to_a_plan_leads_to_its_folder(playbooks: Playbooks) -> None:
+    """The lock of the plan, and the mark of a used approval, are there."""
+    start = playbooks.held()
+    digest = playbooks.run("unassign", check=True, **WEB).published[DIGEST]
+    links = playbooks.folder / "links"
+    links.mkdir()
+    (links / "latest.json").symlink_to(playbooks.saved("plan", digest))
+    given = {"plan_file": str(links / "latest.json"), "approved_digest": digest, "report_dir": "", **FAST}
+    playbooks.run("unassign", **given)
+    assert [path.name for path in links.iterdir()] == ["latest.json"]
+    restore_all(playbooks)
+    assert playbooks.held() == start
+    assert (
+        "the approval was used" in playbooks.run("unassign", succeeds=False, **{**given, "plan_file": str(playbooks.saved("plan"))}).output
+    )
 
 
 TYPED = {
@@ -620,4 +668,59 @@ def test_without_a_folder_the_files_are_in_the_state_folder(playbooks: Playbooks
     assert f"restore recipe: {recipe}" in done.output
     assert shlex.quote(f"restore_secondary_ips_recipe_file={recipe}") in done.output
     playbooks.run("restore", recipe_file=str(recipe), **FAST)
+    assert playbooks.held() == start
+
+
+CANARY = "10.77.66.55"
+
+
+def vaulted(text: str) -> str:
+    """The value as ``ansible-vault encrypt_string`` makes it, for a file of variables."""
+    secret = VaultSecret(b"open sesame")
+    lines = VaultLib([("default", secret)]).encrypt(text, secret).decode().splitlines()
+    return "\n".join(["!vault |", *(f"      {line}" for line in lines)])
+
+
+def test_a_variable_that_is_encrypted_with_vault_is_never_written_in_clear(plays: Plays) -> None:
+    playbooks = plays.playbooks
+    start = playbooks.held()
+    (playbooks.folder / "password").write_text("open sesame", encoding="utf-8")
+    environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(playbooks.folder / "password")}
+    planned = playbooks.run("unassign", check=True, within=["10.3.0.12/32"], **WEB)
+    document = playbooks.saved("plan", planned.published[DIGEST])
+    before = set(playbooks.reports.iterdir())
+
+    def run(variables: str, succeeds: bool = False, **keywords: Any) -> str:
+        (playbooks.folder / "variables.yml").write_text(f"hidden: {vaulted(CANARY)}\n{variables}\n", encoding="utf-8")
+        return plays.run(play([use_role()], vars_files=["variables.yml"], **keywords), "-vvvv", environment=environment, succeeds=succeeds)
+
+    for name, value in {
+        "keep": vaulted(CANARY),
+        "within": "[10.3.0.12, '{{ hidden }}']",
+        "excluding": "'{{ [hidden] }}'",
+        "protected_tags": f"\n    team: {vaulted(CANARY)}",
+        "plan": vaulted(document.read_text(encoding="utf-8")),
+    }.items():
+        output = run(f"unassign_secondary_ips_{name}: {value}")
+        assert f"unassign_secondary_ips_{name}: it is encrypted with Ansible Vault" in output
+        assert CANARY not in output
+    output = run("", module_defaults={MODULE: {"keep": ["{{ hidden }}"]}})
+    assert "module_defaults.keep: it is encrypted with Ansible Vault" in output
+    assert CANARY not in output
+    (playbooks.folder / "variables.yml").write_text(f"unassign_secondary_ips_plan: {vaulted(document.read_text(encoding='utf-8'))}\n")
+    merged = playbooks.play(
+        "alicloud_ops.network.unassign_report", "-e@variables.yml", variables={}, environment=environment, succeeds=False
+    )
+    assert "unassign_secondary_ips_plan: it is encrypted with Ansible Vault" in merged.output
+    assert playbooks.writes() == []
+    assert set(playbooks.reports.iterdir()) == before
+    # A secret may be encrypted, and so may the login.
+    run(
+        f"unassign_secondary_ips_report_url: {vaulted('http://deploy:s3cr3t-4711@127.0.0.1:9/')}\nkey: {vaulted('s3cr3t-4711')}",
+        succeeds=True,
+        environment={"CANARY_OF_THE_TEST": "{{ key }}"},
+    )
+    assert len(changed_by(start, playbooks.held())) == 14
+    assert not any("s3cr3t-4711" in path.read_text(encoding="utf-8") for path in playbooks.reports.iterdir())
+    restore_all(playbooks)
     assert playbooks.held() == start

@@ -178,7 +178,7 @@ def holder(folder):
 
 def test_a_second_run_learns_who_holds_the_lock_and_the_first_removes_it(folder, holder):
     with (
-        pytest.raises(FolderError, match=rf"{LOCK}: another run works on this plan \(process {holder.pid} on .* since 20"),
+        pytest.raises(FolderError, match=rf"{LOCK}: another run works on this plan \(run, process {holder.pid} on .* since 20"),
         folder.lock(PLAN),
     ):
         pass
@@ -195,7 +195,7 @@ def test_a_killed_run_leaves_its_lock_file_so_that_the_next_run_knows(folder, ho
     holder.communicate()
     assert (folder.path / LOCK).exists()
     with folder.lock(PLAN) as unfinished:
-        assert unfinished.startswith(f"process {holder.pid} on ")
+        assert unfinished.startswith(f"run, process {holder.pid} on ")
     with folder.lock(PLAN) as unfinished:
         assert unfinished == ""
 
@@ -226,7 +226,7 @@ def test_a_lock_file_that_was_removed_meanwhile_is_not_a_lock(folder, monkeypatc
 def test_a_run_that_is_about_to_end_is_waited_for(folder, holder):
     threading.Timer(0.5, holder.kill).start()
     with folder.lock(PLAN, patience=60) as unfinished:
-        assert unfinished.startswith(f"process {holder.pid} on ")
+        assert unfinished.startswith(f"run, process {holder.pid} on ")
 
 
 def test_names():
@@ -237,3 +237,13 @@ def test_names():
     for environ in ({"HOME": "/home/me"}, {"XDG_STATE_HOME": "", "HOME": "/home/me"}, {"XDG_STATE_HOME": "state", "HOME": "/home/me"}):
         assert default_folder(environ) == Path("/home/me/.local/state/alicloud_ops.network")
     assert default_folder({}) == Path.home() / ".local/state/alicloud_ops.network"
+
+
+def test_a_link_that_leads_nowhere_is_named(folder):
+    """It may lead to an encrypted file, for example on a file system that is not mounted."""
+    (folder.path / "recipe.json").symlink_to(folder.path / "nowhere" / "recipe.json")
+    folder.belong("recipe.json")
+    assert folder.encrypts()
+    with pytest.raises(FolderError, match=r"recipe\.json: it cannot be read: No such file or directory"):
+        folder.write("plan.json", "{}")
+    assert [path.name for path in folder.path.iterdir()] == ["recipe.json"]

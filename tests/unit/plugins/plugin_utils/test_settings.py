@@ -409,14 +409,14 @@ def test_what_agrees_with_the_document_passes():
 
 
 def test_a_variable_wins_over_an_ordinary_default_of_the_play():
-    defaults = {"alicloud_region": "cn-beijing", "wait_timeout": "30", "max_concurrency": 2, "on_refusal": "fail", "connect_timeout": 3}
+    defaults = {"alicloud_region": "cn-beijing", "wait_timeout": "30", "max_concurrency": 2, "connect_timeout": 3}
     settings = by_group(defaults=defaults)
     assert (settings.connection.region, settings.connection.max_concurrency) == ("cn-beijing", 2)
-    assert (settings.request.wait_timeout, settings.request.skip_refused) == (30, False)
+    assert settings.request.wait_timeout == 30
     assert settings.connection.transport.connect_timeout == 3
-    settings = by_group(defaults=defaults, region="cn-shanghai", wait_timeout=20, max_concurrency=4, on_refusal="skip")
+    settings = by_group(defaults=defaults, region="cn-shanghai", wait_timeout=20, max_concurrency=4)
     assert (settings.connection.region, settings.connection.max_concurrency) == ("cn-shanghai", 4)
-    assert (settings.request.wait_timeout, settings.request.skip_refused) == (20, True)
+    assert settings.request.wait_timeout == 20
 
 
 @pytest.mark.parametrize(
@@ -429,6 +429,11 @@ def test_a_variable_wins_over_an_ordinary_default_of_the_play():
         ("allow_eip", True, False, False),
         ("allow_eip", False, True, False),
         ("allow_eip", True, True, True),
+        ("on_refusal", None, None, "skip"),
+        ("on_refusal", None, "fail", "fail"),
+        ("on_refusal", "skip", "fail", "fail"),
+        ("on_refusal", "fail", "skip", "fail"),
+        ("on_refusal", "skip", "skip", "skip"),
         ("max_addresses", None, None, 1000),
         ("max_addresses", None, "10", 10),
         ("max_addresses", None, 5000, 1000),
@@ -446,8 +451,13 @@ def test_a_variable_wins_over_an_ordinary_default_of_the_play():
 )
 def test_of_two_guards_the_stricter_one_wins(option, variable, default, result):
     settings = by_group(**{option: variable}, defaults={option: default})
-    found = getattr(settings.connection if option in ("calls_per_minute", "account_id") else settings.request, option)
-    assert (list(found) if option == "keep" else found) == result
+    found = {
+        **{name: getattr(settings.connection, name) for name in ("calls_per_minute", "account_id")},
+        **{name: getattr(settings.request, name) for name in ("allow_eip", "max_addresses")},
+        "keep": list(settings.request.keep),
+        "on_refusal": "skip" if settings.request.skip_refused else "fail",
+    }
+    assert found[option] == result
 
 
 @pytest.mark.parametrize(
