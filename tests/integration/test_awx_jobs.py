@@ -148,7 +148,7 @@ def test_an_approval_counts_for_one_finished_run_where_the_folder_is_kept(awx: A
     start = held(awx.emulator)
     awx.environment = {"XDG_STATE_HOME": str(tmp_path / "volume")}
     chosen = answers("unassign", security_group_names=GROUPS)
-    approved = awx.approved(chosen)
+    approved = awx.approved(chosen, by_job=True)
     done = awx.launch("unassign", approved)
     assert done.status == "successful", done.output
     # Nothing is left to do, so the job may be launched again.
@@ -161,7 +161,7 @@ def test_an_approval_counts_for_one_finished_run_where_the_folder_is_kept(awx: A
     assert held(awx.emulator) == start
     # The same addresses, planned and approved again.
     time.sleep(1)
-    assert awx.launch("unassign", awx.approved(chosen)).status == "successful"
+    assert awx.launch("unassign", awx.approved(chosen, by_job=True)).status == "successful"
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGKILL], ids=["cancelled", "killed"])

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.awx import Awx, answers, slice_of, together
+from support.bulk import Bulk
 from support.emulator import Emulator
 from support.playbook import Playbooks, held
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
+
 ENIS = 80
+FEW_ENIS = 24
 
 
 def seed(count: int = ENIS) -> dict[str, Any]:
@@ -41,26 +46,32 @@ def approve(awx: Awx, slices: int, **given: Any) -> dict[str, Any]:
     return {**awx.approved(answers("unassign", security_group_names="web", **given)), "unassign_secondary_ips_slices": slices}
 
 
+def writes(emulator: Emulator) -> list[dict[str, Any]]:
+    return [call for call in emulator.calls(writes=True) if call["status"] == 200]
+
+
 def enis_written(emulator: Emulator) -> Counter[str]:
-    return Counter(call["parameters"]["NetworkInterfaceId"] for call in emulator.calls(writes=True) if call["status"] == 200)
+    return Counter(call["parameters"]["NetworkInterfaceId"] for call in writes(emulator))
 
 
-@pytest.mark.parametrize(("count", "quota"), [(1, 0), (8, 300)], ids=["one slice", "eight slices under a shared quota"])
-def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, quota: int) -> None:
+@pytest.mark.parametrize(("count", "calls_per_minute"), [(1, 0), (4, 300)], ids=["one slice", "four slices with a common pace"])
+def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, calls_per_minute: int) -> None:
     emulator = awx.emulator
+    emulator.reset(seed=seed(FEW_ENIS))
     start = held(emulator)
-    if quota:
-        awx.calls_per_minute = None
-    approved = approve(awx, count)
-    if quota:
-        # All slices share it. Without the division of the pace, eight of them would be throttled most of the time.
-        emulator.reset(seed=seed(), calls_per_minute={"UnassignPrivateIpAddresses": quota, "default": quota})
+    approved = approve(awx, count, calls_per_minute=calls_per_minute, max_concurrency=1)
     # The inventory may hold more than the plan does.
     hosts = [*start, "eni-other", "localhost"]
     jobs = awx.slices(approved, hosts, count)
     assert [job.status for job in jobs] == ["successful"] * count, "\n".join(job.output for job in jobs if job.status != "successful")
     assert all(addresses == [] for addresses in held(emulator).values())
     assert enis_written(emulator) == dict.fromkeys(start, 1)
+    # All slices share the pace. Otherwise they would be throttled most of the time.
+    interval = count * 60 / calls_per_minute if calls_per_minute else 0
+    for number in range(count):
+        of_slice = slice_of(hosts, number + 1, count)
+        sent = [datetime.fromisoformat(call["time"]) for call in writes(emulator) if call["parameters"]["NetworkInterfaceId"] in of_slice]
+        assert (max(sent) - min(sent)).total_seconds() > 0.9 * (len(sent) - 1) * interval
     # Each slice publishes under a name of its own, so that nothing is lost when AWX keeps one value of a name.
     assert len(together(jobs)) == count
 
@@ -68,7 +79,7 @@ def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, quota: i
     assert report.status == "successful", report.output
     summary = report.artifacts["secondary_ips_unassign"]
     assert summary["outcome"] == "done"
-    assert summary["totals"]["unassigned"] == summary["totals"]["addresses"] == 2 * ENIS
+    assert summary["totals"]["unassigned"] == summary["totals"]["addresses"] == 2 * FEW_ENIS
     assert summary["digest"] == approved["unassign_secondary_ips_approved_digest"]
 
     # One recipe restores all of it.
@@ -87,16 +98,19 @@ def test_a_missing_slice_is_noticed_and_what_ran_is_restored_without_the_report(
     output = " ".join(report.output.split())
     assert f"{ENIS // 2} of {ENIS} ENIs of the plan are in no slice that reported: {slice_of(sorted(start), 3, 4)[0]}" in output
     assert report.artifacts["secondary_ips_unassign"]["outcome"] == "stopped"
-    # The survey takes the artifacts of the slices, or the lines of all of their outputs together.
+    # A restore takes the artifacts of the slices, or the lines of all of their outputs together.
     lines = "\n".join(line for job in ran for line in job.lines("{version: 1"))
-    for recipe in (json.dumps(together(ran)), lines):
-        # The second time, some of it is present: that is read again until wait_timeout is over.
-        restored = awx.launch("restore", answers("restore", recipe=recipe, wait_timeout=3))
-        assert restored.status == "successful", restored.output
-        assert held(emulator) == start
-        again = awx.launch("unassign_slice", approved, hosts=slice_of(sorted(start), 1, 4))
-        assert again.status == "successful", again.output
+    bulk = Bulk(emulator, awx.folder)
+    restored = bulk.run("restore", recipe=json.dumps(together(ran)))
+    assert not restored.get("failed"), restored["msg"]
+    assert held(emulator) == start
+    again = awx.launch("unassign_slice", approved, hosts=slice_of(sorted(start), 1, 4))
+    assert again.status == "successful", again.output
     assert sum(not addresses for addresses in held(emulator).values()) == ENIS // 4
+    # Some of it is present: that is read again until wait_timeout is over.
+    restored = bulk.run("restore", recipe=lines, wait_timeout=1)
+    assert not restored.get("failed"), restored["msg"]
+    assert held(emulator) == start
 
 
 def test_a_line_that_is_missing_in_one_slice_is_noticed_though_another_has_the_same_wave(awx: Awx) -> None:
@@ -106,9 +120,8 @@ def test_a_line_that_is_missing_in_one_slice_is_noticed_though_another_has_the_s
     lines = [line for job in ran for line in job.lines("{version: 1")]
     second = [line for line in ran[1].lines("{version: 1") if "wave: 2 of 5" in line]
     assert second
-    refused = awx.launch("restore", answers("restore", recipe="\n".join(line for line in lines if line not in second)))
-    assert refused.status == "failed"
-    assert "missing: wave 2 of 5 of slice" in " ".join(refused.output.split())
+    with pytest.raises(SettingsError, match="missing: wave 2 of 5 of slice"):
+        Bulk(awx.emulator, awx.folder).run("restore", recipe="\n".join(line for line in lines if line not in second))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
-from support.bulk import changed_by, outcomes, pairs, read_json, seed
+from support.bulk import Bulk, changed_by, outcomes, pairs, read_json, seed
 from support.emulator import Emulator
 from support.playbook import Playbooks, ansible_environment
 
@@ -82,9 +82,21 @@ def recipes(playbooks: Playbooks) -> set[tuple[str, str]]:
     return {pair for path in playbooks.reports.glob("recipe-*.json") for pair in pairs(read_json(path))}
 
 
+def in_process(playbooks: Playbooks) -> Bulk:
+    """For what a test only needs before or after the run that it is about: it has the same files."""
+    return Bulk(playbooks.emulator, playbooks.folder)
+
+
+def plan(playbooks: Playbooks, **chosen: Any) -> str:
+    """The digest of a new plan."""
+    digest: str = in_process(playbooks).run("unassign", check=True, **chosen)["digest"]
+    return digest
+
+
 def restore_all(playbooks: Playbooks, **variables: Any) -> None:
     for path in sorted(playbooks.reports.glob("recipe-*.json")):
-        playbooks.run("restore", recipe_file=str(path), **{"wait_timeout": 5, **FAST, **variables})
+        restored = in_process(playbooks).run("restore", recipe_file=str(path), **{"wait_timeout": 5, **FAST, **variables})
+        assert not restored.get("failed"), restored["msg"]
 
 
 def play(tasks: list[dict[str, Any]], **keywords: Any) -> str:
@@ -290,7 +302,7 @@ def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbook
     start = playbooks.held()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"security_group_names": ["web", "shop", "data", "batch", "legacy"], "wave_size": 15, "max_concurrency": 1, **FAST}
-    digest = playbooks.run("unassign", check=True, **chosen).published[DIGEST]
+    digest = plan(playbooks, **chosen)
     _gone, shown = kill_in_the_middle(playbooks, 8, approved_digest=digest, **chosen)
     time.sleep(SECONDS_TO_STOP)
     gone = changed_by(start, playbooks.held())
@@ -334,11 +346,11 @@ def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
     start = playbooks.held()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"wave_size": 3, "max_concurrency": 1, "wave_pause": 30, **WEB}
-    planned = playbooks.run("unassign", check=True, **chosen)
+    digest = plan(playbooks, **chosen)
     with started(playbooks, **chosen) as (first, output):
         wait_until(lambda: "wave 1/" in output.read_text(encoding="utf-8"))
         before = len(playbooks.writes())
-        plan_file = str(playbooks.saved("plan", planned.published[DIGEST]))
+        plan_file = str(playbooks.saved("plan", digest))
         second = playbooks.run("unassign", succeeds=False, plan_file=plan_file, **FAST)
         assert "another run works on this plan (process " in second.output
         assert len(playbooks.writes()) == before
@@ -409,7 +421,7 @@ def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
     assert len(changed_by(start, playbooks.held())) == 14
     assert playbooks.report("unassign")["outcome"] == "done"
     assert done.published["secondary_ips_unassign"]["outcome"] == "done"
-    playbooks.run("restore", environment=environment, recipe_file=str(playbooks.saved("recipe")), **FAST)
+    restore_all(playbooks)
     assert playbooks.held() == start
 
 
@@ -576,23 +588,23 @@ def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Pla
 
 def test_a_plan_that_is_encrypted_with_vault_stays_so(playbooks: Playbooks) -> None:
     start = playbooks.held()
-    digest = playbooks.run("unassign", check=True, **WEB).published[DIGEST]
+    digest = plan(playbooks, **WEB)
     secret = VaultSecret(b"open sesame")
-    plan = playbooks.folder / "vaulted" / "plan.json"
-    plan.parent.mkdir()
-    plan.write_bytes(VaultLib([("default", secret)]).encrypt(playbooks.saved("plan", digest).read_bytes(), secret))
+    vaulted = playbooks.folder / "vaulted" / "plan.json"
+    vaulted.parent.mkdir()
+    vaulted.write_bytes(VaultLib([("default", secret)]).encrypt(playbooks.saved("plan", digest).read_bytes(), secret))
     password = playbooks.folder / "password"
     password.write_text("open sesame", encoding="utf-8")
     environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(password)}
-    assert "it cannot be read" in playbooks.run("unassign", succeeds=False, plan_file=str(plan), report_dir="", **FAST).output
-    playbooks.run("unassign", environment=environment, plan_file=str(plan), report_dir="", **FAST)
+    assert "it cannot be read" in playbooks.run("unassign", succeeds=False, plan_file=str(vaulted), report_dir="", **FAST).output
+    playbooks.run("unassign", environment=environment, plan_file=str(vaulted), report_dir="", **FAST)
     assert len(changed_by(start, playbooks.held())) == 14
-    files = list(plan.parent.iterdir())
+    files = list(vaulted.parent.iterdir())
     assert len(files) == 6  # the plan as it was, and as it is saved, the recipe and three reports
     assert all(is_encrypted(path.read_bytes()) for path in files)
-    (recipe,) = plan.parent.glob("recipe-*")
-    playbooks.run("restore", environment=environment, recipe_file=str(recipe), report_dir=str(plan.parent), **FAST)
-    assert all(is_encrypted(path.read_bytes()) for path in plan.parent.iterdir())
+    (recipe,) = vaulted.parent.glob("recipe-*")
+    playbooks.run("restore", environment=environment, recipe_file=str(recipe), report_dir=str(vaulted.parent), **FAST)
+    assert all(is_encrypted(path.read_bytes()) for path in vaulted.parent.iterdir())
     assert playbooks.held() == start
 
 
