@@ -115,7 +115,7 @@ def test_what_info_finds_the_change_module_takes_and_gives_back(command_line: Co
         state: absent
         assignments: "{{ found.assignments }}"
         on_refusal: skip
-        wait_timeout: 5
+        wait_timeout: 1
       register: taken
     - alicloud_ops.network.eni_secondary_ip:
         state: present

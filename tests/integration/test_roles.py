@@ -331,14 +331,14 @@ def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbook
 
 def test_a_killed_run_goes_on_while_reads_lag(playbooks: Playbooks) -> None:
     start = playbooks.held()
-    playbooks.emulator.reset(seed=seed(20), latency_ms=100, lag_ms=10_000)
+    playbooks.emulator.reset(seed=seed(20), latency_ms=100, lag_ms=6_000)
     chosen = {"wave_size": 8, "max_concurrency": 1, **WEB}
     kill_in_the_middle(playbooks, 2, **chosen)
     playbooks.run("unassign", plan_file=str(playbooks.saved("plan")), **FAST)
     assert len(changed_by(start, playbooks.held())) == 14
     assert recipes(playbooks) == changed_by(start, playbooks.held())
     # Reads lag behind this, too: what looks already present is not believed at once.
-    restore_all(playbooks, wait_timeout=20)
+    restore_all(playbooks, wait_timeout=12)
     assert playbooks.held() == start
 
 
