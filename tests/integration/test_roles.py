@@ -109,6 +109,12 @@ def use_role(kind: str = "import_role", **keywords: Any) -> dict[str, Any]:
     return {f"ansible.builtin.{kind}": {"name": ROLE}, **keywords}
 
 
+def of_each_play(output: str, count: int) -> list[str]:
+    _before, *found = output.partition("PLAY RECAP")[0].split("PLAY [localhost]")
+    assert len(found) == count, output
+    return found
+
+
 class Plays:
     """Plays of the test's own, with ``unassign_secondary_ips``."""
 
@@ -429,17 +435,19 @@ def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
 def test_module_defaults_count(plays: Plays, where: str) -> None:
     start = plays.playbooks.held()
 
-    def run(defaults: Mapping[str, Any], succeeds: bool = True) -> str:
+    def use_with(defaults: Mapping[str, Any], **keywords: Any) -> str:
         keyword = {"module_defaults": defaults}
         if where == "block":
-            return plays.run(play([{"block": [use_role()], **keyword}]), succeeds=succeeds)
-        return plays.run(play([use_role()], **keyword) if where == "play" else play([use_role(**keyword)]), succeeds=succeeds)
+            return play([{"block": [use_role(**keywords)], **keyword}])
+        return play([use_role(**keywords)], **keyword) if where == "play" else play([use_role(**keywords, **keyword)])
 
-    for key in (GROUP, MODULE):
-        output = run({key: {"account_id": OTHER_ACCOUNT}}, succeeds=False)
+    # One play after the other in one run.
+    refused = [use_with({key: {"account_id": OTHER_ACCOUNT}}, ignore_errors=True) for key in (GROUP, MODULE)]
+    for output in of_each_play(plays.run("".join(refused)), 2):
         assert f"belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in output
+        assert "...ignoring" in output
     assert plays.playbooks.writes() == []
-    run({GROUP: {"account_id": ACCOUNT}, MODULE: {"keep": ["10.3.0.12", "10.255.0.0/30"]}})
+    plays.run(use_with({GROUP: {"account_id": ACCOUNT}, MODULE: {"keep": ["10.3.0.12", "10.255.0.0/30"]}}))
     assert plays.playbooks.held()["eni-both1"] == ["10.3.0.12"]
     assert outcomes(plays.playbooks.report("unassign"), "skipped") == {("eni-both1", "10.3.0.12")}
     restore_all(plays.playbooks)
@@ -532,10 +540,9 @@ TEXT = {
 
 @pytest.mark.parametrize("given", [TYPED, TEXT], ids=["typed", "text"])
 def test_every_way_to_use_the_role_takes_the_same_input(plays: Plays, given: dict[str, Any]) -> None:
-    digests = set()
-    for text in (play([], roles=[ROLE]), play([use_role()]), play([use_role("include_role")])):
-        output = plays.run(text, "--check", **given)
-        digests.add(re.search(r"^digest ([0-9a-f]{64})$", output, re.M)[1])
+    text = "".join((play([], roles=[ROLE]), play([use_role()]), play([use_role("include_role")])))
+    output = plays.run(text, "--check", **given)
+    digests = {re.search(r"^digest ([0-9a-f]{64})$", shown, re.M)[1] for shown in of_each_play(output, 3)}
     digests.add(plays.playbooks.run("unassign", check=True, **FAST, **given).published[DIGEST])
     assert len(digests) == 1
     assert plays.playbooks.report("unassign")["totals"]["planned"] == 13
