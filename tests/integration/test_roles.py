@@ -26,6 +26,7 @@ from support.bulk import Bulk, changed_by, outcomes, pairs, read_json, seed
 from support.emulator import Emulator
 from support.playbook import Playbooks, ansible_environment
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
 
 ROLE = "alicloud_ops.network.unassign_secondary_ips"
@@ -348,7 +349,7 @@ def test_a_killed_run_goes_on_while_reads_lag(playbooks: Playbooks) -> None:
     assert playbooks.held() == start
 
 
-def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
+def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks, monkeypatch: pytest.MonkeyPatch) -> None:
     start = playbooks.held()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"wave_size": 3, "max_concurrency": 1, "wave_pause": 30, **WEB}
@@ -357,8 +358,11 @@ def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks) -> None:
         wait_until(lambda: "wave 1/" in output.read_text(encoding="utf-8"))
         before = len(playbooks.writes())
         plan_file = str(playbooks.saved("plan", digest))
-        second = playbooks.run("unassign", succeeds=False, plan_file=plan_file, **FAST)
-        assert "another run works on this plan (process " in second.output
+        # The second one waits for the first one, but here not for long.
+        monkeypatch.setattr(_bulk, "PATIENCE", 1)
+        second = in_process(playbooks).run("unassign", plan_file=plan_file, **FAST)
+        assert second["outcome"] == "refused"
+        assert "another run works on this plan (process " in second["msg"]
         assert len(playbooks.writes()) == before
         assert first.poll() is None
         os.killpg(first.pid, signal.SIGKILL)
