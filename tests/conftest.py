@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Imports for all tests, and the local ECS endpoint for those that ask for it: one process a test run, as new for each test."""
+"""Imports for all tests, and the local ECS endpoint for tests that use it: one process for each test run, reset before each test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from ansible.plugins.loader import init_plugin_loader
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 
-# Here, and not in pyproject.toml, because ansible-test does not read that.
+# Set here and not in pyproject.toml, because ansible-test does not read that file.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support.emulator import Emulator

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the module of the same name, and adds when that was. The clock is that of the controller, because the roles compare the time
-with their own, and the clock of a guest may be wrong."""
+"""Runs the module of the same name, and adds the time of the read. It uses the clock of the controller, as the roles do, because the
+clock of a guest may be wrong."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Internal: does the work of the roles and of the playbook ``unassign_report``. Use those, not this action.
+"""Internal: carries out the roles and the playbook ``unassign_report``. Use those, not this action.
 
 It runs in the process of the Ansible worker, so it imports the SDK once, and keeps connections, pace and ledger over all waves.
 """
@@ -25,6 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._caller impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import GUARDS
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, plain
@@ -36,18 +37,19 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, read_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import is_awx, name_questions
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import find_encrypted
 
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MERGE = "merge"
 MASK = "********"
-SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # after the play has ended
-SECONDS_TO_SHOW = 0.02  # between the play taking a line and showing it
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # to notice that the play has ended, and to end this process
+SECONDS_TO_SHOW = 0.02  # from the moment when the play takes a line until it shows the line
 
 
 @contextlib.contextmanager
 def _ending_with(caller: Caller) -> Iterator[None]:
-    """End this process a few seconds after the play has ended. Otherwise a line that nobody reads, or a pause, keeps the process and
-    the lock of its plan. The recipe on the disk names every possible write at any time."""
+    """End this process a few seconds after the play has ended. Otherwise a line that nobody reads, or a pause, would keep the process
+    and the lock of its plan. That is safe, because at any time the recipe on the disk names every possible write."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -63,8 +65,8 @@ def _ending_with(caller: Caller) -> Iterator[None]:
 
 
 def _wait_until_shown(caller: Caller) -> None:
-    """A worker gives its lines to the play, which may be killed before it shows them. The output of a job may be the only recipe that
-    is left, so the run writes nothing before the play has taken the lines and still lives."""
+    """A worker passes its lines to the play, which may be killed before it shows them. But the output of a job may be the only recipe
+    that is left. So the run writes nothing until the play has taken the lines and is still alive."""
     queue = getattr(Display(), "_final_q", None)
     while queue is not None and not queue.empty() and caller.is_waiting():
         time.sleep(SECONDS_TO_SHOW / 5)
@@ -87,6 +89,19 @@ def _send_report(settings: Settings, folder: Folder, files: Mapping[str, str]) -
     return send(settings.report_url, texts) or ["The report was not sent, because it could not be written."]
 
 
+def _find_replaced(earlier: Any, made: Mapping[str, Any]) -> list[str]:
+    """A warning if this job does not hand on what the role published in it before. ``earlier``: the result of that run."""
+    if not isinstance(earlier, Mapping) or earlier.get("digest") in (None, made["digest"]):
+        return []
+    names = [name for name in earlier.get("published") or () if name in made["published"]]
+    text = (
+        f"Later jobs do not get what this job published before for {earlier['region']}, digest {earlier['digest']}, because this run "
+        f"publishes the same names: {', '.join(names)}. What that run unassigned is in its lines of this output. Launch a job for each "
+        "region and plan."
+    )
+    return [text] if names else []
+
+
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -96,7 +111,7 @@ class ActionModule(ActionBase):
         operation = {"type": "str", "required": True, "choices": [*STATE_OF, MERGE]}
         self.validate_argument_spec(argument_spec={"operation": operation, **connection_spec()})
         # The other arguments of the task come from module_defaults of the action group. The validated ones have defaults as well.
-        shared = plain(self._task.args)
+        shared = dict(self._task.args)
         chosen = str(shared.pop("operation"))
         with self._environment() as environ:
             if chosen == MERGE:
@@ -110,17 +125,21 @@ class ActionModule(ActionBase):
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         prefix, in_awx = f"{role}_", is_awx(task_vars)
         # As one mapping, because templating leaves omitted values out of a mapping.
-        variables = plain(self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)}))
+        variables = self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)})
         defaults = {**shared, **self._change_defaults()}
         hosts = plain(task_vars.get("ansible_play_hosts_all") or [])
-        shares_plan = variables.get(f"{prefix}enis") is not None and bool(self._task.run_once)
-        if shares_plan and task_vars.get("inventory_hostname") not in plain(task_vars.get("ansible_play_hosts") or [])[:1]:
+        once = bool(self._task.run_once)
+        if once and task_vars.get("inventory_hostname") not in plain(task_vars.get("ansible_play_hosts") or [])[:1]:
             # A strategy without run_once, or a later batch of a play with serial. One host does the work of all.
             return {"skipped": True, "changed": False, "skip_reason": "another host of this play does the work of all"}
+        guards = {f"module_defaults.{name}": value for name, value in defaults.items() if name in GUARDS}
         try:
-            if len(hosts) > 1 and not shares_plan:
+            if encrypted := find_encrypted({**variables, **guards}):
+                raise SettingsError(encrypted)
+            if len(hosts) > 1 and not once:
                 # Each host would make a run of its own, and the files and artifacts of one run would replace those of the others.
-                raise SettingsError([f"hosts: this role works on the cloud, not on hosts; use one host, such as localhost, not {hosts}"])
+                what = "use one host, such as localhost, or run_once (with include_role: in apply)"
+                raise SettingsError([f"hosts: this role works on the cloud, not on hosts; {what}; the play has {hosts}"])
             settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
             errors = name_questions(error.errors) if in_awx else error.errors
@@ -151,13 +170,17 @@ class ActionModule(ActionBase):
             made = run.run()
             for line in fold_lines(_send_report(settings, folder, made["files"])):
                 self._show(line)
+        if in_awx and not self._task.no_log:
+            made["warnings"] = _find_replaced(task_vars.get(f"{role}_result"), made)
         return made
 
     def _merge(self, task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         """The last step of a workflow: one report and one recipe of all that earlier jobs published."""
-        found = {name: value for name, value in task_vars.items() if name.startswith(PREFIXES)}
+        found = {name: self._templar.template(value) for name, value in task_vars.items() if name.startswith(PREFIXES)}
         try:
-            step = read_last_step({name: plain(self._templar.template(value)) for name, value in found.items()})
+            if encrypted := find_encrypted(found):
+                raise DocumentError("; ".join(encrypted))
+            step = read_last_step(plain(found))
         except DocumentError as error:
             (message,) = name_questions([str(error)]) if is_awx(task_vars) else [str(error)]
             return {"failed": True, "msg": message}
@@ -188,7 +211,7 @@ class ActionModule(ActionBase):
         defaults: dict[str, Any] = {}
         for each in self._task.module_defaults or ():
             defaults.update(each.get(CHANGE_MODULE, {}))
-        return plain(self._templar.template(defaults))
+        return dict(self._templar.template(defaults))
 
     @contextlib.contextmanager
     def _environment(self) -> Iterator[dict[str, str]]:

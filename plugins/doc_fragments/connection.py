@@ -33,7 +33,7 @@ options:
     description: HTTPS endpoint of STS, C(host) or C(host:port). By default E(ALIBABA_CLOUD_STS_ENDPOINT), then V(sts.aliyuncs.com).
     type: str
   ca_bundle:
-    description: PEM file with additional certificates to trust.
+    description: PEM file with more certificates to trust.
     type: path
   connect_timeout:
     description: Seconds to wait for a connection, 1 to 3600.
@@ -111,7 +111,7 @@ options:
     type: int
     default: 120
   max_concurrency:
-    description: Maximum number of concurrent writes, 1 to 64.
+    description: Maximum number of concurrent calls, 1 to 64.
     type: int
     default: 8
   calls_per_minute:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
   - Lists elastic network interfaces (ENIs) as hosts. The name of a host is the id of its ENI.
-  - The inventory file is named C(eni.yml) or C(eni.yaml), or its name ends with C(.eni.yml) or C(.eni.yaml).
+  - The name of the inventory file is C(eni.yml) or C(eni.yaml), or it ends with C(.eni.yml) or C(.eni.yaml).
   - Selectors and address filters are those of M(alicloud_ops.network.eni_secondary_ip_info). Selectors are combined with AND. An ENI
     matches a list if it matches one of its entries.
   - The plugin reports all errors of the file at once. An unknown option is an error, because without a misspelled selector the plugin

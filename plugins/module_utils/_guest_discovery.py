@@ -122,7 +122,7 @@ class _Search:
             number = len(self.closed)
             text = (
                 f"the open files and the mounts of {number} {'process' if number == 1 else 'processes'} may not be read, so network "
-                "namespaces that only they keep are unknown"
+                "namespaces that only they keep open are unknown"
             )
             if os.geteuid() != 0:
                 text += "; run the module as root"

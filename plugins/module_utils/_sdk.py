@@ -62,7 +62,7 @@ class Sdk:
                 user_agent="alicloud_ops.network",
             )
         )
-        # One runtime for all calls: the SDK keeps its connection pool by this number.
+        # The same options for all calls, because the SDK has a separate connection pool for each number of idle connections.
         transport = connection.transport
         self._runtime = self._library.RuntimeOptions(
             max_idle_conns=max(40, connection.max_concurrency),

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: alicloud_ops maintainers (@alicloud-ops)
 description:
   - Unassigns secondary private addresses from one or many elastic network interfaces (ENIs), or assigns them.
-  - The module changes only addresses that you name, and never a primary address. It reads each change back.
+  - The module changes only addresses that you name, and never a primary address. It reads the ENI again after each write.
   - Check mode returns what a run would change or refuse. It cannot detect a missing write permission.
 options:
   state:
@@ -87,7 +87,7 @@ options:
         default: false
   keep:
     description: >-
-      Guard. Addresses and CIDR blocks that are never unassigned. What overlaps one of them is skipped, without an error.
+      Guard. Addresses and CIDR blocks that are never unassigned. Addresses that overlap one of them are skipped, without an error.
     type: list
     elements: str
   allow_eip:
@@ -104,8 +104,8 @@ options:
     type: dict
   missing:
     description: >-
-      How to treat an ENI or instance that does not exist. V(ignore) adds it to RV(missing). An ENI that the task has already read never
-      counts as missing.
+      How to treat an ENI or instance that does not exist. V(ignore) lists it in RV(missing) and continues. An ENI that the task has
+      already read never counts as missing.
     type: str
     choices: [fail, ignore]
     default: fail
@@ -151,7 +151,7 @@ seealso:
 notes:
   - The ENI must be Available or InUse. The instance of a primary ENI must be Running or Stopped.
   - The module does not change the operating system of the instance. Remove the address there too.
-  - You can undo a change while the addresses are free. This does not bind an EIP again.
+  - You can undo a change while the addresses are free. An undo does not bind an EIP again.
   - Run the module on the controller, with C(connection=local) or C(delegate_to=localhost). Then it stops writing when its play ends. Over
     another connection, such as SSH, it cannot see the end of the play, so the writes may go on. Over SSH it returns a warning. An async
     task always goes on.
@@ -204,8 +204,8 @@ EXAMPLES = r"""
 RETURN = r"""
 unassigned:
   description: >-
-    Addresses that were unassigned, by ENI. In check mode, those that would be unassigned. If someone else unassigns one at the same
-    time, it is listed too.
+    Addresses that were unassigned, by ENI. In check mode, those that would be unassigned. An address that someone else unassigned at the
+    same time is listed too.
   returned: O(state=absent)
   type: list
   elements: dict
@@ -272,8 +272,8 @@ interfaces:
       elements: dict
     failures:
       description: >-
-        Addresses that failed, with code, message and request id. In an entry without addresses, the ENI could not be read. C(NotVerified)
-        means that a call was sent, but no read shows its outcome. Then C(changed) is V(true). Other codes of the module are
+        Addresses that failed, with code, message and request id. An entry without addresses means that the ENI could not be read.
+        C(NotVerified) means that a call was sent, but no read shows its outcome. Then C(changed) is V(true). Other codes of the module are
         C(EniNotReturned), C(InstanceWithoutEni), C(Refused), C(PlanAged), C(ConnectionFailed), C(UnreadableReply), C(CallerGone),
         C(NoThreads) and C(Unexpected).
       type: list

@@ -79,7 +79,7 @@ read_at:
   sample: "2026-01-05T10:00:00+00:00"
 complete:
   description:
-    - Whether every address of the instance is in RV(addresses). If not, an address that is not listed may still be configured.
+    - Whether RV(addresses) has every address of the instance. If not, an address that is not listed may still be configured.
   returned: success
   type: bool
   sample: true
@@ -92,8 +92,8 @@ reasons:
     code:
       description:
         - V(processes_hidden) if the module cannot see the processes of other users, or those of the machine around a container.
-        - V(namespaces_hidden) if the module may not read the open files and the mounts of all processes. Without root this is always so. A
-          network namespace that only such a process keeps open is unknown.
+        - V(namespaces_hidden) if the module may not read the open files and the mounts of all processes. Without root this is always the
+          case. A network namespace that only such a process keeps open is unknown.
         - V(namespace_not_permitted) if the module cannot enter a network namespace and sees no process in it.
         - V(namespace_unreadable) if a named network namespace or the list of mounts cannot be read.
         - V(netlink_failed) if the kernel did not list the interfaces. Then the module reads the addresses from C(/proc).
@@ -155,7 +155,7 @@ addresses:
       type: str
       sample: null
     mac_addresses:
-      description: MAC addresses of the interface and of all interfaces below it, the ports of a bridge or bond included.
+      description: MAC addresses of the interface and of all interfaces below it, including the ports of a bridge or bond.
       type: list
       elements: str
       sample: ["00:16:3e:00:00:01"]
@@ -231,7 +231,8 @@ namespaces:
     namespace:
       description:
         - An empty string for the network namespace of the module, which is usually the main one.
-        - For other namespaces the name that C(ip netns) uses. If there is none, C(net:[INODE]), or C(pid:PID) if the inode may not be read.
+        - For other namespaces, the name that C(ip netns) uses. If there is none, C(net:[INODE]), or C(pid:PID) if the module may not read
+          the inode.
       type: str
       sample: "net:[4026532301]"
     process:

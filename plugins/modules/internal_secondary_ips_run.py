@@ -19,7 +19,7 @@ description:
   - It is an action plugin and runs in the process of Ansible on the controller or in the execution environment.
 options:
   operation:
-    description: What to do. All but V(merge) read the variables of the role with this name.
+    description: Operation to run. V(merge) reads the artifacts of earlier jobs, the others read the variables of the role with this name.
     type: str
     required: true
     choices: [audit, unassign, restore, merge]
@@ -47,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: What became of the run. The other return values are for the roles.
+  description: Outcome of the run. The other return values are for the roles.
   returned: always
   type: str
   sample: done

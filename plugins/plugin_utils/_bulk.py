@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
@@ -53,7 +53,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
-# A read may lag behind a change. So soon after the recipe was written, the run reads addresses that look already present again.
+# A read may lag behind a change. So soon after a run that did the opposite, the run reads again what looks already done.
 RECENT_SECONDS = 300
 # Seconds to wait for the lock of a killed run: the action ends such a run within a few seconds.
 PATIENCE = 15.0
@@ -184,7 +184,9 @@ class BulkRun:
     def _plan_and_carry_out(self) -> None:
         view, settings = self._view, self._settings
         found = self._select()
-        wanted = self._wanted(found)
+        approved = approved_digest(settings)
+        other = settings.saved or self._records.saved_plan(approved)
+        wanted = self._wanted(found, other)
         if self._evidence:
             self._evidence.join(view.interfaces, wanted)
         request = replace(
@@ -194,13 +196,11 @@ class BulkRun:
             skip_refused=True,  # the plan holds all reasons, and the gate decides what follows from them
             skip_transitional=True,
         )
-        plan = self._make_plan(request, found)
+        plan = self._make_plan(request, found, other)
         view.ledger = open_ledger(plan)
         today = self._document({change.eni_id or "": change.todo for change in plan.changes if not change.failure})
         view.plan = settings.saved or today
         self._folder.belong(*(document_name(kind, view.plan.whole_digest) for kind in ("plan", "recipe")))
-        approved = approved_digest(settings)
-        other = settings.saved or self._records.saved_plan(approved)
         if other and settings.operation == "unassign":
             view.difference = compare(today, other, view.interfaces)
         self._refusals += Gate(settings, view, other, self._records.approval_mark(approved)).find_refusals(request, plan, today)
@@ -214,7 +214,7 @@ class BulkRun:
             return
         # Unassigning and restoring the same plan exclude each other. Slices do not, because they have no ENI in common.
         locked = view.plan.digest if settings.part else view.plan.whole_digest
-        with self._folder.lock(locked, PATIENCE) as interrupted:
+        with self._folder.lock(locked, PATIENCE, view.operation, self._read_again_after) as interrupted:
             if interrupted:
                 self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it."))
             self._records.save_plan()
@@ -223,22 +223,22 @@ class BulkRun:
             elif self._records.has_earlier_recipe:  # nothing is left to do, but what the earlier run did can be undone
                 self._records.save_recipe(last=True)
 
-    def _wanted(self, found: Found) -> Mapping[str, AddressSet]:
+    def _wanted(self, found: Found, other: Document | None) -> Mapping[str, AddressSet]:
+        """``other``: the saved or approved plan, if it is known."""
         saved = self._settings.saved
-        if self._settings.by_group or saved is None:
-            matches = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
-            in_plan = saved.assignments if saved else {}
-            for interface in found.interfaces:
-                # The run reports addresses of the plan that are gone, as it does without security groups.
-                gone = difference(in_plan.get(interface.eni_id, EMPTY), interface.held)
-                matches[interface.eni_id] = union(matches[interface.eni_id], gone)
-            return {eni_id: addresses for eni_id, addresses in matches.items() if count(addresses)}
-        return saved.assignments
+        if saved and not self._settings.by_group:
+            return saved.assignments
+        wanted = {}
+        for interface in found.interfaces:
+            # The run reports addresses of the plan that are gone, as it does without security groups.
+            gone = difference(other.assignments.get(interface.eni_id, EMPTY) if other else EMPTY, interface.held)
+            wanted[interface.eni_id] = union(matching(interface, self._settings.selection), gone)
+        return {eni_id: addresses for eni_id, addresses in wanted.items() if count(addresses)}
 
-    def _make_plan(self, request: Request, found: Found) -> Plan:
+    def _make_plan(self, request: Request, found: Found, other: Document | None) -> Plan:
         snapshot = Snapshot(self._ecs.region, self._view.interfaces, {}, found.unreadable)
         plan = review(self._ecs, request, request.targets, snapshot=snapshot, wait_for_states=False)
-        if self._settings.operation == "restore" and not self._view.check_mode and self._wait_to_believe(plan):
+        if other and not self._view.check_mode and self._wait_to_believe(plan, other):
             plan = review(self._ecs, request, request.targets, seen=list(self._view.interfaces), wait_for_states=False)
         if self._settings.by_group:
             # Nobody knows which of their addresses match, so each is a failure.
@@ -249,23 +249,31 @@ class BulkRun:
             plan = replace(plan, changes=(*plan.changes, *lacking))
         return self._evidence.protect(plan) if self._evidence else plan
 
-    def _wait_to_believe(self, plan: Plan) -> bool:
-        """Wait if something looks already present while a read may still lag behind the change. Returns whether to read again."""
-        view, saved, timeout = self._view, self._settings.saved, self._settings.request.wait_timeout
-        present = [address for change in plan.changes for address in flatten(change.unchanged)]
-        if not present or saved is None:
+    def _wait_to_believe(self, plan: Plan, other: Document) -> bool:
+        """Wait if something looks already done while a read may still lag behind a run that did the opposite. Returns whether to read
+        again."""
+        view, timeout = self._view, self._settings.request.wait_timeout
+        addresses = sum(count(change.unchanged) for change in plan.changes)
+        if not addresses:
             return False
-        # None: the run that wrote the recipe did not end, so nobody knows when its last write was.
-        age = (datetime.now(UTC) - datetime.fromisoformat(saved.made)).total_seconds() if saved.made else None
+        already, opposite = ("already present", "unassign") if view.operation == "restore" else ("already absent", "restore")
+        age = self._records.seconds_since_opposite(other)
         if age is not None and age > RECENT_SECONDS:
-            view.sure = f"{len(present)} were already present: read once, {age / 60:.0f} minutes after the recipe was written"
+            known = f"{age / 60:.0f} minutes after the last {opposite} run" if isfinite(age) else f"no {opposite} run is known"
+            view.sure = f"{addresses} were {already}: read once, {known}"
             return False
         # Somebody may have set the clock since, so the time has limits.
         left = timeout if age is None else min(max(timeout - age, 0), timeout)
-        self._say(f"{len(present)} addresses look already present. A read may lag behind the run, so they are read again in {left:.0f} s")
+        self._say(f"{addresses} addresses look {already}. A read may lag behind a run, so they are read again in {left:.0f} s")
         _clock.sleep(left)
-        view.sure = f"{len(present)} looked already present and were read again after {left:.0f} s"
+        view.sure = f"{addresses} looked {already} and were read again after {left:.0f} s"
         return True
+
+    def _read_again_after(self, holder: str) -> None:
+        """The other run may change what this run has read, so each ENI is read again before its writes."""
+        self._say(clean(f"Another run works on this plan ({holder}). This run waits up to {PATIENCE:.0f} s for its end"))
+        for eni in self._view.ledger:
+            eni.read_at = float("-inf")
 
     # -- waves
 

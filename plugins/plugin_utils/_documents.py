@@ -224,7 +224,7 @@ def _find_gaps(documents: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 class StrictLoader(yaml.SafeLoader):
-    """A key that comes twice, or that is not text, is an error. Plain YAML keeps the last of two keys."""
+    """A key that occurs twice, or that is not text, is an error. Plain YAML keeps the last of two keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         odd = next((key for key, _value in node.value if key.tag != "tag:yaml.org,2002:str"), None)
@@ -239,7 +239,7 @@ def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _value in pairs]
-        raise DocumentError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' comes twice; leave one")
+        raise DocumentError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' occurs twice; remove one of them")
     return made
 
 
@@ -257,7 +257,7 @@ def read_document(given: Any, published_as: str = "") -> Document:
     for name in ("region", "account_id", "plan"):
         values = dict.fromkeys(str(getattr(document, name) or (document.digest if name == "plan" else None)) for document in documents)
         if len(values) > 1:
-            raise DocumentError(f"it has documents of more than one {name}: {', '.join(values)}; give those of one at a time")
+            raise DocumentError(f"its documents differ in their {name}: {', '.join(values)}; give only documents with the same {name}")
     if gaps := _find_gaps(found):
         raise DocumentError(f"missing: {shorten(gaps)}; give all lines that the run shows")
     if len(documents) == 1:
@@ -284,8 +284,8 @@ def _parse(given: Any) -> list[Mapping[str, Any]]:
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else getattr(error, "lineno", 1)
-        forms = "give JSON, or YAML with --- between two documents, or the lines that a run shows"
-        raise DocumentError(f"it cannot be read from line {line} on; is it complete? Otherwise {forms}") from None
+        forms = "JSON, or as YAML with --- between two documents, or the lines that a run shows"
+        raise DocumentError(f"line {line} cannot be read; give the complete text, as {forms}") from None
     if not all(isinstance(document, Mapping) for document in found):
         raise DocumentError(_NO_DOCUMENT)
     return found
@@ -345,12 +345,12 @@ def _is_time(text: str) -> bool:
 
 def _check_record(option_path: str, record: Any, errors: list[str]) -> Mapping[str, Any]:
     if not isinstance(record, Mapping) or not ENI_ID.fullmatch(str(record.get("eni_id", ""))):
-        errors.append(f"{option_path}.eni_id: there is no ENI id such as eni-bp1example")
+        errors.append(f"{option_path}.eni_id: is missing, or is not an ENI id such as eni-bp1example")
         return {"eni_id": ""}
     checked: dict[str, Any] = {"eni_id": record["eni_id"]}
     for name, addresses in record.items():
         if name in KIND_BY_NAME and isinstance(addresses, list):
             checked[name] = parse_each(f"{option_path}.{name}", addresses, KIND_BY_NAME[name].parse, errors)
         elif name != "eni_id":
-            errors.append(f"{option_path}.{name}: it is not a list of one of the kinds {', '.join(KIND_BY_NAME)}")
+            errors.append(f"{option_path}.{name}: is not a list of addresses named {' or '.join(KIND_BY_NAME)}")
     return checked

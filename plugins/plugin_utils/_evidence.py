@@ -48,7 +48,7 @@ POLICIES = tuple(SKIPPED_LEVELS)
 # The variables of the roles, without the prefix.
 GUESTS, POLICY, ONLY_NOT_SEEN, MAX_AGE = "guests", "guest_policy", "only_not_seen", "guest_max_age"
 NOT_JOINED = Finding(UNKNOWN, "", "nobody looked for it on the guests")
-CLOCK_SKEW = 60  # seconds that evidence may be in the future, because somebody set the clock
+CLOCK_SKEW = 60  # seconds that a read may lie in the future, because somebody set the clock
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class GuestSettings:
 
 
 def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[str, Any], errors: list[str]) -> GuestSettings | None:
-    """``values``: typed, with the defaults. ``given``: those that were given. None without guests."""
+    """``values``: typed, with the defaults. ``given``: only the variables that are set. None if no guests are set."""
     if GUESTS not in given:
         # Without guests these variables would protect nothing.
         alone = [name for name in (POLICY, ONLY_NOT_SEEN) if given.get(name) not in (None, False, REPORT)]
@@ -70,15 +70,15 @@ def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[
         return None
     validate_numbers({prefix + MAX_AGE: values.get(MAX_AGE)}, {prefix + MAX_AGE: (1, None)}, errors)
     only_not_seen = bool(values.get(ONLY_NOT_SEEN))
-    # An audit has no policy, because it skips nothing. A later run of a plan of unused addresses must not unassign an address that
-    # no guest shows any more because a guest cannot be read.
+    # An audit has no policy, because it skips nothing. With only_not_seen the policy must also skip unknown addresses: when the plan is
+    # carried out later, a guest may be unreadable and so no longer show an address that it uses.
     default = REPORT if POLICY not in values else REQUIRE if only_not_seen else PROTECT
     return GuestSettings(str(values.get(GUESTS) or ""), values.get(POLICY) or default, only_not_seen, values.get(MAX_AGE) or 1)
 
 
 def read_evidence(settings: GuestSettings, task_vars: Mapping[str, Any], loader: DataLoader) -> Evidence:
-    """From the variables of the hosts, as they are: a template would walk through every value of every guest."""
-    # As the lookup inventory_hostnames does it: ``--limit`` must not make a host look as if it did not exist.
+    """Read the variables of the hosts without templating, because a template would visit every value of every guest."""
+    # As in the lookup inventory_hostnames: with ``--limit``, the other hosts must not look as if they did not exist.
     manager = InventoryManager(loader, parse=False)
     for name, members in task_vars["groups"].items():
         manager.add_group(name)

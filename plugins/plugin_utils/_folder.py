@@ -14,6 +14,7 @@ import os
 import re
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,6 +45,10 @@ def document_name(kind: str, plan_digest: str) -> str:
     return f"{kind}-{plan_digest[:12]}.json"
 
 
+def lock_name(plan_digest: str) -> str:
+    return f"lock-{plan_digest[:12]}"
+
+
 def report_name(operation: str, plan_digest: str, started: str, ending: str) -> str:
     """``started``: UTC, ISO 8601. ``ending``: json, md or html."""
     return f"{operation}-{plan_digest[:12]}-{re.sub('[-:]|[+.].*', '', started)}Z.{ending}"
@@ -64,15 +69,15 @@ def _naming(path: str | Path, what: str) -> Iterator[None]:
 def read_text(loader: Any, path: str | Path) -> str:
     """A file of the controller, decrypted if it is encrypted with Ansible Vault."""
     with _naming(path, "it cannot be read"):
-        open(path, "rb").close()  # its errors have a cause, and those of the loader do not
+        open(path, "rb").close()  # its error has a cause, and the error of the loader does not
         text = str(loader.get_text_file_contents(str(path)))
-        text.encode()  # the loader lets bytes pass that are not UTF-8
+        text.encode()  # fails for bytes that are not UTF-8, which the loader accepts
         return text
 
 
 class Folder:
-    """The folder of a run. ``like``: a file. If it is encrypted with Ansible Vault, every file here is encrypted in the same way. So is
-    every file if one of those that ``belong`` names is."""
+    """The folder of a run. ``like``: a file. If it, or a file that ``belong`` names, is encrypted with Ansible Vault, every file here is
+    encrypted in the same way."""
 
     def __init__(self, path: str | Path, loader: Any, like: str | Path | None = None) -> None:
         self.path = Path(path)
@@ -80,7 +85,7 @@ class Folder:
         self._like = [Path(like)] if like else []
 
     def belong(self, *names: str) -> None:
-        """What this run writes belongs to these files of the folder."""
+        """Name files of the folder. If one of them is encrypted, this run encrypts all its files."""
         self._like += [self.path / name for name in names]
 
     def encrypts(self) -> bool:
@@ -88,7 +93,7 @@ class Folder:
         try:
             return any(map(_is_encrypted_file, self._like))
         except OSError:
-            return True  # nobody knows, and the caller must not send in clear what may be encrypted
+            return True  # it is unknown, and the caller must not send the content of a file that may be encrypted
 
     def prove_writable(self) -> None:
         """Make the folder if it does not exist, and write to it, so that a run does not find out after its first write."""
@@ -105,8 +110,13 @@ class Folder:
         with _naming(self.path / name, "it cannot be read"):
             return read_text(self._loader, self.path / name) if _exists(self.path / name) else None
 
+    def seconds_since(self, pattern: str) -> float:
+        """Since the newest of these files was written; infinite if there is none."""
+        with _naming(self.path, "it cannot be read"):
+            return time.time() - max((path.stat().st_mtime for path in self.path.glob(pattern)), default=float("-inf"))
+
     def write(self, name: str, text: str) -> Path:
-        """Write a file whole: until the new one is on the disk, the old one stays. Returns its path."""
+        """Replace a file at once: the old one stays until the new one is complete on the disk. Returns its path."""
         target = Path(os.path.realpath(self.path / name))
         with _naming(self.path / name, "it cannot be written"):
             encrypt = next((self._encryption_of(path) for path in (target, *self._like) if _is_encrypted_file(path)), None)
@@ -129,24 +139,27 @@ class Folder:
         """How an encrypted file is encrypted."""
         data = path.read_bytes()
         try:
-            vault = self._loader._vault  # the loader has no public way to it
+            vault = self._loader._vault  # the loader has no public access to it
             secret = vault.decrypt_and_get_vault_id(data)[2]
         except (AnsibleError, AttributeError):
-            what = "is encrypted with Ansible Vault and is never replaced in clear"
+            what = "is encrypted with Ansible Vault, and is never replaced with plain text"
             raise FolderError(f"{path}: it {what}; give its vault password, or name another folder") from None
         return lambda text: vault.encrypt(text, secret, vault_id=parse_vaulttext_envelope(data)[3])
 
     @contextmanager
-    def lock(self, plan_digest: str, patience: float = 0) -> Iterator[str]:
+    def lock(
+        self, plan_digest: str, patience: float = 0, operation: str = "run", wait: Callable[[str], None] = lambda holder: None
+    ) -> Iterator[str]:
         """Let one run at a time work on a plan. Yields which earlier run held the lock and did not end regularly, or ''.
-        ``patience``: seconds to wait for another run to end.
+        ``patience``: seconds to wait for another run to end. ``wait``: called with that run, once, if there is one to wait for.
+        ``operation``: what this run is, as the first word of the file.
 
-        The lock ends with the process. Its file stays if the process is killed or interrupted. It is called neither plan-… nor ….json,
-        so that it is never taken for a document.
+        The lock ends with the process. Its file stays if the process is killed or interrupted. Its name is neither plan-… nor ….json,
+        so that nobody takes it for a document.
         """
-        path = self.path / f"lock-{plan_digest[:12]}"
+        path = self.path / lock_name(plan_digest)
         with _naming(path, "it cannot be locked"):
-            file, holder = _lock_file(path, _clock.now() + patience)
+            file, holder = _lock_file(path, _clock.now() + patience, operation, wait)
         with file:
             try:
                 yield holder
@@ -156,8 +169,9 @@ class Folder:
             path.unlink(missing_ok=True)
 
 
-def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
-    """The open file that holds the lock, and what it says of its last holder."""
+def _lock_file(path: Path, deadline: float, operation: str, wait: Callable[[str], None]) -> tuple[TextIO, str]:
+    """The open file that holds the lock, and its text about the last holder."""
+    waits = False
     while True:
         file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
         holder = file.read(200).strip()
@@ -167,6 +181,9 @@ def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
             file.close()
             if _clock.now() >= deadline:
                 raise FolderError(f"{path}: another run works on this plan ({holder or 'unknown'}); wait until it ends") from None
+            if not waits:
+                wait(holder)
+            waits = True
             _clock.sleep(0.25)
             continue
         if not _exists(path) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -174,7 +191,8 @@ def _lock_file(path: Path, deadline: float) -> tuple[TextIO, str]:
             continue
         file.seek(0)
         file.truncate()
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}\n")
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        file.write(f"{operation}, process {os.getpid()} on {socket.gethostname()} since {since}\n")
         file.flush()
         return file, holder
 
@@ -183,7 +201,7 @@ def _is_encrypted_file(path: Path) -> bool:
     """Reads no more than the beginning, because this is asked at each write. A file that does not exist is not encrypted."""
     if not _exists(path):
         return False
-    with path.open("rb") as file:
+    with _naming(path, "it cannot be read"), path.open("rb") as file:
         return bool(is_encrypted(file.read(100)))
 
 

@@ -17,7 +17,7 @@ MOST_LINES = 20  # of one kind in the output; the report has all
 MOST_EXAMPLES = 5  # addresses that a line names as examples
 MOST_BYTES = 1_000  # of one line: AWX shows the first 1,024 bytes of an event
 
-# Whatever would break a line, drive a terminal, or let text read backwards; and halves of a character that no file can hold.
+# Characters that break a line, control a terminal, or reverse text; and surrogates, which no file can hold.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
@@ -26,7 +26,7 @@ def label(state: str) -> str:
 
 
 def many(number: int, one: str, more: str = "") -> str:
-    return f"{number} {one if number == 1 else more or one + 's'}"
+    return f"{number} {one if number == 1 else more or one + ('es' if one.endswith('s') else 's')}"
 
 
 def format_duration(seconds: float) -> str:

@@ -82,11 +82,15 @@ class Gate:
             return []
         kind = "recipe" if view.operation == "restore" else "plan"
         pairs = (("region", saved.region, view.region), ("account", saved.account_id, view.account_id))
-        refusals = [f"the saved {kind} is of {name} {then}, but this is {now}" for name, then, now in pairs if then and now and then != now]
+        refusals = [
+            f"the saved {kind} is of {name} {then}, but this run uses {name} {now}"
+            for name, then, now in pairs
+            if then and now and then != now
+        ]
         if saved.assignments and not view.interfaces and not self.settings.by_group:
             # Wrong credentials are more likely than an account without any of these ENIs.
             refusals.append(
-                f"none of the {len(saved.assignments)} ENIs of the saved {kind} exists in {view.region}, or not in this account; "
+                f"none of the {len(saved.assignments)} ENIs of the saved {kind} exists in {view.region} in this account; "
                 f"it is of account {saved.account_id or 'not known'}"
             )
         return refusals
@@ -151,7 +155,7 @@ def find_unknown_groups(settings: Settings, found: Found, region: str) -> list[s
         **dict.fromkeys(selection.security_group_names or (), "security_group_names"),
     }
     errors = [
-        f"{prefix}{variables.get(name, 'security_group_tags')}: '{name}' does not exist in {region}, or not in this account"
+        f"{prefix}{variables.get(name, 'security_group_tags')}: '{name}' does not exist in {region}, or belongs to another account"
         for name in found.missing
     ]
     for name in selection.security_group_names or ():

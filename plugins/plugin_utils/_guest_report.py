@@ -64,25 +64,25 @@ def guest_plan_lines(guests: Mapping[str, Any] | None) -> list[str]:
     for level, number in guests["totals"].items():
         reasons = [entry for entry in guests["reasons"] if entry["level"] == level]
         if number:
-            lines.append(f"  {label(level)}: {_addresses(number)}")
+            lines.append(f"  {label(level)}: {many(number, 'address')}")
             lines += [f"    {_format_reason(entry)}" for entry in reasons]
     lines += first_few([f"  guest {gap['host']}: {gap['text']}" for gap in guests["gaps"]], MOST_LINES)
     return lines + first_few([f"  {format_conflict(conflict)}" for conflict in guests["conflicts"]], MOST_LINES)
 
 
 def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
-    """At the end: addresses that a guest has configured, but its ENI has not."""
+    """At the end: addresses that are configured in a guest, but not assigned to its ENI."""
     if guests is None:
         return []
     lines = []
     if found := guests["not_assigned"]:
         lines.append(
-            f"configured in a guest, but not assigned to its ENI: {_addresses(len(found))}. It may be that of a HaVip, or an EIP that is "
-            "visible in the guest:"
+            f"configured in a guest, but not assigned to its ENI: {many(len(found), 'address')}. Such an address may be a HaVip, or an "
+            "EIP that is visible in the guest:"
         )
         lines += first_few([f"  {entry['eni_id']} {entry['address']}: {entry['text']}" for entry in found], MOST_LINES)
     if found := guests["remaining"]:
-        lines.append(f"unassigned, but still configured in a guest: {_addresses(len(found))}. To remove them there:")
+        lines.append(f"unassigned, but still configured in a guest: {many(len(found), 'address')}. To remove them there:")
         lines += first_few([f"  {entry['host']}: {entry['command'] or entry['text']}" for entry in found], MOST_LINES)
         lines.append(guests["permanent_configuration"])
     return lines
@@ -95,19 +95,21 @@ def _warning(evidence: Evidence, unknown: int) -> str:
         return ""
     nothing = "" if evidence.read_at else "no guest could be read, so "
     if policy == REPORT:
-        return f"{nothing}every level is unknown ({_addresses(unknown)})" if nothing and evidence.hosts else ""
+        return f"{nothing}every level is unknown ({many(unknown, 'address')})" if nothing and evidence.hosts else ""
     what = "protects nothing" if nothing else "does not skip what is unknown"
-    return f"{nothing}policy protect {what} ({_addresses(unknown)}); use policy require to skip it (unassign_secondary_ips_guest_policy)"
+    return (
+        f"{nothing}policy protect {what} ({many(unknown, 'address')}); use policy require to skip it (unassign_secondary_ips_guest_policy)"
+    )
 
 
 def format_conflict(conflict: Mapping[str, Any]) -> str:
     """Several guests or ENIs that have one MAC address."""
     sharers = [*(f"guest {host}" for host in conflict["hosts"]), *conflict["eni_ids"]]
-    return f"MAC address {conflict['mac_address']} is that of {', '.join(sharers)}"
+    return f"MAC address {conflict['mac_address']} belongs to {', '.join(sharers)}"
 
 
 def _reasons(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[dict[str, Any]]:
-    """One entry a level and reason code: how many addresses, the first few of them, and the text of the first."""
+    """One entry for each level and reason code: how many addresses, the first few of them, and the text of the first."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         for line in row["addresses"]:
@@ -134,7 +136,3 @@ def _format_reason(entry: Mapping[str, Any]) -> str:
     more = f" and {number - len(first)} more" if number > len(first) else ""
     example = "for example: " if number > 1 else ""
     return f"{number} {label(entry['code'] or UNKNOWN)}, {example}{entry['finding']}: {', '.join(first)}{more}"
-
-
-def _addresses(number: int) -> str:
-    return many(number, "address", "addresses")

@@ -155,7 +155,7 @@ def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sigh
     text = best.text(prefix)
     if prefix and len(seen) > 1:
         number = len({sighting.address for sighting in (ours if certain else seen)})
-        text += f"; {many(number, 'address', 'addresses')} of the prefix {'is' if number == 1 else 'are'} seen"
+        text += f"; {many(number, 'address')} of the prefix {'is' if number == 1 else 'are'} seen"
     if certain:
         return Finding(best.level, best.reason_code, text, best.guest.host, best.interface, best.namespace, best.uncertain, best.level)
     code = OTHER_GUEST if nothing.reason_code in (NOWHERE, INCOMPLETE) else nothing.reason_code

@@ -64,7 +64,7 @@ TYPE_NAMES = {
 SECRETS = tuple(
     spelling for name, option in connection_spec().items() if option.get("no_log") for spelling in (name, *option.get("aliases", ()))
 )
-# A zone lies in one region, and a vSwitch in one VPC: their groups are children of the groups of those.
+# A zone lies in one region, and a vSwitch in one VPC, so their groups are children of the groups of the region and of the VPC.
 PARENTS = {"zone": "region", "vswitch": "vpc"}
 
 

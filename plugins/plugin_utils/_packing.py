@@ -36,7 +36,7 @@ def unpack(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = Non
     ``pairs``: what ``json`` calls for each mapping."""
     before, *packed = "".join(text.split()).split(PREFIX)
     if before or not packed:
-        raise ValueError(f"it does not begin with {PREFIX}, as a text that was packed by this collection does")
+        raise ValueError(f"it does not begin with {PREFIX}, so this collection has not packed it")
     return [json.loads(_decompress(one.rstrip(",")), object_pairs_hook=pairs) for one in packed]
 
 

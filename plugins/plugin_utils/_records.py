@@ -18,7 +18,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, PLANNED, SKIPPED, EniLedger
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, read_document, recipe_after
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, report_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name, report_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
@@ -27,7 +27,7 @@ REPORT_KINDS = ("json", "md", "html")
 
 
 class Records:
-    """What is written is in ``view.files``: kind → path."""
+    """Writes the files of a run, and adds their paths to ``view.files``: kind → path."""
 
     def __init__(self, settings: Settings, view: RunView, folder: Folder) -> None:
         self._settings = settings
@@ -41,8 +41,18 @@ class Records:
         document = read_document(text) if text else None
         return document if document and document.digest == digest else None
 
+    def seconds_since_opposite(self, document: Document) -> float | None:
+        """Since the last restore ended, for an unassign run by a plan, and the other way round. ``document``: the plan or recipe.
+        Infinite if no such run is known. None: it did not end, so nobody knows when its last write was."""
+        opposite = "unassign" if self._view.operation == "restore" else "restore"
+        if (self._folder.read(lock_name(document.whole_digest)) or "").startswith(opposite):
+            return None
+        if opposite == "restore":
+            return self._folder.seconds_since(f"{opposite}-*.json")  # a restore leaves only its report
+        return (datetime.now(UTC) - datetime.fromisoformat(document.made)).total_seconds() if document.made else None
+
     def approval_mark(self, digest: str | None) -> str | None:
-        """What the run that used this approval left."""
+        """The mark of the run that used this approval, or None."""
         return self._folder.read(document_name("approval", digest)) if digest else None
 
     def _write(self, kind: str, name: str, text: str) -> None:
@@ -80,13 +90,13 @@ class Records:
             return
         sent = {eni.eni_id: eni.sent if last else eni.sent.union(eni.having(PLANNED)) for eni in view.ledger}
         shown = {eni.eni_id: frozenset(flatten(eni.latest.held)) for eni in view.ledger if eni.latest}
-        # A restore takes a recipe without a time as one whose run did not end.
+        # A recipe without a time shows a restore that its run did not end.
         recipe = recipe_after(view.plan, self._earlier, sent, shown, made=now() if last else "")
         self._write("recipe", document_name("recipe", view.plan.digest), _as_text(recipe))
         view.recipe = recipe
 
     def mark_approval(self, report: dict[str, Any]) -> None:
-        """An approval is valid for one finished run. The report stays whole if the mark cannot be written."""
+        """An approval is valid for one finished run. If the mark cannot be written, the report says so."""
         view = self._view
         if view.check_mode or not self._settings.approved_digest or not view.plan or report["outcome"] != "done":
             return
@@ -97,7 +107,7 @@ class Records:
             self._note(report, f"The use of the approval could not be recorded: {error}")
 
     def write_reports(self, report: dict[str, Any]) -> None:
-        """The result of the task stays whole if a report cannot be written."""
+        """If a report cannot be written, the result of the task says so, and is otherwise complete."""
         digest = self._view.plan.digest if self._view.plan else "0" * 12
         try:
             for kind in REPORT_KINDS:

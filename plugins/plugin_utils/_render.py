@@ -32,7 +32,8 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 
 
 def render(report: Mapping[str, Any], kind: str) -> str:
-    """``kind``: "json" (one line an ENI), "md" (one row for what of an ENI came to the same) or "html" (one page without requests)."""
+    """``kind``: "json" (one line for each ENI), "md" (one row for the addresses of an ENI with the same outcome) or "html" (one page
+    without requests)."""
     if kind == "json":
         return _as_json(report)
     environment = Environment(
@@ -53,7 +54,7 @@ def render(report: Mapping[str, Any], kind: str) -> str:
 
 
 def _as_json(report: Mapping[str, Any]) -> str:
-    """Without indents: with them, ``json`` writes ten times as slowly, and twice as much."""
+    """Without indents, which would make it ten times slower and twice as long."""
     rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in report["interfaces"])
     entries = {name: json.dumps(value, ensure_ascii=False) for name, value in report.items() if name != "interfaces"}
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in {**entries, "interfaces": f"[\n{rows}\n]"}.items()) + "\n}\n"
@@ -72,8 +73,8 @@ def _for_markdown(value: Any) -> Any:
 
 
 def _clusters(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[str]]]:
-    """The addresses of an ENI by what became of them: (state, code, reason, request id, level, finding) → addresses, each with its
-    EIP. Level and finding are empty without guests; so is a finding that is the reason already."""
+    """The addresses of an ENI by outcome: (state, code, reason, request id, level, finding) → addresses, each with its
+    EIP. Level and finding are empty without guests. A finding that repeats the reason is empty too."""
     found: dict[tuple[str, ...], list[str]] = {}
     for line in row["addresses"] + ([row["failure"]] if row["failure"] else []):
         level, finding = line.get("level", ""), line.get("finding", "")
@@ -85,7 +86,7 @@ def _clusters(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[str]]]
 
 
 def _table(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The rows of the page, short: 100,000 addresses are to be a page of a few megabytes. The script of the page makes the table."""
+    """The rows of the page in a short form, so that 100,000 addresses make a page of a few megabytes. Its script makes the table."""
     reasons: dict[tuple[str, ...], int] = {}
     rows = [
         [

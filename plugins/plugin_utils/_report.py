@@ -54,7 +54,7 @@ GUARDS = {
     _plan.ENI_MISSING: "missing ENI",
     **dict.fromkeys((_evidence.GUEST_IN_USE, _evidence.GUEST_CONFIGURED, _evidence.GUEST_UNKNOWN), "guests"),
 }
-# Pairs in which today's plan differs from the saved or approved one, and what is said of them.
+# How today's plan can differ from the saved or approved one → text for the pairs of ENI and address.
 DIFFERENCES = {
     "added": "not in the saved or approved plan",
     "removed": "in that plan, but no longer on the ENI",
@@ -85,9 +85,9 @@ class RunView:
     ``plan``: what the run may write, or what an audit found. ``interfaces``: the ENIs as first read. ``final``: the ENIs as the
     last read shows them, None if there was no last read. ``security_groups``: id → name. ``selected_groups``: ids of those that the
     user selected. ``unreadable``: id of an ENI or instance → why it cannot be read. ``refusals``: why nothing was written.
-    ``difference``: as in DIFFERENCES. ``sure``: how sure a restore is of "already present". ``files``: kind → path. ``next_steps``:
-    exact commands, each with what it is for before it ("To undo it: ansible-playbook …"). ``evidence``: what the guests returned,
-    None if no guests are given. ``mask`` takes secrets out of a text.
+    ``difference``: as in DIFFERENCES. ``sure``: how sure the run is of "already absent" or "already present". ``files``: kind → path.
+    ``next_steps``: exact commands, each after its purpose ("To undo it: ansible-playbook …"). ``evidence``: what the
+    guests returned, None if no guests are given. ``mask`` takes secrets out of a text.
     """
 
     operation: str
@@ -279,7 +279,7 @@ def _guests(run: RunView, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One entry a state and code: how many addresses of how many ENIs, and the first few of them."""
+    """One entry for each state and code: how many addresses of how many ENIs, and the first few of them."""
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
     for row in rows:
         new = set()
@@ -364,5 +364,5 @@ def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
     parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
     parts += [f"{many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
-    subject = f"{many(totals['addresses'], 'address', 'addresses')} on {many(totals['interfaces'], 'ENI')}"
+    subject = f"{many(totals['addresses'], 'address')} on {many(totals['interfaces'], 'ENI')}"
     return f"{subject}: {', '.join(parts)}" if parts else subject

@@ -10,18 +10,16 @@ and path.
 
 from __future__ import annotations
 
-import contextlib
-import http.client
+import threading
 import urllib.error
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote
 
-from ansible.module_utils.urls import ConnectionError as UrlError
 from ansible.module_utils.urls import NoSSLError, SSLValidationError, open_url
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import is_loopback, query_values, split_url
 
-SHORTEST = 6  # characters of a secret that is looked for in messages
+SHORTEST = 6  # length of the shortest secret that is masked in messages
 TIMEOUT = 15  # seconds, for each of two files
 TYPES = {"json": "application/json", "html": "text/html; charset=utf-8"}
 
@@ -51,38 +49,51 @@ def secrets_of(url: str) -> Iterator[str]:
 
 def send(url: str, texts: Mapping[str, tuple[str, str]]) -> list[str]:
     """PUT each text; returns a line for each. ``texts``: kind (json, html) → (file name, text). It never raises."""
-    return [_put(url, name, kind, text) for kind, (name, text) in texts.items()]
+    return [_send_one(url, name, kind, text) for kind, (name, text) in texts.items()]
 
 
-def _put(url: str, name: str, kind: str, text: str) -> str:
+def _send_one(url: str, name: str, kind: str, text: str) -> str:
     parts = split_url(url)
     if parts is None:  # validated before the run
         return "The report could not be sent: it is not a URL. The result of the run does not depend on it."
-    address = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    host = f"{address}:{parts.port}" if parts.port else address
+    host = parts.netloc.rpartition("@")[2]
     path = f"{parts.path.rstrip('/')}/{quote(name)}"
     label = f"{parts.scheme}://{host}{path}"
-    reason = "it could not be sent"
+    login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    target = parts._replace(netloc=host, path=path, fragment="").geturl()
+    errors: list[str] = []
+    # The timeout of a socket is for each wait, so a server that sends a byte each second would hold the run for hours. The thread ends
+    # with the process.
+    thread = threading.Thread(target=lambda: errors.append(_put(target, login, kind, text)), daemon=True)
+    thread.start()
+    thread.join(TIMEOUT)
+    reason = errors[0] if errors else f"no complete answer within {TIMEOUT} s"
+    if not reason:
+        return f"report, {kind}: {label}"
+    return f"The report could not be sent to {label}: {reason}. The result of the run does not depend on it."
+
+
+def _put(target: str, login: tuple[str, str] | None, kind: str, text: str) -> str:
+    """Returns why the text could not be sent, or ''."""
     try:
         answer = open_url(
-            parts._replace(netloc=host, path=path, fragment="").geturl(),
+            target,
             data=text.encode(),
             method="PUT",
             headers={"Content-Type": TYPES[kind]},
             timeout=TIMEOUT,
-            url_username=unquote(parts.username) if parts.username else None,
-            url_password=unquote(parts.password or "") if parts.username else None,
-            force_basic_auth=bool(parts.username),
+            url_username=login and login[0],
+            url_password=login and login[1],
+            force_basic_auth=bool(login),
             follow_redirects="none",  # the report, and the credential with it, would go to another place
         )
-        with contextlib.closing(answer):
-            return f"report, {kind}: {label}"
+        answer.close()  # its body does not matter
     except urllib.error.HTTPError as error:
-        reason = f"HTTP status {error.code}"
+        return f"HTTP status {error.code}"
     except (SSLValidationError, NoSSLError):
-        reason = "the certificate cannot be verified"
-    except (UrlError, urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        return "the certificate cannot be verified"
+    except Exception as error:
         # Not the text of the error, which may have the URL.
         cause = getattr(error, "reason", error)
-        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
-    return f"The report could not be sent to {label}: {reason}. The result of the run does not depend on it."
+        return cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
+    return ""

@@ -9,10 +9,10 @@ Private to this collection. Pure, except for the ``read_file`` that it is given.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -77,8 +77,8 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run does. ``request`` has no targets. ``given``: the variables that were given, without the prefix; of a guard that the
-    play sets too, what both come to. Times are seconds."""
+    """What a run does. ``request`` has no targets. ``given``: the variables that are set, without the prefix. A guard that the play sets
+    too has the combined value. Times are seconds."""
 
     role: str
     operation: str
@@ -134,7 +134,8 @@ def read_settings(
     prefix, operation = f"{role}_", role.removesuffix("_secondary_ips")
     table = variables_of(role)
     if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
-        # A slice does its part of the plan. In its workflow the variables that select are for the planning job. This one also protects.
+        # A slice takes its addresses from the plan, so it ignores the variables that select, which are for the planning job of its
+        # workflow. But only_not_seen protects too, so ignoring it would be wrong.
         if is_true(variables.get(f"{prefix}only_not_seen")):
             errors.append(
                 f"{prefix}only_not_seen: the runs that share a plan do not read the guests; give it to the run that makes the plan, "
@@ -157,7 +158,7 @@ def read_settings(
     selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
-    # An audit has no request, but the same protection.
+    # An audit has no request. Its settings get one as well, so that the guards are the same.
     request_params = {**_OF_THE_ROLE, **parts["request"], "state": STATE_OF[operation] or "absent"}
     connection_params = parts["connection"]
     if saved and saved.region and "region" not in given:
@@ -166,7 +167,7 @@ def read_settings(
     def parse(part: str, parser: Callable[..., Any], *arguments: Any) -> Any:
         found: list[str] = []
         parsed = parser(*arguments, found)
-        # Where a module names its option, a role names what set it.
+        # An error of the module names its option. Replace this with the variable or default that set the option.
         errors.extend(re.sub(r"^\w+(?=[:.\[])", lambda option: paths[part].get(option[0], option[0]), error) for error in found)
         return parsed
 
@@ -199,11 +200,11 @@ def read_settings(
         saved,
         saved_path,
         part=part,
-        # All files of a plan stay in one folder, with its lock.
-        report_dir=values["report_dir"] or (str(Path(saved_path).parent) if saved_path else None),
+        # All files of a plan stay in one folder, with its lock and the mark of its approval, whatever link leads to it.
+        report_dir=values["report_dir"] or (os.path.dirname(os.path.realpath(saved_path)) if saved_path else None),
         report_url=values["report_url"],
         by_group=by_group,
-        # The default of the policy may depend on a variable that selects, and those do not go with a saved plan.
+        # Set the policy explicitly: its default may depend on only_not_seen, which the printed command for the saved plan leaves out.
         given={**given, "guest_policy": guests.policy} if guests and "guest_policy" in values else given,
         guests=guests,
         **{name: values[name] for name in _OWN if name in values},
@@ -214,7 +215,7 @@ def read_settings(
 
 
 def validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
-    """Validate the variables that no module option stands for. The digest becomes lower case."""
+    """Validate the variables that have no module option. The digest becomes lower case."""
     for name, least in (("wave_size", 1), ("wave_pause", 0), ("approval_max_age", 1), ("slices", 1)):
         validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)
     for vpc_id in values.get("vpc_ids") or ():
@@ -305,7 +306,7 @@ def _read_defaults(defaults: Mapping[str, Any], errors: list[str]) -> dict[str, 
 
 
 def _union_of_tags(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """All tags that either protects. None stands for any value."""
+    """The tags that one or both of them protect. None stands for any value."""
     joined = {**one, **other}
     for key in one.keys() & other.keys():
         lists = [value if isinstance(value, list) else [value] for value in (one[key], other[key])]
@@ -318,6 +319,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "keep": lambda one, other: [*one, *other],
     "protected_tags": _union_of_tags,
     "allow_eip": lambda one, other: one and other,
+    "on_refusal": lambda one, other: "fail" if "fail" in (one, other) else "skip",
     "max_addresses": min,
     "calls_per_minute": lambda one, other: min(one, other, key=lambda calls: calls or float("inf")),
 }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: a plan that several runs share. Each slice does the ENIs of its hosts, and the last step puts the parts together.
+"""Pure: a plan that several runs share. Each slice changes the ENIs of its hosts, and the last step puts the parts together.
 
 Private to this collection. AWX gives no number to a slice, so its hosts name it: no host is in two slices, so no two slices have one name.
 """

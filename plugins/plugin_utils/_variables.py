@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.vault import VaultHelper
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ADDRESS_FILTERS, ENI_STATUSES, ENI_TYPES
@@ -28,7 +29,8 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence imp
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a role. ``roles``: first letters. ``option``: part and module option that it sets; '' for the role's own."""
+    """A variable of a role. ``roles``: first letters of its roles. ``option``: part and option of the module that it sets; '' if the role
+    itself uses it."""
 
     kind: str
     roles: str
@@ -132,6 +134,26 @@ def read_variables(
     return given, named
 
 
+def find_encrypted(values: Mapping[str, Any]) -> list[str]:
+    """An error for each value with a part that is encrypted with Ansible Vault. ``values``: full name → value, templated, with its tags.
+    A secret may be encrypted, because no output and no file has it."""
+    secret = tuple(name for name, variable in VARIABLES.items() if variable.is_secret)
+    return [
+        f"{name}: it is encrypted with Ansible Vault, but output and files of the run would have it in clear; give it in clear, or an "
+        "encrypted plan or recipe as plan_file or recipe_file"
+        for name, value in values.items()
+        if not name.endswith(secret) and _has_encrypted(value)
+    ]
+
+
+def _has_encrypted(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_encrypted, [*value, *value.values()]))
+    if isinstance(value, list | tuple):
+        return any(map(_has_encrypted, value))
+    return VaultHelper.get_ciphertext(value, with_tags=False) is not None
+
+
 def is_true(value: Any) -> bool:
     try:
         return bool(boolean(value, strict=True))
@@ -168,7 +190,7 @@ def _convert(value: Any, variable: Variable) -> Any:
     if kind == "path":
         value = os.path.expanduser(os.path.expandvars(value))
         if not os.path.isabs(value):
-            # Ansible would take it from the folder of the playbook, which may be this collection.
+            # Ansible would resolve it against the folder of the playbook, which may be this collection.
             raise ValueError(f"'{value}' is not an absolute path")
     for one in value if kind == "list" else [value]:
         if variable.choices and one not in variable.choices:
@@ -202,7 +224,7 @@ def _split(given: Any, kind: str) -> Any:
 
 
 def _tags(entries: Iterable[str]) -> dict[str, Any]:
-    """``key=value``. A key alone stands for any value, and a key that comes twice for either value."""
+    """``key=value``. A key alone stands for any value, and a key that occurs twice for either value."""
     tags: dict[str, Any] = {}
     for entry in entries:
         key, equals, value = (part.strip() for part in entry.partition("="))

@@ -14,18 +14,18 @@ from collections.abc import Sequence
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED, EniLedger
 
 
-def cut_waves(ledger: Sequence[EniLedger], size: int | None) -> list[list[EniLedger]]:
-    """The ENIs with planned addresses in waves of at most ``size`` addresses. None: one wave. An ENI is never split, so an ENI with
-    more addresses is a wave of its own."""
+def cut_waves(ledger: Sequence[EniLedger], size: int) -> list[list[EniLedger]]:
+    """The ENIs with planned addresses in waves of at most ``size`` addresses. An ENI is never split, so an ENI with more addresses is
+    a wave of its own."""
     waves: list[list[EniLedger]] = []
     room = 0
     for eni in ledger:
         addresses = len(eni.having(PLANNED))
         if not addresses:
             continue
-        if not waves or (size is not None and addresses > room):
+        if not waves or addresses > room:
             waves.append([])
-            room = size or 0
+            room = size
         waves[-1].append(eni)
         room -= addresses
     return waves

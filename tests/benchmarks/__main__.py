@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 if not __package__:
-    # Python put this folder first; its modules are to be found as benchmarks.*, and only so.
+    # Python puts this folder first in its path, but its modules must only be found as benchmarks.*.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.command_line import main

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The section "Bulk roles": a whole run of the role next to one module task that unassigns the same addresses."""
+"""The section "Bulk roles": a whole run of the role, compared with one module task that unassigns the same addresses."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Case:
         return f"role, {self.waves} {'wave' if self.waves == 1 else 'waves'} of {min(self.wave_size, self.addresses)}"
 
 
-# In this order, in every round: a ratio is of neighbours, so that whatever else the machine does touches both.
+# In this order in every round: a ratio compares neighbours, so that other work of the machine affects both.
 START, FEW_WAVES, WAVES, TASK_ALONE, LARGE_WAVES = "start", "few waves", "waves", "task", "large waves"
 # After them, once.
 MANY_TASK, MANY, LARGEST = "many, task", "many", "largest"
@@ -59,7 +59,7 @@ ONCE = (MANY_TASK, MANY, LARGEST)
 
 
 def make_cases(divide: int = 1) -> dict[str, Case]:
-    """``divide`` makes all sizes smaller, to try it out."""
+    """``divide`` makes all sizes smaller, for a quick trial."""
     sizes: dict[str, tuple[int, int, int | None]] = {
         START: (WAVE // EACH * divide, EACH, WAVE),  # one wave: nearly all of its time is the start of Ansible
         FEW_WAVES: (50 * WAVE // EACH, EACH, WAVE),
@@ -81,7 +81,7 @@ def measure(emulator: Emulator, folder: Path, rounds: int, divide: int = 1) -> d
 
 
 def _sample(emulator: Emulator, folder: Path, case: Case, number: int) -> dict[str, Any]:
-    """What the command leaves undone is an error."""
+    """It is an error if the command leaves an address assigned."""
     emulator.reset(seed=seed(case.enis, case.each, GROUP))
     process = run(_command(folder, case, number), environment(emulator, folder))
     counted = count(emulator)

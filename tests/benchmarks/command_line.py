@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is measured, in which order, and where it is written."""
+"""The measurements, their order, and the files with the results."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from benchmarks import bulk
 from benchmarks.guard import guard
 from benchmarks.measuring import BenchmarkError, Process, Sample, count, environment, run, take_sample
 from benchmarks.report import write_report
-from benchmarks.ways import ANSIBLE, FLOOR, LOOP, MODULE, PROGRAMS, ROOT, SCRIPTS, TASK, seed, write_assignments
+from benchmarks.ways import ANSIBLE, FLOOR, IDLE, LOOP, MODULE, PROGRAMS, ROOT, SCRIPTS, TASK, seed, write_assignments
 
-IN_BULK = (FLOOR, MODULE, TASK, ANSIBLE)
+IN_BULK = (FLOOR, MODULE, IDLE, TASK, ANSIBLE)  # the module leaves the answer that the idle ones repeat
 LATENCIES = (0, 50)
 LIMIT = 400  # calls of one action in a "minute"
 
@@ -146,7 +146,7 @@ def _read_results(results: Path, option: str) -> dict[str, Any]:
 
 
 def _measure_more(results: Path, rounds: int) -> dict[str, Any]:
-    """A large run is long, and meanwhile the machine changes: a few rounds alone say little of a ratio."""
+    """A large run takes long, and the load of the machine changes meanwhile, so a few rounds alone show little about a ratio."""
     measured = _read_results(results, "--more")
     size, latency, _rounds = FULL.large[0]
     with tempfile.TemporaryDirectory() as name, Emulator() as emulator:
@@ -166,7 +166,7 @@ def _throttled(emulator: Emulator, size: int, seconds: float, folder: Path) -> d
     assignments = folder / f"assignments-{size}.json"
     write_assignments(assignments, size)
     emulator.reset(seed=seed(size), calls_per_minute=LIMIT, window_seconds=seconds)
-    time.sleep(seconds - time.time() % seconds)  # from the turn of a minute on
+    time.sleep(seconds - time.time() % seconds)  # wait for the start of the next minute
     command = [sys.executable, str(PROGRAMS / "module_throttled.py"), str(assignments), str(seconds)]
     process: Process = run(command, environment(emulator, folder))
     counted = count(emulator)

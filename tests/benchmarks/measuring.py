@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs one way once and measures it: time, CPU and memory by the kernel, calls by the endpoint's own log."""
+"""Runs one way once and measures it: the kernel provides time, CPU and memory, and the log of the endpoint the calls."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Sample:
 
 
 def take_sample(emulator: Emulator, way: Way, interfaces: int, latency_ms: int, folder: Path) -> Sample:
-    """One run on a new world. What it left undone is an error, but for a way that is to do nothing."""
+    """One run on a new world. An address that it left assigned is an error, except for a way that changes nothing."""
     assignments = folder / f"assignments-{interfaces}.json"
     if not assignments.exists():
         write_assignments(assignments, interfaces)
@@ -75,7 +75,7 @@ def take_sample(emulator: Emulator, way: Way, interfaces: int, latency_ms: int, 
 
 
 def environment(emulator: Emulator, folder: Path) -> dict[str, str]:
-    """Nothing of the user's own Ansible, and this collection as it stands."""
+    """Without the user's own Ansible settings, with this collection as it is."""
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder),

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ways that are compared. Each is a command line; what it works on is a file of assignments."""
+"""The ways that are compared. Each is a command line that reads a file of assignments."""
 
 from __future__ import annotations
 
@@ -86,6 +86,9 @@ FLOOR = Way("floor", "SDK script, thread pool", _program("sdk_pool.py"), _in_bul
 MODULE = Way("module", "the module alone", _program("module_alone.py"), _in_bulk)
 TASK = Way("task", "one task", _playbook("one_task.yml"), _in_bulk)
 ANSIBLE = Way("ansible", "Ansible's own share", _ansible_alone, _none)
+IDLE = Way("idle", "a module that does nothing", _program("answer_alone.py"), _none)
 LOOP = Way("loop", "loop of tasks", _playbook("loop_of_tasks.yml"), _one_by_one)
 SCRIPTS = Way("scripts", "loop of SDK scripts", _playbook("loop_of_scripts.yml"), _one_by_one)
-WAYS: Mapping[str, Way] = {way.name: way for way in (FLOOR, MODULE, TASK, ANSIBLE, LOOP, SCRIPTS)}
+WAYS: Mapping[str, Way] = {way.name: way for way in (FLOOR, MODULE, IDLE, TASK, ANSIBLE, LOOP, SCRIPTS)}
+# What the same arguments and the same result take without any work.
+WITHOUT_WORK: Mapping[Way, Way] = {TASK: ANSIBLE, MODULE: IDLE}

@@ -108,8 +108,9 @@ def _target_is_listed(case: Case, target: Mapping[str, Any]) -> Iterator[str]:
     listed = {address for entry in mine for _place, address in case.listed(entry)}
     lost = case.addresses_of(target, eni_id) - listed
     if target.get("all_secondary") and eni_id:
-        # all_secondary means what was there when it was read: nothing, if no read could show the ENI.
-        is_unknown = case.is_disturbed(eni_id) or all(entry["type"] is None for entry in mine)
+        # all_secondary means what was there when it was read: nothing, if no read could show the ENI, whatever its instance has besides.
+        own = [entry for entry in mine if entry["eni_id"] in (eni_id, None)]
+        is_unknown = case.is_disturbed(eni_id) or all(entry["type"] is None for entry in own)
         lost = set() if is_unknown else lost - case.taken_by_others(eni_id)
     yield from (f"{eni_id}: {address} was named but is nowhere in the ledger" for address in lost)
 

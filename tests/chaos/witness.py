@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, PlanAged
 from chaos.worlds import IPV4_PREFIXES, IPV6, IPV6_PREFIXES, PRIVATE_IPV4
 
 # Where the addresses of an ENI are in its record: the wrapper, the list in it, and the name of the address.
@@ -40,9 +41,13 @@ def recording(exchanges: list[dict[str, Any]]) -> Iterator[None]:
         began, response = time.monotonic(), None
         try:
             response = send(session, request, **how)
-            return response
-        finally:
-            exchanges.append(_exchange(request, response, began))
+        except (EcsError, PlanAged):
+            raise  # the module stopped it after the connection was made and before the first byte
+        except BaseException:
+            exchanges.append(_exchange(request, None, began))
+            raise
+        exchanges.append(_exchange(request, response, began))
+        return response
 
     with mock.patch.object(requests.Session, "send", watched):
         yield

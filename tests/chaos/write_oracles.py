@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from chaos.evidence import ARRIVED_EARLIER, PARAMETERS, Write
 
 CONTAINER_NETWORK_TAGS = {"creator": ["terway", "alibabacloud-erdma-controller"], "ack.aliyun.com": None, "cilium-eni-index": None}
 ENI_STATES, INSTANCE_STATES = {"Available", "InUse"}, {"Running", "Stopped"}
+# No later request with this ClientToken can succeed (ecs-api.md, section 8).
+TOKEN_USED_UP = re.compile(r"Idempotent(Failed|ParameterMismatch)")
 # Seconds between the age check of a plan and the record of the request, on a busy machine.
 SCHEDULING = 0.3
 
@@ -142,7 +145,7 @@ def _one_call_at_a_time_on_each_eni(case: Case) -> Iterator[str]:
 
 
 def _client_tokens(case: Case) -> Iterator[str]:
-    """A repeated call has the same token, unless the service says that the request with this token has failed."""
+    """A repeated call has the same token, unless the service says that no request with this token can succeed."""
     last: dict[tuple[str, frozenset[str]], Write] = {}
     for write in case.evidence.writes:
         token = write.exchange["parameters"].get("ClientToken")
@@ -154,11 +157,11 @@ def _client_tokens(case: Case) -> Iterator[str]:
         earlier = last.get(call)
         if earlier:
             is_same = earlier.exchange["parameters"].get("ClientToken") == token
-            if earlier.code == "IdempotentFailed" and is_same:
-                yield f"{_where(write)} was sent with a token whose request had failed, according to the service"
+            if TOKEN_USED_UP.match(earlier.code) and is_same:
+                yield f"{_where(write)} was sent with a token that cannot succeed, according to the service"
             if (
                 not is_same
-                and earlier.code != "IdempotentFailed"
+                and not TOKEN_USED_UP.match(earlier.code)
                 and (not earlier.is_plainly_refused or ARRIVED_EARLIER.match(earlier.code))
             ):
                 yield f"{_where(write)} was sent again with another token, although the first call may have been carried out"

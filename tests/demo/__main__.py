@@ -104,7 +104,7 @@ STEPS = (
         "planned: ",
     ),
     Step(
-        "Whoever approves the plan approves its digest. The plan printed this command: it does exactly that plan, in waves",
+        "Whoever approves the plan approves its digest. The plan printed this command: it carries out exactly that plan, in waves",
         "next: To do exactly this plan",
         "done: ",
     ),
@@ -147,7 +147,7 @@ def main() -> int:
 
 
 def show(number: int, step: Step, environment: dict[str, str], earlier: str) -> str | None:
-    """Run one step. Returns its output, or None if it did not come out as it should."""
+    """Run one step. Returns its output, or None if it is not as expected."""
     command = printed_command(step.command, earlier)
     print(f"\n\033[1m{number}. {step.title}\033[0m\n$ {command}", flush=True)
     done = subprocess.run(

@@ -477,7 +477,7 @@ class Builder:
 
 
 def _which_are_reserved(version: int) -> str:
-    return f"these are the first and the last {RESERVED_LAST[version]} addresses"
+    return f"these are the first address and the last {RESERVED_LAST[version]}"
 
 
 def _canonical(prefix: str) -> str:

@@ -109,7 +109,7 @@ class TestManyTargets:
             "api_calls": 0,
         }
 
-    def test_refusals_can_be_left_out_while_the_rest_goes_on(self, module: Module) -> None:
+    def test_refused_addresses_can_be_skipped_while_the_others_are_written(self, module: Module) -> None:
         result = module(
             assignments=[{"eni_id": eni_id, "all_secondary": True} for eni_id in ("eni-pods1001", "eni-managed0001", "eni-web1003")],
             on_refusal="skip",
@@ -162,7 +162,7 @@ class TestManyTargets:
         assert result["interfaces"][1]["failures"][0]["request_id"]
         assert "1 of 2 addresses failed, 1 were unassigned" in result["msg"]
 
-    def test_when_the_credential_stops_counting_nothing_more_is_tried(self, module: Module) -> None:
+    def test_after_the_credential_has_expired_nothing_more_is_tried(self, module: Module) -> None:
         module.emulator.reset(seed=many(200))
         module.emulator.faults(
             [
@@ -188,7 +188,7 @@ class TestManyTargets:
             in result["interfaces"][-1]["failures"][0]["message"]
         )
 
-    def test_when_nothing_answers_any_more_nothing_more_is_tried(self, module: Module) -> None:
+    def test_after_the_endpoint_has_stopped_answering_nothing_more_is_tried(self, module: Module) -> None:
         module.emulator.reset(seed=many(200))
         module.emulator.faults([{"action": "*", "kind": "reset_before", "nth": 30, "times": 9999}])
         enis = sorted(module.emulator.state()["interfaces"])
@@ -232,7 +232,7 @@ class TestManyTargets:
 
     @pytest.mark.parametrize("batch", ["atomic", "partial", "lenient"])
     @pytest.mark.parametrize("message", ["named", "bare"])
-    def test_addresses_that_others_unassign_in_the_meantime_are_reported_truly(self, module: Module, batch: str, message: str) -> None:
+    def test_addresses_that_others_unassign_in_the_meantime_are_reported_correctly(self, module: Module, batch: str, message: str) -> None:
         module.emulator.reset(switches={"batch": batch, "unassigned_message": message})
         module.emulator.faults([{"action": "UnassignPrivateIpAddresses", "kind": "take_address", "address": "192.168.0.102", "nth": 1}])
         result = module(eni_id="eni-web1001", all_secondary=True, keep=["192.168.0.105"])
@@ -256,7 +256,7 @@ class TestKinds:
         assert after["eni-web1007"]["ipv6_addresses"] == ["fd00:0:0:1::162"]
         assert sorted(call["action"] for call in module.writes()) == ["UnassignIpv6Addresses"] * 2 + ["UnassignPrivateIpAddresses"] * 2
 
-    def test_keep_spares_every_kind_that_overlaps_it(self, module: Module) -> None:
+    def test_keep_skips_every_kind_that_overlaps_it(self, module: Module) -> None:
         result = module(
             eni_id="eni-data1001",
             private_ip_addresses=["192.168.1.21"],
@@ -268,7 +268,7 @@ class TestKinds:
 
 
 class TestPresent:
-    def test_gives_back_exactly_what_was_taken(self, module: Module) -> None:
+    def test_restores_exactly_what_was_unassigned(self, module: Module) -> None:
         before = module.holdings()
         taken = module(
             assignments=[
@@ -309,7 +309,7 @@ class TestPresent:
         message = module("present", assignments=entries)["msg"]
         assert "192.168.0.199 for eni-web1003 and 192.168.0.199 for eni-web1004 overlap in vsw-app" in message
 
-    def test_all_secondary_is_not_for_present(self, module: Module) -> None:
+    def test_all_secondary_is_an_error_with_state_present(self, module: Module) -> None:
         assert "all_secondary: requires state=absent" in module("present", eni_id="eni-web1001", all_secondary=True)["msg"]
 
     def test_a_lost_reply_is_sent_again_with_the_same_client_token(self, module: Module) -> None:
@@ -330,7 +330,7 @@ class TestPresent:
 
 
 class TestThrottling:
-    def test_is_survived_by_waiting_together(self, module: Module) -> None:
+    def test_all_calls_wait_and_none_fails(self, module: Module) -> None:
         module.emulator.reset(seed=many(60), calls_per_minute=20, window_seconds=1, switches={"retry_after": "window"})
         enis = sorted(module.emulator.state()["interfaces"])
         result = module(assignments=[{"eni_id": eni_id, "all_secondary": True} for eni_id in enis])

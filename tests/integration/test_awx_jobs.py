@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The jobs of the AWX kit, as AWX runs them, hands their artifacts on, cancels them and launches them again."""
+"""The jobs of the AWX kit, run as AWX runs them: it passes their artifacts on, cancels them and launches them again."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_plan_approve_unassign_report_restore(awx: Awx) -> None:
     assert report.status == "successful", report.output
     assert report.artifacts["restore_secondary_ips_recipe"] == done.artifacts["restore_secondary_ips_recipe"]
 
-    # Back by the output, as somebody pastes it into the survey: it holds what the artifact holds.
+    # Restore from the output, as somebody pastes it into the survey. It has the same recipe as the artifact.
     shown = recipe_lines(done.shown)
     assert len(shown) > 4
     assert read_document("\n".join(shown)).as_dict()["digest"] == done.artifacts["restore_secondary_ips_recipe"]["digest"]
@@ -120,7 +120,7 @@ def test_errors_name_the_question_whatever_finds_them(awx: Awx) -> None:
         chosen = {name.removeprefix("unassign_secondary_ips_"): value for name, value in answers("unassign", **given).items()}
         return bulk.run("unassign", check=True, in_awx=True, **chosen)
 
-    # What only a read can find.
+    # Errors that only a read can find.
     for given, error in (
         (
             {"security_group_names": "webb"},
@@ -134,7 +134,7 @@ def test_errors_name_the_question_whatever_finds_them(awx: Awx) -> None:
         refused = plan(**given)
         assert refused["failed"]
         assert error in refused["msg"]
-    # An omission, and a guard that is blank: it stops the job, and does not vanish.
+    # A missing variable, and a guard that is blank. It stops the job, and does not vanish.
     for given, error in (
         ({}, "or unassign_secondary_ips_security_group_names (question 'Security groups by name') or"),
         ({"security_group_names": "web", "keep": " "}, "(question 'Addresses to keep'): is empty text"),
@@ -142,11 +142,11 @@ def test_errors_name_the_question_whatever_finds_them(awx: Awx) -> None:
         with pytest.raises(SettingsError) as refusal:
             plan(**given)
         assert error in "; ".join(name_questions(refusal.value.errors))
-    # Other empty text is not given.
+    # Other empty text counts as not set.
     assert plan(security_group_names="web", security_group_ids="", region="")["outcome"] == "planned"
 
 
-def test_an_old_approval_does_not_count(awx: Awx) -> None:
+def test_an_expired_approval_is_refused(awx: Awx) -> None:
     approved = awx.approved(answers("unassign", security_group_names=GROUPS))
     plan = approved["unassign_secondary_ips_plan"]
     made = datetime.now(UTC) - timedelta(hours=24, minutes=6)
@@ -158,7 +158,7 @@ def test_an_old_approval_does_not_count(awx: Awx) -> None:
     assert awx.launch("unassign", {**old, "unassign_secondary_ips_approval_max_age": 25}).status == "successful"
 
 
-def test_an_approval_counts_for_one_finished_run_where_the_folder_is_kept(awx: Awx, tmp_path: Path) -> None:
+def test_an_approval_is_valid_for_one_finished_run_if_the_folder_is_kept(awx: Awx, tmp_path: Path) -> None:
     start = held(awx.emulator)
     awx.environment = {"XDG_STATE_HOME": str(tmp_path / "volume")}
     chosen = answers("unassign", security_group_names=GROUPS)
@@ -213,12 +213,12 @@ def test_a_job_that_was_stopped_is_restored_from_its_output_and_goes_on_when_it_
     assert report.status == "failed"
     assert "no job behind the approval has published an outcome" in " ".join(report.output.split())
 
-    # From nothing but what AWX shows.
+    # Only from the text that AWX shows.
     restored = awx.launch("restore", answers("restore", recipe="\n".join(recipe_lines(stopped.shown)), wait_timeout=3))
     assert restored.status == "successful", restored.output
     assert held(emulator) == start
 
-    # AWX hands a job that is launched again the same variables.
+    # AWX passes the same variables to a job that is launched again.
     again = awx.launch("unassign", approved)
     assert again.status == "successful", again.output
     assert again.artifacts["secondary_ips_unassign"]["totals"]["unassigned"] == 96
@@ -303,7 +303,7 @@ def test_a_wrong_url_is_not_shown(awx: Awx, operation: str) -> None:
     assert "s3cr3t-4711" not in refused.output
 
 
-def test_a_report_is_not_sent_in_clear_over_a_network(awx: Awx) -> None:
+def test_a_report_is_not_sent_unencrypted_over_a_network(awx: Awx) -> None:
     url = "http://reporter:s3cr3t-4711@192.0.2.1/bulk"
     refused = awx.launch("audit", answers("audit", security_group_names="web", report_url=url))
     assert refused.status == "failed"

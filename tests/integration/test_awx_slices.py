@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A plan that several slices share: the same end as one run, no ENI in two of them, and a last step that notices what is missing."""
+"""A plan that several slices share: they reach the same state as one run, no ENI is in two slices, and the last step notices what is
+missing."""
 
 from __future__ import annotations
 
@@ -55,12 +56,12 @@ def enis_written(emulator: Emulator) -> Counter[str]:
 
 
 @pytest.mark.parametrize(("count", "calls_per_minute"), [(1, 0), (4, 300)], ids=["one slice", "four slices with a common pace"])
-def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, calls_per_minute: int) -> None:
+def test_concurrent_slices_reach_the_same_state_as_one_run(awx: Awx, count: int, calls_per_minute: int) -> None:
     emulator = awx.emulator
     emulator.reset(seed=seed(FEW_ENIS))
     start = held(emulator)
     approved = approve(awx, count, calls_per_minute=calls_per_minute, max_concurrency=1)
-    # The inventory may hold more than the plan does.
+    # The inventory may have more ENIs than the plan.
     hosts = [*start, "eni-other", "localhost"]
     jobs = awx.slices(approved, hosts, count)
     assert [job.status for job in jobs] == ["successful"] * count, "\n".join(job.output for job in jobs if job.status != "successful")
@@ -72,7 +73,7 @@ def test_slices_side_by_side_come_to_the_same_end(awx: Awx, count: int, calls_pe
         of_slice = slice_of(hosts, number + 1, count)
         sent = [datetime.fromisoformat(call["time"]) for call in writes(emulator) if call["parameters"]["NetworkInterfaceId"] in of_slice]
         assert (max(sent) - min(sent)).total_seconds() > 0.9 * (len(sent) - 1) * interval
-    # Each slice publishes under a name of its own, so that nothing is lost when AWX keeps one value of a name.
+    # Each slice publishes under its own name, so that nothing is lost, although AWX keeps one value for each name.
     assert len(together(jobs)) == count
 
     report = awx.launch("unassign_report", {**approved, **together(jobs)})
@@ -98,7 +99,7 @@ def test_a_missing_slice_is_noticed_and_what_ran_is_restored_without_the_report(
     output = " ".join(report.output.split())
     assert f"{ENIS // 2} of {ENIS} ENIs of the plan are in no slice that reported: {slice_of(sorted(start), 3, 4)[0]}" in output
     assert report.artifacts["secondary_ips_unassign"]["outcome"] == "stopped"
-    # A restore takes the artifacts of the slices, or the lines of all of their outputs together.
+    # A restore accepts the artifacts of the slices, or the lines of all their outputs together.
     lines = "\n".join(line for job in ran for line in job.lines("{version: 1"))
     bulk = Bulk(emulator, awx.folder)
     restored = bulk.run("restore", recipe=json.dumps(together(ran)))
@@ -107,7 +108,7 @@ def test_a_missing_slice_is_noticed_and_what_ran_is_restored_without_the_report(
     again = awx.launch("unassign_slice", approved, hosts=slice_of(sorted(start), 1, 4))
     assert again.status == "successful", again.output
     assert sum(not addresses for addresses in held(emulator).values()) == ENIS // 4
-    # Some of it is present: that is read again until wait_timeout is over.
+    # Some addresses are already present. The run reads them again until wait_timeout is over.
     restored = bulk.run("restore", recipe=lines, wait_timeout=1)
     assert not restored.get("failed"), restored["msg"]
     assert held(emulator) == start
@@ -156,7 +157,7 @@ def test_a_slice_without_an_eni_of_the_plan_has_nothing_to_do(awx: Awx) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["linear", "free", "host_pinned"])
-def test_one_host_does_the_work_of_all_under_every_strategy(awx: Awx, tmp_path: Path, strategy: str) -> None:
+def test_one_host_carries_out_the_slice_under_every_strategy(awx: Awx, tmp_path: Path, strategy: str) -> None:
     approved = approve(awx, 1)
     enis = sorted(held(awx.emulator))
     inventory = tmp_path / "hosts.ini"

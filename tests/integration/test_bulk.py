@@ -8,8 +8,11 @@ them, and the files. ``test_roles.py`` has what takes a real ansible-playbook.""
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +28,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _records
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
 
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
@@ -40,7 +43,7 @@ def bulk(emulator: Emulator, tmp_path: Path) -> Bulk:
 
 
 def change(bulk: Bulk, state: str, eni_id: str, *addresses: str) -> None:
-    """What somebody else does."""
+    """A change by somebody else."""
     run_module("eni_secondary_ip", {"state": state, "eni_id": eni_id, "private_ip_addresses": addresses}, bulk.emulator.environment())
 
 
@@ -60,7 +63,7 @@ def documents(bulk: Bulk, result: Mapping[str, Any]) -> tuple[Any, Any]:
 # -- the gate
 
 
-def test_what_came_between_stops_the_run_and_is_shown(bulk: Bulk) -> None:
+def test_a_change_between_plan_and_run_stops_the_run_and_is_shown(bulk: Bulk) -> None:
     start = bulk.held()
     digest = bulk.run("unassign", check=True, **WEB)["published"]["unassign_secondary_ips_approved_digest"]
     change(bulk, "present", "eni-web00001", "10.3.0.77")
@@ -84,14 +87,14 @@ def test_what_came_between_stops_the_run_and_is_shown(bulk: Bulk) -> None:
     assert done["totals"]["already_absent"] == 1
     assert bulk.held()["eni-web00001"] == ["10.3.0.77"]
 
-    # The recipe has the address that was found gone at its turn, too: nobody knows who has unassigned it.
+    # The recipe also has the address that was gone before its write: nobody knows who has unassigned it.
     assert pairs(documents(bulk, done)[1]) == pairs(documents(bulk, done)[0])
     restore_all(bulk)
     change(bulk, "absent", "eni-web00001", "10.3.0.77")
     assert bulk.held() == start
 
 
-def test_a_run_that_finds_nothing_left_to_do_still_hands_on_the_recipe(bulk: Bulk) -> None:
+def test_a_run_that_finds_nothing_left_to_do_still_publishes_the_recipe(bulk: Bulk) -> None:
     start = bulk.held()
     plan_file = bulk.run("unassign", check=True, **WEB)["files"]["plan"]
     done = bulk.run("unassign", plan_file=plan_file)
@@ -102,7 +105,7 @@ def test_a_run_that_finds_nothing_left_to_do_still_hands_on_the_recipe(bulk: Bul
     assert "To undo it" in again["next_steps"][-1]
 
 
-def test_what_was_never_approved_does_not_refuse_what_was(bulk: Bulk) -> None:
+def test_a_refused_address_that_nobody_approved_does_not_stop_the_approved_ones(bulk: Bulk) -> None:
     """An address with an EIP is skipped in check mode, and no part of the plan that is approved."""
     world = seed(20)
     world["interfaces"][0]["eips"] = {"10.3.0.11": "203.0.113.7"}
@@ -118,7 +121,7 @@ def test_what_was_never_approved_does_not_refuse_what_was(bulk: Bulk) -> None:
 
 
 @pytest.mark.parametrize("by_plan", [True, False])
-def test_an_approved_plan_of_which_something_is_refused_today_ends_red_before_a_write(bulk: Bulk, by_plan: bool) -> None:
+def test_an_approved_plan_with_an_address_that_is_refused_today_fails_before_a_write(bulk: Bulk, by_plan: bool) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     world = seed(20)
     world["interfaces"][0]["tags"] = {"creator": "terway"}
@@ -159,7 +162,7 @@ def test_a_required_approval_is_needed_for_a_write_and_not_for_a_plan(bulk: Bulk
     assert "make a new plan in check mode (--check)" in elsewhere["msg"]
     assert bulk.writes() == []
     approved = {"require_approval": True, "approved_digest": planned["digest"], **WEB}
-    # Nobody knows how old the approval is, so it could be of any day.
+    # Nobody knows how old the approval is, so it could have any age.
     no_age = bulk.run("unassign", report_dir=str(bulk.folder / "elsewhere"), **approved)
     assert "the age of the approved plan is not known" in no_age["msg"]
     assert bulk.writes() == []
@@ -179,7 +182,7 @@ def test_the_next_steps_have_no_url_that_holds_a_secret(bulk: Bulk) -> None:
     assert "unassign_secondary_ips_report_url=https://reports.example.com/bulk/" in plain["next_steps"][0]
 
 
-def test_a_plan_says_nothing_of_waiting_for_a_state(bulk: Bulk) -> None:
+def test_a_plan_does_not_announce_a_wait_for_a_state(bulk: Bulk) -> None:
     """The module waits for states that end by themselves. The plan of a role does not."""
     bulk.emulator.reset()
     planned = bulk.run("unassign", check=True, security_group_names="web")
@@ -194,7 +197,7 @@ def test_a_saved_plan_shows_the_names_of_security_groups(bulk: Bulk) -> None:
     assert group in bulk.lines
     bulk.run("unassign", check=True, plan_file=planned["files"]["plan"])
     assert group in bulk.lines
-    # A name is not worth a failure.
+    # A name that cannot be read does not fail the run.
     bulk.emulator.faults([{"kind": "error", "action": "DescribeSecurityGroups", "code": "Forbidden.RAM", "status": 403}])
     assert bulk.run("unassign", check=True, plan_file=planned["files"]["plan"])["outcome"] == "planned"
     assert "  sg-web: 5 ENIs, 14 planned" in bulk.lines
@@ -210,13 +213,13 @@ def test_more_than_the_cap_is_planned_but_not_done(bulk: Bulk) -> None:
     assert bulk.writes() == []
 
 
-def test_the_stricter_of_variable_and_module_default_counts(bulk: Bulk) -> None:
+def test_the_stricter_of_variable_and_module_default_wins(bulk: Bulk) -> None:
     refused = bulk.run("unassign", defaults={"account_id": OTHER_ACCOUNT}, **WEB)
     assert f"unassign_secondary_ips_account_id: 5 of 5 ENIs belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused["msg"]
     assert bulk.writes() == []
     planned = bulk.run("unassign", check=True, defaults={"keep": ["10.3.0.11"]}, keep="10.3.0.12", **WEB)
     assert outcomes(planned["report"], "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
-    # The printed command runs without the play, and keeps as much.
+    # The printed command runs without the play, and keeps the same addresses.
     assert '{"unassign_secondary_ips_keep": ["10.3.0.12", "10.3.0.11"]}' in planned["next_steps"][0]
 
 
@@ -247,7 +250,7 @@ def test_unknown_groups_and_names_in_several_vpcs_name_their_variables(bulk: Bul
     assert both["totals"]["planned"] == 15
 
 
-def test_a_name_is_not_another_vpcs_group(bulk: Bulk) -> None:
+def test_a_name_does_not_match_a_group_in_another_vpc(bulk: Bulk) -> None:
     refused = bulk.run("audit", security_group_names="web", vpc_ids="vpc-two")
     assert "audit_secondary_ips_security_group_names: 'web' does not exist" in refused["msg"]
 
@@ -273,7 +276,7 @@ def test_a_thousand_blocks_to_keep_cost_as_much_as_ten(bulk: Bulk) -> None:
     keep = [f"10.{4 + at // 250}.{at % 250}.0/28" for at in range(4999)]
     planned = bulk.run("unassign", check=True, keep=[*keep, "10.3.0.8/29"], **WEB)
     assert outcomes(planned["report"], "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
-    # The command that does this plan is one line that AWX shows whole.
+    # The command that carries out this plan is one line that AWX shows completely.
     (step,) = planned["next_steps"]
     assert len(step) < 1000
     assert read_json(Path(step.rpartition("@")[2]))["unassign_secondary_ips_keep"][-1] == "10.3.0.8/29"
@@ -282,12 +285,12 @@ def test_a_thousand_blocks_to_keep_cost_as_much_as_ten(bulk: Bulk) -> None:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ('{"version": 1, "version": 1, "assignments": []}', "the key 'version' comes twice"),
+        ('{"version": 1, "version": 1, "assignments": []}', "the key 'version' occurs twice"),
         ("version: 1\nassignments: []\n5: five", "the key '5' is not text"),
         ({5: "five", "version": 1, "assignments": []}, "the key 5 is not text"),
     ],
 )
-def test_double_and_odd_keys_name_their_variable(bulk: Bulk, plan: Any, message: str) -> None:
+def test_errors_for_repeated_and_non_text_keys_name_their_variable(bulk: Bulk, plan: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=f"unassign_secondary_ips_plan: .*{message}"):
         bulk.run("unassign", plan=plan)
 
@@ -318,15 +321,19 @@ def test_a_recipe_of_another_origin_in_the_folder_is_refused(bulk: Bulk, other: 
     assert bulk.writes() == []
 
 
-@pytest.mark.parametrize("text", ['{"version": 1, "assign', "$ANSIBLE_VAULT;1.1;AES256\n3832\n"])
-def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bulk, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [('{"version": 1, "assign', "line 1 cannot be read"), ("$ANSIBLE_VAULT;1.1;AES256\n3832\n", "it cannot be read")],
+    ids=["incomplete", "encrypted"],
+)
+def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bulk, text: str, reason: str) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     recipe = bulk.reports / document_name("recipe", planned["digest"])
     recipe.write_text(text, encoding="utf-8")
     refused = bulk.run("unassign", **WEB)
     assert refused["outcome"] == "refused"
-    assert f"{recipe}: it cannot be read" in refused["msg"]
-    assert f"{recipe}: it cannot be read" in str(refused["refusals"])
+    assert f"{recipe}: {reason}" in refused["msg"]
+    assert f"{recipe}: {reason}" in str(refused["refusals"])
     assert recipe.read_text(encoding="utf-8") == text
     assert bulk.writes() == []
 
@@ -340,7 +347,7 @@ def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bu
     assert failed["changed"]
     assert failed["totals"]["failed"] == 14
     assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.held())
-    # While reads still lag, all of it looks already present: it is read again before that is believed.
+    # While reads lag, all addresses look already present. The run reads them again before it believes that.
     restored = bulk.run("restore", recipe_file=failed["files"]["recipe"], wait_timeout=6)
     assert not restored.get("failed"), restored["msg"]
     assert bulk.held() == start
@@ -350,7 +357,7 @@ def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bu
 def test_a_restore_right_after_the_run_does_not_believe_a_read_that_lags(bulk: Bulk) -> None:
     start = bulk.held()
     done = bulk.run("unassign", **WEB)
-    # The next read shows what was before the last change of each ENI.
+    # The next read shows the state before the last change of each ENI.
     bulk.emulator.faults([{"kind": "stale", "action": READ, "times": 1}])
     restored = bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=1)
     assert restored["totals"]["assigned"] == 14
@@ -358,7 +365,29 @@ def test_a_restore_right_after_the_run_does_not_believe_a_read_that_lags(bulk: B
     assert any("look already present" in line for line in bulk.lines)
 
 
-def test_one_stale_last_read_leaves_the_recipe_whole_and_ends_red(bulk: Bulk) -> None:
+@pytest.mark.parametrize("how", ["plan_file", "plan", "approved_digest", "plan_file and groups"])
+def test_an_unassign_by_plan_right_after_a_restore_does_not_believe_a_read_that_lags(bulk: Bulk, how: str) -> None:
+    start = bulk.held()
+    planned = bulk.run("unassign", check=True, **WEB)
+    done = bulk.run("unassign", plan_file=planned["files"]["plan"])
+    assert not bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=1).get("failed")
+    bulk.emulator.faults([{"kind": "stale", "action": READ, "times": 1}])
+    given: dict[str, Any] = {
+        "plan_file": {"plan_file": planned["files"]["plan"]},
+        "plan": {"plan": planned["plan"]},
+        "approved_digest": {"approved_digest": planned["digest"], **WEB},
+        "plan_file and groups": {"plan_file": planned["files"]["plan"], **WEB},
+    }[how]
+    again = bulk.run("unassign", wait_timeout=2, **given)
+    assert again["totals"]["unassigned"] == 14
+    assert pairs(again["plan"]) == changed_by(start, bulk.held())
+    assert any("addresses look already absent" in line for line in bulk.lines)
+    assert "looked already absent and were read again after" in again["report"]["sure"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_one_stale_last_read_leaves_the_recipe_whole_and_fails_the_run(bulk: Bulk) -> None:
     start = bulk.held()
     bulk.run("unassign", **WEB)
     reads = len(bulk.emulator.calls(READ))
@@ -396,7 +425,7 @@ def test_a_recipe_is_a_plan_too(bulk: Bulk) -> None:
     assert bulk.held() == start
 
 
-def test_an_eni_that_a_read_by_id_lacks_ends_red_and_the_others_are_done(bulk: Bulk) -> None:
+def test_an_eni_that_a_read_by_id_lacks_fails_the_run_and_the_others_are_done(bulk: Bulk) -> None:
     start = bulk.held()
     planned = bulk.run("unassign", check=True, **WEB)
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
@@ -407,9 +436,9 @@ def test_an_eni_that_a_read_by_id_lacks_ends_red_and_the_others_are_done(bulk: B
     assert outcomes(red["report"], "failed") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
     assert bulk.held()["eni-both1"] == start["eni-both1"]
     assert len(changed_by(start, bulk.held())) == 12
-    # Of what could not be read nobody knows anything, so it stays in the recipe.
+    # Nothing is known about an ENI that could not be read, so it stays in the recipe.
     assert len(pairs(documents(bulk, red)[1])) == 14
-    # Under an approval nothing is written.
+    # With an approval nothing is written.
     bulk.emulator.reset(seed=seed(20))
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
     refused = bulk.run("unassign", plan_file=planned["files"]["plan"], approved_digest=planned["digest"])
@@ -422,7 +451,7 @@ def test_an_eni_that_a_read_by_id_lacks_ends_red_and_the_others_are_done(bulk: B
 
 
 @pytest.mark.parametrize("nothing_else", [True, False])
-def test_an_eni_of_a_group_that_cannot_be_read_ends_red(bulk: Bulk, nothing_else: bool) -> None:
+def test_an_eni_of_a_group_that_cannot_be_read_fails_the_run(bulk: Bulk, nothing_else: bool) -> None:
     if nothing_else:
         change(bulk, "absent", "eni-both1", "10.3.0.11", "10.3.0.12")
         world = seed(20)
@@ -438,7 +467,7 @@ def test_an_eni_of_a_group_that_cannot_be_read_ends_red(bulk: Bulk, nothing_else
     assert len(changed_by(start, bulk.held())) == (0 if nothing_else else 11)
 
 
-def test_an_eni_that_the_last_read_lacks_ends_red(bulk: Bulk) -> None:
+def test_an_eni_that_the_last_read_lacks_fails_the_run(bulk: Bulk) -> None:
     bulk.run("unassign", **WEB)
     reads = len(bulk.emulator.calls(READ))
     bulk.emulator.reset(seed=seed(20))
@@ -448,7 +477,7 @@ def test_an_eni_that_the_last_read_lacks_ends_red(bulk: Bulk) -> None:
     assert "eni-both1" in red["msg"]
 
 
-def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_set_back_does_not_delay_the_run(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     hours = 0
     slept: list[float] = []
 
@@ -462,8 +491,7 @@ def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest
         if line.startswith("wave 1/"):
             hours -= 1
 
-    for module in (_bulk, _records):
-        monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(_records, "datetime", Clock)
     monkeypatch.setattr(_clock, "sleep", lambda seconds, sleep=_clock.sleep: (slept.append(seconds), sleep(min(seconds, 1))))
     start = bulk.held()
     done = bulk.run("unassign", wave_size=5, wave_pause=1, wait_timeout=30, say=set_back, **WEB)
@@ -471,7 +499,7 @@ def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest
     assert done["report"]["seconds"] >= 0
     assert all(wave["offset"] >= 0 and wave["seconds"] >= 0 for wave in done["report"]["waves"])
     assert max(slept) <= 5
-    # The recipe is of the future now.
+    # The time of the recipe is now in the future.
     hours = -2
     change(bulk, "present", "eni-both1", "10.3.0.11")
     assert not bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=30).get("failed")
@@ -479,7 +507,7 @@ def test_a_clock_that_is_set_back_pauses_nothing(bulk: Bulk, monkeypatch: pytest
     assert bulk.held() == start
 
 
-def test_how_sure_already_present_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_says_how_sure_already_present_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(_clock, "sleep", slept.append)
     plan = read_json(Path(bulk.run("unassign", check=True, **WEB)["files"]["plan"]))
@@ -492,7 +520,7 @@ def test_how_sure_already_present_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch
     def ago(seconds: float) -> str:
         return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
-    assert restore(ago(3600)) == "14 were already present: read once, 60 minutes after the recipe was written"
+    assert restore(ago(3600)) == "14 were already present: read once, 60 minutes after the last unassign run"
     assert slept == []
     assert "read again after" in restore(ago(20))
     assert 0 < slept[0] <= 20
@@ -500,6 +528,36 @@ def test_how_sure_already_present_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch
     # Its run did not end, so that nobody knows when its last write was.
     assert "read again after 40 s" in restore("")
     assert slept == [40]
+
+
+def test_how_sure_already_absent_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(_clock, "sleep", slept.append)
+    plan_file = bulk.run("unassign", **WEB)["files"]["plan"]
+
+    def again() -> str:
+        slept.clear()
+        return str(bulk.run("unassign", plan_file=plan_file, wait_timeout=40)["report"]["sure"])
+
+    # Going on with a plan costs no wait.
+    assert again() == "14 were already absent: read once, no restore run is known"
+    assert slept == []
+    restored = Path(bulk.run("restore", recipe_file=str(*bulk.reports.glob("recipe-*")), wait_timeout=1)["files"]["json"])
+    bulk.run("unassign", plan_file=plan_file)
+    for age, sure in (
+        (20, "were read again after"),
+        (120, "read again after 0 s"),
+        (3600, "read once, 60 minutes after the last restore run"),
+    ):
+        written = time.time() - age
+        os.utime(restored, (written, written))
+        assert sure in again()
+        assert all(10 < seconds <= 20 for seconds in slept[: age == 20])
+    # A restore that works, or was killed.
+    (bulk.reports / lock_name(read_json(Path(plan_file))["digest"])).write_text("restore, process 1 on other since 2026-01-01\n")
+    assert "read again after 40 s" in again()
+    assert slept == [40]
+    restore_all(bulk, wait_timeout=1)
 
 
 # -- failures
@@ -519,11 +577,11 @@ def test_failures_in_a_wave_stop_the_run_and_what_was_done_can_be_restored(bulk:
     assert outcomes(report, "pending")
     assert report["interfaces"][0]["eni_id"] == "eni-legacy00001"
     assert report["interfaces"][0]["addresses"][0]["request_id"]
-    # A write was sent for what failed: only that it was never sent proves anything.
+    # A write was sent for the failed address. It would be proven untouched only if no write was ever sent.
     assert pairs(documents(bulk, stopped)[1]) == gone | outcomes(report, "failed")
     assert stopped["published"]["restore_secondary_ips_recipe"]["digest"] == documents(bulk, stopped)[1]["digest"]
 
-    # Some may fail: it goes on to the end, and fails there.
+    # Some addresses may fail: the run goes on to the end, and fails there.
     ended = bulk.run("unassign", max_failures="20%", **chosen)
     assert ended["outcome"] == "failed"
     assert "OperationDenied" in ended["msg"]
@@ -621,12 +679,12 @@ def test_the_recipe_is_on_the_disk_before_the_first_write_and_lines_come_before_
     assert seen[0][:2] == ("Unassign", 0)
 
 
-def test_without_a_folder_all_is_kept_in_the_state_folder_of_the_user(bulk: Bulk) -> None:
+def test_without_a_report_dir_all_files_are_in_the_state_folder_of_the_user(bulk: Bulk) -> None:
     done = bulk.run("unassign", report_dir="", **WEB)
     assert {Path(path).parent for path in done["files"].values()} == {bulk.folder / "state"}
 
 
-def test_what_belongs_to_an_encrypted_plan_is_never_written_in_clear(bulk: Bulk) -> None:
+def test_no_file_of_an_encrypted_plan_is_written_as_plain_text(bulk: Bulk) -> None:
     start = bulk.held()
     planned = bulk.run("unassign", check=True, **WEB)
     secret = VaultSecret(b"secret")
@@ -646,7 +704,7 @@ def test_what_belongs_to_an_encrypted_plan_is_never_written_in_clear(bulk: Bulk)
 
 
 @pytest.mark.parametrize(("after", "outcome"), [("wave 1/", "stopped"), ("wave 4/", "not verified")])
-def test_a_run_for_which_nobody_waits_any_more_did_not_end(bulk: Bulk, after: str, outcome: str) -> None:
+def test_the_next_run_knows_that_a_run_ended_early_because_nobody_waited(bulk: Bulk, after: str, outcome: str) -> None:
     """The next run says so. The last wave, after which only a read is left, is no exception."""
     start = bulk.held()
     gone = False
@@ -660,7 +718,7 @@ def test_a_run_for_which_nobody_waits_any_more_did_not_end(bulk: Bulk, after: st
     assert "nobody waits for this run any more" in stopped["msg"]
     assert changed_by(start, bulk.held()) <= pairs(documents(bulk, stopped)[1])
     again = bulk.run("unassign", plan_file=stopped["files"]["plan"])
-    assert any(line.startswith("An earlier run of this plan did not end (process ") for line in bulk.lines)
+    assert any(line.startswith("An earlier run of this plan did not end (unassign, process ") for line in bulk.lines)
     assert not again.get("failed"), again["msg"]
     bulk.run("unassign", plan_file=stopped["files"]["plan"])
     assert not any("An earlier run" in line for line in bulk.lines)
@@ -674,7 +732,7 @@ def test_a_restore_keeps_its_files_in_the_folder_of_the_recipe(bulk: Bulk) -> No
     assert {Path(path).parent for path in restored["files"].values()} == {bulk.reports}
 
 
-def test_restoring_and_unassigning_one_plan_exclude_each_other(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_plan_is_never_restored_and_unassigned_at_the_same_time(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_bulk, "PATIENCE", 0)
     start = bulk.held()
     tried: list[dict[str, Any]] = []
@@ -687,6 +745,33 @@ def test_restoring_and_unassigning_one_plan_exclude_each_other(bulk: Bulk, monke
     (refused,) = tried
     assert refused["outcome"] == "refused"
     assert "another run works on this plan" in refused["msg"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.held() == start
+
+
+def test_a_run_that_waited_for_another_one_reads_again_before_it_writes(bulk: Bulk) -> None:
+    start = bulk.held()
+    plan_file = bulk.run("unassign", check=True, **WEB)["files"]["plan"]
+    other, waits, results = Bulk(bulk.emulator, bulk.folder), threading.Event(), []
+
+    def say(line: str) -> None:
+        if line.startswith("Another run works on this plan (unassign, process "):
+            waits.set()
+
+    thread = threading.Thread(target=lambda: results.append(other.run("unassign", plan_file=plan_file, say=say)))
+
+    def start_other(line: str) -> None:
+        if line.startswith("wave 1/"):
+            thread.start()
+            assert waits.wait(30)
+
+    done = bulk.run("unassign", plan_file=plan_file, wave_size=5, say=start_other)
+    thread.join(60)
+    (second,) = results
+    assert (done["totals"]["unassigned"], done["outcome"]) == (14, "done")
+    assert "unassigned" not in second["totals"]
+    assert (second["totals"]["already_absent"], second["changed"]) == (14, False)
+    assert len(bulk.writes()) == len({eni_id for eni_id, _address in changed_by(start, bulk.held())})
     restore_all(bulk, wait_timeout=1)
     assert bulk.held() == start
 
@@ -710,7 +795,7 @@ def test_check_mode_a_run_and_a_second_run_agree(bulk: Bulk) -> None:
     assert bulk.held() == start
 
 
-def test_all_kinds_go_and_come_back(bulk: Bulk) -> None:
+def test_all_kinds_are_unassigned_and_restored(bulk: Bulk) -> None:
     bulk.emulator.reset()
     start = bulk.held()
     kinds = "private_ip_addresses, ipv4_prefixes, ipv6_addresses, ipv6_prefixes"
@@ -719,20 +804,20 @@ def test_all_kinds_go_and_come_back(bulk: Bulk) -> None:
     gone = changed_by(start, bulk.held())
     assert {":" in address for _eni_id, address in gone} == {"/" in address for _eni_id, address in gone} == {True, False}
     assert gone == outcomes(done["report"], "unassigned") == pairs(documents(bulk, done)[1])
-    # From the lines of the output alone, too.
+    # It also works only from the lines of the output.
     shown = [line for line in bulk.lines if line.startswith("{version")]
     assert not bulk.run("restore", recipe="\n".join(shown), wait_timeout=5).get("failed")
     assert bulk.held() == start
 
 
-def test_a_thousand_enis_go_and_come_back(bulk: Bulk) -> None:
+def test_a_thousand_enis_are_unassigned_and_restored(bulk: Bulk) -> None:
     bulk.emulator.reset(seed=seed(1000, each=1))
     start = bulk.held()
     many = {"wave_size": 350, "max_concurrency": 16, "wait_timeout": 20}
     done = bulk.run("unassign", security_group_tags="stage", max_addresses=1002, **many)
     assert [wave["addresses"] for wave in done["report"]["waves"]] == [350, 350, 302]
     assert len(changed_by(start, bulk.held())) == 1002
-    # One write an ENI, and for each wave no more reads than its ENIs and the polls take.
+    # One write for each ENI. For each wave, only the reads for its ENIs and the polls.
     assert len(bulk.writes()) == 1001
     bulk.run("restore", recipe_file=done["files"]["recipe"], **many)
     assert bulk.held() == start
@@ -749,7 +834,7 @@ def without_group(all_enis: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("by_plan", [True, False])
 @pytest.mark.parametrize("lacking", ["all", "one"])
-def test_an_approved_plan_of_which_something_is_not_selected_today_ends_red(bulk: Bulk, by_plan: bool, lacking: str) -> None:
+def test_an_approved_plan_with_an_address_that_is_not_selected_today_fails(bulk: Bulk, by_plan: bool, lacking: str) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     bulk.emulator.reset(seed=without_group(lacking == "all"))
     source = {"plan_file": planned["files"]["plan"]} if by_plan else {}
@@ -759,7 +844,7 @@ def test_an_approved_plan_of_which_something_is_not_selected_today_ends_red(bulk
     assert bulk.writes() == []
 
 
-def test_an_empty_plan_is_not_an_approved_plan_that_nobody_knows(bulk: Bulk) -> None:
+def test_an_unknown_approved_plan_is_not_taken_for_an_empty_plan(bulk: Bulk) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     bulk.emulator.reset(seed=without_group(all_enis=True))
     refused = bulk.run("unassign", approved_digest=planned["digest"], report_dir=str(bulk.folder / "lost"), **WEB)
@@ -783,7 +868,7 @@ def test_a_recipe_that_cannot_be_written_stops_the_run_before_the_first_write(bu
 
 
 def test_a_disk_that_is_full_after_the_waves_leaves_the_result_and_the_recipe(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last files are reports and long commands."""
+    """Reports and long commands are written last."""
     start = bulk.held()
     full = False
 
@@ -808,7 +893,7 @@ def test_a_disk_that_is_full_after_the_waves_leaves_the_result_and_the_recipe(bu
     assert any("restore" in step and str(recipe) in step for step in done["next_steps"])
 
 
-def test_what_belongs_to_a_plan_that_was_encrypted_in_the_folder_is_never_written_in_clear(bulk: Bulk) -> None:
+def test_no_file_of_a_plan_that_was_encrypted_in_the_folder_is_written_as_plain_text(bulk: Bulk) -> None:
     planned = bulk.run("unassign", check=True, **WEB)
     secret = VaultSecret(b"secret")
     plan = Path(planned["files"]["plan"])

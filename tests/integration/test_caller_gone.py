@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""After the caller is gone, the module writes nothing more: real processes, killed in the middle of a change of many ENIs."""
+"""After the caller is gone, the module writes nothing more. The tests kill real processes in the middle of a change of many ENIs."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def test_what_was_detached_on_purpose_goes_on(slow: Emulator, start: Start, tmp_
     started = [start(partial(by_playbook, **detached), ANSIBLE_ASYNC_DIR=str(tmp_path / "async")), start(by_shell)]
 
     def has_read_back(caller: str) -> bool:
-        """The module has made its last call, so that it does not reach into the next test."""
+        """Whether the module has made its last call, so that it does not disturb the next test."""
         calls = [call for call in slow.calls() if f"eni-{caller}" in json.dumps(call["parameters"])]
         return len(writes(slow, caller)) == FEW and calls[-1]["action"].startswith("Describe") and calls[-1]["status"] == 200
 

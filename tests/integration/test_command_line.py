@@ -38,7 +38,7 @@ class CommandLine:
         return subprocess.run([command, *arguments], cwd=self.home, env=environment, capture_output=True, text=True, check=False)
 
     def ad_hoc(self, arguments: str, *options: str, module: str = MODULE) -> tuple[int, str, dict[str, Any]]:
-        """Exit code, what stands before the result, and the result."""
+        """Exit code, the text before the result, and the result."""
         done = self("ansible", "localhost", "-m", module, "-a", arguments, *options)
         before, _arrow, result = done.stdout.partition(" => ")
         return done.returncode, before, json.loads(result)
@@ -99,7 +99,7 @@ def test_module_defaults_of_the_action_group_set_region_and_credentials_once(com
     assert {call["parameters"]["RegionId"] for call in command_line.emulator.calls()} == {"cn-beijing"}
 
 
-def test_what_info_finds_the_change_module_takes_and_gives_back(command_line: CommandLine) -> None:
+def test_the_change_module_unassigns_and_restores_what_info_finds(command_line: CommandLine) -> None:
     before = command_line.emulator.state()["interfaces"]
     playbook = """
 - hosts: localhost

@@ -226,7 +226,7 @@ class TestEveryKindLogsIn:
 
 
 def sso_login(sso: StandIn) -> dict[str, Any]:
-    """What 'aliyun sso login' leaves in a profile."""
+    """The entries that 'aliyun sso login' writes into a profile."""
     return {
         "cloud_sso_sign_in_url": f"{sso.url}/start/login",
         "cloud_sso_account_id": "1000000000000001",
@@ -329,7 +329,7 @@ class TestEveryProfileLogsIn:
         asked = [len(stand_in.asked) > 0 for stand_in in (sts, metadata, uri)]
         assert asked == [kind in ("ram_role_arn", "oidc_role_arn"), kind == "ecs_ram_role", kind == "credentials_uri"]
 
-    def test_no_profile_is_ever_written_to(self, run: Runner, login: Any) -> None:
+    def test_no_profile_is_ever_changed(self, run: Runner, login: Any) -> None:
         run.profile(mode="AK", region_id="cn-hangzhou", **AK)
         file = run.home / ".aliyun" / "config.json"
         before = (file.read_bytes(), file.stat().st_mtime_ns)
@@ -380,7 +380,7 @@ class TestWhatFails:
             ((200, {"Credentials": Key(lives=-7200).reply()}), "returned a key that has already expired"),
         ],
     )
-    def test_an_answer_that_is_none(self, run: Runner, sts: Sts, broken: Any, expected: str) -> None:
+    def test_an_answer_that_has_no_key(self, run: Runner, sts: Sts, broken: Any, expected: str) -> None:
         sts.broken = broken
         assert expected in refused(run({**self.ROLE_OPTIONS, "sts_endpoint": sts.endpoint}))
 
@@ -389,12 +389,12 @@ class TestWhatFails:
         assert "TLS failed: the certificate was not accepted" in message
         assert sts.asked == []
 
-    def test_nobody_there(self, run: Runner, sts: Sts) -> None:
+    def test_a_server_that_does_not_answer(self, run: Runner, sts: Sts) -> None:
         endpoint = sts.endpoint
         sts.__exit__(None, None, None)
         assert "connection refused" in refused(run({**self.ROLE_OPTIONS, "sts_endpoint": endpoint}))
 
-    def test_a_token_of_a_pod_that_counts_no_more(self, run: Runner, sts: Sts) -> None:
+    def test_a_token_of_a_pod_that_has_expired(self, run: Runner, sts: Sts) -> None:
         run.token_file.write_text("yesterday's-pod-token")
         options = {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": str(run.token_file), "sts_endpoint": sts.endpoint}
         message = refused(run(options))
@@ -412,7 +412,7 @@ class TestWhatFails:
             ({"key": Key(lives=-7200)}, {}, "already expired"),
         ],
     )
-    def test_a_role_that_the_instance_has_not(
+    def test_a_role_that_the_instance_does_not_have(
         self, run: Runner, metadata: MetadataService, changes: dict[str, Any], options: dict[str, Any], expected: str
     ) -> None:
         for name, value in changes.items():
@@ -421,7 +421,7 @@ class TestWhatFails:
         assert "ecs_ram_role from options: the metadata service 100.100.100.200 (it exists on ECS instances only) " in message
         assert expected in message
 
-    def test_the_older_metadata_service_is_not_asked_where_that_is_off(self, run: Runner, metadata: MetadataService) -> None:
+    def test_the_older_metadata_service_is_not_used_if_it_is_turned_off(self, run: Runner, metadata: MetadataService) -> None:
         metadata.v2 = False
         refused(run({"ecs_role_name": metadata.role}, {"ALIBABA_CLOUD_IMDSV1_DISABLED": "true"}))
         assert [asked.method for asked in metadata.asked] == ["PUT"]
@@ -467,7 +467,7 @@ class TestWhatFails:
         assert message.count("ecs_ram_role from options: the metadata service") == 1
         assert sts.asked == []
 
-    def test_half_a_credential_uses_no_other_one(self, run: Runner) -> None:
+    def test_an_incomplete_credential_is_not_completed_from_another_source(self, run: Runner) -> None:
         run.profile(mode="AK", region_id="cn-hangzhou", **AK)
         for environ in ({"ALIBABA_CLOUD_ACCESS_KEY_ID": "a"}, {"ALICLOUD_SECRET_KEY": "b"}):
             result = run({}, environ)
@@ -485,7 +485,7 @@ class TestWhatFails:
 
 @pytest.mark.parametrize("module", ["eni_secondary_ip_info", "eni_secondary_ip"])
 class TestMasks:
-    """A service may repeat whatever it was sent, and modules repeat what a service says."""
+    """A service may repeat any part of a request in its reply, and modules repeat replies."""
 
     SECRETS = ("emulator-key-secret", "emulator-sts-secret", "emulator-sts-token")
 
@@ -500,7 +500,7 @@ class TestMasks:
         }
         if kind in profiles:
             run.profile(**profiles[kind])
-        # What each of them knows, and so must mask.
+        # The secrets that each way to log in knows, and so must mask.
         options, environ, known = {
             "environment": ({}, ENVIRONMENT_KEY, self.SECRETS[:1]),
             "sts": ({}, {variable: STS_KEY[name] for name, variable in STS_VARIABLES.items()}, self.SECRETS[1:]),
@@ -517,7 +517,7 @@ class TestMasks:
         assert masked in result["msg"]
         assert [secret for secret in self.SECRETS if secret in json.dumps(result)] == []
 
-    def test_nothing_is_blotted_out_by_what_is_too_short_for_a_secret(self, run: Runner, uri: CredentialsUri, module: str) -> None:
+    def test_a_value_that_is_too_short_for_a_secret_masks_nothing(self, run: Runner, uri: CredentialsUri, module: str) -> None:
         result = run({}, {"ALIBABA_CLOUD_CREDENTIALS_URI": f"{uri.url}/?v=1&region=cn-hangzhou"}, module)
         assert "****" not in json.dumps(result)
         assert (result["interfaces"][0]["eni_id"], result["summary"]["interfaces"]) == ("eni-web1001", 1)
@@ -623,7 +623,7 @@ class TestOnTheWay:
                 assert expected in result["msg"]
 
     @pytest.mark.parametrize(("no_proxy", "proxied"), [("", True), ("127.0.0.1", False)])
-    def test_so_does_assuming_a_role(self, run: Runner, sts: Sts, no_proxy: str, proxied: bool) -> None:
+    def test_assuming_a_role_goes_through_the_proxy_too(self, run: Runner, sts: Sts, no_proxy: str, proxied: bool) -> None:
         with Proxy() as proxy:
             result = run({**AK, "role_arn": ROLE, "sts_endpoint": sts.endpoint}, {"https_proxy": proxy.url, "no_proxy": no_proxy})
             assert bool(proxy.asked) is proxied
@@ -648,7 +648,7 @@ class TestOnTheWay:
 
     @pytest.mark.parametrize("region", ["cn-hangzhou", "cn-beijing", "cn-shanghai-finance-1"])
     def test_the_endpoints_of_a_region(self, monkeypatch: pytest.MonkeyPatch, run: Runner, region: str) -> None:
-        """Whom the SDK would ask, seen at the name that it looks up."""
+        """The host that the SDK would call, as the name lookup shows it."""
         looked_up: list[str] = []
 
         def nobody(host: Any, *more: Any, **named: Any) -> Any:
@@ -664,7 +664,7 @@ class TestOnTheWay:
 
 
 class TestRenewal:
-    def test_the_shortest_session_is_fetched_once_for_many_calls(self, run: Runner, sts: Sts) -> None:
+    def test_a_key_of_the_shortest_session_is_fetched_once_for_many_calls(self, run: Runner, sts: Sts) -> None:
         sts.key = Key(lives=900)
         run.emulator.reset(seed={**SMALL_PAGES})
         result = run({**AK, "role_arn": ROLE, "role_session_expiration": 900, "sts_endpoint": sts.endpoint, "eni_ids": MANY})
@@ -711,7 +711,7 @@ class TestAccount:
     def test_the_right_account_passes(self, emulator: Emulator) -> None:
         assert self.change(emulator, account_id=1000000000000001)["changed"] is True
 
-    def test_where_nothing_would_be_written_it_does_not_matter(self, emulator: Emulator) -> None:
+    def test_if_nothing_would_be_written_another_account_does_not_matter(self, emulator: Emulator) -> None:
         result = self.change(emulator, account_id="1000000000000002", private_ip_addresses=["192.168.0.199"])
         assert (result["changed"], result["summary"]["already_absent"]) == (False, 1)
 
@@ -739,6 +739,6 @@ def test_an_sdk_that_is_too_old_is_reported_as_too_old(run: Runner, monkeypatch:
     assert "see requirements.txt of this collection" in message
 
 
-def test_no_logger_of_the_sdk_speaks(run: Runner) -> None:
+def test_no_logger_of_the_sdk_writes(run: Runner) -> None:
     run(AK)
     assert all(logging.getLogger(name).disabled for name in ("credentials", "alibabacloud-tea", "darabonba-core"))

@@ -17,7 +17,7 @@ SERVICE_ADDRESSES = ["192.168.0.101", "192.168.0.102", "192.168.0.103", "192.168
 
 
 class Module:
-    """The module under test and what the service saw of it."""
+    """The module under test, and the calls that the service got from it."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -157,7 +157,7 @@ class TestOneInstance:
             "DescribeNetworkInterfaces",
         ]
 
-    def test_a_stopped_instance_will_do(self, module: Module) -> None:
+    def test_a_stopped_instance_is_accepted(self, module: Module) -> None:
         assert module(instance_id="i-web0002", private_ip_addresses=["192.168.0.21"])["changed"] is True
 
     def test_an_address_of_its_secondary_eni_is_an_error_that_names_that_eni(self, module: Module) -> None:
@@ -335,7 +335,7 @@ class TestServiceFailures:
 
     @pytest.mark.parametrize("kind", ["throttle", "conflict", "500", "503", "503_unreadable", "html", "reset_before", "truncated"])
     @pytest.mark.parametrize("action", ["DescribeNetworkInterfaces", "UnassignPrivateIpAddresses"])
-    def test_what_passes_is_survived(self, module: Module, kind: str, action: str) -> None:
+    def test_a_transient_error_does_not_fail_the_task(self, module: Module, kind: str, action: str) -> None:
         fault = {"action": action, "kind": kind, "nth": 1}
         module.emulator.faults([fault | {"retry_after": 200} if kind == "throttle" else fault])
         result = module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.101"])
@@ -350,7 +350,7 @@ class TestServiceFailures:
         assert result["summary"]["unassigned"] == 1
         assert len(module.writes()) == 1
 
-    def test_an_address_that_somebody_else_takes_meanwhile_counts_as_unassigned_because_a_write_of_it_was_sent(
+    def test_an_address_that_somebody_else_unassigns_meanwhile_counts_as_unassigned_because_a_write_of_it_was_sent(
         self, module: Module
     ) -> None:
         module.emulator.faults([{"action": "UnassignPrivateIpAddresses", "kind": "take_address", "address": "192.168.0.102", "nth": 1}])
@@ -359,7 +359,7 @@ class TestServiceFailures:
         assert result["interfaces"][0]["unassigned"]["private_ip_addresses"] == SERVICE_ADDRESSES[:3]
         assert module.held("eni-web1001") == SERVICE_ADDRESSES[3:]
 
-    def test_an_eni_that_is_deleted_meanwhile_is_failed(self, module: Module) -> None:
+    def test_an_eni_that_is_deleted_meanwhile_fails(self, module: Module) -> None:
         module.emulator.faults([{"action": "UnassignPrivateIpAddresses", "kind": "delete_interface", "nth": 1}])
         result = module(eni_id="eni-web1003", private_ip_addresses=["192.168.0.121"])
 

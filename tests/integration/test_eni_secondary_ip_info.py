@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The info module over real HTTP: every selector, both roads into a group, every page, every filter."""
+"""The info module over real HTTP: every selector, both ways to read a group, every page, every filter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def info(emulator: Emulator) -> Info:
 
 
 @pytest.mark.parametrize("group_filter", ["secondary", "all"])
-def test_a_security_group_is_entered_by_both_roads_whatever_the_services_filter_does(info: Info, group_filter: str) -> None:
+def test_a_security_group_is_read_in_both_ways_whatever_the_filter_of_the_service_does(info: Info, group_filter: str) -> None:
     info.emulator.reset(switches={"group_filter": group_filter})
     result = info(security_group_ids=["sg-web"])
 
@@ -63,7 +63,7 @@ def test_a_security_group_is_entered_by_both_roads_whatever_the_services_filter_
         ({"vpc_id": "vpc-other"}, set()),
     ],
 )
-def test_every_selector_that_is_given_must_fit(info: Info, selectors: dict[str, Any], expected: set[str]) -> None:
+def test_an_eni_must_match_every_selector_that_is_set(info: Info, selectors: dict[str, Any], expected: set[str]) -> None:
     assert info.found(**selectors) == expected
 
 
@@ -84,7 +84,7 @@ def test_filters_leave_only_matching_addresses_in_the_assignments(info: Info, fi
     assert len(result["interfaces"][0]["private_ip_addresses"]) == 5
 
 
-def test_a_prefix_is_within_only_as_a_whole_and_excluded_by_any_overlap(info: Info) -> None:
+def test_a_prefix_is_inside_only_as_a_whole_and_excluded_by_any_overlap(info: Info) -> None:
     def prefixes(**filters: Any) -> list[str]:
         result = info(eni_ids=["eni-data1001"], kinds=["ipv4_prefixes"], **filters)
         return [prefix for entry in result["assignments"] for prefix in entry["ipv4_prefixes"]]

@@ -51,7 +51,7 @@ PLAYBOOK = """
 IN_USE, CONFIGURED, NOT_SEEN, UNKNOWN = "in_use", "configured", "not_seen", "unknown"
 HOSTS = ("web", "node", "prefix", "db", "old", "down")
 
-# ENI → host, MAC address, and per address: level, reason code, and what the text says.
+# ENI → host, MAC address, and for each address: level, reason code, and a part of the text.
 TABLE: dict[str, tuple[str, str, dict[str, tuple[str, str, str]]]] = {
     "eni-web": (
         "web",
@@ -64,7 +64,7 @@ TABLE: dict[str, tuple[str, str, dict[str, tuple[str, str, str]]]] = {
             "192.168.1.14": (CONFIGURED, "configured", "configured on web (eth1)"),
             "192.168.1.15": (CONFIGURED, "configured", "configured on web (eth1)"),  # /32, as keepalived does
             "192.168.1.16": (CONFIGURED, "configured", "configured on web (lo)"),
-            "192.168.1.17": (IN_USE, "listening", "web: shop listens on port 8081"),  # nowhere configured
+            "192.168.1.17": (IN_USE, "listening", "web: shop listens on port 8081"),  # not configured anywhere
             "192.168.1.18": (NOT_SEEN, "not_seen", "not seen on web (eth1)"),
             "192.168.1.19": (NOT_SEEN, "not_seen", "not seen on web (eth1)"),
         },
@@ -262,7 +262,7 @@ def set_up_db(guest: Guest, folder: Path) -> None:
 
 
 def set_up_old(guest: Guest, folder: Path) -> None:
-    """Something cannot be looked into. It also has an address that is not assigned."""
+    """A guest that cannot be read completely. It also has an address that is not assigned."""
     add(guest, "eth1", *(f"192.168.5.{number}" for number in (5, 10, 11, 12, 13, 14, 99)))
     guest.run("touch /run/netns/stale")
     guest.sshd(folder, "10.255.0.14")
@@ -389,7 +389,7 @@ def test_the_commands_remove_what_remains(network: Network) -> None:
 def test_check_mode_returns_the_same(network: Network) -> None:
     again = network.read("--check", "--limit", "web")["web"]
     assert again["changed"] is False
-    # Ansible's own connection comes and goes.
+    # The number of Ansible's own connections changes.
     fields = ("address", "interface", "namespace", "listeners", "uncertain")
     assert [{name: entry[name] for name in fields} for entry in again["addresses"] if entry["interface"] != "mgmt0"] == [
         {name: entry[name] for name in fields} for entry in network.results["web"]["addresses"] if entry["interface"] != "mgmt0"
@@ -436,7 +436,8 @@ def read_as_nobody(guest: Guest) -> dict[str, Any]:
 
 
 def test_without_root_levels_of_what_is_found_hold(network: Network) -> None:
-    """All but the names of processes is the same. What is nowhere may be in a namespace that only another user keeps."""
+    """Everything except the names of processes is the same. An address that is not found may be in a namespace that only another user
+    keeps open."""
     result = read_as_nobody(network.guests["web"])
     assert {reason["code"] for reason in result["reasons"]} == {"namespaces_hidden"}
     joined = join_guests(ENIS, Guests({**network.results, "web": result})).findings["eni-web"]

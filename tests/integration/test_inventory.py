@@ -178,7 +178,7 @@ def test_every_page_is_read(inventories: Inventories) -> None:
     assert len(inventories.emulator.calls()) == 3
 
 
-def test_throttling_and_lost_replies_are_survived(inventories: Inventories) -> None:
+def test_throttling_and_lost_replies_do_not_fail_the_inventory(inventories: Inventories) -> None:
     faults = [{"action": "DescribeNetworkInterfaces", "kind": kind, "nth": nth} for nth, kind in ((1, "throttle"), (2, "503"), (3, "cut"))]
     inventories.emulator.faults(faults)
     shown = inventories.list(whole_region=True)
@@ -210,13 +210,13 @@ class TestRegions:
         message = inventories.failure(regions=["cn-nowhere", "cn-hangzhou"], whole_region=True)
         assert "test.eni.yml: region cn-nowhere cannot be read: DescribeNetworkInterfaces failed with InvalidRegionId" in message
 
-    def test_or_a_warning_by_option(self, inventories: Inventories) -> None:
+    def test_one_that_fails_is_a_warning_with_on_region_error_warn(self, inventories: Inventories) -> None:
         shown = inventories.list(regions=["cn-nowhere", "cn-hangzhou"], whole_region=True, on_region_error="warn")
         assert len(shown.hosts) == len(SAMPLE["interfaces"])
         assert "region cn-nowhere cannot be read" in shown.messages
         assert "Its ENIs are not in the inventory." in shown.messages
 
-    def test_without_any_that_can_be_read_there_is_no_inventory(self, inventories: Inventories) -> None:
+    def test_if_none_can_be_read_the_inventory_fails(self, inventories: Inventories) -> None:
         message = inventories.failure(regions=["cn-nowhere", "cn-nowhere2"], whole_region=True, on_region_error="warn")
         assert "cn-nowhere cannot" in message
         assert "cn-nowhere2 cannot" in message
@@ -363,7 +363,7 @@ class TestCache:
         assert self.calls(inventories, **cached, **changed) > 0
         assert self.calls(inventories, **cached) == 0
 
-    def test_nor_does_another_login_of_the_environment(self, inventories: Inventories, cached: dict[str, Any]) -> None:
+    def test_another_login_of_the_environment_does_not_use_it(self, inventories: Inventories, cached: dict[str, Any]) -> None:
         assert self.calls(inventories, **cached) > 0
         inventories.environment |= {
             "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.emulator-key-id",
@@ -414,7 +414,7 @@ PLAYBOOK = """
 class TestCloudStrings:
     @pytest.fixture
     def marker(self, inventories: Inventories) -> Path:
-        """A file that exists as soon as anything evaluated a string of the cloud."""
+        """A file that exists if a string from the cloud was evaluated as a template."""
         marker = inventories.folder / "evaluated"
         evil = f"{{{{ lookup('pipe', 'touch {marker}') }}}}"
         statement = f"{{% set x = lookup('pipe', 'touch {marker}') %}}"
@@ -454,7 +454,7 @@ class TestCloudStrings:
         assert len(inventories.emulator.calls()) == 1
         assert not marker.exists()
 
-    def test_what_the_file_says_is_a_template_is_one(self, inventories: Inventories, marker: Path) -> None:
+    def test_templates_of_the_inventory_file_are_evaluated(self, inventories: Inventories, marker: Path) -> None:
         options = {"whole_region": True, "compose": {"composed": f"lookup('pipe', 'touch {marker}')"}}
         assert inventories.list(**options).code == 0
         assert marker.exists()

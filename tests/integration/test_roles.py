@@ -34,7 +34,7 @@ MODULE = "alicloud_ops.network.eni_secondary_ip"
 GROUP = "group/alicloud_ops.network.alicloud"
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
 FAST = {"calls_per_minute": 0}
-# After the end of the caller; nothing is written then.
+# Seconds to watch after the end of the caller. Nothing is written in this time.
 SECONDS_TO_STOP = 2.5
 WEB = {"security_group_ids": ["sg-web"], **FAST}
 DIGEST = "unassign_secondary_ips_approved_digest"
@@ -79,7 +79,7 @@ def started(playbooks: Playbooks, **variables: Any) -> Iterator[tuple[subprocess
 
 
 def recipes(playbooks: Playbooks) -> set[tuple[str, str]]:
-    """All that the recipes of the folder name."""
+    """All addresses in the recipes of the folder."""
     return {pair for path in playbooks.reports.glob("recipe-*.json") for pair in pairs(read_json(path))}
 
 
@@ -117,7 +117,7 @@ def of_each_play(output: str, count: int) -> list[str]:
 
 
 class Plays:
-    """Plays of the test's own, with ``unassign_secondary_ips``."""
+    """Plays that a test writes, with ``unassign_secondary_ips``."""
 
     def __init__(self, playbooks: Playbooks) -> None:
         self.playbooks = playbooks
@@ -135,11 +135,11 @@ def plays(playbooks: Playbooks) -> Plays:
     return Plays(playbooks)
 
 
-# -- the whole way
+# -- from plan to restore
 
 
 def test_an_audit_lists_by_name_and_changes_nothing(playbooks: Playbooks) -> None:
-    # What narrows is a guard, so that empty text is none of it; for all else empty text is "not given".
+    # A variable that narrows the selection is a guard, so empty text is an error. For all others, empty text counts as not set.
     listed = playbooks.run("audit", security_group_names="web\nlegacy\n", within="10.0.0.0/24, 10.3.0.0/24", eni_type="")
     report = playbooks.report("audit")
     assert listed.changed == 0
@@ -178,7 +178,7 @@ def test_all_wrong_variables_come_at_once_and_no_call_is_made(playbooks: Playboo
     assert "restore_secondary_ips_recipe: its digest is 0000" in refused.output
     assert refused.published == {"secondary_ips_restore": {"outcome": "refused"}}
     assert playbooks.emulator.calls() == []
-    # Another account than meant.
+    # Another account than the expected one.
     refused = playbooks.run("unassign", succeeds=False, account_id=OTHER_ACCOUNT, **WEB)
     assert f"belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in refused.output
     assert playbooks.writes() == []
@@ -205,13 +205,13 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     assert planned.published[DIGEST] == plan["digest"]
     assert list(playbooks.reports.glob("recipe-*")) == []
 
-    # Another plan than the approved one: stopped.
+    # The plan differs from the approved one, so the run stops.
     refused = playbooks.run("unassign", succeeds=False, approved_digest="0" * 64, **chosen)
     assert f"today's plan has the digest {plan['digest']}" in refused.output
     assert refused.published["secondary_ips_unassign"]["outcome"] == "refused"
     assert playbooks.writes() == []
 
-    # What was approved is done, in waves, and proven.
+    # The approved plan is carried out in waves, and verified.
     done = playbooks.run("unassign", approved_digest=plan["digest"], **chosen)
     waves = re.findall(r"^wave (\d/3) · (\d+) of 601 addresses · (\d+) unassigned", done.output, re.M)
     assert waves == [("1/3", "250", "250"), ("2/3", "499", "499"), ("3/3", "601", "601")]
@@ -225,7 +225,7 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     assert pairs(read_json(playbooks.saved("recipe"))) == pairs(read_json(playbooks.saved("plan", plan["digest"]))) == gone
     assert done.published["restore_secondary_ips_recipe"]["digest"] == plan["digest"]
     assert done.published["secondary_ips_unassign"]["totals"]["unassigned"] == 601
-    # The plan was shown before the recipe of the first wave, and that before its first write ended.
+    # The plan was shown before the recipe of the first wave, and this recipe was shown before the first write ended.
     assert done.output.index(f"digest {plan['digest']}") < done.output.index("{version: 1") < done.output.index("wave 1/3")
 
     # The second run finds nothing to do, also under the old approval.
@@ -235,7 +235,7 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     assert playbooks.report("unassign")["outcome"] == "nothing to do"
     assert len(playbooks.writes()) == written
 
-    # Back again: planned, done, and nothing the second time.
+    # Restore: planned, done, and nothing to do the second time.
     recipe = {"recipe_file": str(playbooks.saved("recipe")), "account_id": ACCOUNT, "wave_size": 400, "wait_timeout": 5, **FAST}
     playbooks.run("restore", check=True, **recipe)
     assert len(playbooks.writes()) == written
@@ -254,7 +254,7 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
         (command,) = re.findall(rf"^{title}: (ansible-playbook .*)$", output, re.M)
         assert len(command.encode()) < 1000
         environment = ansible_environment(playbooks.emulator)
-        # What a shell makes of the command is what is tested.
+        # The test runs the command in a shell, as a user does.
         asked = {"cwd": "/", "env": environment, "capture_output": True, "encoding": "utf-8", "timeout": 300}
         done = subprocess.run(["sh", "-c", command], check=False, **asked)
         assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
@@ -279,7 +279,7 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
     assert playbooks.held() == start
 
 
-# -- runs that are killed, cut off or doubled
+# -- runs that are killed, interrupted or started twice
 
 
 def kill_in_the_middle(playbooks: Playbooks, writes: int, **chosen: Any) -> tuple[set[tuple[str, str]], str]:
@@ -319,7 +319,7 @@ def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbook
     assert gone <= set(read_document(shown).pairs())
 
     plan_file = str(playbooks.saved("plan", digest))
-    # With the plan alone: its recipe and reports stay where the plan is.
+    # With only the plan file: recipe and reports stay in the folder of the plan.
     playbooks.run("unassign", plan_file=plan_file, approved_digest=digest, wave_size=100, report_dir="", **FAST)
     report = playbooks.report("unassign")
     assert report["totals"]["already_absent"] == len(gone)
@@ -344,12 +344,12 @@ def test_a_killed_run_goes_on_while_reads_lag(playbooks: Playbooks) -> None:
     playbooks.run("unassign", plan_file=str(playbooks.saved("plan")), **FAST)
     assert len(changed_by(start, playbooks.held())) == 14
     assert recipes(playbooks) == changed_by(start, playbooks.held())
-    # Reads lag behind this, too: what looks already present is not believed at once.
+    # Reads also lag behind this change, so the run does not believe at once that an address is already present.
     restore_all(playbooks, wait_timeout=12)
     assert playbooks.held() == start
 
 
-def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_concurrent_runs_one_is_refused(playbooks: Playbooks, monkeypatch: pytest.MonkeyPatch) -> None:
     start = playbooks.held()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"wave_size": 3, "max_concurrency": 1, "wave_pause": 30, **WEB}
@@ -362,12 +362,12 @@ def test_of_two_runs_side_by_side_one_refuses(playbooks: Playbooks, monkeypatch:
         monkeypatch.setattr(_bulk, "PATIENCE", 1)
         second = in_process(playbooks).run("unassign", plan_file=plan_file, **FAST)
         assert second["outcome"] == "refused"
-        assert "another run works on this plan (process " in second["msg"]
+        assert "another run works on this plan (unassign, process " in second["msg"]
         assert len(playbooks.writes()) == before
         assert first.poll() is None
         os.killpg(first.pid, signal.SIGKILL)
     assert changed_by(start, playbooks.held()) <= recipes(playbooks)
-    # The worker of the killed run is in its pause, and yet the plan is free within seconds.
+    # The worker of the killed run is in its pause. Nevertheless the lock of the plan is free within seconds.
     playbooks.run("unassign", plan_file=plan_file, **FAST)
     restore_all(playbooks)
     assert playbooks.held() == start
@@ -387,7 +387,7 @@ def test_the_timeout_of_a_task_stops_the_writes_and_leaves_the_recipe_whole(play
     gone = changed_by(start, playbooks.held())
     assert 0 < stopped_at < 61
     assert gone <= recipes(playbooks)
-    # What was done is in the files, the result and the stats, although Ansible has cut the task off.
+    # Files, result and stats have what was done, although Ansible has interrupted the task.
     assert "interrupted: TaskTimeoutError" in output
     report = playbooks.report("unassign")
     assert report["outcome"] == "stopped"
@@ -414,7 +414,7 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
     (plan_file,) = playbooks.reports.glob("plan-*.json")
     assert len(list(playbooks.reports.glob("lock-*"))) == 1
     done = playbooks.run("unassign", plan_file=str(plan_file), **FAST)
-    assert "An earlier run of this plan did not end (process " in done.output
+    assert "An earlier run of this plan did not end (unassign, process " in done.output
     assert list(playbooks.reports.glob("lock-*")) == []
     restore_all(playbooks)
     assert playbooks.held() == start
@@ -424,7 +424,7 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
-def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
+def test_every_strategy_works(playbooks: Playbooks, strategy: str) -> None:
     start = playbooks.held()
     environment = {"ANSIBLE_STRATEGY": strategy}
     done = playbooks.run("unassign", environment=environment, wave_size=5, wave_pause=1, **WEB)
@@ -436,7 +436,7 @@ def test_every_strategy_will_do(playbooks: Playbooks, strategy: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["play", "block", "task"])
-def test_module_defaults_count(plays: Plays, where: str) -> None:
+def test_module_defaults_apply(plays: Plays, where: str) -> None:
     start = plays.playbooks.held()
 
     def use_with(defaults: Mapping[str, Any], **keywords: Any) -> str:
@@ -459,8 +459,8 @@ def test_module_defaults_count(plays: Plays, where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["play", "block", "task"])
-def test_the_environment_of_play_block_and_task_counts(plays: Plays, where: str) -> None:
-    """Endpoint and credentials are nowhere else."""
+def test_the_environment_of_play_block_and_task_applies(plays: Plays, where: str) -> None:
+    """Endpoint and credentials are set nowhere else."""
     start = plays.playbooks.held()
     names = plays.playbooks.emulator.environment()
     keyword = {"environment": {**names, "ALIBABA_CLOUD_ACCOUNT_ID": "{{ the_account }}"}}
@@ -478,8 +478,8 @@ def test_the_environment_of_play_block_and_task_counts(plays: Plays, where: str)
     assert plays.playbooks.held() == start
 
 
-def test_the_mode_of_task_block_and_role_counts_and_not_that_of_the_play(plays: Plays) -> None:
-    """A report that says otherwise than what was done would be the end of all trust."""
+def test_the_mode_of_task_block_and_role_decides_and_not_that_of_the_play(plays: Plays) -> None:
+    """The report must show the mode that was really used."""
     playbooks = plays.playbooks
     start = playbooks.held()
     for text in (
@@ -502,6 +502,28 @@ def test_the_mode_of_task_block_and_role_counts_and_not_that_of_the_play(plays: 
     assert playbooks.held() == start
 
 
+def test_a_loop_in_a_job_of_awx_warns_of_artifacts_that_are_replaced(plays: Plays) -> None:
+    playbooks = plays.playbooks
+    start = playbooks.held()
+    loop = play([use_role("include_role", loop=["sg-web", "sg-shop"], loop_control={"loop_var": "the_group"})])
+    group = {"security_group_ids": "{{ [the_group] }}"}
+    warning = "Later jobs do not get what this job published before"
+    assert warning not in plays.run(loop, "--check", **group)
+    job = json.dumps({"awx_job_id": 7})
+    shown = plays.run(loop, "-e", job, **group)
+    output = " ".join(shown.split())
+    first, last = (read_json(path) for path in sorted(playbooks.reports.glob("recipe-*"), key=lambda path: path.stat().st_mtime_ns))
+    assert f"{warning} for cn-hangzhou, digest {first['plan']}, because" in output
+    assert output.count(warning) == 1
+    assert "secondary_ips_unassign, restore_secondary_ips_recipe" in output
+    # What the warning names is there: the lines of the first run restore it.
+    lines = [line for line in shown.splitlines() if line.startswith("{version: 1") and first["plan"] in line]
+    assert pairs(read_document("\n".join(lines)).as_dict()) == pairs(first)
+    assert pairs(last).isdisjoint(pairs(first))
+    restore_all(playbooks)
+    assert playbooks.held() == start
+
+
 def test_no_log_shows_nothing_of_the_run(plays: Plays) -> None:
     start = plays.playbooks.held()
     for keywords in ({"no_log": True}, {"no_log": True, "ignore_errors": True}):
@@ -517,6 +539,32 @@ def test_many_hosts_are_a_clear_error(plays: Plays) -> None:
     output = plays.run(play([use_role()], hosts="all"), "-i", "one,other,", succeeds=False)
     assert "use one host, such as localhost" in output
     assert plays.playbooks.emulator.calls() == []
+
+
+@pytest.mark.parametrize("keywords", [{}, {"strategy": "free"}, {"serial": 1}, {"any_errors_fatal": True}], ids=str)
+def test_with_run_once_one_host_does_the_work_of_all(plays: Plays, keywords: dict[str, Any]) -> None:
+    output = plays.run(play([use_role(run_once=True, delegate_to="localhost")], hosts="all", **keywords), "-i", "one,other,third,")
+    assert output.count("done: 14 addresses on 5 ENIs: 14 unassigned") == 1
+    assert output.count("already absent") == 0
+    assert len(list(plays.playbooks.reports.glob("unassign-*.json"))) == 1
+    restore_all(plays.playbooks)
+
+
+def test_a_link_to_a_plan_leads_to_its_folder(playbooks: Playbooks) -> None:
+    """The lock of the plan, and the mark of a used approval, are there."""
+    start = playbooks.held()
+    digest = playbooks.run("unassign", check=True, **WEB).published[DIGEST]
+    links = playbooks.folder / "links"
+    links.mkdir()
+    (links / "latest.json").symlink_to(playbooks.saved("plan", digest))
+    given = {"plan_file": str(links / "latest.json"), "approved_digest": digest, "report_dir": "", **FAST}
+    playbooks.run("unassign", **given)
+    assert [path.name for path in links.iterdir()] == ["latest.json"]
+    restore_all(playbooks)
+    assert playbooks.held() == start
+    assert (
+        "the approval was used" in playbooks.run("unassign", succeeds=False, **{**given, "plan_file": str(playbooks.saved("plan"))}).output
+    )
 
 
 TYPED = {
@@ -553,8 +601,8 @@ def test_every_way_to_use_the_role_takes_the_same_input(plays: Plays, given: dic
     assert plays.playbooks.writes() == []
 
 
-def test_variables_may_be_templates_and_survey_text_is_none(plays: Plays) -> None:
-    # What is omitted was not given, as for a module.
+def test_variables_may_be_templates_and_survey_text_is_never_a_template(plays: Plays) -> None:
+    # An omitted variable counts as not set, as for a module.
     defaults = {MODULE: {"keep": "{{ ['10.3.0.11'] }}", "max_addresses": "{{ nothing | default(omit) }}"}}
     text = play(
         [
@@ -597,7 +645,7 @@ def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Pla
     assert playbooks.held() == start
 
 
-def test_a_plan_that_is_encrypted_with_vault_stays_so(playbooks: Playbooks) -> None:
+def test_a_plan_that_is_encrypted_with_vault_stays_encrypted(playbooks: Playbooks) -> None:
     start = playbooks.held()
     digest = plan(playbooks, **WEB)
     secret = VaultSecret(b"open sesame")
@@ -643,4 +691,59 @@ def test_without_a_folder_the_files_are_in_the_state_folder(playbooks: Playbooks
     assert f"restore recipe: {recipe}" in done.output
     assert shlex.quote(f"restore_secondary_ips_recipe_file={recipe}") in done.output
     playbooks.run("restore", recipe_file=str(recipe), **FAST)
+    assert playbooks.held() == start
+
+
+CANARY = "10.77.66.55"
+
+
+def vaulted(text: str) -> str:
+    """The value as ``ansible-vault encrypt_string`` makes it, for a file of variables."""
+    secret = VaultSecret(b"open sesame")
+    lines = VaultLib([("default", secret)]).encrypt(text, secret).decode().splitlines()
+    return "\n".join(["!vault |", *(f"      {line}" for line in lines)])
+
+
+def test_a_variable_that_is_encrypted_with_vault_is_never_written_in_clear(plays: Plays) -> None:
+    playbooks = plays.playbooks
+    start = playbooks.held()
+    (playbooks.folder / "password").write_text("open sesame", encoding="utf-8")
+    environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(playbooks.folder / "password")}
+    planned = playbooks.run("unassign", check=True, within=["10.3.0.12/32"], **WEB)
+    document = playbooks.saved("plan", planned.published[DIGEST])
+    before = set(playbooks.reports.iterdir())
+
+    def run(variables: str, succeeds: bool = False, **keywords: Any) -> str:
+        (playbooks.folder / "variables.yml").write_text(f"hidden: {vaulted(CANARY)}\n{variables}\n", encoding="utf-8")
+        return plays.run(play([use_role()], vars_files=["variables.yml"], **keywords), "-vvvv", environment=environment, succeeds=succeeds)
+
+    for name, value in {
+        "keep": vaulted(CANARY),
+        "within": "[10.3.0.12, '{{ hidden }}']",
+        "excluding": "'{{ [hidden] }}'",
+        "protected_tags": f"\n    team: {vaulted(CANARY)}",
+        "plan": vaulted(document.read_text(encoding="utf-8")),
+    }.items():
+        output = run(f"unassign_secondary_ips_{name}: {value}")
+        assert f"unassign_secondary_ips_{name}: it is encrypted with Ansible Vault" in output
+        assert CANARY not in output
+    output = run("", module_defaults={MODULE: {"keep": ["{{ hidden }}"]}})
+    assert "module_defaults.keep: it is encrypted with Ansible Vault" in output
+    assert CANARY not in output
+    (playbooks.folder / "variables.yml").write_text(f"unassign_secondary_ips_plan: {vaulted(document.read_text(encoding='utf-8'))}\n")
+    merged = playbooks.play(
+        "alicloud_ops.network.unassign_report", "-e@variables.yml", variables={}, environment=environment, succeeds=False
+    )
+    assert "unassign_secondary_ips_plan: it is encrypted with Ansible Vault" in merged.output
+    assert playbooks.writes() == []
+    assert set(playbooks.reports.iterdir()) == before
+    # A secret may be encrypted, and so may the login.
+    run(
+        f"unassign_secondary_ips_report_url: {vaulted('http://deploy:s3cr3t-4711@127.0.0.1:9/')}\nkey: {vaulted('s3cr3t-4711')}",
+        succeeds=True,
+        environment={"CANARY_OF_THE_TEST": "{{ key }}"},
+    )
+    assert len(changed_by(start, playbooks.held())) == 14
+    assert not any("s3cr3t-4711" in path.read_text(encoding="utf-8") for path in playbooks.reports.iterdir())
+    restore_all(playbooks)
     assert playbooks.held() == start

@@ -32,7 +32,7 @@ LEVELS = {
     "eni-db": {"192.168.2.10": CONFIGURED, "192.168.2.11": NOT_SEEN},
     "eni-twin": {"192.168.3.10": UNKNOWN, "192.168.3.11": UNKNOWN},  # two guests have its MAC address, and one of them the first address
     "eni-down": {"192.168.4.10": UNKNOWN, "192.168.4.11": UNKNOWN},  # its guest cannot be reached
-    "eni-broken": {"192.168.5.10": UNKNOWN},  # on its guest there is no Python
+    "eni-broken": {"192.168.5.10": UNKNOWN},  # its guest has no Python
 }
 ADDRESSES = {(eni_id, address): level for eni_id, addresses in LEVELS.items() for address, level in addresses.items()}
 IN_USE_OR_CONFIGURED = {
@@ -189,7 +189,7 @@ def test_an_audit_shows_the_level_of_each_address(roles: Roles, check: bool) -> 
     assert {gap["host"] for gap in guests["gaps"]} == {"down", "broken"}
     assert [(conflict["hosts"], conflict["eni_ids"]) for conflict in guests["conflicts"]] == [(["db", "web"], ["eni-twin"])]
     assert [(entry["eni_id"], entry["host"], entry["address"]) for entry in guests["not_assigned"]] == [("eni-db", "db", "192.168.2.99")]
-    # The output says as much to somebody who sees nothing else.
+    # The output has the same information, for people who see only the output.
     for line in (
         "guests of 'guests': 2 of 4 were read",
         "in use: 1 address",
@@ -231,7 +231,7 @@ def test_protect_skips_what_is_in_use_or_configured_and_unassigns_the_rest(roles
     assert "policy protect does not skip what is unknown" in done.published["secondary_ips_unassign"]["guest_warning"]
 
 
-def test_require_skips_what_is_unknown_as_well_and_the_printed_command_does_the_plan(roles: Roles) -> None:
+def test_require_skips_what_is_unknown_as_well_and_the_printed_command_carries_out_the_plan(roles: Roles) -> None:
     planned = roles.guests_run("unassign", check=True, guest_policy="require")
     skipped = of_state(roles.report("unassign"), "skipped")
     assert skipped == {pair: IN_USE_OR_CONFIGURED.get(pair, GUEST_UNKNOWN) for pair, level in ADDRESSES.items() if level != NOT_SEEN}
@@ -274,7 +274,7 @@ def test_after_an_unassign_the_report_names_the_guests_that_still_have_the_addre
     }
     assert "web: ip address del 192.168.1.11/24 dev eth1" in done.output
     assert "/etc/netplan/*.yaml (netplan)" in done.output
-    # The command does what it says.
+    # The printed command works.
     guest, command = network.guests["web"], "ip address del 192.168.1.11/24 dev eth1"
     guest.run(command)
     try:
@@ -287,7 +287,7 @@ def test_after_an_unassign_the_report_names_the_guests_that_still_have_the_addre
 
 
 def result_of(mac: str, addresses: list[str], age: timedelta = timedelta()) -> dict[str, Any]:
-    """What guest_addresses_info returns of a guest with these addresses."""
+    """The result of guest_addresses_info for a guest with these addresses."""
     return {
         "read_at": (datetime.now(UTC) - age).isoformat(timespec="seconds"),
         "complete": True,
@@ -385,7 +385,7 @@ NO_GUARD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_a_guard_that_would_guard_nothing_stops_the_run(without_network: Roles) -> None:
+def test_a_guard_that_would_protect_nothing_stops_the_run(without_network: Roles) -> None:
     """One play after the other in one run."""
     plays = [as_play(without_network, **variables) + "  ignore_errors: true\n" for variables, _message in NO_GUARD]
     _before, *outputs = without_network.own_play("".join(plays)).output.split("PLAY [localhost]")
@@ -397,7 +397,7 @@ def test_a_guard_that_would_guard_nothing_stops_the_run(without_network: Roles) 
 
 @pytest.mark.parametrize("guests", ["", []], ids=["blank", "empty"])
 def test_the_playbook_reads_nothing_without_guests(without_network: Roles, guests: Any) -> None:
-    """Least of all localhost. A blank value is an error of the role, and an empty list names no guest."""
+    """Not even localhost. A blank value is an error of the role, and an empty list names no guest."""
     played = without_network.guests_run("audit", guests=guests, succeeds=guests == [])
     assert "Read the addresses of the guest]" not in played.output
     if guests == []:
@@ -406,7 +406,7 @@ def test_the_playbook_reads_nothing_without_guests(without_network: Roles, guest
         assert "audit_secondary_ips_guests: is empty text" in played.output
 
 
-def test_without_guests_all_is_as_before(without_network: Roles) -> None:
+def test_without_guests_nothing_else_changes(without_network: Roles) -> None:
     played = without_network.run("unassign", security_group_ids="sg-app", calls_per_minute=0)
     report = without_network.report("unassign")
     assert without_network.gone() == ADDRESSES.keys()

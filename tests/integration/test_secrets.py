@@ -87,7 +87,7 @@ def spellings(secret: str) -> set[bytes]:
 
 @dataclass
 class Places:
-    """What was searched, and what was found there."""
+    """The places that were searched, and the secrets that were found there."""
 
     searched: list[str] = field(default_factory=list)
     found: list[tuple[str, str]] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Places:
         self.found.extend((place, canary) for canary in CANARIES if any(spelling in content for spelling in spellings(canary)))
 
     def search_folder(self, folder: Path, *, but: Iterable[Path] = ()) -> None:
-        """Every file below, except what was put there to log in with."""
+        """Every file in the folder, except the files that the test wrote there to log in."""
         for path in (path for path in sorted(folder.rglob("*")) if path.is_file() and path not in but):
             self.search(str(path.relative_to(folder)), path.read_bytes())
 
@@ -209,7 +209,7 @@ def world(emulator: Emulator, tmp_path: Path) -> Iterator[World]:
 
 
 def logins(world: World) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """By options: each kind, and what breaks it."""
+    """By options: each way to log in, and a setting that breaks it."""
     key = {"access_key_id": "option-id", "access_key_secret": OPTION}
     pod = {"role_arn": ROLE, "oidc_provider_arn": IDP, "oidc_token_file": str(world.folder / "home" / "token")}
     nobody = {"role_arn": "acs:ram::1000000000000001:role/nobody"}
@@ -385,7 +385,7 @@ def test_the_roles_show_publish_and_write_no_secret(world: World, by: str) -> No
 
 
 def test_the_search_finds_what_is_there(world: World) -> None:
-    """Or finding nothing would prove nothing. This is also why the guide warns of the environment keyword."""
+    """Otherwise an empty result would prove nothing. This is also why the guide warns of the environment keyword."""
     task = {
         "alicloud_ops.network.eni_secondary_ip_info": {"eni_ids": ["eni-web1001"]},
         "environment": {"ALIBABA_CLOUD_ACCESS_KEY_ID": "variable-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "{{ secret }}"},

@@ -28,7 +28,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
 
 SURVEYS = sorted((PATTERN / "template_surveys").glob("*.yml"))
 PLAYBOOKS = "extensions/patterns/bulk_secondary_ips/playbooks"
-# By this line AWX takes a file for a playbook that a job template may name.
+# AWX lists a file as a playbook for job templates only if it has this line.
 PLAYBOOK_LINE = re.compile(r"^\s*?-?\s*?(?:hosts|(ansible\.builtin\.)?include|(ansible\.builtin\.)?import_playbook):\s*?.*?$", re.M)
 RESERVED = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "JOB_ID", "INVENTORY_ID", "PROJECT_REVISION", "AWX_HOST", "MAX_EVENT_RES", "CACHE")
 # `make awx` puts awx.awx here. Without it, the tests that need it are skipped and say so.
@@ -85,7 +85,7 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
         assert question["type"] in ("text", "textarea", "password", "multiplechoice", "multiselect", "integer", "float")
         if "default" in question:
             assert isinstance(question["default"], int if question["type"] == "integer" else str), name
-            # An answer that is left as it is means what the role does by itself. An empty one would be an empty guard.
+            # A default answer has the same effect as the default of the role. An empty answer would be an empty guard.
             assert question["default"] != "", name
             assert str(question["default"]).lower() == str(option["default"]).lower(), name
         if question["type"] == "multiplechoice":
@@ -113,7 +113,7 @@ def test_job_templates_name_playbooks_that_awx_lists() -> None:
         writes = slices or (path.stem == "unassign" and template["job_type"] == "run")
         expected = {**guards, **({"unassign_secondary_ips_slices": 4} if slices else {})} if writes else {}
         assert template.get("extra_vars", {}) == expected
-        # No survey asks for them, because the answer would win.
+        # No survey asks for them, because an answer would win over the template.
         assert not {question["variable"] for question in template["survey_spec"]["spec"]}.intersection(expected)
 
 
@@ -168,7 +168,7 @@ def test_the_credential_type_is_of_the_form_that_awx_accepts() -> None:
     (kind,) = load(PATTERN / "setup.yml")["controller_credential_types"]
     fields = {field["id"] for field in kind["inputs"]["fields"]}
     assert kind["kind"] == "cloud"
-    # Each way to log in needs other fields, so none is required of all.
+    # Each way to log in needs other fields, so no field is always required.
     assert set(kind["inputs"]) == {"fields"}
     assert len(fields) == len(kind["inputs"]["fields"])
     for field in kind["inputs"]["fields"]:
@@ -242,7 +242,7 @@ def install(api: AwxApi, *arguments: str, collections: Path = AWX_MODULES) -> su
 
 
 @has_awx_modules
-def test_the_set_up_makes_everything_once_and_keeps_the_keys_that_were_filled_in() -> None:
+def test_the_set_up_creates_everything_once_and_keeps_the_keys_that_were_filled_in() -> None:
     given = ["-e", json.dumps(GIVEN)]
     with AwxApi() as api:
         first = install(api, *given)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tarball of a release: the same files give the same bytes, wherever, whenever and by whomever it is built."""
+"""The tarball of a release: the same files give the same bytes, independent of place, time and user of the build."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def shape(page: Path) -> list[str]:
 
 
 def names(page: Path) -> Counter[str]:
-    """What stands in inline code, and what is referred to."""
+    """The names in inline code, and the targets of references."""
     text = re.sub(r"_zh\b", "", text_of(page))
     codes = re.findall(r"``([^`]+)``" if page.suffix == ".rst" else r"`([^`]+)`", text)
     targets = re.findall(r":ref:`(?:[^`<]*<)?([\w.]+)>?`", text)
@@ -60,10 +60,10 @@ def test_a_chinese_page_is_in_step_with_the_english_one(english: Path, chinese: 
 
 
 @pytest.mark.parametrize("chinese", PAIRS.values(), ids=lambda page: page.name)
-def test_it_uses_the_words_of_the_chinese_console(chinese: Path) -> None:
+def test_a_chinese_page_uses_the_terms_of_the_chinese_console(chinese: Path) -> None:
     text = text_of(chinese)
     assert "弹性网卡" in text
-    # What the console does not say.
+    # Terms that the console does not use.
     assert [word for word in ("网络接口", "次要", "次级", "取消指派", "虚拟交换机", "试运行", "干运行") if word in text] == []
 
 

@@ -55,7 +55,8 @@ CONSTANTS = constants()
 
 
 def codes_of_calls() -> Iterator[tuple[str, str]]:
-    """What the plugins make a Reason or an EcsError with, and where. A code that is handed on, such as ``error.code``, is not new."""
+    """The codes with which the plugins create a Reason or an EcsError, and where. A code that is only passed on, as ``error.code``, is not
+    new."""
     for path, tree in PLUGINS.items():
         for call in ast.walk(tree):
             if not isinstance(call, ast.Call) or (name := getattr(call.func, "id", "")) not in ("Reason", "EcsError"):
@@ -112,7 +113,7 @@ def test_codes_in_one_row_are_treated_alike() -> None:
 
 
 def messages() -> Iterator[str]:
-    """All texts in the plugins; what an f-string fills in is …"""
+    """All texts in the plugins, with … for each value of an f-string."""
     for tree in PLUGINS.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
@@ -122,7 +123,7 @@ def messages() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("text", [row["text"] for row in PAGE.TABLE["messages"]])
-def test_a_message_on_the_page_stands_in_the_code(text: str) -> None:
+def test_a_message_on_the_page_is_in_the_code(text: str) -> None:
     wanted = re.compile(".*".join(re.escape(part.strip()) for part in text.split("…")))
     assert any(wanted.search(message) for message in messages())
 

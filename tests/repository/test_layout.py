@@ -17,7 +17,7 @@ PACKAGE = "ansible_collections.alicloud_ops.network.plugins."
 
 
 def row_of(path: Path) -> str:
-    """What stands for a file in the drawing."""
+    """The entry of a file in the drawing."""
     parts = path.relative_to(PLUGINS).parts
     return "_auth/" if "_auth" in parts else f"plugins/{parts[0]}/" if parts[0] in ("modules", "action", "inventory") else path.name
 

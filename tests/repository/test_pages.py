@@ -38,7 +38,7 @@ INVENTORY = {
         }
     }
 }
-# Clones nothing and installs nothing: the clone is this repository, and of make only the name of the target counts.
+# Clones nothing and installs nothing: the clone is this repository, and make only checks the name of the target.
 STAND_INS = {
     "git": f'#!/bin/sh\n[ "$1" = clone ] && ln -s {shlex.quote(str(ROOT))} "$(basename "$2")"\n',
     "make": f'#!/bin/sh\nexec /usr/bin/make --dry-run --directory {shlex.quote(str(ROOT))} "$@"\n',
@@ -46,7 +46,7 @@ STAND_INS = {
 
 
 def at_rest() -> dict[str, Any]:
-    """The sample, as it is when everything that is on its way has arrived: what a page shows must not depend on the second."""
+    """The sample after all transitional states have ended, so that the output of a page does not depend on the time."""
     seed: dict[str, Any] = json.loads(json.dumps(SAMPLE))
     for row in [*seed["instances"], *seed["interfaces"]]:
         if becomes := row.pop("becomes", None):
@@ -86,7 +86,7 @@ class Reader:
         return text.replace(TMP, str(self.tmp))
 
     def type(self, command: str) -> tuple[int, str]:
-        """What is exported, and the folder, are the same for the next command."""
+        """Exported variables and the current folder are kept for the next command."""
         state = shlex.quote(str(self.state))
         keep = f'trap \'export -p >{state}; printf "cd %q\\\\n" "$PWD" >>{state}\' EXIT'
         script = f"{keep}\n. {state}\n{self.local(command)}\n"
@@ -136,7 +136,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_a_page_says_can_be_typed(emulator: Emulator, tmp_path: Path, page: Path) -> None:
+def test_every_block_of_a_page_runs_and_shows_its_output(emulator: Emulator, tmp_path: Path, page: Path) -> None:
     reader = Reader(emulator, tmp_path)
     for block in blocks(page):
         reader.follow(block)

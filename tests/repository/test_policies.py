@@ -29,7 +29,7 @@ def actions_of(policy: str) -> list[str]:
 
 
 class Caller:
-    """Somebody who may do just this."""
+    """A caller who may do only this."""
 
     def __init__(self, emulator: Emulator, allow: list[str]) -> None:
         own = {"user": "caller", "access_key_id": "caller-id", "access_key_secret": "caller-secret", "allow": allow}
@@ -48,7 +48,7 @@ class Caller:
 
 
 def use(caller: Caller, policy: str) -> list[dict[str, Any]]:
-    """What the policy is for: find, foresee and, but for reading, write both families."""
+    """The purpose of the policy: find, check mode and, unless it is read-only, writes of both families."""
     found = [caller.info(security_group_ids=["sg-web", "sg-nobody"]), caller.info(instance_ids=["i-web0001", "i-nobody"])]
     if policy == RESTORE:
         free = (
@@ -60,7 +60,7 @@ def use(caller: Caller, policy: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("policy", [READ_ONLY, UNASSIGN, RESTORE])
-def test_a_policy_is_enough_and_no_more(emulator: Emulator, policy: str) -> None:
+def test_a_policy_allows_exactly_what_is_needed(emulator: Emulator, policy: str) -> None:
     results = use(Caller(emulator, actions_of(policy)), policy)
     assert [result.get("msg") for result in results if result.get("failed")] == []
     assert results[-1]["changed"] is True
@@ -80,7 +80,7 @@ RESOURCES = {
 
 
 def allows(policy: dict[str, Any], action: str, resource: str, region: str = "cn-hangzhou") -> bool:
-    """As RAM decides it: some statement that allows has the action, and a pattern that the resource fits."""
+    """As RAM decides: a statement with the effect Allow has the action, and a pattern that matches the resource."""
     arn = f"acs:ecs:{region}:1000000000000001:{resource}"
     return any(
         statement["Effect"] == "Allow"
@@ -106,7 +106,7 @@ def test_a_policy_allows_its_actions_on_their_resources_in_its_region_alone(poli
 
 
 @pytest.mark.parametrize("place", ["docs/docsite/rst/guide_credentials.rst"])
-def test_so_do_the_examples_of_the_documentation(place: str) -> None:
+def test_an_example_policy_allows_its_actions_on_its_resources_in_its_region_alone(place: str) -> None:
     text = (ROOT / place).read_text(encoding="utf-8")
     start = text.rindex("{", 0, text.index('"Version"'))
     document, _end = json.JSONDecoder().raw_decode(text, start)
@@ -128,7 +128,7 @@ def test_what_is_missing_is_named(emulator: Emulator, policy: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["Forbidden.RiskControl", "Forbidden.RegionId", "Forbidden.AccountClosed"])
-def test_what_is_refused_for_another_reason_is_no_missing_permission(emulator: Emulator, code: str) -> None:
+def test_a_refusal_for_another_reason_does_not_look_like_a_missing_permission(emulator: Emulator, code: str) -> None:
     caller = Caller(emulator, actions_of(READ_ONLY))
     emulator.faults([{"kind": "error", "code": code, "status": 403, "message": "No."}])
     assert caller.info(eni_ids=["eni-web1001"])["error"]["message"] == "No."

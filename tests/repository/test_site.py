@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The documentation site as `make docs` built it: its links, and what it looks like in a real browser."""
+"""The documentation site as `make docs` built it: its links, and its layout in a real browser."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ needs_browser = pytest.mark.skipif(
 
 
 class Page(HTMLParser):
-    """The ids of a page, and what it links to."""
+    """The ids of a page, and the targets of its links."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ def test_search_works_offline(browser: Browser, word: str) -> None:
 
 
 @needs_browser
-def test_a_page_asks_nobody_else(browser: Browser) -> None:
+def test_a_page_sends_no_request_to_other_servers(browser: Browser) -> None:
     browser.open(SITE / "index.html")
     assert [url for url in browser.requests() if not url.startswith("file:")] == []
     assert browser.errors() == []

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the endpoint knows of a run, as a few numbers: calls, throttled calls, addresses left, writes in each window."""
+"""What the endpoint knows about a run, as a few numbers: calls, throttled calls, addresses left, writes in each window."""
 
 from __future__ import annotations
 

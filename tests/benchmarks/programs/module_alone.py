@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module in a Python of its own, as Ansible starts it, without Ansible around it. `module_alone.py ASSIGNMENTS.json`
+"""The module in its own Python process, as Ansible starts it, but without Ansible. `module_alone.py ASSIGNMENTS.json`
 
 Its answer is left in ASSIGNMENTS.answer, for `ansible_alone.yml`. A failure shows in how it ends.
 """

@@ -16,7 +16,7 @@ def sample(way: str, cpu: float, calls: int = 10, interfaces: int = SIZE, latenc
     return {"way": way, "cpu": cpu, "calls": calls, "fewest_calls": 10, "interfaces": interfaces, "latency_ms": latency_ms}
 
 
-def test_ratios_are_those_of_the_medians_at_one_size() -> None:
+def test_ratios_compare_the_medians_at_one_size() -> None:
     samples = [sample("floor", cpu) for cpu in (1, 2, 9)] + [sample("module", 3), sample("task", 5, calls=11)]
     others = [sample("module", 50, interfaces=1), sample("task", 50, latency_ms=50)]
     assert ratios(samples + others) == {"CPU, module : script": 1.5, "CPU, task : script": 2.5, "calls, task : fewest": 1.1}
@@ -27,5 +27,5 @@ def test_the_page_has_what_is_compared() -> None:
 
 
 @pytest.mark.parametrize(("now", "count"), [(2.6, 0), (2.7, 1), (1.0, 0)])
-def test_a_third_worse_is_a_warning(now: float, count: int) -> None:
+def test_a_result_that_is_a_third_worse_is_a_warning(now: float, count: int) -> None:
     assert len(warnings({"CPU, task : script": now}, {"CPU, task : script": 2.0})) == count

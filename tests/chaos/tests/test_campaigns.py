@@ -13,17 +13,22 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+from unittest import mock
 
 import pytest
+import requests
 from chaos.campaigns import CAMPAIGNS, run_with_faults
 from chaos.oracles import judge, judge_prediction
 from chaos.predictions import differences
 from chaos.running import Run, prepare, run_scenario
 from chaos.scenario import CODES, Scenario, make_calm, make_faulty
+from chaos.witness import recording
 from chaos.worlds import KINDS, Subnet
 from ecs_emulator.faults import KINDS as FAULT_KINDS
 from support.emulator import Emulator
 from support.playbook import ROOT
+
+from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import PlanAged
 
 ENI = "eni-one1"
 HELD = ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
@@ -63,14 +68,14 @@ def many() -> list[Scenario]:
     return [make_faulty(1, number, {}) for number in range(1500)]
 
 
-def test_every_choice_of_every_switch_gets_its_turn(many: list[Scenario]) -> None:
+def test_every_choice_of_every_switch_is_tried(many: list[Scenario]) -> None:
     switches = [made.settings["switches"] for made in many[:200]]
     for name in ("batch", "eip", "unassigned_message", "addresses_per_call", "token_pages", "throttle_code"):
         assert len({chosen[name] for chosen in switches}) > 1
     assert {make_faulty(1, number, {"batch": "partial"}).settings["switches"]["batch"] for number in range(50)} == {"partial"}
 
 
-def test_every_kind_of_fault_and_every_code_gets_its_turn_before_and_after_the_effect(many: list[Scenario]) -> None:
+def test_every_kind_of_fault_and_every_code_is_tried_before_and_after_the_effect(many: list[Scenario]) -> None:
     faults = [fault for made in many for fault in made.faults]
     assert {fault["kind"] for fault in faults} == set(FAULT_KINDS)
     errors = [fault for fault in faults if fault["kind"] == "error"]
@@ -85,7 +90,7 @@ def test_every_kind_of_fault_and_every_code_gets_its_turn_before_and_after_the_e
     assert {fault.get("fails", False) for fault in faults if fault["kind"] == "processing"} == {False, True}
 
 
-def test_every_way_to_wait_gets_its_turn_with_lags_that_are_longer(many: list[Scenario]) -> None:
+def test_every_way_to_wait_is_tried_with_longer_lags(many: list[Scenario]) -> None:
     made = many[:800]
     for option in ("wait_timeout", "retry_timeout"):
         assert {scenario.arguments[option] for scenario in made} == {0, 1, 8}
@@ -109,7 +114,7 @@ def test_every_way_to_wait_gets_its_turn_with_lags_that_are_longer(many: list[Sc
         ("benchmarks", ["--bulk", "1", "--divide", "21"], "invalid choice: 21"),
     ],
 )
-def test_a_number_that_makes_no_sense_is_an_error_before_anything_runs(
+def test_an_invalid_number_is_an_error_before_anything_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], program: str, arguments: list[str], message: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", [program, *arguments])
@@ -127,7 +132,7 @@ def test_the_programs_are_their_command_lines(program: str) -> None:
     assert "usage: make " in ended.stdout
 
 
-def test_no_more_is_asked_for_an_eni_than_it_has_room_for() -> None:
+def test_no_scenario_assigns_more_addresses_than_an_eni_may_have() -> None:
     """No read shows that it would be too much, so check mode and run would differ, and neither would be wrong."""
     subnet = Subnet("vsw-one", {kind: [f"{kind} {number}" for number in range(60)] for kind in KINDS})
     interface = {"id": ENI, "private_ip_addresses": HELD}
@@ -320,20 +325,32 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
         parameters(ClientToken="new"),
         "sent again with another token",
     ),
-    "the token that failed": (
-        [{"action": "write", "kind": "503", "nth": 1}],
-        TO_ASSIGN,
-        lambda _made, run: writes_of(run)[0].update(code="IdempotentFailed"),
-        "a token whose request had failed",
-    ),
+    **{
+        f"a token after {code}": (
+            [{"action": "write", "kind": "503", "nth": 1}],
+            TO_ASSIGN,
+            lambda _made, run, code=code: writes_of(run)[0].update(code=code),
+            "a token that cannot succeed",
+        )
+        for code in ("IdempotentFailed", "IdempotentParameterMismatch")
+    },
 }
+
+
+@pytest.mark.parametrize(("error", "recorded"), [(PlanAged(), 0), (requests.ConnectionError(), 1)])
+def test_a_request_that_the_module_stopped_is_not_recorded(error: Exception, recorded: int) -> None:
+    exchanges: list[dict[str, Any]] = []
+    request = requests.Request("POST", "http://192.0.2.1").prepare()
+    with mock.patch.object(requests.Session, "send", side_effect=error, autospec=True), recording(exchanges), pytest.raises(type(error)):
+        requests.Session().send(request)
+    assert len(exchanges) == recorded
 
 
 class TestTheOraclesNotice:
     """A judge that never complains proves nothing. Here the report of an honest run is changed, or what is known of the run."""
 
     @pytest.mark.parametrize("name", LIES)
-    def test_a_lie(self, emulator: Emulator, name: str) -> None:
+    def test_a_false_result_is_found(self, emulator: Emulator, name: str) -> None:
         faults, arguments, lie, complaint = LIES[name]
         made = scenario(copy.deepcopy(faults), **arguments)
         prepare(emulator, made)
@@ -346,7 +363,7 @@ class TestTheOraclesNotice:
         assert complaints
         assert any(complaint in one for one in complaints), complaints
 
-    def test_a_traceback(self, emulator: Emulator) -> None:
+    def test_a_traceback_is_found(self, emulator: Emulator) -> None:
         made = scenario([])
         prepare(emulator, made)
         run = run_scenario(emulator, made)
@@ -362,7 +379,9 @@ class TestTheOraclesNotice:
             ({"errors": [f"eni_id: {ENI} does not exist in cn-hangzhou"]}, "0 reads have left it out"),
         ],
     )
-    def test_a_lie_of_a_run_that_ended_before_its_writes(self, emulator: Emulator, values: dict[str, Any], complaint: str) -> None:
+    def test_a_false_result_of_a_run_that_ended_before_its_writes_is_found(
+        self, emulator: Emulator, values: dict[str, Any], complaint: str
+    ) -> None:
         made = scenario([{"action": "read", "kind": "error", "code": "Forbidden.RAM", "status": 403}])
         prepare(emulator, made)
         run = run_scenario(emulator, made)
@@ -370,7 +389,7 @@ class TestTheOraclesNotice:
         run.result.update(values)
         assert any(complaint in one for one in judge(made, run))
 
-    def test_that_one_record_ended_the_whole_run(self, emulator: Emulator) -> None:
+    def test_a_run_that_ended_because_of_one_record_is_found(self, emulator: Emulator) -> None:
         made = scenario([])
         prepare(emulator, made)
         run = run_scenario(emulator, made)
@@ -378,7 +397,7 @@ class TestTheOraclesNotice:
         ended = Run(run.before, run.before, [], run.exchanges[:1], {"failed": True, "changed": False, "msg": "no", "error": error})
         assert judge(made, ended) == [f"the record of one ENI or instance ended the whole run: {error}"]
 
-    def test_a_prediction_that_does_not_come_true(self, emulator: Emulator) -> None:
+    def test_a_prediction_that_a_run_does_not_confirm_is_found(self, emulator: Emulator) -> None:
         made = scenario([])
         prepare(emulator, made)
         check, run = run_scenario(emulator, made, check=True), run_scenario(emulator, made)
@@ -431,7 +450,7 @@ class TestFound:
         assert trial.complaints == []
 
     @pytest.mark.parametrize("kind", ["throttle", "conflict"])
-    def test_what_somebody_else_took_while_every_call_was_refused_is_done_and_the_rest_has_failed(
+    def test_what_somebody_else_unassigned_while_every_call_was_refused_is_done_and_the_rest_has_failed(
         self, emulator: Emulator, kind: str
     ) -> None:
         faults = [{"action": "write", "kind": kind}, {"action": "write", "kind": "take_address", "nth": 1}]

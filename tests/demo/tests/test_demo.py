@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a newcomer meets: the sample of the local endpoint, and the tables that `make emulator` prints of it."""
+"""The first things that a newcomer sees: the sample of the local endpoint, and the tables that `make emulator` prints."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_a_lag_between_two_bounds_is_the_same_in_every_run(process: Any, seed: d
     assert shown[0] == shown[1]
 
 
-def test_states_pass_by_themselves(process: Any, seed: dict[str, Any], call: Any) -> None:
+def test_transitional_states_end_by_themselves(process: Any, seed: dict[str, Any], call: Any) -> None:
     passing = {**seed, "instances": [dict(item) for item in seed["instances"]], "interfaces": [dict(item) for item in seed["interfaces"]]}
     passing["instances"][1]["becomes"] = {"status": "Running", "after_ms": 300}
     passing["interfaces"][4]["becomes"] = {"status": "Available", "after_ms": 300}
@@ -180,7 +180,7 @@ def test_unreadable_replies(emulator: Any, call: Any, kind: str, status: int, bo
     assert ("10.0.0.11" in so(emulator)) is not after_effect
 
 
-def test_truncated_json_is_no_json(emulator: Any, call: Any) -> None:
+def test_truncated_json_is_not_valid_json(emulator: Any, call: Any) -> None:
     faulty(emulator, "truncated")
     answer = call(LIST)
     assert answer.status == 200
@@ -237,7 +237,7 @@ def test_stale_reads(emulator: Any, call: Any) -> None:
     assert seen(call(LIST, **ONE)) == ["10.0.0.13"]
 
 
-def test_somebody_else_takes_an_address(emulator: Any, call: Any) -> None:
+def test_somebody_else_unassigns_an_address(emulator: Any, call: Any) -> None:
     emulator.faults([{"kind": "take_address", "action": UNASSIGN, "nth": 1}])
     assert unassign(call, "10.0.0.11", "10.0.0.12").code == "InvalidIp.IpUnassigned"
     assert so(emulator) == ["10.0.0.12", "10.0.0.13"]
@@ -292,7 +292,7 @@ def test_when_a_fault_fires(emulator: Any, call: Any, when: dict[str, Any], expe
     assert statuses(call) == expected
 
 
-def test_a_fault_may_concern_one_interface_alone(emulator: Any, call: Any) -> None:
+def test_a_fault_may_affect_only_one_interface(emulator: Any, call: Any) -> None:
     emulator.faults([{"kind": "500", "eni_id": "eni-primary"}])
     assert call(LIST, NetworkInterfaceId=["eni-available"]).status == 200
     assert call(LIST, NetworkInterfaceId=["eni-available", "eni-primary"]).status == 500
@@ -301,7 +301,7 @@ def test_a_fault_may_concern_one_interface_alone(emulator: Any, call: Any) -> No
     assert (fault["matched"], fault["fired"]) == (2, 2)
 
 
-def test_chance_does_not_hang_on_the_order_of_calls(process: Any, seed: dict[str, Any], call: Any) -> None:
+def test_chance_does_not_depend_on_the_order_of_calls(process: Any, seed: dict[str, Any], call: Any) -> None:
     ids = [f"eni-{number:04d}" for number in range(40)]
 
     def unlucky(order: list[str], random_seed: int) -> set[str]:
@@ -335,7 +335,7 @@ def test_wrong_faults_are_refused_with_all_errors(emulator: Any) -> None:
 # --- control
 
 
-def test_a_reset_is_a_new_beginning(process: Any, seed: dict[str, Any], call: Any) -> None:
+def test_a_reset_restores_the_start(process: Any, seed: dict[str, Any], call: Any) -> None:
     process.reset(seed=seed, latency_ms=5, switches={"batch": "partial"})
     assert process.settings()["settings"]["switches"]["batch"] == "partial"
     process.faults([{"kind": "500"}])

@@ -212,7 +212,7 @@ def test_both_count_towards_the_limit_of_calls(process: Any, seed: dict[str, Any
     assert call("DescribeRegions").code == "Throttling"
 
 
-def test_a_request_that_is_refused_at_the_door_meets_no_fault(emulator: Any, call: Any) -> None:
+def test_a_request_with_a_refused_signature_triggers_no_fault(emulator: Any, call: Any) -> None:
     emulator.faults([{"kind": "twice"}])
     assert call(LIST, key=("emulator-key-id", "wrong")).code == "SignatureDoesNotMatch"
     assert len(emulator.calls()) == 1

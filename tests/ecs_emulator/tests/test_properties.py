@@ -88,7 +88,7 @@ def act(world: World, switches: dict[str, str], action: str, given_: dict[str, s
 
 @settings(max_examples=150, deadline=None)
 @given(writes=st.lists(WRITES, min_size=1, max_size=8), chosen=CHOICES)
-def test_no_address_is_held_twice_and_no_primary_one_ever_moves(writes: list[Any], chosen: dict[str, str]) -> None:
+def test_no_address_is_on_two_interfaces_and_no_primary_address_ever_moves(writes: list[Any], chosen: dict[str, str]) -> None:
     world = small_world()
     for action, eni_id, parameters in writes:
         before = world.true_state()["interfaces"]
@@ -168,7 +168,7 @@ def test_tokens_lead_to_every_row_once_and_in_order(matching: list[bool], size: 
 
 
 @given(pairs=st.dictionaries(st.text(min_size=1), st.text()))
-def test_the_canonical_query_does_not_hang_on_the_order(pairs: dict[str, str]) -> None:
+def test_the_canonical_query_does_not_depend_on_the_order(pairs: dict[str, str]) -> None:
     assert canonical_query(pairs.items()) == canonical_query(reversed(list(pairs.items())))
     assert not set(canonical_query(pairs.items())) & set(" +*")
 

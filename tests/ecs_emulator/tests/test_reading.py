@@ -172,7 +172,7 @@ def test_tokens_lead_through_all_rows_once(call: Any) -> None:
 
 
 @pytest.mark.usefixtures("many")
-def test_a_token_is_good_for_its_own_action_only(call: Any) -> None:
+def test_a_token_is_valid_only_for_its_own_action(call: Any) -> None:
     token = call(LIST, MaxResults=10).json["NextToken"]
     assert call("DescribeInstances", NextToken=token).code == "InvalidParameter"
 

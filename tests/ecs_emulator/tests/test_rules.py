@@ -211,7 +211,7 @@ def test_refused(emulator: Any, call: Any, action: str, parameters: dict[str, An
     assert (record["status"], record["code"], record["request_id"], record["effect"]) == (status, code, answer.json["RequestId"], {})
 
 
-def test_an_available_interface_may_be_changed_whatever_else(emulator: Any, call: Any) -> None:
+def test_an_available_interface_may_be_changed_in_any_other_state(emulator: Any, call: Any) -> None:
     assert call(UNASSIGN, **of("eni-available", PrivateIpAddress=addresses(41))).status == 200
     assert call(UNASSIGN, **of("eni-onstarting", PrivateIpAddress=addresses(111))).status == 200
     assert emulator.state()["interfaces"]["eni-available"]["private_ip_addresses"] == []

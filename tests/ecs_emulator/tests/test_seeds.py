@@ -58,13 +58,13 @@ def with_interface(seed: dict[str, Any], **fields: Any) -> dict[str, Any]:
         ({"ipv4_prefixes": ["10.0.0.64/28"]}, "interfaces[10]: 10.0.0.64/28 is in use already"),
         (
             {"private_ip_addresses": ["10.0.0.0"]},
-            "interfaces[10]: 10.0.0.0 is reserved by the system in vsw-a; these are the first and the last 3 addresses",
+            "interfaces[10]: 10.0.0.0 is reserved by the system in vsw-a; these are the first address and the last 3",
         ),
         ({"private_ip_addresses": ["10.0.0.253"]}, "interfaces[10]: 10.0.0.253 is reserved by the system in vsw-a"),
         ({"primary_address": "10.0.0.255"}, "interfaces[10]: 10.0.0.255 is reserved by the system in vsw-a"),
         (
             {"ipv6_addresses": ["fd00::"]},
-            "interfaces[10]: fd00:: is reserved by the system in vsw-a; these are the first and the last 9 addresses",
+            "interfaces[10]: fd00:: is reserved by the system in vsw-a; these are the first address and the last 9",
         ),
         ({"ipv6_addresses": ["fd00::ffff:ffff:ffff:fff7"]}, "interfaces[10]: fd00::ffff:ffff:ffff:fff7 is reserved by the system"),
         ({"primary_ipv6_address": "fd00::ffff:ffff:ffff:ffff"}, "interfaces[10]: fd00::ffff:ffff:ffff:ffff is reserved by the system"),
@@ -151,7 +151,7 @@ def test_a_seed_is_left_as_it_was(seed: dict[str, Any]) -> None:
     assert seed == before
 
 
-def test_the_settings_given_win_over_those_of_the_seed() -> None:
+def test_settings_on_the_command_line_win_over_those_of_the_seed() -> None:
     document = {"settings": {"latency_ms": 5, "lag_ms": 7, "switches": {"batch": "partial", "eip": "refuse"}}}
     settings = build(document, lag_ms=9, switches={"batch": "lenient"}).settings
     assert (settings.latency_ms, settings.lag_ms) == (5, (9, 9))

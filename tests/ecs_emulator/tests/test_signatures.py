@@ -79,7 +79,7 @@ def test_refused(send: Any, sign: Sign, options: dict[str, Any], status: int, co
 
 
 @pytest.mark.parametrize("sign", [acs3, version_1])
-def test_a_nonce_is_good_once(send: Any, sign: Sign) -> None:
+def test_a_nonce_is_valid_once(send: Any, sign: Sign) -> None:
     assert send(sign, nonce="once").status == 200
     again = send(sign, nonce="once")
     assert (again.status, again.code, again.json["Message"]) == (400, "SignatureNonceUsed", "Specified signature nonce was used already.")
@@ -169,7 +169,7 @@ def test_other_methods_and_paths_are_refused(process: Any) -> None:
     assert request.send(process.endpoint).code == "InvalidAction.NotFound"
 
 
-def test_an_absolute_target_is_as_good(process: Any) -> None:
+def test_an_absolute_target_is_accepted_too(process: Any) -> None:
     request = acs3(process.endpoint, LIST, PLAIN)
     request.target = process.endpoint + request.target
     assert shown(request.send(process.endpoint)) == ["eni-secondary"]

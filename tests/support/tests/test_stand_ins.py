@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What hands out keys in the tests is as strict as the service that it stands for."""
+"""The servers that issue keys in the tests are as strict as the services that they replace."""
 
 from __future__ import annotations
 

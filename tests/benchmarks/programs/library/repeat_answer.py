@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A module that takes what the real one takes and gives the answer that the real one gave, without any work between."""
+"""A module with the options of the real one. It returns the result that the real one returned, without any work."""
 
 from __future__ import annotations
 

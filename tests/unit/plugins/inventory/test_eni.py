@@ -145,7 +145,7 @@ class TestOptions:
     def test_blank_regions_are_not_set(self, blank):
         assert [connection.region for connection in settings(regions=blank).connections] == ["cn-hangzhou"]
 
-    def test_the_region_of_the_environment_gives_way_to_regions(self):
+    def test_regions_win_over_the_region_of_the_environment(self):
         errors: list[str] = []
         found = parse_settings({**KEY, "regions": ["cn-beijing"], "whole_region": True}, {"ALIBABA_CLOUD_REGION_ID": "cn-hangzhou"}, errors)
         assert [connection.region for connection in found.connections] == ["cn-beijing"]

@@ -125,7 +125,7 @@ def entry(**given: Any) -> dict[str, Any]:
     return {"eni_id": None, "instance_id": None, **{kind.name: None for kind in KINDS}, "all_secondary": False, **given}
 
 
-# Whatever may come: few addresses, so that everything meets
+# For property tests. Few addresses, so that requests and records often overlap.
 
 POOL4 = [f"192.168.0.{last}" for last in range(10, 16)]
 POOL4_PREFIXES = ["192.168.0.16/28", "192.168.0.32/28"]
@@ -178,7 +178,7 @@ def worlds(draw, calm=False):
 
 @st.composite
 def requests(draw, calm=False):
-    """What may be requested. A calm request names nothing that is an error from the start."""
+    """Random requests. A calm request has no error that is found before any read."""
     state = draw(st.sampled_from(["absent", "present"]))
     targets = []
     for index in range(draw(st.integers(1, 4))):

@@ -16,7 +16,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._transport im
 
 
 class Canned(BaseAdapter):
-    """Answers with (status, body), or raises what it is given, and notes what was sent."""
+    """Answers with (status, body), or raises the given exception, and records the requests."""
 
     def __init__(self, answer: Any) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ def test_one_address_has_one_spelling(kind, text, canonical):
     ("kind", "text"),
     [
         (IPV4, "192.168.0.300"),
-        (IPV4, "192.168.0.010"),  # octal to some, decimal to others
+        (IPV4, "192.168.0.010"),  # some programs read this as octal, others as decimal
         (IPV4, "192.168.0"),
         (IPV4, "192.168.0.10/32"),
         (IPV4, "192.168.0.10 192.168.0.11"),
@@ -183,7 +183,7 @@ def test_blocks_iterate_over_the_given_blocks(blocks):
 
 
 def test_thousands_of_blocks_give_the_same_results_as_a_few():
-    """By the library, which is asked for each pair: of 5,000 blocks, many in one another."""
+    """Compared with the library, for each pair of 5,000 blocks. Many are inside each other."""
     chance = random.Random(5)
 
     def draw():
@@ -286,7 +286,7 @@ def test_empty_sets_are_the_same_object():
 @example("01.2.3.4")
 @example("\ud800")
 @example("\uff11.2.3.4")
-def test_the_short_way_to_an_address_takes_what_the_library_takes(text):
+def test_the_fast_check_of_an_address_agrees_with_the_library(text):
     def tried(parse):
         try:
             return str(parse(text))

@@ -128,7 +128,7 @@ class Stage:
         self.wait_for("looks")
 
     def wait_for(self, name: str, least: int = 0) -> int:
-        """The number in this file, when it is there and at least so large."""
+        """The number in this file, as soon as the file exists and the number is large enough."""
         gives_up_at = time.monotonic() + DEADLINE
         while time.monotonic() < gives_up_at:
             with suppress(OSError, ValueError):
@@ -141,7 +141,7 @@ class Stage:
         os.kill(self.wait_for(name), signal.SIGKILL)
 
     def goes_on(self) -> bool:
-        """Whether the module still finds somebody who waits, after several more looks."""
+        """Whether the module still finds a waiting caller, after several more checks."""
         self.wait_for("looks", self.wait_for("looks") + 4)
         return not (self.folder / "gone").exists()
 

@@ -12,7 +12,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux counts the time asleep")
-def test_it_counts_the_time_asleep(monkeypatch):
+def test_the_clock_includes_the_time_asleep(monkeypatch):
     read = []
     monkeypatch.setattr(_clock.time, "clock_gettime", lambda clock: read.append(clock) or 5.0)
     assert (_clock.now(), read) == (5.0, [time.CLOCK_BOOTTIME])

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be seen of ``_ecs`` without an endpoint. Everything else is tested over real HTTP, in tests/integration."""
+"""The parts of ``_ecs`` that need no endpoint. Everything else is tested over real HTTP, in tests/integration."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_a_row_knows_the_action_and_the_request_id_of_its_page():
 
 
 @pytest.mark.parametrize(("per_page", "most_pages"), [(500, 1000), (100, 5000), (1, 10_000), (0, 10_000)])
-def test_a_list_whose_every_page_brings_a_new_token_ends(per_page, most_pages):
-    """Full pages end it before they fill the memory."""
+def test_a_list_with_a_new_token_on_every_page_ends(per_page, most_pages):
+    """With full pages, the list ends before it fills the memory."""
     ecs = Ecs.__new__(Ecs)
     last, sent = most_pages, 0
 
@@ -259,7 +259,7 @@ def test_the_caller_is_checked_before_each_attempt_of_a_call(clock, send):
 @pytest.mark.parametrize("send", [read, write])
 @pytest.mark.parametrize("looks", [0, 1])
 def test_once_the_caller_is_gone_nothing_is_sent(clock, send, looks):
-    """Found when the turn of the call has come, or right before it is sent."""
+    """The module notices it at the turn of the call, or right before the call is sent."""
     service, answers = Service(clock), iter([True] * looks)
     ecs = make_ecs(service)
     ecs._is_caller_waiting = lambda: next(answers, False)

@@ -37,7 +37,7 @@ CASES = [
     ("InternalError", 400, False, True),
     ("RequestTimeout", 408, False, True),
     ("TooManyRequests", 429, False, True),
-    # It says that the request arrived before.
+    # The code says that the request arrived earlier.
     ("SignatureNonceUsed", 400, True, False),
     ("IdempotentProcessing", 403, True, False),
     ("IdempotentFailed", 400, False, False),
@@ -60,7 +60,7 @@ CASES = [
     # No reply.
     (CONNECTION_FAILED, None, True, False),
     (REDIRECTED, 302, False, False),
-    # A code with a status of success or none is no refusal.
+    # A code without a status, or with a status of success, is not a refusal.
     ("InvalidIp.IpUnassigned", 200, False, False),
     ("InvalidIp.IpUnassigned", None, False, False),
 ]

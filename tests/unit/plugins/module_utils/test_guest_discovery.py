@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which namespaces are found, and what is said about those that cannot be read."""
+"""Which namespaces are found, and the problems for those that cannot be read."""
 
 from __future__ import annotations
 

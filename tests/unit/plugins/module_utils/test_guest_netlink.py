@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a kernel answered, against what ``ip -json`` showed of the same instance at the same time."""
+"""The replies of a kernel, compared with the output of ``ip -json`` on the same instance at the same time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_interfaces_are_those_that_ip_shows(suffix):
         assert ours.mac_address == (link["address"] if link["link_type"] == "ether" else None)
         assert ours.kind == link["kind"]
         assert ours.link_nsid == link.get("link_netnsid")
-        # ip shows the name of what it can see, and the index of what is in another namespace.
+        # ip shows the name of an interface that it can see, and the index of one in another namespace.
         below = next((other.name for other in parsed.values() if other.link_index == ours.link), ours.link)
         assert ours.link is None or below == link.get("link", link.get("link_index"))
         assert next((other.name for other in parsed.values() if other.link_index == ours.master), None) == link.get("master")
@@ -78,7 +78,7 @@ def test_a_broadcast_route_is_not_an_address_of_the_instance():
 
 @pytest.mark.parametrize("what", ["links", "addresses", "routes"])
 def test_a_truncated_reply_is_never_read_as_a_shorter_one(what):
-    """At each byte: it is refused, or nothing that counts was lost."""
+    """Truncated at each byte: it is refused, or only irrelevant data was lost."""
     parse = {"links": netlink.parse_link, "addresses": lambda data: netlink.parse_address(data, {}), "routes": netlink.parse_local_route}
     for payload in payloads("netlink", what):
         message = netlink.make_message(16, 2, 1, payload)
@@ -100,7 +100,7 @@ def test_an_attribute_of_a_wrong_length_is_refused():
 
 
 class Conversation:
-    """In place of a netlink socket: gives one prepared answer after the other to whatever is asked."""
+    """A stand-in for a netlink socket. It returns the prepared answers one after another, for any request."""
 
     def __init__(self, *answers):
         self.answers = deque(answers)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what was read of each namespace to the result of the module."""
+"""From the readings of all namespaces to the result of the module."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_an_address_with_a_listener_and_connections():
 
 
 @pytest.mark.parametrize(("promoting", "removed"), [({"eth1": False}, ["192.168.0.11", "192.168.0.12"]), ({"eth1": True}, []), ({}, None)])
-def test_what_goes_with_the_primary_address_of_a_subnet(promoting, removed):
+def test_addresses_that_the_kernel_removes_with_the_primary_address_of_a_subnet(promoting, removed):
     made = reading(
         links=[ETH1],
         addresses=[
@@ -104,7 +104,7 @@ def test_what_goes_with_the_primary_address_of_a_subnet(promoting, removed):
         assert set(map(tuple, found.values())) == {()}
 
 
-def test_without_rtnetlink_nobody_knows_what_goes_with_an_address():
+def test_without_rtnetlink_it_is_unknown_what_is_removed_with_an_address():
     made = reading(addresses=[Address("192.168.0.10", None, None, None, None, None)])
     assert only(build_result([made], {}))["removed_with_it"] is None
 

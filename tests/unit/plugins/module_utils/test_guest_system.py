@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a namespace is read, and what a failed read becomes."""
+"""How a namespace is read, and the problem that a failed read causes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_child_that_hangs_is_ended(monkeypatch):
 
 
 def test_what_is_not_a_namespace_cannot_be_entered(monkeypatch):
-    """The way of a Python before 3.12."""
+    """The implementation for Python before 3.12."""
     monkeypatch.delattr(os, "setns", raising=False)
     with pytest.raises(OSError, match=os.strerror(errno.EBADF)) as caught:
         system._enter(-1, CLONE_NEWNET)

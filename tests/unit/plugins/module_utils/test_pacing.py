@@ -15,8 +15,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Alone
 
-LONG = 20.0  # for what must come: only a defect waits so long
-SHORT = 0.05  # for what must not come: never too short for code that is right
+LONG = 20.0  # seconds for something that must happen: only a defect waits this long
+SHORT = 0.05  # seconds for something that must not happen: never too short for correct code
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def make_pacer(clock, calls_per_minute=0, burst=1, second_of_minute=0.0):
 
 
 def admissions(clock, pacer, number, takes=0.0):
-    """When calls that follow one another are let through, from now on."""
+    """The times at which the next calls are admitted, one after another."""
     started, times = clock.monotonic(), []
     for _number in range(number):
         pacer.admit()
@@ -123,8 +123,8 @@ def test_without_retry_after_the_hold_doubles_until_a_call_passes(clock):
 
 
 @pytest.mark.parametrize("second", [0.0, 30.0, 50.0, 58.0])
-def test_a_hold_never_goes_far_past_the_turn_of_the_minute(clock, second):
-    """There the quota is new: the probe goes soon after it, and holds begin small again."""
+def test_a_hold_never_lasts_long_after_the_next_minute_has_begun(clock, second):
+    """The quota resets then: the probe is sent soon after it, and the next hold is short again."""
     pacer = make_pacer(clock, second_of_minute=second)
     started = clock.monotonic()
     pacer.admit()
@@ -252,11 +252,11 @@ def test_replies_to_earlier_calls_neither_end_nor_extend_the_hold():
 
 
 def test_a_call_that_waits_for_its_turn_is_held_too():
-    """The spacing gave it a moment that now lies in the hold."""
+    """Its slot now lies in the hold."""
     pacer = Pacer(calls_per_minute=240, burst=1)  # every 0.25 s
     pacer.admit()
     callers = Callers(pacer, 1)
-    time.sleep(0.05)  # so that it has its moment; without, the test proves less but never fails wrongly
+    time.sleep(0.05)  # so that it gets its slot; otherwise the test proves less, but it never fails wrongly
     held_until = _clock.now() + 1.0
     pacer.throttled(1.0)
     callers.wait_for(1)
@@ -265,7 +265,7 @@ def test_a_call_that_waits_for_its_turn_is_held_too():
     callers.join()
 
 
-# The end of everything
+# stop
 
 
 @pytest.mark.parametrize("why", ["spacing", "hold", "probe"])

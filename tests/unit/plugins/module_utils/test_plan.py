@@ -92,7 +92,7 @@ def refusal_codes(change):
     return {address: reason.code for address, reason in change.refused.items()}
 
 
-# What each address comes to, by example
+# The outcome of each address, by example
 
 
 def test_with_state_absent_what_is_held_is_planned_and_what_is_not_is_unchanged():
@@ -102,7 +102,7 @@ def test_with_state_absent_what_is_held_is_planned_and_what_is_not_is_unchanged(
     assert flatten(change.unchanged) == ("192.168.0.11", "2001:db8::11")
 
 
-def test_with_state_present_it_is_the_other_way_round():
+def test_with_state_present_what_is_not_held_is_planned_and_what_is_held_is_unchanged():
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"]))
     change = only_change(make_request("present", target("eni-1", "192.168.0.10", "192.168.0.11")), snapshot)
     assert flatten(change.todo) == ("192.168.0.11",)
@@ -595,7 +595,7 @@ def test_the_reason_for_a_lasting_state_does_not_mention_a_wait():
     assert "a run waits" not in text
 
 
-# Whose ENIs these are
+# The account of the ENIs
 
 
 def test_each_other_account_is_one_line_with_its_enis():
@@ -753,7 +753,7 @@ def test_holders_find_every_overlap(held, asked):
     assert (found in expected) if expected else (found is None)
 
 
-# The same, for whatever may come
+# The same, for random requests and records
 
 
 snapshots = worlds().map(lambda world: take_snapshot(*world[0], instances=world[1]))
@@ -778,7 +778,7 @@ def asked_for(request, snapshot, eni_id):
 
 
 def written(plan, snapshot, state):
-    """What would be snapshot if the plan were carried out."""
+    """The snapshot as it would be after the plan was carried out."""
     interfaces = dict(snapshot.interfaces)
     for change in plan.changes:
         if change.interface:

@@ -86,7 +86,7 @@ def test_a_blank_target_counts_as_not_set(blank):
     assert parse(eni_id=blank, instance_id="i-1", private_ip_addresses=["192.168.0.10"])[1] == []
 
 
-def test_two_targets_are_one_too_many():
+def test_eni_id_and_instance_id_cannot_be_combined():
     error = only_error(eni_id="eni-1", instance_id="i-1", private_ip_addresses=["192.168.0.10"])
     assert "eni-1" in error
     assert "i-1" in error
@@ -228,7 +228,7 @@ def test_a_malformed_address_of_any_kind_is_an_error(kind):
     assert only_error(eni_id="eni-1", **{kind: ["nonsense"]}).startswith(f"{kind}: 'nonsense'")
 
 
-def test_zero_addresses_may_be_the_most():
+def test_max_addresses_may_be_zero():
     request, errors = parse(eni_id="eni-1", private_ip_addresses=[], max_addresses=0)
     assert errors == []
     assert request.max_addresses == 0
@@ -348,7 +348,7 @@ def test_a_tag_value_that_can_never_match_is_an_error(value):
     assert "'owner'" in errors[0]
 
 
-# What the info module is asked for
+# Requests to the info module
 
 
 def selection(**given):

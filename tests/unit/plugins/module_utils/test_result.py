@@ -96,7 +96,7 @@ def test_the_summary_adds_up():
 @pytest.mark.parametrize(
     ("state", "done", "unchanged"), [("absent", "unassigned", "already_absent"), ("present", "assigned", "already_present")]
 )
-def test_words_follow_the_state(state, done, unchanged):
+def test_the_keys_of_the_result_depend_on_the_state(state, done, unchanged):
     result = build_result(state, [ledger_of(done=[A], unchanged=[B])], 1)
     other = {"unassigned", "assigned", "already_absent", "already_present"} - {done, unchanged}
     assert {done, unchanged} <= result["interfaces"][0].keys()
@@ -301,7 +301,7 @@ def test_a_failed_read_says_what_failed_and_that_nothing_was_changed():
     assert failure["error"]["request_id"] == "R-1"
     for words in ("Nothing was changed", "DescribeInstances", "Forbidden.RAM", "R-1", "ecs:DescribeInstances"):
         assert words in failure["msg"]
-    # A module that only reads, maybe after another one has written.
+    # A module that only reads must not say that nothing was changed, because an earlier task may have written.
     assert "changed" not in build_failure(EcsError("DescribeInstances", "Forbidden.RAM", "no", "R-1"), first="")["msg"]
 
 

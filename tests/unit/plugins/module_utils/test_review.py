@@ -63,7 +63,7 @@ def primary_record(**more):
     return eni_record("eni-1", [A], **{"Type": "Primary", "InstanceId": "i-1", "Status": "InUse", **more})
 
 
-# How many calls it takes
+# The number of calls
 
 
 def test_one_secondary_eni_takes_one_read(clock):
@@ -163,7 +163,7 @@ def test_time_held_back_by_throttling_does_not_count(clock):
     assert flatten(only(look_at(ecs, make_request("absent", target("eni-1", A), wait_timeout=10))).todo) == (A,)
 
 
-# What exists but is not shown, or cannot be read
+# Records that exist, but are missing in a read or cannot be read
 
 
 def test_an_eni_that_was_never_read_is_missing(clock):

@@ -63,7 +63,7 @@ ENDPOINT = "ecs.example.com:8443"
 
 @pytest.fixture
 def call(monkeypatch):
-    """Makes a call that is answered with ``answer``, and returns the reply, or what was raised."""
+    """Makes a call that is answered with ``answer``. Returns the reply, or the exception."""
 
     def call(answer, before_send=None, credential=None, headers=None):
         adapter = Canned(answer)

@@ -91,7 +91,7 @@ def test_a_number_must_be_in_its_range(number, error):
     assert errors == ([error] if error else [])
 
 
-def test_without_an_upper_limit_any_large_number_will_do():
+def test_without_an_upper_limit_any_large_number_is_accepted():
     errors = []
     validate_numbers({"a": 10**9}, {"a": (0, None)}, errors)
     assert errors == []

@@ -312,11 +312,11 @@ def test_a_redirect_is_not_followed_and_its_status_is_known():
     assert (last_failure(), last_reply()) == (Cause.REDIRECTED, Reply(302, b""))
 
 
-# Causes, of exceptions that no server can bring about
+# Causes of exceptions that no server can cause
 
 
 def of_urllib3_1(reason):
-    """urllib3 before 2.0 takes whatever happens on the way through a proxy for an error of the proxy."""
+    """urllib3 before 2.0 reports every failure behind a proxy as an error of the proxy."""
     return requests.exceptions.ProxyError(urllib3.MaxRetryError(None, "/", urllib3.ProxyError("Cannot connect to proxy.", reason)))
 
 
@@ -351,7 +351,7 @@ def test_exceptions_that_wrap_each_other_in_a_circle_have_a_cause():
 
 
 def test_only_failures_to_connect_are_unsent():
-    """Of these alone a write may be sent again without a look at what became of it."""
+    """Only after these failures may a write be sent again without a read."""
     unsent = {"REFUSED", "UNKNOWN_HOST", "NETWORK_UNREACHABLE", "NOT_CONNECTED", "CERTIFICATE", "PROXY", "CONNECT_TIMEOUT"}
     assert {each.name for each in Cause if each.unsent} == unsent
     assert len({each.text for each in Cause}) == len(Cause)

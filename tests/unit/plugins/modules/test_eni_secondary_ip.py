@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``run`` does between its parts. The module as a whole is tested over real HTTP, in tests/integration."""
+"""How ``run`` connects its parts. The whole module is tested over real HTTP, in tests/integration."""
 
 from __future__ import annotations
 

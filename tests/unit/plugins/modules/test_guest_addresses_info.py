@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module on this machine, and what it does where something may not be read."""
+"""The module on this machine, and its result if something may not be read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the mod
 def test_check_mode_returns_the_same_and_nothing_is_changed():
     first, second = (run_module("guest_addresses_info", {}, {}, check=check) for check in (False, True))
     assert first["changed"] is second["changed"] is False
-    # Connections come and go.
+    # The number of connections changes.
     shown = [[(entry["address"], entry["interface"], entry["mac_address"]) for entry in result["addresses"]] for result in (first, second)]
     assert shown[0] == shown[1]
     assert first["interfaces"] == second["interfaces"]
@@ -101,12 +101,12 @@ def test_each_python_of_an_instance_runs_it(version, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-# -- what may not be read never looks like nothing
+# -- what may not be read never looks unused
 
 
 @pytest.fixture
 def denied(monkeypatch):
-    """Paths that end so cannot be read."""
+    """Paths with this end cannot be read."""
     real_stat, real_exists = os.stat, os.path.exists
 
     def deny(*endings, number=errno.EACCES):

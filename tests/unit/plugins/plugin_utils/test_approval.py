@@ -21,7 +21,7 @@ PREFIX = "unassign_secondary_ips_"
     ("hour", "zone", "is_refused"),
     [("23:59", "+00:00", False), ("24:00", "+00:00", False), ("24:30", "+00:00", True), ("24:30", "+08:00", False)],
 )
-def test_an_approval_counts_for_some_hours(hour, zone, is_refused):
+def test_an_approval_is_valid_for_some_hours(hour, zone, is_refused):
     hours, minutes = map(int, hour.split(":"))
     now = datetime.fromisoformat(f"2026-01-{1 + hours // 24:02}T{hours % 24:02}:{minutes:02}:00{zone}").astimezone(UTC)
     found = find_expiry(PREFIX, PLAN, 24, now)
@@ -31,7 +31,7 @@ def test_an_approval_counts_for_some_hours(hour, zone, is_refused):
         assert "unassign_secondary_ips_approval_max_age" in found[0]
 
 
-def test_what_is_not_known_is_not_judged():
+def test_a_plan_without_a_known_time_does_not_expire():
     now = datetime(2027, 1, 1, tzinfo=UTC)
     assert find_expiry(PREFIX, None, 24, now) == find_expiry(PREFIX, replace(PLAN, made=""), 24, now) == []
     # Where an approval is required, its age must be known.
@@ -39,11 +39,11 @@ def test_what_is_not_known_is_not_judged():
         (error,) = find_unknown_age(PREFIX, unknown)
         assert error.startswith("unassign_secondary_ips_approved_digest: the age of the approved plan is not known; give the plan")
     assert find_unknown_age(PREFIX, PLAN) == []
-    # A clock that is behind makes no plan too old.
+    # With a clock that is behind, no plan is too old.
     assert find_expiry(PREFIX, PLAN, 24, datetime(2025, 1, 1, tzinfo=UTC)) == []
 
 
-def test_an_approval_counts_for_one_finished_run():
+def test_an_approval_is_valid_for_one_finished_run():
     mark = make_mark(PLAN, "2026-01-01T01:00:00+00:00")
     assert find_use(PREFIX, PLAN, None) == []
     (used,) = find_use(PREFIX, PLAN, mark)

@@ -78,7 +78,7 @@ def test_a_document_has_each_eni_once_and_everything_in_order():
 def test_the_digest_is_the_documented_one():
     bound = {name: value for name, value in document().as_dict().items() if name in ("region", "account_id", "assignments")}
     assert document().digest == hashlib.sha256(json.dumps(bound, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    # Fixed for ever: saved plans are bound to it.
+    # This must never change, because saved plans depend on it.
     assert document([], None, None).digest == hashlib.sha256(b'{"account_id":null,"assignments":[],"region":null}').hexdigest()
 
 
@@ -129,7 +129,7 @@ def test_several_documents_of_one_plan_become_one_and_the_newest_time_counts():
     joined = read_document(later)
     assert (joined.digest, joined.made, joined.plan) == (plan.digest, "2026-01-02T00:00:00+00:00", plan.digest)
     assert read_document([plan.as_dict(), parts[0].as_dict()]).digest == plan.digest
-    # Of one of them nobody knows when its run ended.
+    # For one of them it is unknown when its run ended.
     assert read_document([{**parts[0].as_dict(), "made": ""}, parts[1].as_dict()]).made == ""
 
 
@@ -143,7 +143,7 @@ def test_several_documents_of_one_plan_become_one_and_the_newest_time_counts():
     ],
 )
 def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
-    with pytest.raises(DocumentError, match=f"more than one {name}"):
+    with pytest.raises(DocumentError, match=f"its documents differ in their {name}: "):
         read_document([document().as_dict(), other.as_dict()])
 
 
@@ -153,12 +153,12 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
         (lambda text: text.replace("192.168.0.20", "192.168.0.21"), "it was changed, or is incomplete"),
         (lambda text: text.replace("cn-hangzhou", "cn-beijing"), "it was changed, or is incomplete"),
         (lambda text: text.replace(ACCOUNT, "1000000000000002"), "it was changed, or is incomplete"),
-        (lambda text: text[: len(text) // 2], "cannot be read from line 1 on"),
-        (lambda text: json.dumps(json.loads(text), indent=1)[:-20], r"cannot be read from line [2-9]\d* on"),
-        (lambda text: text.replace("private_ip_addresses", "all_secondary"), r"assignments\[0\].all_secondary: it is not a list of one"),
+        (lambda text: text[: len(text) // 2], "line 1 cannot be read"),
+        (lambda text: json.dumps(json.loads(text), indent=1)[:-20], r"line [2-9]\d* cannot be read"),
+        (lambda text: text.replace("private_ip_addresses", "all_secondary"), r"assignments\[0\].all_secondary: is not a list of addresses"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "it is 2, but this collection reads version 1"),
         (lambda text: text.replace('"version": 1', '"version": true'), "it is True, but this collection"),
-        (lambda text: text.replace('"eni-2"', '"i-2"'), r"assignments\[1\].eni_id: there is no ENI id"),
+        (lambda text: text.replace('"eni-2"', '"i-2"'), r"assignments\[1\].eni_id: is missing, or is not an ENI id"),
         (
             lambda text: text.replace("192.168.0.20", "192.168.0.300"),
             r"assignments\[1\].private_ip_addresses: '192.168.0.300' is not an IPv4",
@@ -173,10 +173,10 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
         (lambda text: "[" * 100_000, "cannot be read"),
         (lambda text: "made: 2026-99-99T00:00:00", "cannot be read"),
         (lambda text: text + text[:40], "cannot be read"),
-        (lambda text: text.replace('"region"', '"region": "cn-beijing", "region"'), "the key 'region' comes twice"),
-        (lambda text: text.replace('"ipv4_prefixes"', '"ipv4_prefixes": [], "ipv4_prefixes"'), "the key 'ipv4_prefixes' comes twice"),
+        (lambda text: text.replace('"region"', '"region": "cn-beijing", "region"'), "the key 'region' occurs twice"),
+        (lambda text: text.replace('"ipv4_prefixes"', '"ipv4_prefixes": [], "ipv4_prefixes"'), "the key 'ipv4_prefixes' occurs twice"),
         # Two block documents without --- between them: plain YAML would take the second.
-        (lambda text: yaml.safe_dump(json.loads(text)) * 2, "comes twice"),
+        (lambda text: yaml.safe_dump(json.loads(text)) * 2, "occurs twice"),
         (lambda text: yaml.safe_dump(json.loads(text)) + "1: 2\n", r"line \d+: the key '1' is not text"),
         (lambda text: yaml.safe_dump(json.loads(text)) + "? [a]\n: 2\n", "is not text"),
         (lambda text: yaml.safe_dump(json.loads(text)) + "? {a: b}\n: 2\n", "is not text"),
@@ -185,7 +185,7 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
         (lambda text: 5, "not a plan or recipe of this collection"),
     ],
 )
-def test_a_spoilt_document_is_a_clear_error(spoil, message):
+def test_a_damaged_document_is_a_clear_error(spoil, message):
     with pytest.raises(DocumentError, match=message):
         read_document(spoil(json.dumps(document().as_dict())))
 
@@ -253,13 +253,13 @@ def test_a_lost_part_and_a_lost_wave_are_named():
 
 
 def test_the_output_of_two_runs_of_one_plan_may_be_given_together():
-    """The second run cut what was left into other waves."""
+    """The second run divided the remaining addresses into other waves."""
     second = recipe_lines(of({ENI_IDS[2]: [f"10.255.2.{one}" for one in range(60)]}), WHOLE.digest, (1, 2))
     assert list(read_document("\n".join([*WAVES[0], *WAVES[1], *second])).assignments) == ENI_IDS[:3]
 
 
 def test_lines_of_two_plans_are_refused():
-    with pytest.raises(DocumentError, match="more than one plan"):
+    with pytest.raises(DocumentError, match="its documents differ in their plan: "):
         read_document("\n".join([*WAVES[0], *recipe_lines(WHOLE, "b" * 64)]))
 
 
@@ -285,7 +285,7 @@ def test_lines_are_found_in_the_output_around_them(around):
 
 
 @pytest.mark.parametrize("where", [slice(20, None), slice(None, -20), slice(10, 300), slice(-30, None)])
-def test_a_line_that_is_cut_is_never_passed_over(where):
+def test_a_line_that_is_cut_is_always_an_error(where):
     lines = recipe_lines(WHOLE, WHOLE.digest)
     with pytest.raises(DocumentError, match=r"is incomplete|missing: part 2 of"):
         read_document("\n".join([lines[0], f'    "msg": "{lines[1][where]}', *lines[2:]]))
@@ -367,7 +367,7 @@ def test_a_large_document_is_published_packed_and_a_too_large_one_is_not(number)
 
 def test_a_key_that_comes_twice_in_packed_text_is_named():
     packed = PREFIX + base64.b64encode(zlib.compress(b'{"version": 1, "version": 1}')).decode()
-    with pytest.raises(DocumentError, match=r"^the key 'version' comes twice; leave one$"):
+    with pytest.raises(DocumentError, match=r"^the key 'version' occurs twice; remove one of them$"):
         read_document(packed)
 
 

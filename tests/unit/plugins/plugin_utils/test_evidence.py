@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the guests show decides what is skipped, and is in the report and in the output."""
+"""The findings on the guests decide what is skipped. They are in the report and in the output."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def plan_of(*addresses: str, **more: Any) -> Plan:
     return Plan((Change("eni-1", None, with_mac(1, *addresses), group(addresses), group([]), **more),))
 
 
-def test_what_was_not_looked_for_is_unknown():
+def test_an_address_that_was_not_looked_up_is_unknown():
     evidence = guest_evidence("require")  # not joined
     (change,) = evidence.protect(plan_of(A)).changes
     assert change.skipped[A].code == GUEST_UNKNOWN
 
 
-def test_another_guard_keeps_its_reason_and_what_passes_stays_planned():
+def test_another_guard_keeps_its_reason_and_other_addresses_stay_planned():
     evidence = guest_evidence("protect")
     found = {"eni-1": with_mac(1, A, B, C)}
     evidence.join(found, {"eni-1": found["eni-1"].held})
@@ -126,9 +126,9 @@ def aged(*ages: timedelta | str | None, most: int = 15) -> list[str]:
         ("now", True),
     ],
 )
-def test_evidence_ages(age, is_refused):
+def test_old_evidence_is_refused_at_the_limit(age, is_refused):
     assert bool(aged(age)) == is_refused
-    # One that is too old is enough.
+    # One result that is too old is enough.
     assert bool(aged(timedelta(0), age)) == is_refused
 
 
@@ -176,14 +176,14 @@ def test_each_line_has_its_level_and_the_totals_are_of_all_lines(policy):
 
 
 def test_the_digest_is_that_of_the_assignments():
-    """Of what is planned, whatever the guests show of it."""
+    """It is made from the planned addresses, independent of the findings on the guests."""
     run = guests("require")
     assert run.plan
     assert build_report(run)["digest"] == run.plan.digest == build_report(replace(run, evidence=None))["digest"]
     assert list(run.plan.pairs()) == [("eni-1", C)]
 
 
-def test_what_is_approved_has_one_line_a_level_and_one_line_a_reason():
+def test_the_plan_has_one_line_for_each_level_and_one_for_each_reason():
     lines = plan_lines(build_report(guests("protect")))
     at = lines.index("  guests of 'web,db': 1 of 2 were read, the first at 2026-01-05T10:00:00+00:00; policy protect")
     assert lines[at + 1] == (
@@ -224,7 +224,7 @@ def test_a_policy_that_protects_nothing_says_so(results):
     )
     assert pages == [False, True]  # Markdown escapes the underscores
     assert warnings("require")[0] == warnings("protect", only_not_seen=True)[0] == []
-    # A report says so as well, unless the user named no guest.
+    # With the policy report it says so too, unless the user named no guest.
     expected = ["  warning: no guest could be read, so every level is unknown (4 addresses)"] if results else []
     assert warnings("report")[0] == warnings("report", operation="audit")[0] == expected
 
@@ -234,7 +234,7 @@ def test_a_line_says_when_only_what_no_guest_uses_is_selected():
 
 
 def test_an_audit_reports_what_is_configured_and_not_assigned():
-    """Neither the primary addresses, of which an ENI has one in each family, nor what was not selected."""
+    """But not the primary addresses (an ENI has one in each family), and not addresses that were not selected."""
     run = guests("report", "audit")
     run.interfaces = {**run.interfaces, "eni-1": replace(run.interfaces["eni-1"], primary=frozenset(["10.0.1.5", "2001:db8::1"]))}
     assert run.evidence
@@ -277,7 +277,7 @@ def test_without_guests_there_is_no_level():
 
 
 class HostVariables(dict[str, dict[str, Any]]):
-    """As Ansible gives them: a template would walk through a value, so only the raw values may be asked for."""
+    """The variables as Ansible provides them. A template would visit every part of a value, so only raw values may be read."""
 
     def __getitem__(self, host: str) -> Any:
         raise AssertionError(f"the variables of {host} were templated")

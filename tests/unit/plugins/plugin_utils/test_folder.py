@@ -51,7 +51,7 @@ def test_what_is_not_a_folder_is_an_error(tmp_path):
         Folder(tmp_path / "file", DataLoader()).prove_writable()
 
 
-def test_a_file_is_whole_on_the_disk_and_for_no_stranger(folder, monkeypatch):
+def test_a_file_is_complete_on_the_disk_and_not_readable_for_others(folder, monkeypatch):
     synced = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(Path(f"/proc/self/fd/{descriptor}").resolve()), real(descriptor)))
@@ -90,7 +90,7 @@ def test_a_link_stays_a_link(folder, tmp_path):
     assert (tmp_path / "real.json").read_text(encoding="utf-8") == "new"
 
 
-def test_a_missing_file_is_none_and_an_unreadable_one_an_error(folder):
+def test_a_missing_file_reads_as_none_and_an_unreadable_file_is_an_error(folder):
     assert folder.read("recipe.json") is None
     (folder.path / "folder.json").mkdir()
     (folder.path / "dangling.json").symlink_to("nowhere")
@@ -132,12 +132,12 @@ def test_an_encrypted_file_without_its_password_is_never_replaced(folder):
     path = folder.path / "recipe.json"
     path.write_bytes(VaultLib([("prod", SECRET)]).encrypt("old", SECRET))
     before = path.read_bytes()
-    with pytest.raises(FolderError, match=r"recipe.json: it is encrypted with Ansible Vault and is never replaced in clear"):
+    with pytest.raises(FolderError, match=r"recipe.json: it is encrypted with Ansible Vault, and is never replaced with plain text"):
         folder.write("recipe.json", "192.0.2.1")
     assert path.read_bytes() == before
 
 
-def test_what_is_written_for_an_encrypted_plan_is_encrypted_wherever_it_goes(folder, tmp_path):
+def test_every_file_of_an_encrypted_plan_is_encrypted_in_any_folder(folder, tmp_path):
     plan = tmp_path / "plan.json"
     plan.write_bytes(VaultLib([("prod", SECRET)]).encrypt("plan", SECRET, vault_id="prod"))
     path = Folder(folder.path, vault_loader(), like=plan).write("recipe.json", "192.0.2.1")
@@ -178,13 +178,13 @@ def holder(folder):
 
 def test_a_second_run_learns_who_holds_the_lock_and_the_first_removes_it(folder, holder):
     with (
-        pytest.raises(FolderError, match=rf"{LOCK}: another run works on this plan \(process {holder.pid} on .* since 20"),
+        pytest.raises(FolderError, match=rf"{LOCK}: another run works on this plan \(run, process {holder.pid} on .* since 20"),
         folder.lock(PLAN),
     ):
         pass
     with folder.lock("b" * 64):
         pass
-    # Nobody who names all plans, recipes or documents of the folder gets the lock as well.
+    # No pattern for the plans, recipes or documents of the folder matches the lock.
     assert [path.name for pattern in ("plan*", "recipe*", "*.json") for path in folder.path.glob(pattern)] == []
     holder.communicate("")
     assert list(folder.path.iterdir()) == []
@@ -195,7 +195,7 @@ def test_a_killed_run_leaves_its_lock_file_so_that_the_next_run_knows(folder, ho
     holder.communicate()
     assert (folder.path / LOCK).exists()
     with folder.lock(PLAN) as unfinished:
-        assert unfinished.startswith(f"process {holder.pid} on ")
+        assert unfinished.startswith(f"run, process {holder.pid} on ")
     with folder.lock(PLAN) as unfinished:
         assert unfinished == ""
 
@@ -226,7 +226,7 @@ def test_a_lock_file_that_was_removed_meanwhile_is_not_a_lock(folder, monkeypatc
 def test_a_run_that_is_about_to_end_is_waited_for(folder, holder):
     threading.Timer(0.5, holder.kill).start()
     with folder.lock(PLAN, patience=60) as unfinished:
-        assert unfinished.startswith(f"process {holder.pid} on ")
+        assert unfinished.startswith(f"run, process {holder.pid} on ")
 
 
 def test_names():
@@ -237,3 +237,13 @@ def test_names():
     for environ in ({"HOME": "/home/me"}, {"XDG_STATE_HOME": "", "HOME": "/home/me"}, {"XDG_STATE_HOME": "state", "HOME": "/home/me"}):
         assert default_folder(environ) == Path("/home/me/.local/state/alicloud_ops.network")
     assert default_folder({}) == Path.home() / ".local/state/alicloud_ops.network"
+
+
+def test_a_link_that_leads_nowhere_is_named(folder):
+    """It may lead to an encrypted file, for example on a file system that is not mounted."""
+    (folder.path / "recipe.json").symlink_to(folder.path / "nowhere" / "recipe.json")
+    folder.belong("recipe.json")
+    assert folder.encrypts()
+    with pytest.raises(FolderError, match=r"recipe\.json: it cannot be read: No such file or directory"):
+        folder.write("plan.json", "{}")
+    assert [path.name for path in folder.path.iterdir()] == ["recipe.json"]

@@ -102,7 +102,7 @@ ONE = eni(1, "192.168.1.10")
 # -- levels
 
 
-def test_a_listener_is_use():
+def test_a_listener_counts_as_use():
     finding = find(ONE, web=guest(seen("192.168.1.10", listeners=[listener()], connections=3)))
     assert finding._asdict() == {
         "level": IN_USE,
@@ -116,12 +116,12 @@ def test_a_listener_is_use():
     }
 
 
-def test_a_connection_is_use():
+def test_a_connection_counts_as_use():
     finding = find(ONE, web=guest(seen("192.168.1.10", connections=1)))
     assert (finding.level, finding.reason_code, finding.text) == (IN_USE, "connected", "in use on web (eth1): 1 connection")
 
 
-def test_a_socket_of_an_address_that_is_not_configured_is_use():
+def test_a_socket_of_an_address_that_is_not_configured_counts_as_use():
     finding = find(
         ONE, web=guest(seen("192.168.1.10", None, found_as="socket", interface=None, mac_addresses=[], listeners=[listener(80, None)]))
     )
@@ -135,19 +135,19 @@ def test_many_listeners_are_counted():
     assert find(ONE, web=guest(seen("192.168.1.10", listeners=listeners[5:]))).text.endswith("named listens on UDP port 53")
 
 
-def test_configured_is_not_use():
+def test_a_configured_address_does_not_count_as_used():
     finding = find(ONE, web=guest(seen("192.168.1.10")))
     assert (finding.level, finding.reason_code, finding.text) == (CONFIGURED, "configured", "configured on web (eth1)")
 
 
-def test_a_wildcard_listener_is_noted_and_is_not_use():
+def test_a_wildcard_listener_is_noted_and_does_not_count_as_use():
     wildcards = [{"family": family, **listener()} for family in ("ipv4", "ipv6")] + [{"family": "ipv4", **listener(80, "nginx")}]
     finding = find(ONE, web=guest(seen("192.168.1.10", uncertain=True), wildcards=wildcards))
     assert (finding.level, finding.uncertain) == (CONFIGURED, True)
     assert finding.text == "configured on web (eth1); 2 services there listen on all addresses"
 
 
-def test_nowhere_on_the_guest_that_has_the_eni():
+def test_an_address_that_the_guest_of_the_eni_does_not_have_is_not_seen():
     finding = find(ONE, web=guest(seen("192.168.1.11")))
     assert (finding.level, finding.reason_code, finding.host, finding.interface) == (NOT_SEEN, "not_seen", "web", "eth1")
     assert finding.text == "not seen on web (eth1), which has this ENI"
@@ -328,7 +328,7 @@ def test_text_of_a_guest_stays_in_its_line():
     assert len(finding.text) < 400
 
 
-# -- properties, against the plainest way to say the same
+# -- properties, compared with a simple implementation
 
 OCTETS = st.integers(8, 20)
 ADDRESSES = OCTETS.map("192.168.1.{}".format)
@@ -430,7 +430,7 @@ def test_a_prefix_has_the_strongest_level_of_its_addresses(enis, results):
             assert findings[prefix].level == strongest
 
 
-# -- the other way round
+# -- configured, but not assigned
 
 
 def test_an_address_that_is_configured_but_not_assigned():
@@ -469,7 +469,7 @@ def test_a_bridge_over_two_enis_may_have_the_addresses_of_both():
     assert find_not_assigned([ONE, eni(2, "192.168.2.10")], Guests({"web": guest(entry, macs=[1, 2])})) == []
 
 
-def test_with_a_conflict_nothing_is_called_not_assigned():
+def test_with_a_conflict_no_address_is_reported_as_not_assigned():
     results = {"web": guest(seen("192.168.1.99")), "web-alias": guest(seen("192.168.1.99"))}
     assert find_not_assigned([ONE], Guests(results)) == []
 
@@ -482,7 +482,7 @@ def remaining(*entries, assignment=None, enis=None, macs=(1,), **others):
     return find_remaining([unassigned], enis or [eni(1)], Guests({"web": guest(*entries, macs=macs), **others}))
 
 
-def test_what_removes_an_address_until_the_next_boot():
+def test_a_command_removes_an_address_until_the_next_boot():
     (entry,) = remaining(seen("192.168.1.10", 32, listeners=[listener()]), seen("192.168.1.11"))
     assert (entry["eni_id"], entry["host"], entry["level"]) == ("eni-1", "web", IN_USE)
     assert entry["command"] == "ip address del 192.168.1.10/32 dev eth1"

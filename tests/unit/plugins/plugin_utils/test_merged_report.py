@@ -52,7 +52,7 @@ def test_examples_stay_few() -> None:
 
 
 @pytest.mark.parametrize("better", range(1, len(OUTCOMES)))
-def test_the_worst_outcome_is_that_of_the_whole(better: int) -> None:
+def test_the_worst_outcome_becomes_the_outcome_of_the_whole(better: int) -> None:
     reports = [{**report_of(FAILED), "outcome": outcome} for outcome in (OUTCOMES[better], OUTCOMES[better - 1])]
     assert merge_reports(reports)["outcome"] == OUTCOMES[better - 1]
 
@@ -62,7 +62,7 @@ def test_an_outcome_that_is_not_known_counts_as_the_worst() -> None:
     assert merge_reports(reports)["outcome"] == "new"
 
 
-def test_what_each_slice_says_is_there_once() -> None:
+def test_equal_texts_of_several_slices_are_listed_once() -> None:
     reports = [
         {**report_of(FAILED), "refusals": ["a", "b"], "stopped": "limit", "account_id": None},
         {**report_of(FAILED, number=2), "refusals": ["b", "c"], "stopped": "limit", "account_id": "1000000000000002"},

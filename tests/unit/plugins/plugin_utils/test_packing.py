@@ -32,7 +32,7 @@ def document(enis: int, each: int = 1, plan: str = "") -> Document:
 
 
 @pytest.mark.parametrize("value", [{}, [], {"a": [1, "ü {{ x }}", None, True]}, "text", ["'\"\n"]])
-def test_a_value_comes_back_from_one_line_that_nothing_takes_for_a_template(value):
+def test_a_value_is_read_back_from_one_line_that_does_not_look_like_a_template(value):
     text = pack(value)
     assert is_packed(text)
     assert unpack(text) == [value]
@@ -57,7 +57,7 @@ def test_a_text_that_is_not_whole_or_was_changed_is_an_error():
             read_document(text)
 
 
-def test_a_small_text_that_stands_for_a_large_one_is_an_error(monkeypatch):
+def test_a_small_text_that_unpacks_to_a_huge_one_is_an_error(monkeypatch):
     monkeypatch.setattr(_packing, "MOST_BYTES", 1000)
     bomb = PREFIX + base64.b64encode(zlib.compress(b'"' + b"0" * 2000 + b'"')).decode()
     with pytest.raises(ValueError, match="would have more than 1000 bytes"):
@@ -66,12 +66,12 @@ def test_a_small_text_that_stands_for_a_large_one_is_an_error(monkeypatch):
 
 def test_a_key_that_comes_twice_is_an_error_in_packed_text_too():
     twice = json.dumps(document(1).as_dict())[:-1] + ', "region": "cn-beijing"}'
-    with pytest.raises(DocumentError, match="the key 'region' comes twice"):
+    with pytest.raises(DocumentError, match="the key 'region' occurs twice"):
         read_document(PREFIX + base64.b64encode(zlib.compress(twice.encode())).decode())
 
 
 @pytest.mark.parametrize(("enis", "kind"), [(2_000, dict), (2_001, str)])
-def test_a_document_is_handed_on_in_the_smallest_form_that_fits(enis, kind):
+def test_a_document_is_published_in_the_simplest_form_that_fits(enis, kind):
     made = document(enis)
     published = publishable(made)
     assert isinstance(published, kind)
@@ -80,7 +80,7 @@ def test_a_document_is_handed_on_in_the_smallest_form_that_fits(enis, kind):
         assert read_document(given, published_as="unassign_secondary_ips_plan") == made
 
 
-def test_the_most_that_is_handed_on():
+def test_the_largest_document_that_is_published():
     made = document(10_000, each=10)
     assert read_document(publishable(made)).digest == made.digest
     assert publishable(document(10_001, each=10)) is None

@@ -59,7 +59,7 @@ def test_json_is_the_report_with_one_line_an_eni(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_every_address_stands_in_markdown_and_html(name: str) -> None:
+def test_markdown_and_html_have_every_address(name: str) -> None:
     report = build_report(RUNS[name])
     for kind in ("md", "html"):
         text = render(report, kind)
@@ -69,7 +69,7 @@ def test_every_address_stands_in_markdown_and_html(name: str) -> None:
                 assert line["address"] in text, (kind, line)
         for entry in report["next_steps"]:
             assert kind == "html" or f"\n    {entry.removeprefix('To undo it: ')}\n" in text
-    # Nothing of the page lies elsewhere.
+    # The page loads nothing from elsewhere.
     assert not re.search(r"""(https?:)?//[\w.-]+/|\b(src|href)\s*=\s*["'](?!#|data:)|@import|url\(""", render(report, "html"))
 
 
@@ -81,7 +81,7 @@ def test_approved_digest_and_eips_are_text_in_every_form(kind: str) -> None:
     assert '"eip": "203.0.113.7"' in text or kind != "json"
 
 
-def test_markdown_takes_no_value_for_markup() -> None:
+def test_no_value_becomes_markup_in_markdown() -> None:
     hostile = replace(RUNS["nothing"], unreadable={"eni-1": HOSTILE}, difference={"added": [HOSTILE]}, security_groups={"sg-web": HOSTILE})
     for made in (hostile, replace(failed(), security_groups={"sg-web": HOSTILE})):
         text = render(build_report(made), "md")
@@ -91,7 +91,7 @@ def test_markdown_takes_no_value_for_markup() -> None:
         assert r"\<script\>" in as_text
         rows = [line for line in as_text.splitlines() if line.startswith("| eni-")]
         assert all(line.count(" | ") == 8 for line in rows)
-    assert len(rows) == 10  # one for what of an ENI came to the same
+    assert len(rows) == 10  # one for the addresses of an ENI with the same outcome
 
 
 def test_the_page_runs_its_own_script_and_no_other() -> None:
@@ -146,11 +146,11 @@ def test_the_page_of_a_run_with_failures(browser: Browser, tmp_path: Path, schem
     assert browser.title() == "Unassign secondary addresses · failed · cn-hangzhou"
     assert set(browser.requests()) == {path.as_uri()}
     assert browser.errors() == []
-    # Values are text: the hostile name is shown, and is no script.
+    # Values are text: the hostile name is shown, and does not run as a script.
     assert browser.value("[...document.scripts].filter(script => script.type != 'application/json').length") == 1
     assert HOSTILE in browser.value("document.querySelector('#eni-3').innerText")
     assert browser.value("document.querySelectorAll('[id=eni-3]').length") == 1
-    # Failures stand first, in the page and in the table.
+    # Failures come first, in the page and in the table.
     assert browser.value("document.querySelector('#failures').offsetTop < document.querySelector('#groups').offsetTop")
     assert browser.shown_rows() == ["eni-1", "eni-2", "eni-3", "eni-4", "eni-5"]
     # The chart has a bar for each security group, as long as its share.
@@ -163,7 +163,7 @@ def test_the_page_of_a_run_with_failures(browser: Browser, tmp_path: Path, schem
         "[...document.querySelectorAll('#waves .bar')].map(bar => bar.getBoundingClientRect()).map(r => [r.left, r.right])"
     )
     assert ends[2][0] - ends[1][1] == pytest.approx((60 - 45) / 120 * (ends[2][1] - ends[0][0]), rel=0.1)
-    # Readable: text and ground are far enough apart (WCAG AA).
+    # Readable: the contrast between text and background is high enough (WCAG AA).
     selectors = ["h1", ".lead", "#outcome", ".tile span", ".ip.s-failed", ".ip.s-unassigned", ".ip.s-skipped", ".why", ".alarm h2"]
     for selector in [
         *selectors,
@@ -269,7 +269,7 @@ def test_digest_recipe_and_command_can_be_copied(browser: Browser, tmp_path: Pat
     whole = made.recipe.as_dict()
     assert document_ == {**whole, "assignments": [{name: v for name, v in one.items() if v} for one in whole["assignments"]]}
     assert browser.value("document.querySelector('button[data-from=digest]').innerText") == "Copied"
-    # Without a clipboard, as on a page that plain HTTP brought.
+    # Without a clipboard, as on a page that was loaded with plain HTTP.
     browser.value("(window.selected = '', navigator.clipboard.writeText = async () => { throw new Error(); })")
     browser.value("(document.execCommand = (name) => { window.selected = name + ' ' + document.activeElement.value; })")
     browser.click("button[data-from=digest]")
@@ -286,12 +286,12 @@ def test_the_page_is_never_wider_than_the_screen(browser: Browser, tmp_path: Pat
     assert browser.errors() == []
     assert browser.value("window.innerWidth") == width
     assert browser.value("document.documentElement.scrollWidth") <= width
-    # Nothing sticks out of its card, either.
+    # Nothing is wider than its card either.
     outside = "[...document.querySelectorAll('.card')].filter(card => card.scrollWidth > card.clientWidth).map(card => card.id)"
     assert browser.value(outside) == []
 
 
-def test_on_paper_all_is_there_and_nothing_to_click(browser: Browser, tmp_path: Path) -> None:
+def test_the_printed_page_is_complete_and_has_no_buttons(browser: Browser, tmp_path: Path) -> None:
     show(browser, tmp_path, large(450), scheme="dark")
     browser.value("dispatchEvent(new Event('beforeprint'))")
     assert len(browser.shown_rows()) == 450
@@ -312,7 +312,7 @@ def test_on_paper_all_is_there_and_nothing_to_click(browser: Browser, tmp_path: 
 def test_without_scripts_the_page_still_has_its_table(browser: Browser, tmp_path: Path) -> None:
     text = render(build_report(failed()), "html")
     path = tmp_path / "sandboxed.html"
-    # As servers of build artifacts do that forbid all scripts.
+    # As on servers of build artifacts that forbid all scripts.
     path.write_text(re.sub(r"script-src '[^']*'", "script-src 'none'", text), encoding="utf-8")
     browser.open(path)
     assert browser.value("document.querySelector('#listing').hidden")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the report says of each address, what outcome it gives a run, and the lines of the output."""
+"""The entry of each address in the report, the outcome of a run, and the lines of the output."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_failure_says_what_the_last_read_shows_instead(state: Any) -> None:
     assert "last read" not in lines_of(build_report(made))[A]["reason"]
 
 
-def test_of_an_eni_that_does_not_exist_the_report_says_so() -> None:
+def test_the_report_says_that_an_eni_does_not_exist() -> None:
     missing = open_ledger(Plan((Change("eni-1", None, None, EMPTY, group([A])),)))
     report = build_report(run_of("unassign", missing))
     assert report["interfaces"][0]["status"] == "does not exist"
@@ -242,7 +242,7 @@ def test_the_last_read_must_have_every_eni_that_was_written() -> None:
     assert build_report(run_of("unassign", ledger, final=last_read(ledger[:1], [A])))["outcome"] == "done"
 
 
-def test_what_is_worst_stands_first() -> None:
+def test_the_worst_rows_come_first() -> None:
     ledger = [
         eni("eni-1", {A: DONE}),
         eni("eni-2", {A: DONE, B: (SKIPPED, KEPT)}),
@@ -391,7 +391,7 @@ def test_no_line_is_longer_than_awx_shows_and_nothing_is_lost(name: str) -> None
     assert not commands[-1].endswith("\\")
 
 
-def test_a_value_drives_no_terminal_and_breaks_no_line() -> None:
+def test_no_value_controls_the_terminal_or_breaks_a_line() -> None:
     evil = "a\nok: [localhost]\x1b[2J\u202eb\ud800"
     denied = DENIED._replace(text=evil)
     ledger = [eni("eni-1", {A: (FAILED, denied)}, details={"NetworkInterfaceName": evil})]
@@ -436,7 +436,7 @@ def test_duration(seconds: float, expected: str) -> None:
     assert format_duration(seconds) == expected
 
 
-def test_a_ledger_with_writes_is_what_the_last_read_is_for() -> None:
+def test_a_last_read_is_needed_only_for_a_ledger_with_writes() -> None:
     """A run that sent nothing has nothing to verify."""
     ledger: list[EniLedger] = [eni("eni-1", {A: (FAILED, DENIED)})]
     assert build_report(run_of("unassign", ledger))["outcome"] == "failed"

@@ -69,7 +69,7 @@ def only_error(role: str = UNASSIGN, **given: Any) -> str:
     return error
 
 
-# -- what a run gets
+# -- the settings of a run
 
 
 def test_a_run_by_group_with_defaults():
@@ -260,8 +260,8 @@ def test_a_blank_digest_where_approval_is_required_is_an_error(required):
     "name", [name for name, variable in VARIABLES.items() if variable.kind in ("list", "dict") and "u" in variable.roles]
 )
 @pytest.mark.parametrize("blank", [",", " ,\n, ", '[""]', "[null]", [""], [" ", None], "{}", {}], ids=repr)
-def test_what_names_nothing_widens_nothing(name, blank):
-    """Least of all a security group: with only a type or a state of ENIs left, the run would select the whole region."""
+def test_a_blank_list_or_mapping_of_any_variable_is_an_error(name, blank):
+    """Otherwise, with only a type or a state of ENIs left, the run would select the whole region."""
     if name == "protected_tags" and blank in ("{}", {}):
         assert by_group(protected_tags=blank).request.protected_tags == {}
         return
@@ -312,7 +312,7 @@ BLOCK = "10.0.0.1/24"
         ({"security_group_tags": "team:web"}, "security_group_tags: 'team:web' is not a tag such as team=web"),
         ({"security_group_tags": "{team: "}, "security_group_tags: '{team: ' cannot be read; check its brackets and quotes"),
         ({"security_group_tags": {"team": 5}}, "security_group_tags: the value of 'team' is 5"),
-        ({"eni_tags": "{team: web, team: shop}"}, "eni_tags: the key 'team' comes twice; leave one"),
+        ({"eni_tags": "{team: web, team: shop}"}, "eni_tags: the key 'team' occurs twice; remove one of them"),
         ({"eni_tags": "{1: web}"}, "eni_tags: line 1: the key '1' is not text; put it in quotes"),
         ({"security_group_ids": "web"}, "security_group_ids: 'web' is not a security group id such as sg-bp1example"),
         ({"security_group_ids": {"sg-1": None}}, "security_group_ids: {'sg-1': None} is not a list"),
@@ -409,14 +409,14 @@ def test_what_agrees_with_the_document_passes():
 
 
 def test_a_variable_wins_over_an_ordinary_default_of_the_play():
-    defaults = {"alicloud_region": "cn-beijing", "wait_timeout": "30", "max_concurrency": 2, "on_refusal": "fail", "connect_timeout": 3}
+    defaults = {"alicloud_region": "cn-beijing", "wait_timeout": "30", "max_concurrency": 2, "connect_timeout": 3}
     settings = by_group(defaults=defaults)
     assert (settings.connection.region, settings.connection.max_concurrency) == ("cn-beijing", 2)
-    assert (settings.request.wait_timeout, settings.request.skip_refused) == (30, False)
+    assert settings.request.wait_timeout == 30
     assert settings.connection.transport.connect_timeout == 3
-    settings = by_group(defaults=defaults, region="cn-shanghai", wait_timeout=20, max_concurrency=4, on_refusal="skip")
+    settings = by_group(defaults=defaults, region="cn-shanghai", wait_timeout=20, max_concurrency=4)
     assert (settings.connection.region, settings.connection.max_concurrency) == ("cn-shanghai", 4)
-    assert (settings.request.wait_timeout, settings.request.skip_refused) == (20, True)
+    assert settings.request.wait_timeout == 20
 
 
 @pytest.mark.parametrize(
@@ -429,6 +429,11 @@ def test_a_variable_wins_over_an_ordinary_default_of_the_play():
         ("allow_eip", True, False, False),
         ("allow_eip", False, True, False),
         ("allow_eip", True, True, True),
+        ("on_refusal", None, None, "skip"),
+        ("on_refusal", None, "fail", "fail"),
+        ("on_refusal", "skip", "fail", "fail"),
+        ("on_refusal", "fail", "skip", "fail"),
+        ("on_refusal", "skip", "skip", "skip"),
         ("max_addresses", None, None, 1000),
         ("max_addresses", None, "10", 10),
         ("max_addresses", None, 5000, 1000),
@@ -444,10 +449,15 @@ def test_a_variable_wins_over_an_ordinary_default_of_the_play():
         ("account_id", ACCOUNT, int(ACCOUNT), ACCOUNT),
     ],
 )
-def test_of_two_guards_the_stricter_one_counts(option, variable, default, result):
+def test_of_two_guards_the_stricter_one_wins(option, variable, default, result):
     settings = by_group(**{option: variable}, defaults={option: default})
-    found = getattr(settings.connection if option in ("calls_per_minute", "account_id") else settings.request, option)
-    assert (list(found) if option == "keep" else found) == result
+    found = {
+        **{name: getattr(settings.connection, name) for name in ("calls_per_minute", "account_id")},
+        **{name: getattr(settings.request, name) for name in ("allow_eip", "max_addresses")},
+        "keep": list(settings.request.keep),
+        "on_refusal": "skip" if settings.request.skip_refused else "fail",
+    }
+    assert found[option] == result
 
 
 @pytest.mark.parametrize(
@@ -463,7 +473,7 @@ def test_of_two_guards_the_stricter_one_counts(option, variable, default, result
         ({}, None, {}),
     ],
 )
-def test_all_tags_that_either_protects_are_protected(variable, default, result):
+def test_tags_that_only_one_of_two_guards_names_are_protected(variable, default, result):
     assert by_group(protected_tags=variable, defaults={"protected_tags": default}).request.protected_tags == result
 
 
@@ -480,7 +490,7 @@ def test_guards_of_the_play_count_for_a_role_without_such_a_variable():
         ({"keep": BLOCK}, {"keep": "10.0.0.1"}, f"keep and module_defaults.keep: '{BLOCK}' has host bits set"),
     ],
 )
-def test_guards_that_contradict_or_are_joined_name_both_places(given, defaults, message):
+def test_errors_about_combined_guards_name_both_sources(given, defaults, message):
     assert only_error(security_group_ids="sg-1", **given, defaults=defaults).startswith(f"unassign_secondary_ips_{message}")
 
 
@@ -501,7 +511,7 @@ def test_what_is_wrong_in_module_defaults_is_named_there(defaults, message):
     assert only_error(security_group_ids="sg-1", defaults=defaults).startswith(message)
 
 
-def test_what_a_default_says_about_single_enis_is_up_to_the_role():
+def test_module_defaults_for_single_enis_are_ignored():
     defaults = {
         "state": "present",
         "eni_id": "eni-9",
@@ -533,7 +543,7 @@ def test_guests_are_a_host_pattern(given, pattern):
         ({}, "protect"),
         ({"only_not_seen": "no"}, "protect"),
         ({"guest_policy": "report"}, "report"),
-        ({"only_not_seen": "true"}, "require"),  # so that a later run of this plan takes nothing that became unknown
+        ({"only_not_seen": "true"}, "require"),  # so that a later run of this plan unassigns nothing that has become unknown
         ({"only_not_seen": True, "guest_policy": "protect"}, "protect"),
     ],
 )
@@ -553,12 +563,12 @@ def test_the_policy_goes_with_the_plan(given, policy):
         ({"guests": {"hosts": "web"}}, "guests: {'hosts': 'web'} is not text"),
     ],
 )
-def test_what_is_wrong_about_guests(given, message):
+def test_errors_about_guests(given, message):
     assert only_error(security_group_ids="sg-1", **given).startswith(f"unassign_secondary_ips_{message}")
 
 
-def test_what_asks_for_no_protection_needs_no_guests():
-    """A file of variables may set it for all runs."""
+def test_variables_that_protect_nothing_are_allowed_without_guests():
+    """A file of variables may set them for all runs."""
     assert by_group(guest_policy="report", only_not_seen=False, guest_max_age=5).guests is None
 
 

@@ -26,7 +26,7 @@ PLAN = make_document([{"eni_id": eni_id, **group([f"10.0.0.{eni_id[4:]}"])} for 
 
 
 def publish(hosts: list[str], plan: Document = PLAN, minute: int = 1, **view: Any) -> dict[str, Any]:
-    """What a slice publishes that refused, or was interrupted, or had nothing to do, without a ledger."""
+    """The artifact of a slice without a ledger: it refused, was interrupted, or had nothing to do."""
     document, part = take_part(plan, hosts)
     waves = [WaveView(1, 1, 1, 1, 0, 3, f"2026-01-01T00:0{minute}:00+00:00", f"2026-01-01T00:0{minute + 1}:00+00:00")]
     run = {"operation": "unassign", "region": "cn-hangzhou", "plan": document, "waves": waves, "api_calls": 3, **view}
@@ -40,7 +40,7 @@ def finished(published: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(st.lists(st.integers(0, 3), min_size=8, max_size=8))
-def test_slices_have_all_of_the_plan_between_them_and_nothing_twice(numbers: list[int]) -> None:
+def test_slices_together_have_the_whole_plan_and_nothing_twice(numbers: list[int]) -> None:
     parts = [take_part(PLAN, [eni_id for eni_id, mine in zip(ENIS, numbers, strict=True) if mine == number]) for number in range(4)]
     assert sorted(pair for document, _part in parts for pair in document.pairs()) == sorted(PLAN.pairs())
     assert {document.whole_digest for document, _part in parts} == {part.digest for _document, part in parts} == {PLAN.digest}
@@ -176,7 +176,7 @@ def test_the_last_step_of_one_run_believes_only_its_own_plan() -> None:
     ("given", "message"),
     [
         ({"unassign_secondary_ips_plan": ""}, "it is not given, so nobody can say whether a part of it is missing"),
-        ({"unassign_secondary_ips_plan": "{"}, "unassign_secondary_ips_plan: it cannot be read"),
+        ({"unassign_secondary_ips_plan": "{"}, "unassign_secondary_ips_plan: line 1 cannot be read"),
         ({"unassign_secondary_ips_approved_digest": "0" * 64}, "is given, but the plan has the digest"),
         ({"unassign_secondary_ips_report_url": "ftp://reports.example.com"}, "unassign_secondary_ips_report_url: it is not a URL"),
         ({"unassign_secondary_ips_report_url": ["https://reports.example.com"]}, "unassign_secondary_ips_report_url: it is not text"),
@@ -214,7 +214,7 @@ def test_the_last_step_takes_a_folder_as_the_roles_do(monkeypatch: pytest.Monkey
         ("https://reports.example.com/#part", False),
     ],
 )
-def test_only_https_or_a_loopback_address_is_a_place_for_a_report(url: str, is_right: bool) -> None:
+def test_a_report_is_sent_only_to_https_or_a_loopback_address(url: str, is_right: bool) -> None:
     errors: list[str] = []
     validate_url("report_url", url, errors)
     assert (errors == []) == is_right
@@ -227,7 +227,7 @@ def test_a_wrong_url_is_not_repeated() -> None:
     assert "4711" not in errors[0]
 
 
-def test_the_secrets_of_a_url_are_known_and_what_is_short_is_none() -> None:
+def test_the_secrets_of_a_url_are_found_and_a_short_value_is_not_a_secret() -> None:
     secrets = set(secrets_of("https://name%40:pass%2Fword@reports.example.com/bulk?part=1&signature=abcdef%3D"))
     assert {"pass%2Fword", "pass/word", "part=1&signature=abcdef%3D", "abcdef="} <= secrets
     assert "1" not in secrets

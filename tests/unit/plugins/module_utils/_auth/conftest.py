@@ -12,7 +12,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.choose 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty home on a machine that is no ECS instance, with a token of a pod."""
+    """An empty home on a machine that is not an ECS instance, with a token of a pod."""
     monkeypatch.setattr(choose, "PRODUCT_NAME", tmp_path / "product_name")
     (tmp_path / "token").write_text("not-shown-token\n")
     return tmp_path

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which credential is meant, and which error each broken form gets. Logging in for real is tests/integration/test_credentials.py."""
+"""Which credential is selected, and the error for each broken form. tests/integration/test_credentials.py really logs in."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TestWhatIsNamedWins:
                 {"ALIBABA_CLOUD_ROLE_ARN": ROLE, "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": IDP, "ALIBABA_CLOUD_OIDC_TOKEN_FILE": "TOKEN"},
                 "oidc_role_arn from environment",
             ),
-            # As in the SDK's chain: a key comes before what a pod was given, whose role is not the key's.
+            # As in the chain of the SDK: a key wins over the token of a pod, whose role does not belong to the key.
             (
                 {},
                 {"ALIBABA_CLOUD_ROLE_ARN": ROLE, "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": IDP, "ALIBABA_CLOUD_OIDC_TOKEN_FILE": "TOKEN", **NEW},

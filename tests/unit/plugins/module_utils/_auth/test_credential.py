@@ -71,7 +71,7 @@ class TestKeepingAKey:
         assert OPTIONS["access_key_secret"] in reported
 
     def test_a_short_secret_is_not_masked(self, find):
-        """A mask on '1' would make an ENI id and a count of it illegible."""
+        """A mask on '1' would make ENI ids and counts unreadable."""
         uri = "https://keys.example.com/a?v=1&region=cn-hangzhou&token=long-enough-for-a-secret+"
         credential, reported = Credential(find({URI: uri})[0], Transport()), set()
         credential.report_secrets_to(reported.update)
@@ -87,7 +87,7 @@ class TestKeepingAKey:
         credential._renew_at = 0
         assert credential.get_credential().access_key_secret == "first"
 
-    def test_and_is_not_tried_again_before_every_call(self, credential, monkeypatch):
+    def test_a_failed_renewal_is_not_tried_again_before_every_call(self, credential, monkeypatch):
         now = [1000.0]
         monkeypatch.setattr(credential_module.time, "time", lambda: now[0])
         credential._provider = Provider(("first", 900), OSError(), OSError(), ("second", 900))
@@ -109,7 +109,7 @@ class TestKeepingAKey:
             credential.get_credential()
 
     def test_an_expired_key_is_not_used(self, credential):
-        """The library itself hands out what a command printed up to twelve minutes late."""
+        """The library itself returns a key from a command for up to twelve minutes after its end."""
         credential._provider = Provider(("first", -1), ("second", 900))
         with pytest.raises(CredentialError, match=r"metadata service .* returned a key that has already expired"):
             credential.get_credential()
@@ -125,7 +125,7 @@ class TestKeepingAKey:
         assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-def test_the_key_itself_is_in_no_repr(find):
+def test_no_repr_shows_the_key(find):
     credential = Credential(find(OPTIONS)[0], Transport())
     assert "not-shown" not in f"{credential!r} {vars(credential)}"
     reported = set()
@@ -136,7 +136,7 @@ def test_the_key_itself_is_in_no_repr(find):
 
 
 def test_the_metadata_service_is_waited_for_no_longer_than_a_second():
-    """It is a hop away, or not there."""
+    """The service is one network hop away, or it does not exist."""
     provider = ECS_RAM_ROLE.provider({"ecs_role_name": "operator"}, Transport(connect_timeout=30, read_timeout=7), None)
     assert provider._runtime_options == {**provider._runtime_options, "connectTimeout": 1000, "readTimeout": 7000}
 

@@ -62,7 +62,7 @@ def test_by_the_reply(answer, expected):
 
 @pytest.mark.parametrize("text", ["No cached value was found.", "command failed", "http_code: 403", '"Code": "NoPermission"', "refused"])
 def test_words_of_an_exception_decide_nothing(text):
-    """They may be those of a host, of a file or of a reply."""
+    """The words may come from a host name, from a file or from a reply."""
     assert explain((200, {"RequestId": "R-1"}), text) == " did not return a key (ValueError)"
 
 

@@ -98,7 +98,7 @@ class TestProfiles:
     )
     @pytest.mark.parametrize("text", ["JSON", "[ours]\ntype=access_key\naccess_key_id=id-5\naccess_key_secret=not-shown\n"])
     def test_its_file_may_come_from_another_source_and_have_any_name(self, find, home, options, environ, text):
-        """Before, the file was left out, and a profile of the same name in the usual file logged in."""
+        """Otherwise a profile of the same name in the usual file would log in."""
         cli_file(home, {**AK, "name": "ours"}, AK)
         ours = json.dumps({"current": "default", "profiles": [{**AK, "name": "ours", "access_key_id": "id-5"}, {**AK, "name": "default"}]})
         (home / "keys.txt").write_text(ours if text == "JSON" else text)
@@ -186,7 +186,7 @@ def test_a_file_that_is_not_a_configuration_is_an_error(find, home, text):
 
 @pytest.mark.parametrize("environ", [{}, {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}])
 def test_a_current_profile_that_does_not_exist_is_an_error(find, home, environ):
-    """Whatever else there is to log in with: it may be another account's."""
+    """Another credential is not used instead, because it may belong to another account."""
     cli_file(home, AK, current="prod")
     ini_file(home, "[default]\ntype=access_key\naccess_key_id=a\naccess_key_secret=not-shown\n")
     (home / "product_name").write_text("Alibaba Cloud ECS\n")
