@@ -11,7 +11,7 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class Inventories:
     def _environ(self) -> dict[str, str]:
         return {name: text for name, text in {**ansible_environment(self.emulator), **self.environment}.items() if text}
 
-    def _run_in_process(self, command: list[str]) -> Shown:
+    def _run_in_process(self, command: Sequence[str]) -> Shown:
         """The same code as ``run``, without the seconds in which Python, Ansible and the SDK start."""
         display, output, messages = Display(), io.StringIO(), io.StringIO()
         with (
@@ -120,7 +120,7 @@ class Inventories:
             contextlib.redirect_stderr(messages),
             pytest.raises(SystemExit) as ended,
         ):
-            InventoryCLI(command).run()
+            InventoryCLI([*command]).run()
         return Shown(int(ended.value.code or 0), output.getvalue(), " ".join(messages.getvalue().split()))
 
     def run(self, command: str, *arguments: str) -> Shown:
