@@ -203,6 +203,7 @@ def test_a_possible_change_by_an_earlier_write_counts_with_any_reply_to_the_last
 def test_the_reply_of_a_write_has_code_text_and_request_id():
     assert Write((A,), refused("Code", "text")).reply == ("Code", "text", "R-1")
     assert Write((A,)).reply is _ledger.ACCEPTED
+    assert not Write((A,)).to_repeat
 
 
 # What is not sent again

@@ -511,13 +511,14 @@ def test_an_address_that_may_be_on_an_unreadable_eni_is_refused(vswitch):
     assert all("eni-2" in text for text in refusals(change).values())
 
 
-def test_the_asking_eni_is_not_an_unreadable_holder_and_a_known_holder_is_named_first():
+@pytest.mark.parametrize("unreadable", ["eni-0", "eni-2"])
+def test_the_asking_eni_is_not_an_unreadable_holder_and_a_known_holder_is_named_first(unreadable):
     request = make_request("present", target("eni-1", "192.168.0.50", "192.168.0.20"))
     plan = make_plan(request, request.targets, take_snapshot(eni_record("eni-1")))
     other = eni("eni-3", ["192.168.0.20"], primary="192.168.0.3")
     (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1"])}).changes
     assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD}
-    (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1", "eni-2"])}).changes
+    (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1", unreadable])}).changes
     assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD, "192.168.0.50": HOLDER_UNREADABLE}
 
 
@@ -599,17 +600,18 @@ def test_the_reason_for_a_lasting_state_does_not_mention_a_wait():
 
 
 def test_each_other_account_is_one_line_with_its_enis():
-    owners = {"eni-1": "1001", "eni-2": "1002", "eni-3": "1002", "eni-4": "", "eni-5": "1003"}
+    owners = {"eni-1": "1001", "eni-2": "1002", "eni-3": "1002", "eni-4": "", "eni-5": "1003", "eni-6": "1001"}
     interfaces = [eni(name, OwnerId=owner) for name, owner in owners.items()]
     lines = of_other_accounts(interfaces, "1001")
-    assert len(lines) == 3
-    assert all(line.startswith("account_id: ") and "of 5 ENIs" in line and "not to 1001" in line for line in lines)
-    assert "2 of 5" in lines[0]
-    assert "1002" in lines[0]
-    assert "eni-2, eni-3" in lines[0]
-    assert "an unknown account" in lines[1]
-    assert "eni-4" in lines[1]
-    assert "1003" in lines[2]
+    advice = "correct account_id or the credential, or leave these ENIs out"
+    assert lines == [
+        f"account_id: 2 of 6 ENIs belong to account 1002, not to 1001 (2 belong to 1001); first: eni-2, eni-3; {advice}",
+        f"account_id: 1 of 6 ENIs belong to an unknown account, not to 1001 (2 belong to 1001); first: eni-4; {advice}",
+        f"account_id: 1 of 6 ENIs belong to account 1003, not to 1001 (2 belong to 1001); first: eni-5; {advice}",
+    ]
+    assert of_other_accounts(interfaces[1:3], "1001") == [
+        f"account_id: 2 of 2 ENIs belong to account 1002, not to 1001; first: eni-2, eni-3; {advice}"
+    ]
 
 
 def test_without_an_account_or_with_only_own_enis_there_is_no_error():
