@@ -138,7 +138,7 @@ def make_plan(request: Request, targets: Iterable[Target], snapshot: Snapshot) -
 
 
 def fail_unreadable(plan: Plan, snapshot: Snapshot) -> Plan:
-    """Fails each primary ENI that has a planned write, and whose instance cannot be read. The state of the instance matters there."""
+    """Fails each primary ENI that has a planned write, if its instance cannot be read. A guard needs the state of the instance."""
 
     def check(change: Change) -> Change:
         instance_id = change.interface.instance_id if change.interface and change.interface.is_primary and count(change.todo) else None

@@ -287,7 +287,7 @@ def _bypasses_proxy(host: str, no_proxy: str) -> bool:
     try:
         from requests.utils import should_bypass_proxies
     except ImportError:
-        return False  # without requests, the SDK cannot be imported, which is reported a little later
+        return False  # without requests the SDK cannot be imported either, and that error is reported a little later
     with _ENVIRONMENT:  # requests changes no_proxy in the environment of the process during this call
         return bool(should_bypass_proxies(f"https://{host}", no_proxy))
 

@@ -29,7 +29,7 @@ FIRST_POLL, POLL_BACKOFF, LONGEST_POLL = 0.5, 1.5, 5.0
 
 @dataclass(slots=True)
 class _Patience:
-    """How long an ENI has waited for progress, and when it is read or sent again."""
+    """How long an ENI has waited for progress, and when it is due to be read or sent again."""
 
     watch: Stopwatch
     writes: int  # number of writes that were sent before the wait began
