@@ -41,7 +41,7 @@ class Interface:
     private_ip_address: str
     primary: frozenset[str]  # IPv4 and IPv6 addresses that the service marks as Primary, and private_ip_address
     held: AddressSet  # only secondary addresses
-    eips: Mapping[str, str]  # secondary private IPv4 address → its EIP
+    eips: Mapping[str, str]  # secondary private IPv4 address → its EIP, or the id of the EIP if the service does not show the address
     security_group_ids: tuple[str, ...]
     tags: Mapping[str, str]
     service_managed: bool
@@ -70,7 +70,7 @@ class Instance:
 
 
 def make_interface(record: Mapping[str, Any], read_at: float, *, detailed: bool = False) -> Interface:
-    """Made from a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
+    """The ENI in a row of DescribeNetworkInterfaces (ecs-api reference, NetworkInterfaceSets.NetworkInterfaceSet)."""
     eni_id = read_text(record, "NetworkInterfaceId", source_of(record, "a network interface"))
     where = source_of(record, f"network interface {eni_id}")
     rows = {kind.name: _rows(record, *kind.record_path[:2], where) for kind in KINDS}
@@ -130,7 +130,7 @@ _DETAILS = ("NetworkInterfaceName", "Description", "MacAddress", "ZoneId", "Reso
 
 
 def make_instance(record: Mapping[str, Any], read_at: float) -> Instance:
-    """Made from a row of DescribeInstances (Instances.Instance)."""
+    """The instance in a row of DescribeInstances (Instances.Instance)."""
     instance_id = read_text(record, "InstanceId", source_of(record, "an instance"))
     where = source_of(record, f"instance {instance_id}")
     primary_eni_id = None
@@ -169,7 +169,7 @@ def _unreadable(source: Source, what: str) -> EcsError:
 
 
 def read_text(record: Mapping[str, Any], key: str, where: Source) -> str:
-    """A string that every record of this kind must have."""
+    """A string that each such record must have. EcsError if it is missing or empty."""
     value = record.get(key)
     if not isinstance(value, str) or not value:
         raise _unreadable(where, f"{where} has no {key}")
@@ -189,7 +189,7 @@ def _text_if_any(record: Mapping[str, Any], key: str, where: Source) -> str:
 
 
 def _address(row: Mapping[str, Any], kind: AddressKind, where: Source) -> tuple[str, str]:
-    """The form of the service, and the canonical form."""
+    """The address in the form of the service, and in the canonical form."""
     written = read_text(row, kind.record_path[2], where)
     try:
         return written, kind.parse(written)

@@ -76,7 +76,7 @@ class Write:
 
     @property
     def named(self) -> frozenset[str]:
-        """The addresses that a refusal names as its cause. A refusal that names all addresses does not show the cause."""
+        """The addresses that a refusal names as its cause. Empty if it names all addresses, because then it does not show the cause."""
         named = find_addresses(self.error.message).intersection(self.addresses) if self.error else frozenset()
         return named if len(named) < len(self.addresses) else frozenset()
 
@@ -93,7 +93,7 @@ _GUARDED = attrgetter("type", "status", "instance_id", "primary", "eips", "tags"
 
 @dataclass(slots=True, eq=False)
 class EniLedger:
-    """The outcome of each address of one ENI. ``latest`` is the newest view of the ENI; ``read_at`` as in ``Change``."""
+    """The outcome of each address of one ENI. ``latest`` is the ENI as the newest read shows it; ``read_at`` as in ``Change``."""
 
     change: Change
     latest: Interface | None
@@ -104,7 +104,7 @@ class EniLedger:
     writes_shown: int = 0  # number of writes that ended before the newest read that shows the ENI
     batches: list[tuple[str, ...]] = field(default_factory=list)  # calls to repeat next, whole or in parts
     refusals: dict[str, Reason] = field(default_factory=dict)  # by address in flight: why it is not sent again
-    late: int = 0  # how many times in a row the plan was too old when a call was due
+    late: int = 0  # how many times in a row the plan was too old when a call was due to be sent
 
     @property
     def eni_id(self) -> str:
@@ -120,8 +120,8 @@ class EniLedger:
                 self.reasons[address] = reason
 
     def confirm(self, view: Interface, state: str) -> bool:
-        """``view`` comes from a read that started after all writes ended. Addresses that it shows as changed are done. Returns whether
-        there are any. If state, owner or EIPs differ from the last view, the guards must check the ENI again before a write."""
+        """``view``: the ENI as a read shows it that started after all writes ended. Addresses that it shows as changed are done. Returns
+        whether there are any. If a field that the guards use has changed, the guards must check the ENI again before a write."""
         if self.latest and _GUARDED(view) != _GUARDED(self.latest):
             self.read_at = float("-inf")
         self.latest, self.writes_shown = view, len(self.writes)
@@ -138,13 +138,13 @@ class EniLedger:
             self.batches.append(batch)
 
     def take_back(self, write: Write) -> None:
-        """The call never left this machine."""
+        """The call never left this machine, so it is forgotten, and its addresses are planned again."""
         self.writes.remove(write)
         self.send_again(write.addresses)
 
     def refuse(self, addresses: Iterable[str], reason: Reason, *, hold: bool = False) -> None:
-        """Do not send these addresses (again). Those that may have been changed are held, that is, read until wait_timeout ends.
-        ``hold``: hold all."""
+        """Do not send these addresses, or not again. Those that may have been changed are held, that is, read until wait_timeout ends.
+        The others fail. ``hold``: hold all of them."""
         for address in addresses:
             if hold or self.may_have_been_changed(address):
                 self.move(Event.HOLD, [address])
@@ -154,7 +154,7 @@ class EniLedger:
 
     def give_up(self, reason: Reason, *, partly: bool = True) -> None:
         """End the reads. Addresses that may have been changed stay in flight, and are reported as failed with this ``reason``. Addresses
-        that the service certainly refused have failed. ``partly`` as in ``Write``; False if reads showed no change the whole time."""
+        that were certainly not changed move to failed. ``partly`` as in ``Write``; False if reads showed no change until the end."""
         for address in self.still_waiting():
             last = self.refusals.get(address) or self.last_write(address).reply
             if self.may_have_been_changed(address, partly=partly):

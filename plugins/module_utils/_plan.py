@@ -74,8 +74,8 @@ NO_REASONS: Reasons = {}
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that was read before planning. ``instances`` has at least those whose state matters. ``unreadable`` has, by id,
-    the ENIs and instances that exist, but whose records are missing or cannot be read."""
+    """Everything that was read before planning. ``instances`` has at least those whose state matters. ``unreadable``: by id, the error of
+    each ENI or instance that exists, but whose record is missing or cannot be read."""
 
     region: str
     interfaces: Mapping[str, Interface] = field(default_factory=dict)
@@ -94,14 +94,14 @@ class Change:
     unchanged: AddressSet  # already as requested: not on the ENI with state absent, on the ENI with state present
     skipped: Reasons = field(default_factory=lambda: NO_REASONS)
     refused: Reasons = field(default_factory=lambda: NO_REASONS)
-    errors: tuple[str, ...] = ()  # of this ENI; the plan has them too
+    errors: tuple[str, ...] = ()  # errors of the request for this ENI; the plan has them too
     failure: Reason | None = None  # why this ENI cannot be changed, although it exists; todo then fails without a write
     read_at: float = 0.0  # start of the oldest read that this change depends on, by the clock of ``_clock``
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``errors`` are errors of the request that only a read can show. No option overrides them."""
+    """``errors``: errors of the request that only a read can show. They cannot be overridden by an option."""
 
     changes: tuple[Change, ...]
     missing: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ def make_plan(request: Request, targets: Iterable[Target], snapshot: Snapshot) -
 
 
 def fail_unreadable(plan: Plan, snapshot: Snapshot) -> Plan:
-    """Fails the ENIs with a planned write whose instance cannot be read, although its state matters."""
+    """Fails each primary ENI that has a planned write, if its instance cannot be read. A guard needs the state of the instance."""
 
     def check(change: Change) -> Change:
         instance_id = change.interface.instance_id if change.interface and change.interface.is_primary and count(change.todo) else None
@@ -188,7 +188,8 @@ def find_refusals(plan: Plan, request: Request, account_id: str | None = None) -
 
 
 def of_other_accounts(interfaces: Sequence[Interface], account_id: str | None) -> list[str]:
-    """One line for each other owner of ENIs, also for an owner that the service does not name. Empty without ``account_id``."""
+    """One line for each account other than ``account_id`` that owns ENIs, and one for ENIs whose owner the service does not name. Empty
+    without ``account_id``."""
     owners: dict[str, list[str]] = {}
     for interface in interfaces:
         if account_id and interface.owner_id != account_id:
@@ -222,8 +223,8 @@ class Holders:
 
 
 def _eni_of(target: Target, snapshot: Snapshot) -> str:
-    """The id of the ENI of a target. The id of the instance if its ENI is unknown, because the instance does not exist or its
-    record cannot be read."""
+    """The id of the ENI of a target. If the ENI of an instance is unknown, the id of the instance. This happens if the instance does not
+    exist, or if its record cannot be read."""
     if target.eni_id:
         return target.eni_id
     instance = snapshot.instances.get(target.instance_id or "")
@@ -271,7 +272,7 @@ def _format_kept(address: str, block: str) -> str:
 
 
 def _find_error(target: Target, interface: Interface, address: str, instances: Mapping[str, Instance]) -> str | None:
-    """Why it is an error to name this address, which is not a secondary address of the ENI."""
+    """Why it is an error to name this address, which is not a secondary address of the ENI. None if it is not an error."""
     if address in interface.primary:
         return f"{address} is the primary address of {interface.eni_id}, which is never assigned or unassigned"
     prefix = Blocks((*interface.held["ipv4_prefixes"], *interface.held["ipv6_prefixes"])).overlapping(address)
@@ -335,7 +336,7 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
     if interface is None or not count(change.todo):
         return change
     owner, state = _owner_refusal(interface, request), _state_refusal(interface, request, instances)
-    # The state comes last, because it may change in a moment, and then the reason would change too.
+    # The state comes last, because it may change in a moment. With another order, the reported reason could change with it.
     reasons = {address: owner or _address_refusal(interface, request, address, holders) or state for address in flatten(change.todo)}
     refused = {address: reason for address, reason in reasons.items() if reason}
     instance = instances.get(interface.instance_id or "") if interface.is_primary else None
@@ -348,7 +349,7 @@ def _guard_one(change: Change, request: Request, instances: Mapping[str, Instanc
 
 
 def _owner_refusal(interface: Interface, request: Request) -> Reason | None:
-    """The reason why the owner of the ENI may need the address, if any."""
+    """Why another service or a container network may need the addresses of this ENI, or None."""
     if interface.service_managed:
         return Reason(SERVICE_MANAGED, "another cloud service manages the ENI; no option allows this change")
     for key, values in request.protected_tags.items():

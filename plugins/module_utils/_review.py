@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read, plan and guard. Done once at the start, and again for plans that have aged.
+"""Read, plan and guard. A run does this once at the start, and again for plans that have aged.
 
 Private to this collection. It writes nothing, so check mode ends here.
 """
@@ -39,7 +39,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._read import 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request, Target
 
 SECONDS_BETWEEN_POLLS = 2.0
-MOST_PRIMARIES = 3  # addresses to look up as a primary address, because each one costs a call
+MOST_PRIMARIES = 3  # maximum number of addresses to look up as a primary address; each one costs a call
 
 
 def review(
@@ -77,7 +77,7 @@ def take_snapshot(ecs: Ecs, targets: Sequence[Target], seen: Collection[str] = (
 
 def find_elsewhere(ecs: Ecs, plan: Plan) -> list[str]:
     """Warnings for named addresses that are not on their ENI, but on another ENI of the same VPC. One call looks up at most 100 addresses
-    of a kind, and at most MOST_PRIMARIES more calls look for primary addresses. So few are enough to show a mistyped eni_id."""
+    of a kind, and at most MOST_PRIMARIES more calls look for primary addresses. This is enough to show a mistyped eni_id."""
     try:
         return [warning for kind in KINDS if kind.filter for warning in _find_holders_elsewhere(ecs, plan, kind)]
     except EcsError as error:
@@ -109,8 +109,8 @@ def _find_holders_elsewhere(ecs: Ecs, plan: Plan, kind: AddressKind) -> list[str
 
 
 def _with_instances(ecs: Ecs, request: Request, targets: Iterable[Target], snapshot: Snapshot) -> tuple[Plan, Snapshot]:
-    """The plan, and the snapshot with the instances whose state matters: those of primary ENIs with a planned write. An ENI whose
-    instance cannot be read fails alone."""
+    """The plan, and the snapshot with the instances whose state matters: those of primary ENIs with a planned write. If an instance cannot
+    be read, only its ENI fails."""
     plan = make_plan(request, targets, snapshot)
     primaries = [change.interface for change in plan.changes if change.interface and change.interface.is_primary and count(change.todo)]
     unknown = [one.instance_id for one in primaries if one.instance_id and one.instance_id not in snapshot.instances]
@@ -131,8 +131,8 @@ def _read_again(ecs: Ecs, snapshot: Snapshot, changes: Iterable[Change]) -> Snap
 
 
 def _find_holders(ecs: Ecs, request: Request, plan: Plan) -> dict[str, Holders]:
-    """The holders of addresses in the vSwitches in which something is to be assigned. A list by vSwitch shows primary and secondary
-    addresses and prefixes at once; the filter PrivateIpAddress.N finds only secondary addresses."""
+    """By vSwitch in which something is to be assigned: which ENI holds which address. The list of a vSwitch shows primary addresses,
+    secondary addresses and prefixes at once. The filter PrivateIpAddress.N would find only secondary addresses."""
     if request.state != "present":
         return {}
     found = {}

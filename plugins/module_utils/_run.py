@@ -67,15 +67,15 @@ def predict(plan: Plan, request: Request) -> list[EniLedger]:
 
 
 def _expect(eni: EniLedger, state: str) -> None:
-    """Set ``latest`` as the done changes should leave it, for check mode and wait=false."""
+    """Set ``latest`` to what a read should show after the changes that are done. For check mode and wait=false."""
     if eni.latest:
         change = difference if state == "absent" else union
         eni.latest = replace(eni.latest, held=change(eni.latest.held, eni.as_set(AddressState.DONE)))
 
 
 def carry_out(ecs: Ecs, request: Request, ledger: Sequence[EniLedger]) -> None:
-    """Write the planned addresses and read them back. Afterwards the ledger is complete. It has all failures; an ENI never raises an
-    exception. An interrupt such as KeyboardInterrupt is raised again after all writers have stopped."""
+    """Write the planned addresses and read them back. Afterwards the ledger is complete. Failures are in the ledger, and are not raised as
+    exceptions. An interrupt such as KeyboardInterrupt is raised again after all writers have stopped."""
     enis = [eni for eni in ledger if eni.having(PLANNED)]
     if not enis:
         return
@@ -154,12 +154,13 @@ class _Run:
 
     @property
     def _wants_feed(self) -> bool:
-        """Wait for several ENIs, because ENIs with aged plans return from the writers one by one, and one read can renew all."""
+        """Whether to hand out ENIs now. False until several ENIs can be handed out together. ENIs with aged plans return from the writers
+        one by one, and one read can renew all of them."""
         enough = min(self._ecs.writes_ahead // 2, len(self._queue))
         return bool(self._queue) and (self._writers.out < self._ecs.writers or self._writers.out <= enough)
 
     def _seconds_to_feed(self) -> float | None:
-        """None while the writers have enough work, or if no ENI waits for them."""
+        """How long to wait before the next ``_feed``. None while the writers have enough work, or if no ENI waits for them."""
         if not self._wants_feed:
             return None
         return max(min(map(self._verifier.due, self._queue)) - _clock.now(), 0)
@@ -182,7 +183,7 @@ class _Run:
             self._absorb(eni, change)
 
     def _absorb(self, eni: EniLedger, change: Change) -> None:
-        """Take over the new plan. Addresses that are now refused, or already as requested, are no longer planned."""
+        """Take over the new plan. Addresses that it refuses, or that are already as requested, are no longer planned."""
         in_time = self._request.wait and self._verifier.waited(eni) < self._request.wait_timeout
         if change.interface is None:
             if not in_time:
@@ -209,7 +210,7 @@ class _Run:
         planned = waits.union(flatten(change.todo))
         eni.refuse([address for address in eni.having(PLANNED) if address not in planned], Reason(REFUSED, text))
         if waits:
-            eni.read_at = float("-inf")  # read it again before the write
+            eni.read_at = float("-inf")  # so that the ENI is read again before the write
             self._verifier.postpone(eni)
         elif is_aged(eni):
             note_late(eni)
@@ -217,7 +218,7 @@ class _Run:
     # -- the end
 
     def close(self) -> None:
-        """No address stays planned, and addresses that were never read back get a reason."""
+        """Leave no address planned, and give a reason to addresses that were not read back because the run stopped."""
         for eni in self._enis:
             self._drop_planned(eni)
             if abort := self._verifier.abort:

@@ -110,7 +110,7 @@ LARGEST_BODY_KEPT = 16 * 1024  # bytes; enough for an error or a key, but not fo
 
 @dataclass(frozen=True)
 class Reply:
-    """``body`` is empty if it was longer than LARGEST_BODY_KEPT. It may have a key."""
+    """``body`` is empty if it was longer than LARGEST_BODY_KEPT. It may contain a key, so ``repr`` does not show it."""
 
     status: int
     body: bytes = field(repr=False)
@@ -210,7 +210,7 @@ def _add_hook(adapter: Any) -> None:
 def make_session_class(transport: Transport) -> Any:
     """The ``requests.Session`` for all requests of the SDK and of its credential library.
 
-    Without it, these would follow a redirect with token and signature, also without encryption, and they would ignore NO_PROXY.
+    Without this class, they would follow a redirect with token and signature, even to plain HTTP, and they would ignore NO_PROXY.
     Plain HTTP never goes through a proxy, because it is only for loopback addresses and for the metadata service. The SDK also loses
     the exception of a failed request, so the session keeps its cause, see ``last_failure``.
     """
@@ -267,12 +267,13 @@ class Transport:
         return self.proxy if self.proxy and not _bypasses_proxy(host, self.no_proxy) else None
 
     def host_label(self, host: str) -> str:
-        """The host of an https:// call, for messages. It names the proxy too, without its password, because the proxy may have failed."""
+        """The host of an https:// call, for messages. The text also names the proxy, without its password, because the proxy may have
+        failed."""
         proxy = self.proxy_for(host)
         return f"{host} (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2]})" if proxy else host
 
     def uri_label(self, uri: str) -> str:
-        """The host of a URI, for messages. The rest may have a secret."""
+        """The host of a URI, for messages. The rest of the URI may contain a secret."""
         parts = urlsplit(uri)
         return self.host_label(parts.netloc) if parts.scheme == "https" else parts.netloc
 
@@ -286,7 +287,7 @@ def _bypasses_proxy(host: str, no_proxy: str) -> bool:
     try:
         from requests.utils import should_bypass_proxies
     except ImportError:
-        return False  # the SDK needs requests, so the missing SDK is reported a little later
+        return False  # without requests the SDK cannot be imported either, and that error is reported a little later
     with _ENVIRONMENT:  # requests changes no_proxy in the environment of the process during this call
         return bool(should_bypass_proxies(f"https://{host}", no_proxy))
 
@@ -330,14 +331,14 @@ def host_name(endpoint: str) -> str:
 
 
 def validate_proxy(option_path: str, proxy: str, errors: list[str]) -> None:
-    """The message shows only the scheme of ``proxy``, because the rest may have a password."""
+    """The message shows only the scheme of ``proxy``, because the rest may contain a password."""
     scheme, separator, _host = proxy.partition("://")
     if separator and scheme.lower() not in DEFAULT_PORTS:
         errors.append(f"{option_path}: a proxy with {scheme}:// is not supported; set one such as http://proxy.example.com:8080")
 
 
 def validate_uri(option_path: str, text: str, errors: list[str], *, may_be_loopback: bool = True) -> None:
-    """A URI that returns a key. No message shows it, because it may have a token."""
+    """A URI that returns a key. Messages do not show the URI, because it may contain a token."""
     uri = split_url(text)
     if uri is None or uri.scheme not in DEFAULT_PORTS or not uri.hostname:
         loopback = " or http://127.0.0.1:8080/network" if may_be_loopback else ""
@@ -356,7 +357,7 @@ def validate_uri(option_path: str, text: str, errors: list[str], *, may_be_loopb
 
 
 def with_port(uri: str) -> str:
-    """The URI with its port. Without it, the credential library would use None as the port."""
+    """The URI with its port. If the URI had no port, the credential library would use None as the port."""
     parts = urlsplit(uri)
     return parts._replace(netloc=f"{parts.hostname}:{parts.port or DEFAULT_PORTS[parts.scheme]}").geturl()
 

@@ -29,7 +29,7 @@ FIRST_POLL, POLL_BACKOFF, LONGEST_POLL = 0.5, 1.5, 5.0
 
 @dataclass(slots=True)
 class _Patience:
-    """Since when an ENI waits for progress, and when it is read or sent again."""
+    """How long an ENI has waited for progress, and when it is due to be read or sent again."""
 
     watch: Stopwatch
     writes: int  # number of writes that were sent before the wait began
@@ -99,9 +99,9 @@ class Verifier:
 
 
 def observe(eni: EniLedger, found: Interface | _errors.EcsError | None, request: Request, waited: float, retry_timeout: float) -> bool:
-    """Move the addresses in flight as a read shows them. The read started after the last write of the ENI ended. ``found``: the ENI, or
-    why its record cannot be read, or None if the read left it out. ``waited``: seconds without progress. Returns whether there was
-    progress."""
+    """Move the addresses in flight to the state that a read shows. The read started after the last write of the ENI ended. ``found``: the
+    ENI, or why its record cannot be read, or None if the read left it out. ``waited``: seconds without progress. Returns whether there
+    was progress."""
     in_time = request.wait and waited < request.wait_timeout
     progress = False
     if isinstance(found, Interface):
@@ -111,7 +111,7 @@ def observe(eni: EniLedger, found: Interface | _errors.EcsError | None, request:
     elif found:
         reason = Reason(_errors.NOT_VERIFIED, f"the ENI cannot be read: {found}", found.request_id)
     else:
-        # One read without the ENI proves nothing. It needs a reply of the service that the ENI does not exist.
+        # By itself, a read without the ENI proves nothing. The ENI counts as deleted only if the reply of a write says so too.
         for write, error, addresses in _refused(eni):
             if error.code == _errors.ENI_NOT_FOUND:
                 eni.latest = None
@@ -139,7 +139,7 @@ def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, i
 
 
 def _refused(eni: EniLedger) -> Iterator[tuple[Write, _errors.EcsError, list[str]]]:
-    """The calls with an error, with the addresses of each that wait, may be sent again, and were not sent later."""
+    """The calls with an error, each with its addresses that still wait for an outcome, may be sent again, and are not in a later call."""
     waiting = [address for address in eni.still_waiting() if address not in eni.refusals]
     for write in eni.writes:
         if write.error and (addresses := [address for address in waiting if eni.last_write(address) is write]):
@@ -148,7 +148,7 @@ def _refused(eni: EniLedger) -> Iterator[tuple[Write, _errors.EcsError, list[str
 
 def _settle_refused_call(eni: EniLedger, write: Write, addresses: list[str], request: Request) -> bool:
     """The service refused the call because of one or more of its addresses. The other addresses are sent again. If the bad ones are
-    unknown, the call is split in halves, so that one bad address of n costs about 2·log₂ n calls. Returns whether any are sent again."""
+    unknown, the call is split in halves, so that one bad address among n costs about 2·log₂ n calls. Returns whether any are sent again."""
     causes = [address for address in addresses if address in write.named or len(write.addresses) == 1]
     others = [address for address in addresses if address not in causes]
     is_cause_known = causes or len(addresses) < len(write.addresses)

@@ -22,10 +22,10 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 
 # If a plan is older than this, the call is not sent. The ENI is first read and guarded again.
 PLAN_LIVES_SECONDS = 60.0
-# A plan is renewed a little earlier, so that it does not age between the turn of the ENI and its call.
+# A plan is renewed a little earlier, so that it does not get too old while its call waits to be sent.
 RENEW_AFTER_SECONDS = 45.0
 RENEWALS_IN_A_ROW = 3
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # seconds, of a writer whose calls get no reply
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # seconds that a writer pauses if its calls get no reply
 
 
 def is_aged(eni: EniLedger) -> bool:
@@ -63,7 +63,7 @@ class Writers:
         self._handed.put(eni)
 
     def take_back(self, seconds: float | None) -> EniLedger | None:
-        """The next ENI that was sent; None if there is none within ``seconds``. If the writers have no ENI, this is a pause."""
+        """The next ENI that the writers return. None if they return none within ``seconds``. If they have no ENI, this only pauses."""
         if not self.out:
             _clock.sleep(seconds or 0)
             return None
@@ -114,7 +114,7 @@ class Writers:
     def _send(self, eni: EniLedger, batch: tuple[str, ...]) -> None:
         kind, not_after = kind_of(batch[0]).name, eni.read_at + PLAN_LIVES_SECONDS
         if self._request.state == "absent":
-            spelled = eni.latest.spelled if eni.latest else {}  # the form that the service uses, which differs only for IPv6
+            spelled = eni.latest.spelled if eni.latest else {}  # the form of the service, which can differ only for IPv6
             self._ecs.unassign(eni.eni_id, kind, [spelled.get(address, address) for address in batch], not_after=not_after)
         else:
             token = self._tokens.setdefault((eni.eni_id, batch), str(uuid.uuid4()))
@@ -132,7 +132,7 @@ class Writers:
 
 
 def note_late(eni: EniLedger) -> None:
-    """The plan was too old when the call was due. Read the ENI again, but only RENEWALS_IN_A_ROW times."""
+    """The plan was too old when the call was due to be sent. Have the ENI read again, but at most RENEWALS_IN_A_ROW times in a row."""
     eni.read_at = float("-inf")
     eni.late += 1
     if eni.late > RENEWALS_IN_A_ROW:

@@ -98,9 +98,9 @@ options:
     default: false
   protected_tags:
     description: >-
-      Guard. ENIs with one of these tags are refused. A value is a string, a list of strings, or null for any value. Tags of container
-      networks are added, because pods use their addresses (C(creator=terway), C(creator=alibabacloud-erdma-controller), C(ack.aliyun.com),
-      C(cilium-eni-index)). V({}) turns this guard off.
+      Guard. ENIs with one of these tags are refused. A value is a string, a list of strings, or null for any value. The module adds the
+      tags of container networks, because pods use the addresses of these ENIs (C(creator=terway),
+      C(creator=alibabacloud-erdma-controller), C(ack.aliyun.com), C(cilium-eni-index)). V({}) turns this guard off.
     type: dict
   missing:
     description: >-
@@ -370,7 +370,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     connection = parse_connection(module.params, os.environ, errors)
     entries = module.params["assignments"] or []
     if len(entries) > MOST_REPEATED:
-        # Ansible repeats the options in the result. The ledger in the result already has all this and more.
+        # Ansible repeats the options in the result. But `interfaces` in the result already has all of them, and more.
         module.params["assignments"] = f"{len(entries)} entries (not repeated here, see interfaces)"
         entries.clear()
     if errors or connection is None:

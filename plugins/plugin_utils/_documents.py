@@ -273,7 +273,7 @@ def _published(outer: Mapping[str, Any], name: str) -> list[Any]:
     if name and outer.get(name):
         return [outer[name]]
     slices = [value for key, value in outer.items() if str(key).startswith(SLICE_ARTIFACT) and isinstance(value, Mapping)]
-    return [value["recipe"] for value in slices if value.get("recipe")] if slices else [outer]
+    return [value.get("recipe") for value in slices] if slices else [outer]
 
 
 def _parse(given: Any) -> list[Mapping[str, Any]]:

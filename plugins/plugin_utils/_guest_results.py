@@ -95,7 +95,7 @@ class Sighting:
     def _activity(self) -> str:
         parts = [f"{process or 'a process'} listens on {_port(protocol, port)}" for protocol, port, process in self.listeners]
         if len(parts) > _MOST_ACTIVITIES:
-            parts = [*parts[:_MOST_ACTIVITIES], f"{len(parts) - _MOST_ACTIVITIES} more listeners"]
+            parts = [*parts[:_MOST_ACTIVITIES], many(len(parts) - _MOST_ACTIVITIES, "more listener")]
         if self.connections:
             parts.append(many(self.connections, "connection"))
         return ", ".join(parts) or "a socket is bound to it"

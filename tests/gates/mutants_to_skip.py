@@ -53,8 +53,9 @@ def main(session: str, most: int) -> None:
         ):
             database.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
         else:
-            kept.append(item.job_id)
-    kept.sort()
+            # The id of a job is another one in each session.
+            kept.append((mutation.start_pos, mutation.operator_name, mutation.occurrence, item.job_id))
+    kept = [job_id for *_mutation, job_id in sorted(kept)]
     chosen = set(random.Random(1).sample(kept, most)) if 0 < most < len(kept) else set(kept)
     for job_id in kept:
         if job_id not in chosen:

@@ -21,10 +21,13 @@ from typing import Any
 
 import pytest
 from support.awx import SHOWN_BYTES, Awx, answers
+from support.bulk import Bulk
 from support.emulator import Emulator
 from support.playbook import held
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
 
 GROUPS = "pods\nweb\n"
 
@@ -104,7 +107,20 @@ def test_a_failed_job_publishes_and_its_error_names_the_question(awx: Awx) -> No
     output = " ".join(wrong.output.split())
     assert "unassign_secondary_ips_within (question 'Only addresses in these CIDR blocks')" in output
     assert "unassign_secondary_ips_max_failures (question 'Failures to allow')" in output
-    # Errors that only a read can find, and a missing variable, name their question too.
+    report = awx.launch("unassign_report", {"unassign_secondary_ips_approved_digest": "all"})
+    assert "unassign_secondary_ips_approved_digest (question 'Digest of the approved plan'): 'all' is not" in " ".join(
+        report.output.split()
+    )
+
+
+def test_errors_name_the_question_whatever_finds_them(awx: Awx) -> None:
+    bulk = Bulk(awx.emulator, awx.folder)
+
+    def plan(**given: Any) -> dict[str, Any]:
+        chosen = {name.removeprefix("unassign_secondary_ips_"): value for name, value in answers("unassign", **given).items()}
+        return bulk.run("unassign", check=True, in_awx=True, **chosen)
+
+    # Errors that only a read can find.
     for given, error in (
         (
             {"security_group_names": "webb"},
@@ -114,22 +130,20 @@ def test_a_failed_job_publishes_and_its_error_names_the_question(awx: Awx) -> No
             {"security_group_names": "web", "max_addresses": 3},
             "unassign_secondary_ips_max_addresses (question 'Maximum number of addresses')",
         ),
-        ({}, "or unassign_secondary_ips_security_group_names (question 'Security groups by name') or"),
     ):
-        refused = awx.launch("unassign", answers("unassign", **given), check=True)
-        assert refused.status == "failed"
-        assert error in " ".join(refused.output.split())
-    report = awx.launch("unassign_report", {"unassign_secondary_ips_approved_digest": "all"})
-    assert "unassign_secondary_ips_approved_digest (question 'Digest of the approved plan'): 'all' is not" in " ".join(
-        report.output.split()
-    )
-    # A guard that is blank stops the job, and does not vanish.
-    blank = awx.launch("unassign", {**answers("unassign", security_group_names="web"), "unassign_secondary_ips_keep": " "}, check=True)
-    assert blank.status == "failed"
-    assert "(question 'Addresses to keep'): is empty text" in " ".join(blank.output.split())
+        refused = plan(**given)
+        assert refused["failed"]
+        assert error in refused["msg"]
+    # A missing variable, and a guard that is blank. It stops the job, and does not vanish.
+    for given, error in (
+        ({}, "or unassign_secondary_ips_security_group_names (question 'Security groups by name') or"),
+        ({"security_group_names": "web", "keep": " "}, "(question 'Addresses to keep'): is empty text"),
+    ):
+        with pytest.raises(SettingsError) as refusal:
+            plan(**given)
+        assert error in "; ".join(name_questions(refusal.value.errors))
     # Other empty text counts as not set.
-    empty = awx.launch("unassign", answers("unassign", security_group_names="web", security_group_ids="", region=""), check=True)
-    assert empty.status == "successful", empty.output
+    assert plan(security_group_names="web", security_group_ids="", region="")["outcome"] == "planned"
 
 
 def test_an_expired_approval_is_refused(awx: Awx) -> None:
@@ -148,7 +162,7 @@ def test_an_approval_is_valid_for_one_finished_run_if_the_folder_is_kept(awx: Aw
     start = held(awx.emulator)
     awx.environment = {"XDG_STATE_HOME": str(tmp_path / "volume")}
     chosen = answers("unassign", security_group_names=GROUPS)
-    approved = awx.approved(chosen)
+    approved = awx.approved(chosen, by_job=True)
     done = awx.launch("unassign", approved)
     assert done.status == "successful", done.output
     # Nothing is left to do, so the job may be launched again.
@@ -161,7 +175,7 @@ def test_an_approval_is_valid_for_one_finished_run_if_the_folder_is_kept(awx: Aw
     assert held(awx.emulator) == start
     # The same addresses, planned and approved again.
     time.sleep(1)
-    assert awx.launch("unassign", awx.approved(chosen)).status == "successful"
+    assert awx.launch("unassign", awx.approved(chosen, by_job=True)).status == "successful"
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGKILL], ids=["cancelled", "killed"])

@@ -115,7 +115,7 @@ def test_the_change_module_unassigns_and_restores_what_info_finds(command_line: 
         state: absent
         assignments: "{{ found.assignments }}"
         on_refusal: skip
-        wait_timeout: 5
+        wait_timeout: 1
       register: taken
     - alicloud_ops.network.eni_secondary_ip:
         state: present

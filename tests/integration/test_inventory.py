@@ -470,7 +470,7 @@ def test_a_play_over_the_hosts_unassigns_their_assignments_in_one_task(inventori
         assignments: "{{ ansible_play_hosts | map('extract', hostvars, 'eni_assignment') }}"
         allow_eip: true
         on_refusal: skip
-        wait_timeout: 5
+        wait_timeout: 1
       run_once: true
 """
     inventory = inventories.write({"security_group_ids": ["sg-web"], "matching_only": True, "excluding": ["192.168.0.12"]})

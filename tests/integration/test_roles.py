@@ -22,10 +22,11 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
-from support.bulk import changed_by, outcomes, pairs, read_json, seed
+from support.bulk import Bulk, changed_by, outcomes, pairs, read_json, seed
 from support.emulator import Emulator
 from support.playbook import Playbooks, ansible_environment
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
 
 ROLE = "alicloud_ops.network.unassign_secondary_ips"
@@ -82,9 +83,21 @@ def recipes(playbooks: Playbooks) -> set[tuple[str, str]]:
     return {pair for path in playbooks.reports.glob("recipe-*.json") for pair in pairs(read_json(path))}
 
 
+def in_process(playbooks: Playbooks) -> Bulk:
+    """For what a test only needs before or after the run that it is about: it has the same files."""
+    return Bulk(playbooks.emulator, playbooks.folder)
+
+
+def plan(playbooks: Playbooks, **chosen: Any) -> str:
+    """The digest of a new plan."""
+    digest: str = in_process(playbooks).run("unassign", check=True, **chosen)["digest"]
+    return digest
+
+
 def restore_all(playbooks: Playbooks, **variables: Any) -> None:
     for path in sorted(playbooks.reports.glob("recipe-*.json")):
-        playbooks.run("restore", recipe_file=str(path), **{"wait_timeout": 5, **FAST, **variables})
+        restored = in_process(playbooks).run("restore", recipe_file=str(path), **{"wait_timeout": 5, **FAST, **variables})
+        assert not restored.get("failed"), restored["msg"]
 
 
 def play(tasks: list[dict[str, Any]], **keywords: Any) -> str:
@@ -95,6 +108,12 @@ def play(tasks: list[dict[str, Any]], **keywords: Any) -> str:
 
 def use_role(kind: str = "import_role", **keywords: Any) -> dict[str, Any]:
     return {f"ansible.builtin.{kind}": {"name": ROLE}, **keywords}
+
+
+def of_each_play(output: str, count: int) -> list[str]:
+    _before, *found = output.partition("PLAY RECAP")[0].split("PLAY [localhost]")
+    assert len(found) == count, output
+    return found
 
 
 class Plays:
@@ -290,7 +309,7 @@ def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbook
     start = playbooks.held()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"security_group_names": ["web", "shop", "data", "batch", "legacy"], "wave_size": 15, "max_concurrency": 1, **FAST}
-    digest = playbooks.run("unassign", check=True, **chosen).published[DIGEST]
+    digest = plan(playbooks, **chosen)
     _gone, shown = kill_in_the_middle(playbooks, 8, approved_digest=digest, **chosen)
     time.sleep(SECONDS_TO_STOP)
     gone = changed_by(start, playbooks.held())
@@ -319,28 +338,31 @@ def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbook
 
 def test_a_killed_run_goes_on_while_reads_lag(playbooks: Playbooks) -> None:
     start = playbooks.held()
-    playbooks.emulator.reset(seed=seed(20), latency_ms=100, lag_ms=10_000)
+    playbooks.emulator.reset(seed=seed(20), latency_ms=100, lag_ms=6_000)
     chosen = {"wave_size": 8, "max_concurrency": 1, **WEB}
     kill_in_the_middle(playbooks, 2, **chosen)
     playbooks.run("unassign", plan_file=str(playbooks.saved("plan")), **FAST)
     assert len(changed_by(start, playbooks.held())) == 14
     assert recipes(playbooks) == changed_by(start, playbooks.held())
     # Reads also lag behind this change, so the run does not believe at once that an address is already present.
-    restore_all(playbooks, wait_timeout=20)
+    restore_all(playbooks, wait_timeout=12)
     assert playbooks.held() == start
 
 
-def test_of_two_concurrent_runs_one_is_refused(playbooks: Playbooks) -> None:
+def test_of_two_concurrent_runs_one_is_refused(playbooks: Playbooks, monkeypatch: pytest.MonkeyPatch) -> None:
     start = playbooks.held()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"wave_size": 3, "max_concurrency": 1, "wave_pause": 30, **WEB}
-    planned = playbooks.run("unassign", check=True, **chosen)
+    digest = plan(playbooks, **chosen)
     with started(playbooks, **chosen) as (first, output):
         wait_until(lambda: "wave 1/" in output.read_text(encoding="utf-8"))
         before = len(playbooks.writes())
-        plan_file = str(playbooks.saved("plan", planned.published[DIGEST]))
-        second = playbooks.run("unassign", succeeds=False, plan_file=plan_file, **FAST)
-        assert "another run works on this plan (unassign, process " in second.output
+        plan_file = str(playbooks.saved("plan", digest))
+        # The second one waits for the first one, but here not for long.
+        monkeypatch.setattr(_bulk, "PATIENCE", 1)
+        second = in_process(playbooks).run("unassign", plan_file=plan_file, **FAST)
+        assert second["outcome"] == "refused"
+        assert "another run works on this plan (unassign, process " in second["msg"]
         assert len(playbooks.writes()) == before
         assert first.poll() is None
         os.killpg(first.pid, signal.SIGKILL)
@@ -409,7 +431,7 @@ def test_every_strategy_works(playbooks: Playbooks, strategy: str) -> None:
     assert len(changed_by(start, playbooks.held())) == 14
     assert playbooks.report("unassign")["outcome"] == "done"
     assert done.published["secondary_ips_unassign"]["outcome"] == "done"
-    playbooks.run("restore", environment=environment, recipe_file=str(playbooks.saved("recipe")), **FAST)
+    restore_all(playbooks)
     assert playbooks.held() == start
 
 
@@ -417,17 +439,19 @@ def test_every_strategy_works(playbooks: Playbooks, strategy: str) -> None:
 def test_module_defaults_apply(plays: Plays, where: str) -> None:
     start = plays.playbooks.held()
 
-    def run(defaults: Mapping[str, Any], succeeds: bool = True) -> str:
+    def use_with(defaults: Mapping[str, Any], **keywords: Any) -> str:
         keyword = {"module_defaults": defaults}
         if where == "block":
-            return plays.run(play([{"block": [use_role()], **keyword}]), succeeds=succeeds)
-        return plays.run(play([use_role()], **keyword) if where == "play" else play([use_role(**keyword)]), succeeds=succeeds)
+            return play([{"block": [use_role(**keywords)], **keyword}])
+        return play([use_role(**keywords)], **keyword) if where == "play" else play([use_role(**keywords, **keyword)])
 
-    for key in (GROUP, MODULE):
-        output = run({key: {"account_id": OTHER_ACCOUNT}}, succeeds=False)
+    # One play after the other in one run.
+    refused = [use_with({key: {"account_id": OTHER_ACCOUNT}}, ignore_errors=True) for key in (GROUP, MODULE)]
+    for output in of_each_play(plays.run("".join(refused)), 2):
         assert f"belong to account {ACCOUNT}, not to {OTHER_ACCOUNT}" in output
+        assert "...ignoring" in output
     assert plays.playbooks.writes() == []
-    run({GROUP: {"account_id": ACCOUNT}, MODULE: {"keep": ["10.3.0.12", "10.255.0.0/30"]}})
+    plays.run(use_with({GROUP: {"account_id": ACCOUNT}, MODULE: {"keep": ["10.3.0.12", "10.255.0.0/30"]}}))
     assert plays.playbooks.held()["eni-both1"] == ["10.3.0.12"]
     assert outcomes(plays.playbooks.report("unassign"), "skipped") == {("eni-both1", "10.3.0.12")}
     restore_all(plays.playbooks)
@@ -571,10 +595,9 @@ TEXT = {
 
 @pytest.mark.parametrize("given", [TYPED, TEXT], ids=["typed", "text"])
 def test_every_way_to_use_the_role_takes_the_same_input(plays: Plays, given: dict[str, Any]) -> None:
-    digests = set()
-    for text in (play([], roles=[ROLE]), play([use_role()]), play([use_role("include_role")])):
-        output = plays.run(text, "--check", **given)
-        digests.add(re.search(r"^digest ([0-9a-f]{64})$", output, re.M)[1])
+    text = "".join((play([], roles=[ROLE]), play([use_role()]), play([use_role("include_role")])))
+    output = plays.run(text, "--check", **given)
+    digests = {re.search(r"^digest ([0-9a-f]{64})$", shown, re.M)[1] for shown in of_each_play(output, 3)}
     digests.add(plays.playbooks.run("unassign", check=True, **FAST, **given).published[DIGEST])
     assert len(digests) == 1
     assert plays.playbooks.report("unassign")["totals"]["planned"] == 13
@@ -627,23 +650,23 @@ def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Pla
 
 def test_a_plan_that_is_encrypted_with_vault_stays_encrypted(playbooks: Playbooks) -> None:
     start = playbooks.held()
-    digest = playbooks.run("unassign", check=True, **WEB).published[DIGEST]
+    digest = plan(playbooks, **WEB)
     secret = VaultSecret(b"open sesame")
-    plan = playbooks.folder / "vaulted" / "plan.json"
-    plan.parent.mkdir()
-    plan.write_bytes(VaultLib([("default", secret)]).encrypt(playbooks.saved("plan", digest).read_bytes(), secret))
+    vaulted = playbooks.folder / "vaulted" / "plan.json"
+    vaulted.parent.mkdir()
+    vaulted.write_bytes(VaultLib([("default", secret)]).encrypt(playbooks.saved("plan", digest).read_bytes(), secret))
     password = playbooks.folder / "password"
     password.write_text("open sesame", encoding="utf-8")
     environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(password)}
-    assert "it cannot be read" in playbooks.run("unassign", succeeds=False, plan_file=str(plan), report_dir="", **FAST).output
-    playbooks.run("unassign", environment=environment, plan_file=str(plan), report_dir="", **FAST)
+    assert "it cannot be read" in playbooks.run("unassign", succeeds=False, plan_file=str(vaulted), report_dir="", **FAST).output
+    playbooks.run("unassign", environment=environment, plan_file=str(vaulted), report_dir="", **FAST)
     assert len(changed_by(start, playbooks.held())) == 14
-    files = list(plan.parent.iterdir())
+    files = list(vaulted.parent.iterdir())
     assert len(files) == 6  # the plan as it was, and as it is saved, the recipe and three reports
     assert all(is_encrypted(path.read_bytes()) for path in files)
-    (recipe,) = plan.parent.glob("recipe-*")
-    playbooks.run("restore", environment=environment, recipe_file=str(recipe), report_dir=str(plan.parent), **FAST)
-    assert all(is_encrypted(path.read_bytes()) for path in plan.parent.iterdir())
+    (recipe,) = vaulted.parent.glob("recipe-*")
+    playbooks.run("restore", environment=environment, recipe_file=str(recipe), report_dir=str(vaulted.parent), **FAST)
+    assert all(is_encrypted(path.read_bytes()) for path in vaulted.parent.iterdir())
     assert playbooks.held() == start
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import ansible_runner
 import yaml
 
+from support.bulk import Bulk
 from support.emulator import Emulator
 from support.playbook import ROOT, ansible_environment
 
@@ -172,11 +173,19 @@ class Awx:
             thread.join()
         return jobs
 
-    def approved(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """The variables of the jobs behind the approval."""
-        planned = self.launch("unassign", chosen, check=True)
-        assert planned.status == "successful", planned.output
-        return {**chosen, **planned.artifacts, "unassign_secondary_ips_require_approval": True}
+    def approved(self, chosen: Mapping[str, Any], *, by_job: bool = False) -> dict[str, Any]:
+        """The variables of the jobs behind the approval. The plan is made in this process, or ``by_job`` as AWX makes it."""
+        if by_job:
+            planned = self.launch("unassign", chosen, check=True)
+            assert planned.status == "successful", planned.output
+            artifacts = planned.artifacts
+        else:
+            prefix = "unassign_secondary_ips_"
+            given = {name.removeprefix(prefix): value for name, value in {**self.pace("unassign"), **chosen}.items()}
+            made = Bulk(self.emulator, self.folder / "plan").run("unassign", check=True, in_awx=True, **given)
+            assert not made.get("failed"), made["msg"]
+            artifacts = json.loads(json.dumps(made["published"]))
+        return {**chosen, **artifacts, "unassign_secondary_ips_require_approval": True}
 
 
 def together(jobs: Sequence[Job]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Bulk:
         operation: str,
         *,
         check: bool = False,
+        in_awx: bool = False,
         defaults: Mapping[str, Any] | None = None,
         say: Callable[[str], None] = lambda line: None,
         results: Mapping[str, Any] | None = None,
@@ -59,7 +60,8 @@ class Bulk:
         folder = Folder(settings.report_dir or self.folder / "state", self.loader, like=settings.saved_path)
         # ``results``: host → result of its guest_addresses_info.
         evidence = Evidence(settings.guests, results or {}, results or {}) if settings.guests else None
-        result = BulkRun(settings, Ecs(settings.connection, waiting), folder, show, str, check_mode=check, evidence=evidence).run()
+        ecs = Ecs(settings.connection, waiting)
+        result = BulkRun(settings, ecs, folder, show, str, check_mode=check, evidence=evidence, in_awx=in_awx).run()
         # Another run of the same plan in the same second would overwrite it.
         path = Path(result["files"].get("json", "/nowhere"))
         return {**result, "report": read_json(path) if path.exists() and not is_encrypted(path.read_bytes()) else None}

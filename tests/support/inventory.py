@@ -2,19 +2,28 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inventory files by real ``ansible-inventory`` and ``ansible-playbook``, against the local endpoint."""
+"""Inventory files by ``ansible-inventory`` and ``ansible-playbook``, against the local endpoint."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import pytest
 import yaml
+from ansible import context
+from ansible.cli.inventory import InventoryCLI
+from ansible.parsing.vault import VaultSecretsContext
+from ansible.utils.context_objects import CLIArgs
+from ansible.utils.display import Display
 
 from support.emulator import Emulator
 from support.playbook import BIN, ansible_environment
@@ -56,7 +65,8 @@ class Shown:
 
 
 class Inventories:
-    """``list(eni_ids=[...])``: the options of one inventory file, without ``plugin``."""
+    """``list(eni_ids=[...])``: the options of one inventory file, without ``plugin``. ``run`` starts a command; ``list`` does so only
+    if it has arguments, or if a variable is set that Ansible reads when it starts."""
 
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.emulator = emulator
@@ -70,7 +80,10 @@ class Inventories:
         return path
 
     def list(self, *arguments: str, **options: Any) -> Shown:
-        return self.run("ansible-inventory", "-i", str(self.write(options)), "--list", *arguments)
+        command = ["ansible-inventory", "-i", str(self.write(options)), "--list", *arguments]
+        if arguments or any(name.startswith("ANSIBLE_") for name in self.environment):
+            return self.run(*command)
+        return self._run_in_process(command)
 
     def graph(self, **options: Any) -> str:
         return self.run("ansible-inventory", "-i", str(self.write(options)), "--graph").output
@@ -88,12 +101,33 @@ class Inventories:
         path.write_text(playbook, encoding="utf-8")
         return self.run("ansible-playbook", "-i", str(inventory), str(path), *arguments)
 
+    def _environ(self) -> dict[str, str]:
+        return {name: text for name, text in {**ansible_environment(self.emulator), **self.environment}.items() if text}
+
+    def _run_in_process(self, command: Sequence[str]) -> Shown:
+        """The same code as ``run``, without the seconds in which Python, Ansible and the SDK start."""
+        display, output, messages = Display(), io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self._environ(), clear=True),
+            # Ansible keeps these for the life of its process. pytest has initialized the loader of plugins.
+            mock.patch.object(context, "CLIARGS", context.CLIARGS),
+            mock.patch.object(context.GlobalCLIArgs, "from_options", CLIArgs.from_options),
+            mock.patch.object(VaultSecretsContext, "_current", None),
+            mock.patch("ansible.cli.init_plugin_loader"),
+            mock.patch.multiple(display, _warns=set(), _errors=set(), columns=200),
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(messages),
+            pytest.raises(SystemExit) as ended,
+        ):
+            InventoryCLI([*command]).run()
+        return Shown(int(ended.value.code or 0), output.getvalue(), " ".join(messages.getvalue().split()))
+
     def run(self, command: str, *arguments: str) -> Shown:
-        environ = {name: text for name, text in {**ansible_environment(self.emulator), **self.environment}.items() if text}
         done = subprocess.run(
             [str(BIN / command), *arguments],
             cwd=self.folder,
-            env={**environ, "COLUMNS": os.environ.get("COLUMNS", "200")},
+            env={**self._environ(), "COLUMNS": os.environ.get("COLUMNS", "200")},
             capture_output=True,
             encoding="utf-8",
             check=False,

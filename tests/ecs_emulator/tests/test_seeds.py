@@ -10,11 +10,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ecs_emulator
 import pytest
+from ecs_emulator import command_line
 from ecs_emulator import seed as seeds
 from ecs_emulator.seed import SeedError
 from ecs_emulator.settings import Settings
@@ -160,15 +163,35 @@ def test_without_credentials_the_usual_ones_hold() -> None:
     assert build({}).credentials == build(seeds.read(seeds.SAMPLE)).credentials
 
 
-def run(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(FOLDER), *options], capture_output=True, text=True, timeout=20, check=False)
+@dataclass
+class Ended:
+    code: int
+    output: str
+    errors: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line, in the process of the test."""
+
+    def run(*options: str) -> Ended:
+        try:
+            code = command_line.main(options)
+        except SystemExit as ended:
+            code = int(str(ended.code))
+        return Ended(code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "example.com"])  # noqa: S104 (refused)
-def test_only_loopback_is_listened_on(host: str) -> None:
+def test_only_loopback_is_listened_on(run: Run, host: str) -> None:
     ended = run("--host", host)
-    assert ended.returncode == 2
-    assert "is not a loopback address" in ended.stderr
+    assert ended.code == 2
+    assert "is not a loopback address" in ended.errors
 
 
 @pytest.mark.parametrize(
@@ -182,11 +205,10 @@ def test_only_loopback_is_listened_on(host: str) -> None:
         (["--window-seconds", "nan"], "window_seconds must be a number above 0, not nan"),
     ],
 )
-def test_wrong_options(options: list[str], text: str) -> None:
+def test_wrong_options(run: Run, options: list[str], text: str) -> None:
     ended = run(*options)
-    assert ended.returncode == 2
-    assert text in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.code == 2
+    assert text in ended.errors
 
 
 PORT, LAG = (
@@ -212,10 +234,10 @@ PORT, LAG = (
         ("--lag-ms", "nan", f"'nan' is not a lag; {LAG}"),
     ],
 )
-def test_a_wrong_number_is_reported_in_one_line(option: str, text: str, problem: str) -> None:
+def test_a_wrong_number_is_reported_in_one_line(run: Run, option: str, text: str, problem: str) -> None:
     ended = run(f"{option}={text}")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == f"ecs_emulator: argument {option}: {problem} (--help lists the options)\n"
+    assert (ended.code, ended.output) == (2, "")
+    assert ended.errors == f"ecs_emulator: argument {option}: {problem} (--help lists the options)\n"
 
 
 @pytest.mark.parametrize("content", [b"- a list", b"{not: [closed", b"region: \xff"])
@@ -258,6 +280,12 @@ def test_the_endpoint_does_not_outlive_what_started_it() -> None:
     pytest.fail("the endpoint is still there")
 
 
-def test_switches_are_listed() -> None:
-    listed = run("--list-switches").stdout
-    assert "batch: atomic|partial|lenient" in listed
+def test_the_program_is_the_command_line() -> None:
+    def program(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, str(FOLDER), *options], capture_output=True, text=True, timeout=60, check=False)
+
+    assert "batch: atomic|partial|lenient" in program("--list-switches").stdout
+    refused = program("--switch", "batch=maybe")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "switch batch can't be 'maybe'" in refused.stderr
+    assert "Traceback" not in refused.stderr

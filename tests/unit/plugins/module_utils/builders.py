@@ -25,7 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 REGION = "cn-hangzhou"
 VSWITCH = "vsw-1"
 
-# The path of the entries of each kind in a record of an ENI.
+# For each kind, the path of its entries in the record of an ENI.
 WRAPPERS = {
     "private_ip_addresses": ("PrivateIpSets", "PrivateIpSet", "PrivateIpAddress"),
     "ipv4_prefixes": ("Ipv4PrefixSets", "Ipv4PrefixSet", "Ipv4Prefix"),
@@ -87,7 +87,7 @@ def eni(*args: Any, read_at: float = 0.0, **more: Any) -> Interface:
 
 
 def target(name: str = "eni-1", *addresses: str, option_path: str = "", all_secondary: bool = False) -> Target:
-    """A target of the ENI or instance of this name; each address is put into the list of its kind."""
+    """A target for the ENI or instance with this id. Each address is put into the list of its kind."""
     eni_id, instance_id = (name, None) if name.startswith("eni-") else (None, name)
     return Target(option_path, eni_id, instance_id, group(kind_of(address).parse(address) for address in addresses), all_secondary)
 
@@ -97,13 +97,13 @@ def make_request(state: str, *targets: Target, keep: Iterable[str] = (), **optio
 
 
 def selection_params(**given: Any) -> dict[str, Any]:
-    """As ``params``, for the selectors of the info module."""
+    """Like ``params``, for the selectors of the info module."""
     nothing = dict.fromkeys([*SELECTORS, "within", "excluding", "private_ip_addresses"])
     return {**nothing, "kinds": ["private_ip_addresses"], "whole_region": False, "instance_enis": "primary", **given}
 
 
 def params(**given: Any) -> dict[str, Any]:
-    """Module parameters as Ansible hands them over: every option is there, with its default."""
+    """Module parameters as Ansible passes them: each option is there, with its value or its default."""
     return {
         "state": "absent",
         **entry(),
@@ -121,7 +121,7 @@ def params(**given: Any) -> dict[str, Any]:
 
 
 def entry(**given: Any) -> dict[str, Any]:
-    """One entry of assignments as Ansible hands it over."""
+    """One entry of ``assignments`` as Ansible passes it."""
     return {"eni_id": None, "instance_id": None, **{kind.name: None for kind in KINDS}, "all_secondary": False, **given}
 
 
@@ -139,9 +139,9 @@ ANYTHING = [*POOLS, *PRIMARIES, *INSIDE, "192.168.0.99"]
 
 @st.composite
 def worlds(draw, calm=False):
-    """Records of up to three ENIs of one vSwitch that share the pools, the first two on one instance, and of that instance.
+    """Records of up to three ENIs of one vSwitch, with addresses from shared pools, and of the instance of the first two ENIs.
 
-    In a calm world nothing is refused to begin with."""
+    In a calm world, nothing is refused before the first write."""
 
     def one_of(usual, *others):
         return draw(st.sampled_from([usual] if calm else [usual, usual, usual, *others]))
@@ -251,10 +251,10 @@ class Call:
     token: str | None = None
 
 
-# What happens to a write: it is carried out (None), refused with an error, or whatever a function does; such a
-# function gets the fake and the call, carries it out by ``fake.carry_out(call)`` if at all, and may raise.
+# What happens to a write: it is carried out (None), it is refused with an error, or a function decides. The function gets the fake and
+# the call. It may call ``fake.carry_out(call)``, and it may raise an exception as the reply.
 Step: TypeAlias = 'Exception | Callable[["FakeEcs", Call], None] | None'
-# What happens to a read of ENIs by id: nothing (None), it fails with an error, or a function changes the rows of the reply.
+# What happens to a read of ENIs by id: it succeeds (None), it fails with an error, or a function changes the rows of the reply.
 ReadFault: TypeAlias = "Exception | Callable[[list[dict[str, Any]]], list[dict[str, Any]]] | None"
 
 
@@ -263,7 +263,7 @@ def refused(code: str, message: str = "", status: int | None = 403) -> EcsError:
 
 
 def answer(error: EcsError, effect: Callable[[tuple[str, ...]], Iterable[str]] = tuple) -> Step:
-    """The reply is this error, although the write took effect for the addresses that ``effect`` returns: for all, if not given."""
+    """The reply is this error, although the write took effect for the addresses that ``effect`` returns, by default for all."""
 
     def step(fake: FakeEcs, call: Call) -> None:
         if addresses := tuple(effect(call.addresses)):
@@ -274,7 +274,7 @@ def answer(error: EcsError, effect: Callable[[tuple[str, ...]], Iterable[str]] =
 
 
 def lost_reply(carried_out: bool = True) -> Step:
-    """The connection breaks, after or before the write took effect."""
+    """The connection breaks, after the write took effect or, if not ``carried_out``, before."""
     error = EcsError("Write", CONNECTION_FAILED, "the connection was closed before the reply was whole")
     return answer(error) if carried_out else error
 
@@ -299,7 +299,7 @@ def _throw(error: Exception) -> NoReturn:
 
 
 class FakeEcs:
-    """What ``_review`` and ``_run`` need of ``Ecs``, over records in memory. Writes follow ``script``, then all succeed."""
+    """The parts of ``Ecs`` that ``_review`` and ``_run`` use, with records in memory. Writes follow ``script``, then they succeed."""
 
     region = REGION
     last_request_id = "R-last"
@@ -312,7 +312,7 @@ class FakeEcs:
         self.machines = {record["InstanceId"]: deepcopy(dict(record)) for record in instances}
         self.script = list(script)
         self.lag = 0  # number of reads of ENIs by id after a write that still show the old state
-        self.read_faults: list[ReadFault] = []  # one a read of ENIs by id
+        self.read_faults: list[ReadFault] = []  # one for each read of ENIs by id
         self.writes: list[Call] = []
         self.reads: list[tuple[str, ...]] = []  # the ids of each read of ENIs by id
         self.lists: list[dict[str, Any]] = []  # the filters of each other read of ENIs
@@ -320,8 +320,8 @@ class FakeEcs:
         self.events: list[Call | tuple[str, ...]] = []  # writes and reads of ENIs by id, in their order
         self.held = 0.0
         self.writers = 8
-        self.delays: list[Callable[[], None]] = []  # what happens while a write waits for its turn, one a write
-        self.fatal_codes: set[str] = set()  # after which no call is worth trying
+        self.delays: list[Callable[[], None]] = []  # what happens while a write waits for its turn, one for each write
+        self.fatal_codes: set[str] = set()  # errors after which no other call can succeed
         self.most_at_once_on_one_eni = 0
         self.stopped = threading.Event()
         self._answered_at = clock.monotonic()
@@ -329,7 +329,7 @@ class FakeEcs:
         self._under_way: list[str] = []
         self._stale: list[dict[str, Any]] = []
 
-    # -- what Ecs has
+    # -- as in Ecs
 
     def read_concurrently(self, read: Callable[[Any], Any], batches: Iterable[Any]) -> list[Any]:
         return [read(batch) for batch in batches]
@@ -374,7 +374,7 @@ class FakeEcs:
         silent = self.clock.monotonic() - self._answered_at
         return error.code in self.fatal_codes or (error.is_unanswered and error.is_transient and silent >= self.retry_timeout)
 
-    # -- what a test does behind the module's back
+    # -- changes from outside, and the true state
 
     def held_by(self, eni_id: str) -> set[str]:
         """The secondary addresses that this ENI really has now."""
@@ -382,7 +382,7 @@ class FakeEcs:
         return {address for addresses in interface.held.values() for address in addresses}
 
     def carry_out(self, call: Call) -> None:
-        """The effect of a write, as a service without any check of its own would have it."""
+        """Carry out a write, without the checks of the service."""
         outer, inner, name = WRAPPERS[call.kind]
         with self._lock:
             if self.lag:
@@ -441,7 +441,7 @@ _WRAPPERS = {"private_ip_address": WRAPPERS["private_ip_addresses"], "ipv_6addre
 
 
 def _passes(record: Mapping[str, Any], **filters: Any) -> bool:
-    """Whether the service's filters let this ENI through. Those by address look at secondary addresses only."""
+    """Whether this ENI matches the filters, as in the service. Filters by address look only at secondary addresses."""
     for name, wanted in filters.items():
         if name in _FIELDS:
             if wanted not in (None, record.get(_FIELDS[name])):

@@ -5,13 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.builders import Clock
-
-# The same examples everywhere and every time, however slow the machine.
-settings.register_profile("unit", deadline=None, derandomize=True, max_examples=50)
-settings.load_profile("unit")
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def private(*rows):
     return {"PrivateIpSet": [dict(row) for row in rows]}
 
 
-def test_every_kind_is_read_and_the_primary_ones_are_apart():
+def test_every_kind_is_read_and_primary_addresses_are_separate():
     interface = eni(
         "eni-1",
         ["192.168.0.11", "192.168.0.10"],
@@ -91,13 +91,13 @@ def test_the_spelling_of_the_service_is_kept_for_writing():
     assert interface.spelled == {"2001:db8::10": "2001:DB8:0:0::10"}
 
 
-def test_an_eip_that_shows_only_its_allocation_is_an_eip():
+def test_an_eip_with_only_an_allocation_id_is_an_eip():
     rows = [{"PrivateIpAddress": "192.168.0.10", "Primary": False, "AssociatedPublicIp": {"AllocationId": "eip-1"}}]
     interface = make_interface(eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.1", "Primary": True}, *rows)), 0)
     assert interface.eips == {"192.168.0.10": "eip-1"}
 
 
-# Which address is the primary one: never to be seen among those that can be unassigned
+# Which address is the primary one. It must never be among the addresses that can be unassigned.
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_primary_address_is_never_a_secondary_address(private_rows, own):
     try:
         interface = make_interface(record, 0)
     except EcsError:
-        return  # it cannot be read, so there is no plan from it
+        return  # the record cannot be read, so a plan cannot use it
     assert marked | ({own} if own else set()) <= interface.primary
     assert interface.primary.isdisjoint(flatten(interface.held))
 
@@ -260,7 +260,7 @@ def test_an_unreadable_record_names_the_call_that_returned_it(make, action, row)
 
 
 class WithStrangers(FakeEcs):
-    """Shows something in every reply that was not asked for."""
+    """Each reply also has a record that was not requested."""
 
     def network_interfaces(self, network_interface_id=None, **filters):
         return [*super().network_interfaces(network_interface_id, **filters), eni_record("eni-stranger")]
@@ -287,7 +287,7 @@ def test_without_ids_nothing_is_read(clock):
 
 
 def test_a_view_is_as_old_as_the_moment_its_read_was_sent(clock):
-    """Waiting for a turn does not age it; waiting for the reply does."""
+    """The time before the read is sent does not count. The time until the reply does."""
     ecs = FakeEcs(clock, eni_record())
     answer = ecs.network_interfaces
 
@@ -307,7 +307,7 @@ def test_a_view_is_as_old_as_the_moment_its_read_was_sent(clock):
 
 
 @pytest.mark.parametrize("fault", [spoil_rows, strip_rows], ids=["spoiled", "stripped"])
-def test_one_unreadable_eni_does_not_keep_the_others_from_being_read(clock, fault):
+def test_the_other_enis_of_a_read_with_an_unreadable_eni_are_read(clock, fault):
     ecs = FakeEcs(clock, *(eni_record(f"eni-{number}") for number in range(3)))
     ecs.read_faults = [fault("eni-1")]
     unreadable = {}
@@ -316,7 +316,7 @@ def test_one_unreadable_eni_does_not_keep_the_others_from_being_read(clock, faul
 
 
 @pytest.mark.parametrize("eni_id", [None, "", ["eni-1"]])
-def test_an_unreadable_record_without_an_id_may_be_any_and_fails_the_whole_read(clock, eni_id):
+def test_an_unreadable_record_without_an_id_fails_the_whole_read_because_it_may_be_any_eni(clock, eni_id):
     ecs = FakeEcs(clock, eni_record("eni-0"), eni_record("eni-1"))
     ecs.enis["eni-1"]["NetworkInterfaceId"] = eni_id
     unreadable = {}
@@ -332,7 +332,7 @@ def test_a_list_reports_what_it_cannot_read(clock):
     assert list(unreadable) == ["eni-1"]
 
 
-def test_an_instance_that_shows_no_primary_eni_is_unreadable_and_yet_known(clock):
+def test_an_instance_without_a_primary_eni_is_unreadable_but_exists(clock):
     secondary = eni_record("eni-2")
     ecs = FakeEcs(clock, instances=[instance_record("i-1"), instance_record("i-2", enis=[secondary])])
     unreadable = {}
@@ -341,7 +341,7 @@ def test_an_instance_that_shows_no_primary_eni_is_unreadable_and_yet_known(clock
     assert "i-2" in unreadable["i-2"].message
 
 
-def test_an_unreadable_instance_does_not_keep_the_others_from_being_read(clock):
+def test_the_other_instances_of_a_read_with_an_unreadable_instance_are_read(clock):
     ecs = FakeEcs(clock, instances=[instance_record("i-1", status=None), instance_record("i-2", enis=[eni_record(Type="Primary")])])
     unreadable = {}
     ecs.instances = lambda **_filters: list(ecs.machines.values())
@@ -349,7 +349,7 @@ def test_an_unreadable_instance_does_not_keep_the_others_from_being_read(clock):
     assert {instance_id: error.code for instance_id, error in unreadable.items()} == {"i-1": UNREADABLE_REPLY}
 
 
-# What this run has seen
+# ENIs that this run has read before
 
 
 def read_seen(clock, faults, seen=("eni-1",), enis=("eni-1", "eni-2")):

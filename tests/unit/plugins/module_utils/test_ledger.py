@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger without anything around it: the table of transitions, and random orders of events."""
+"""The ledger alone: the table of transitions, and events in random order."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ REFUSED_BATCH = refused("InvalidIp.IpUnassigned", f"The IP \u201c{A}\u201d")
 
 
 def ledger_in(state, *addresses):
-    """One ENI, all of whose addresses are in this state."""
+    """The ledger of one ENI with these addresses, all in this state."""
     held = eni("eni-1", [one for one in addresses if ":" not in one and "/" not in one])
     return EniLedger(Change("eni-1", None, held, group(addresses), group([])), held, 0.0, dict.fromkeys(addresses, state), {})
 
 
-# The table, written out a second time: what each event makes of each state. "." is a KeyError.
+# A second copy of the table, to compare with: rows are states, columns are events, cells are new states. "." is a KeyError.
 
 EXPECTED = """
              FOUND      SKIP     SEND       CONFIRM  ACCEPT  RETURN   HOLD       FAIL
@@ -61,7 +61,7 @@ def expected_table():
 
 
 def deviations():
-    """Every (state, event) that does not come to what the table above says."""
+    """Each (state, event) for which the code differs from the table above."""
     found = []
     for (state, event), target in expected_table().items():
         ledger = ledger_in(state, A)
@@ -79,11 +79,11 @@ def test_the_table_names_every_state_and_every_event():
     assert set(expected_table()) == set(product(AddressState, Event))
 
 
-def test_each_event_makes_of_each_state_what_the_table_says_or_is_a_defect():
+def test_the_code_moves_states_as_the_table_says():
     assert deviations() == []
 
 
-def test_each_two_targets_swapped_are_found(monkeypatch):
+def test_two_swapped_targets_are_found(monkeypatch):
     swapped = 0
     for one, other in combinations(TRANSITIONS, 2):
         if TRANSITIONS[one] is TRANSITIONS[other]:
@@ -95,7 +95,7 @@ def test_each_two_targets_swapped_are_found(monkeypatch):
     assert swapped > 30
 
 
-def test_each_transition_left_out_added_or_changed_is_found(monkeypatch):
+def test_a_removed_added_or_changed_transition_is_found(monkeypatch):
     for key, target in product(product(AddressState, Event), (None, *AddressState)):
         mutant = {**TRANSITIONS, key: target}
         if target is None:
@@ -135,7 +135,7 @@ def test_a_read_confirms_what_was_sent_and_nothing_else(state, requested, shown)
     ],
     ids=str,
 )
-def test_a_view_that_the_guards_may_judge_otherwise_ages_the_plan(more, ages):
+def test_a_change_of_a_field_that_the_guards_use_ages_the_plan(more, ages):
     ledger = ledger_in(IN_FLIGHT, A, B)
     ledger.confirm(eni("eni-1", [B], **more), "absent")
     assert (ledger.read_at == float("-inf")) is ages
@@ -144,7 +144,7 @@ def test_a_view_that_the_guards_may_judge_otherwise_ages_the_plan(more, ages):
 # Reasons
 
 
-def test_a_move_takes_its_reason_and_drops_the_old_one():
+def test_a_move_sets_its_reason_and_drops_the_old_one():
     ledger = ledger_in(PLANNED, A, B)
     ledger.move(Event.SEND, [A, B])
     ledger.writes.append(Write((A, B)))
@@ -155,7 +155,7 @@ def test_a_move_takes_its_reason_and_drops_the_old_one():
     assert ledger.reasons == {B: WHY}
 
 
-def test_a_move_that_the_table_does_not_know_is_never_hidden():
+def test_a_move_that_is_not_in_the_table_is_a_key_error():
     ledger = ledger_in(PLANNED, A)
     with pytest.raises(KeyError):
         ledger.move(Event.ACCEPT, [A])
@@ -167,7 +167,7 @@ def test_a_move_that_the_table_does_not_know_is_never_hidden():
 # What a write may have changed
 
 MAY_HAVE_CHANGED = [
-    # error, named, addresses of the call, whether A may have been changed: at all, and leaving aside that batches may be carried out partly
+    # error, named, addresses of the call, whether A may have been changed: if a refused call may be carried out in part, and if not
     (None, (), (A,), True, True),
     (LOST, (), (A,), True, True),
     (refused("ServiceTimeout", status=504), (), (A,), True, True),
@@ -184,16 +184,16 @@ MAY_HAVE_CHANGED = [
 ]
 
 
-@pytest.mark.parametrize(("error", "named", "addresses", "at_all", "as_a_whole"), MAY_HAVE_CHANGED)
-def test_possible_changes_of_a_write(error, named, addresses, at_all, as_a_whole):
+@pytest.mark.parametrize(("error", "named", "addresses", "partly", "not_partly"), MAY_HAVE_CHANGED)
+def test_possible_changes_of_a_write(error, named, addresses, partly, not_partly):
     ledger = ledger_in(IN_FLIGHT, A, B)
     error = error and EcsError(error.action, error.code, " ".join(named), error.request_id, status=error.status)
     ledger.writes = [Write(addresses, error), Write((B,), refused("Forbidden.RAM"))]
-    assert ledger.may_have_been_changed(A) == at_all
-    assert ledger.may_have_been_changed(A, partly=False) == as_a_whole
+    assert ledger.may_have_been_changed(A) == partly
+    assert ledger.may_have_been_changed(A, partly=False) == not_partly
 
 
-def test_an_earlier_write_counts_whatever_came_of_the_last_one():
+def test_a_possible_change_by_an_earlier_write_counts_with_any_reply_to_the_last_one():
     ledger = ledger_in(IN_FLIGHT, A)
     ledger.writes = [Write((A,), LOST), Write((A,), refused("Forbidden.RAM"))]
     assert ledger.may_have_been_changed(A, partly=False)
@@ -203,6 +203,7 @@ def test_an_earlier_write_counts_whatever_came_of_the_last_one():
 def test_the_reply_of_a_write_has_code_text_and_request_id():
     assert Write((A,), refused("Code", "text")).reply == ("Code", "text", "R-1")
     assert Write((A,)).reply is _ledger.ACCEPTED
+    assert not Write((A,)).to_repeat
 
 
 # What is not sent again
@@ -217,7 +218,7 @@ def test_possible_changes_are_held_and_the_rest_fails(state):
     assert ledger.still_waiting() == [A]
 
 
-def test_everything_may_be_held():
+def test_with_hold_all_addresses_are_held():
     ledger = ledger_in(IN_FLIGHT, A)
     ledger.writes = [Write((A,), refused("InvalidIp.IpUnassigned"))]
     ledger.refuse([A], WHY, hold=True)
@@ -227,7 +228,7 @@ def test_everything_may_be_held():
 
 
 GIVEN_UP = [
-    # writes, refusal, with reads for the whole time, state, reason
+    # writes, refusal, whether reads showed no change until the end, state, reason
     ([Write((A,))], None, True, IN_FLIGHT, Reason(NOT_VERIFIED, "accepted, but late")),
     ([Write((A,), LOST)], None, True, IN_FLIGHT, Reason(NOT_VERIFIED, "sent, and then ConnectionFailed (reset), but late")),
     ([Write((A,), LOST)], WHY, True, IN_FLIGHT, Reason(NOT_VERIFIED, "sent, and then Why (because), but late", "R-1")),
@@ -245,28 +246,28 @@ GIVEN_UP = [
 ]
 
 
-@pytest.mark.parametrize(("writes", "refusal", "to_the_end", "state", "reason"), GIVEN_UP)
-def test_possible_changes_are_given_up_and_certain_refusals_fail(writes, refusal, to_the_end, state, reason):
+@pytest.mark.parametrize(("writes", "refusal", "until_the_end", "state", "reason"), GIVEN_UP)
+def test_possible_changes_are_given_up_and_certain_refusals_fail(writes, refusal, until_the_end, state, reason):
     ledger = ledger_in(IN_FLIGHT, A)
     ledger.writes = writes
     if refusal:
         ledger.refuse([A], refusal, hold=True)
     ledger.writes_shown = len(writes)
-    ledger.give_up(LATE, partly=not to_the_end)
+    ledger.give_up(LATE, partly=not until_the_end)
     assert (ledger.states, ledger.reasons) == ({A: state}, {A: reason})
     assert ledger.still_waiting() == []
     assert ledger.verified == (state is FAILED)
     assert may_have_changed(ledger) == (state is IN_FLIGHT)
 
 
-def test_unless_reads_went_on_to_the_end_a_call_refused_for_another_address_may_have_changed_this_one():
+def test_without_reads_until_the_end_a_call_refused_because_of_another_address_may_have_changed_this_one():
     ledger = ledger_in(IN_FLIGHT, B)
     ledger.writes = [Write((A, B), REFUSED_BATCH, frozenset({A}))]
     ledger.give_up(LATE)
     assert ledger.states == {B: IN_FLIGHT}
 
 
-def test_without_a_request_id_of_the_write_the_failed_read_provides_it():
+def test_if_the_write_has_no_request_id_the_failed_read_provides_it():
     ledger = ledger_in(IN_FLIGHT, A)
     ledger.writes = [Write((A,), LOST)]
     ledger.give_up(Reason(NOT_VERIFIED, "late", "R-9"))
@@ -295,7 +296,7 @@ def test_the_views_of_a_ledger():
     assert ledger.eni_id == "eni-1"
 
 
-def test_addresses_with_one_reason_are_one_failure():
+def test_addresses_with_the_same_reason_are_one_failure():
     ledger = ledger_in(PLANNED, A, B, C)
     ledger.move(Event.FAIL, [A, C], WHY)
     ledger.move(Event.FAIL, [B], LATE)
@@ -308,7 +309,7 @@ def test_an_eni_that_could_not_be_read_is_a_failure_without_an_address():
     assert (may_have_changed(ledger), ledger.verified) == (False, True)
 
 
-def test_an_address_in_flight_is_a_failure_also_without_a_reason():
+def test_an_address_in_flight_without_a_reason_is_not_verified():
     ((reason, addresses),) = ledger_in(IN_FLIGHT, A).failures()
     assert (reason.code, addresses) == (NOT_VERIFIED, (A,))
 
@@ -331,7 +332,7 @@ def test_changed_and_verified_follow_from_the_states(state, reason, changed, ver
     assert (may_have_changed(ledger), ledger.verified) == (changed, verified)
 
 
-def test_what_no_read_after_the_last_write_shows_is_not_verified():
+def test_without_a_read_after_the_last_write_an_eni_is_not_verified():
     ledger = ledger_in(PLANNED, A, B)
     for address in (A, B):
         ledger.writes.append(Write((address,), refused("Forbidden.RAM")))
@@ -342,7 +343,7 @@ def test_what_no_read_after_the_last_write_shows_is_not_verified():
         assert ledger.verified
 
 
-def test_an_address_set_is_by_kind_and_the_plan_itself_if_all_of_it_is_so():
+def test_an_address_set_is_by_kind_and_is_the_planned_set_itself_if_equal():
     ledger = ledger_in(PLANNED, A, PREFIX, IPV6)
     assert ledger.as_set(PLANNED) is ledger.change.todo
     ledger.move(Event.SEND, [A])
@@ -357,7 +358,7 @@ def change(**more):
     return Change("eni-1", None, held, group([A, B]), group([C]), **{"read_at": 7.0, **more})
 
 
-def test_a_ledger_opens_with_what_the_plan_says():
+def test_a_new_ledger_has_the_states_and_reasons_of_the_plan():
     (ledger,) = open_ledger(Plan((change(skipped={D: WHY}, refused={PREFIX: LATE}),)))
     assert ledger.states == {A: PLANNED, B: PLANNED, C: UNCHANGED, D: SKIPPED, PREFIX: SKIPPED}
     assert ledger.reasons == {D: WHY, PREFIX: LATE}
@@ -376,7 +377,7 @@ def test_an_instance_whose_eni_is_not_known_has_no_eni_id():
 
 @pytest.mark.parametrize(("wait", "verified"), [(True, True), (False, False)])
 @pytest.mark.parametrize(("state", "held"), [("absent", ()), ("present", (A, B))])
-def test_a_prediction_is_the_ledger_of_a_run_without_trouble(state, held, wait, verified):
+def test_a_prediction_is_the_ledger_of_a_run_without_errors(state, held, wait, verified):
     (ledger,) = predict(Plan((change(),)), make_request(state, wait=wait))
     assert (ledger.states, ledger.verified) == ({A: DONE, B: DONE, C: UNCHANGED}, verified)
     assert flatten(ledger.latest.held) == held
@@ -408,7 +409,7 @@ ERRORS = [
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """A run as the ledger sees it: calls are sent and end, reads show whatever they like, and time goes by."""
+    """Random events of a run: calls are sent and get any reply, reads show anything, and time passes."""
 
     @initialize(state=st.sampled_from(["absent", "present"]), wait=st.booleans())
     def begin(self, state, wait):
@@ -481,23 +482,23 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.ledger.sent == self.called <= set(flatten(self.ledger.change.todo))
 
     @invariant()
-    def what_was_sent_stays_so(self):
+    def what_was_sent_stays_sent(self):
         assert self.ledger.sent >= self.sent_before
         self.sent_before = self.ledger.sent
 
     @invariant()
-    def done_is_what_a_read_after_its_write_showed_or_was_accepted_without_waiting(self):
+    def what_is_done_was_shown_by_a_read_after_its_write_or_accepted_with_wait_false(self):
         assert set(self.ledger.having(DONE)) <= self.seen_after | self.accepted
 
     @invariant()
-    def what_is_final_stays_so_unless_a_read_shows_the_change(self):
+    def a_final_state_stays_unless_a_read_shows_the_change(self):
         for address, state in self.final.items():
             is_shown = state in (SKIPPED, FAILED) and address in self.seen_after
             assert self.ledger.states[address] in ((state, DONE) if is_shown else (state,))
         self.final = {address: state for address, state in self.ledger.states.items() if state in (DONE, UNCHANGED, SKIPPED, FAILED)}
 
     @invariant()
-    def nothing_has_failed_that_may_have_been_carried_out(self):
+    def an_address_that_may_have_been_changed_has_not_failed(self):
         for address in self.ledger.having(FAILED):
             assert self.ledger.reasons[address]
             assert not self.ledger.may_have_been_changed(address, partly=False)

@@ -68,7 +68,7 @@ def take_snapshot(*records, instances=(), unreadable=None):
 
 
 def plan_for(request, snapshot):
-    """Plan and guard, as the review does it."""
+    """The guarded plan, as ``review`` makes it."""
     plan = make_plan(request, request.targets, snapshot)
     by_vswitch = {}
     for interface in snapshot.interfaces.values():
@@ -92,17 +92,17 @@ def refusal_codes(change):
     return {address: reason.code for address, reason in change.refused.items()}
 
 
-# The outcome of each address, by example
+# The outcome of each address, in examples
 
 
-def test_with_state_absent_what_is_held_is_planned_and_what_is_not_is_unchanged():
+def test_with_state_absent_held_addresses_are_planned_and_the_others_are_unchanged():
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"], ipv6=["2001:db8::10"]))
     change = only_change(make_request("absent", target("eni-1", "192.168.0.10", "192.168.0.11", "2001:db8::10", "2001:db8::11")), snapshot)
     assert flatten(change.todo) == ("192.168.0.10", "2001:db8::10")
     assert flatten(change.unchanged) == ("192.168.0.11", "2001:db8::11")
 
 
-def test_with_state_present_what_is_not_held_is_planned_and_what_is_held_is_unchanged():
+def test_with_state_present_held_addresses_are_unchanged_and_the_others_are_planned():
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10", "192.168.0.12"]))
     change = only_change(make_request("present", target("eni-1", "192.168.0.10", "192.168.0.11")), snapshot)
     assert flatten(change.todo) == ("192.168.0.11",)
@@ -130,7 +130,7 @@ def test_an_empty_target_is_nothing_to_do():
 @pytest.mark.parametrize(
     "options", [{}, {"skip_refused": True}, {"ignore_missing": True}, {"keep": ("192.168.0.0/24", "2001:db8::/64")}], ids=str
 )
-def test_naming_a_primary_address_is_an_error_whatever_is_allowed(state, address, options):
+def test_naming_a_primary_address_is_an_error_with_any_options(state, address, options):
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.10"], primary_ipv6="2001:db8::1"), eni_record("eni-2", primary="192.168.0.2"))
     request = make_request(
         state,
@@ -243,7 +243,7 @@ def test_the_reason_of_a_kept_address_names_the_block(keep, text):
     assert change.skipped[PREFIX].text == text
 
 
-def test_keep_does_not_forbid_to_assign():
+def test_keep_does_not_apply_to_assigning():
     request = make_request("present", target("eni-1", "192.168.0.10"), keep=["192.168.0.0/24"])
     assert flatten(only_change(request, take_snapshot(eni_record("eni-1"))).todo) == ("192.168.0.10",)
 
@@ -252,7 +252,7 @@ def test_keep_does_not_forbid_to_assign():
 
 
 def guarded(record, state="absent", instance_status=None, codes=False, **options):
-    """The refusals for one ENI on which there is something to do: their texts, or their codes."""
+    """The refusals for one ENI with a planned write: their texts, or with ``codes`` their codes."""
     named = "192.168.0.10" if state == "absent" else "192.168.0.20"
     instances = [instance_record("i-1", instance_status, [record])] if instance_status else []
     return (refusal_codes if codes else refusals)(
@@ -328,7 +328,7 @@ def test_an_eip_refuses_only_its_own_address_also_with_all_secondary():
 
 @pytest.mark.parametrize("status", ["Starting", "Running"])
 def test_a_lasting_reason_takes_precedence_over_a_transitional_state(status):
-    """So check mode and the run that follows it report the same reason."""
+    """A transitional state may end before the run. With this order, check mode and run report the same reason."""
     record = standard(Type="Primary", Status="InUse", InstanceId="i-1", eips={"192.168.0.10": EIP})
     assert EIP in guarded(record, instance_status=status)["192.168.0.10"]
 
@@ -397,7 +397,7 @@ def test_max_addresses_limits_the_planned_writes(state, most, is_within):
     record = eni_record("eni-1", addresses, prefixes=[PREFIX], eips={"192.168.0.12": EIP})
     there = (*addresses, PREFIX)
     free = ("192.168.0.50", "192.168.0.51", "192.168.0.64/28")
-    wanted = (*there, *free)  # absent: two addresses and a prefix, without the one with the EIP; present: what is free
+    wanted = (*there, *free)  # planned with absent: `there` without the address with the EIP; planned with present: `free`
     request = make_request(state, target("eni-1", *wanted), max_addresses=most, skip_refused=True)
     found = find_refusals(plan_for(request, take_snapshot(record)), request)
     assert (found == []) == is_within
@@ -406,7 +406,7 @@ def test_max_addresses_limits_the_planned_writes(state, most, is_within):
     assert all(line.endswith(f"; first: {', '.join(there[:2] + there[3:] if state == 'absent' else free)}") for line in found)
 
 
-def test_zero_addresses_let_a_second_run_pass():
+def test_with_max_addresses_zero_a_second_run_passes():
     request = make_request("absent", target("eni-1", "192.168.0.20"), max_addresses=0)
     assert find_refusals(plan_for(request, take_snapshot(standard())), request) == []
 
@@ -437,7 +437,7 @@ def test_an_eni_of_an_instance_that_does_not_exist_is_an_error():
     assert len(find_refusals(plan_for(request, snapshot), request)) == 1
 
 
-# What exists, but cannot be read
+# ENIs and instances that exist, but cannot be read
 
 LOST = EcsError("DescribeNetworkInterfaces", "EniNotReturned", "it is not there", "R-7")
 
@@ -486,7 +486,7 @@ def test_an_unreadable_eni_has_no_vswitch_and_no_owner(state):
     [
         ("Detaching", {}, True),  # a run waits for it, and then unassigns
         ("Detaching", {"skip_transitional": True}, False),
-        ("Deleting", {}, False),  # does not end in a state in which the address could be unassigned
+        ("Deleting", {}, False),  # a run does not wait for this state, because it never allows the write
     ],
 )
 def test_max_addresses_counts_what_a_run_waits_for(status, options, is_counted):
@@ -511,22 +511,23 @@ def test_an_address_that_may_be_on_an_unreadable_eni_is_refused(vswitch):
     assert all("eni-2" in text for text in refusals(change).values())
 
 
-def test_the_asking_eni_is_not_an_unreadable_holder_and_a_known_holder_is_named_first():
+@pytest.mark.parametrize("unreadable", ["eni-0", "eni-2"])
+def test_the_asking_eni_is_not_an_unreadable_holder_and_a_known_holder_is_named_first(unreadable):
     request = make_request("present", target("eni-1", "192.168.0.50", "192.168.0.20"))
     plan = make_plan(request, request.targets, take_snapshot(eni_record("eni-1")))
     other = eni("eni-3", ["192.168.0.20"], primary="192.168.0.3")
     (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1"])}).changes
     assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD}
-    (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1", "eni-2"])}).changes
+    (change,) = guard(plan, request, {}, {VSWITCH: Holders([other], ["eni-1", unreadable])}).changes
     assert refusal_codes(change) == {"192.168.0.20": ADDRESS_HELD, "192.168.0.50": HOLDER_UNREADABLE}
 
 
 def test_an_address_of_the_asking_eni_is_not_held_by_another_eni():
-    """After a lost reply the list of the vSwitch may show more than the ENI itself did."""
+    """After a lost reply, the list of the vSwitch may show addresses that the read of the ENI did not show."""
     holders = Holders([eni("eni-1", ["192.168.0.50"], prefixes=["192.168.0.64/28"])])
     assert holders.of("192.168.0.50", "eni-1") is None
     assert holders.of("192.168.0.50", "eni-2") == "eni-1"
-    assert holders.of("192.168.0.65", "eni-1") == "eni-1"  # a part of a prefix is another thing
+    assert holders.of("192.168.0.65", "eni-1") == "eni-1"  # an address inside its prefix is not exactly what it holds
 
 
 @pytest.mark.parametrize(("kind", "of_eni", "of_instance", "oldest"), [("Primary", 7, 5, 5), ("Primary", 5, 7, 5), ("Secondary", 7, 5, 7)])
@@ -546,7 +547,7 @@ def test_unassigning_ignores_holders():
     assert guard(plan, request, {}, {VSWITCH: Holders([], ["eni-2"])}).changes[0].refused == {}
 
 
-# Codes, and what a transitional state says
+# Codes, and the text for a transitional state
 
 
 @pytest.mark.parametrize(
@@ -599,17 +600,18 @@ def test_the_reason_for_a_lasting_state_does_not_mention_a_wait():
 
 
 def test_each_other_account_is_one_line_with_its_enis():
-    owners = {"eni-1": "1001", "eni-2": "1002", "eni-3": "1002", "eni-4": "", "eni-5": "1003"}
+    owners = {"eni-1": "1001", "eni-2": "1002", "eni-3": "1002", "eni-4": "", "eni-5": "1003", "eni-6": "1001"}
     interfaces = [eni(name, OwnerId=owner) for name, owner in owners.items()]
     lines = of_other_accounts(interfaces, "1001")
-    assert len(lines) == 3
-    assert all(line.startswith("account_id: ") and "of 5 ENIs" in line and "not to 1001" in line for line in lines)
-    assert "2 of 5" in lines[0]
-    assert "1002" in lines[0]
-    assert "eni-2, eni-3" in lines[0]
-    assert "an unknown account" in lines[1]
-    assert "eni-4" in lines[1]
-    assert "1003" in lines[2]
+    advice = "correct account_id or the credential, or leave these ENIs out"
+    assert lines == [
+        f"account_id: 2 of 6 ENIs belong to account 1002, not to 1001 (2 belong to 1001); first: eni-2, eni-3; {advice}",
+        f"account_id: 1 of 6 ENIs belong to an unknown account, not to 1001 (2 belong to 1001); first: eni-4; {advice}",
+        f"account_id: 1 of 6 ENIs belong to account 1003, not to 1001 (2 belong to 1001); first: eni-5; {advice}",
+    ]
+    assert of_other_accounts(interfaces[1:3], "1001") == [
+        f"account_id: 2 of 2 ENIs belong to account 1002, not to 1001; first: eni-2, eni-3; {advice}"
+    ]
 
 
 def test_without_an_account_or_with_only_own_enis_there_is_no_error():
@@ -723,7 +725,7 @@ def test_each_vswitch_is_checked_separately():
 
 
 def test_one_address_that_is_seen_on_two_enis_may_be_unassigned_from_both():
-    """Two reads at different moments may show it so."""
+    """Two reads at different moments may show the address on both ENIs."""
     snapshot = take_snapshot(eni_record("eni-1", ["192.168.0.20"]), second_eni())
     request = make_request("absent", target("eni-1", "192.168.0.20"), target("eni-2", "192.168.0.20"))
     assert find_refusals(plan_for(request, snapshot), request) == []
@@ -753,7 +755,7 @@ def test_holders_find_every_overlap(held, asked):
     assert (found in expected) if expected else (found is None)
 
 
-# The same, for random requests and records
+# The same rules, for random requests and records
 
 
 snapshots = worlds().map(lambda world: take_snapshot(*world[0], instances=world[1]))
@@ -907,10 +909,10 @@ def test_splitting_and_shuffling_the_request_changes_nothing(snapshot, request, 
     ("more", "address", "known", "unreadable", "fails"),
     [
         ({"Type": "Primary"}, "192.168.0.10", False, "i-1", True),
-        ({"Type": "Primary"}, "192.168.0.10", False, "i-2", False),  # of another ENI
-        ({"Type": "Primary"}, "192.168.0.10", True, "i-1", False),  # read in the meantime
+        ({"Type": "Primary"}, "192.168.0.10", False, "i-2", False),  # the unreadable instance belongs to another ENI
+        ({"Type": "Primary"}, "192.168.0.10", True, "i-1", False),  # another read has shown the instance
         ({"Type": "Primary"}, "192.168.0.99", False, "i-1", False),  # nothing to write
-        ({"Type": "Secondary"}, "192.168.0.10", False, "i-1", False),  # its state does not matter
+        ({"Type": "Secondary"}, "192.168.0.10", False, "i-1", False),  # the state of the instance does not matter
     ],
 )
 def test_an_eni_fails_if_the_state_of_its_instance_matters_and_cannot_be_read(more, address, known, unreadable, fails):

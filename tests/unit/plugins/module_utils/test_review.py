@@ -31,7 +31,7 @@ A, B = "192.168.0.10", "192.168.0.11"
 
 
 class Transitional(FakeEcs):
-    """An ECS in which a state ends after this number of reads."""
+    """An ECS in which a transitional state ends after this number of reads."""
 
     def __init__(self, clock, *records, after=3, instances=()):
         super().__init__(clock, *records, instances=instances)
@@ -184,7 +184,7 @@ def test_an_eni_that_was_read_before_is_read_again_and_then_fails_with_its_own_c
 
 
 @pytest.mark.parametrize("ignore_missing", [False, True])
-def test_the_primary_eni_that_an_instance_shows_is_seen(clock, ignore_missing):
+def test_the_primary_eni_that_an_instance_names_exists(clock, ignore_missing):
     record = primary_record()
     ecs = FakeEcs(clock, record, instances=[instance_record("i-1", enis=[record])])
     ecs.read_faults = [drop_rows("eni-1")] * 2
@@ -311,7 +311,7 @@ def test_addresses_on_their_eni_and_prefixes_are_not_looked_up(clock):
 
 
 def test_a_thousand_addresses_are_one_call_for_the_first_hundred(clock):
-    """A mistyped eni_id shows in the first of them."""
+    """The first hundred addresses are enough to show a mistyped eni_id."""
     names = [f"eni-{number}" for number in range(50)]
     ecs = FakeEcs(clock, *map(eni_record, names))
     assert elsewhere(ecs, *(target(name, *(f"10.0.{number}.{last}" for last in range(20))) for number, name in enumerate(names))) == []
@@ -320,12 +320,12 @@ def test_a_thousand_addresses_are_one_call_for_the_first_hundred(clock):
     assert len(primaries) == MOST_PRIMARIES
 
 
-def test_several_holders_are_all_named_and_the_asking_eni_itself_is_none(clock):
+def test_several_holders_are_all_named_but_not_the_asking_eni_itself(clock):
     ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-3", [A]), eni_record("eni-2", [A], VSwitchId="vsw-2"))
     assert elsewhere(ecs, target("eni-1", A)) == [f"{A} is not on eni-1, but on eni-2 and eni-3; check eni_id"]
     request = make_request("absent", target("eni-1", A))
     plan = look_at(ecs, request)
-    ecs.enis["eni-1"] = eni_record("eni-1", [A])  # by now
+    ecs.enis["eni-1"] = eni_record("eni-1", [A])  # another read shows A on the ENI itself
     assert find_elsewhere(ecs, plan) == []
 
 

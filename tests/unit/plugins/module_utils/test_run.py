@@ -65,7 +65,7 @@ PLANNED, IN_FLIGHT, DONE, UNCHANGED, SKIPPED, FAILED = AddressState
 
 
 def run(ecs, request, concurrency=4, raises=None):
-    """Review, carry out, and what must be so after every run, whatever happened, also if it ``raises``."""
+    """Review, carry out, and check what must be true after every run, also after one that ``raises``."""
     plan = review(ecs, request, request.targets, wait_for_states=False)
     assert find_refusals(plan, request) == []
     ecs.writers = concurrency
@@ -99,7 +99,7 @@ def check(ecs, plan, request, ledger):
 
 
 def seen_after_a_write(ecs, change):
-    """The addresses of an ENI that was read after a write of them was sent."""
+    """The addresses of this ENI for which a write was sent, and then the ENI was read."""
     waiting, seen = set(), set()
     for event in ecs.events:
         if isinstance(event, Call) and event.eni_id == change.eni_id:
@@ -118,7 +118,7 @@ def done(eni):
 
 
 def failures(eni):
-    """Code by address, of what failed and of what is in flight."""
+    """The code of each address that failed or is in flight, by address."""
     return {address: reason.code for reason, addresses in eni.failures() for address in addresses}
 
 
@@ -135,7 +135,7 @@ def sent(ecs):
     return [call.addresses for call in ecs.writes]
 
 
-# The plain way
+# Without errors
 
 
 def test_one_write_and_one_read(clock):
@@ -202,7 +202,7 @@ def test_an_address_is_written_as_the_service_spells_it(clock):
 
 
 def fleet(clock, number, addresses=1, **more):
-    """ENIs with addresses, in these numbers, and the targets that name all of them."""
+    """An ECS with ``number`` ENIs that have ``addresses`` addresses each, and the targets that name all of them."""
     names = [f"eni-{index}" for index in range(number)]
     held = {name: [f"10.{index // 250}.{index % 250}.{last}" for last in range(10, 10 + addresses)] for index, name in enumerate(names)}
     records = [eni_record(name, held[name], primary=f"10.{index // 250}.{index % 250}.1") for index, name in enumerate(names)]
@@ -218,7 +218,7 @@ def test_many_enis_are_read_and_read_back_by_the_hundred_and_written_one_call_at
     assert sorted(len(ids) for ids in ecs.reads[3:]) == [50, 100, 100]
 
 
-# What the service refuses for good
+# Lasting refusals of the service
 
 
 def test_a_refused_call_fails_its_addresses_and_the_others_go_on(clock):
@@ -231,7 +231,7 @@ def test_a_refused_call_fails_its_addresses_and_the_others_go_on(clock):
 
 
 @pytest.mark.parametrize("addresses", [(A,), (A, B)], ids=["one", "two"])
-def test_a_refused_call_is_read_back_and_is_no_change_if_nothing_changed(clock, addresses):
+def test_a_refused_call_is_read_back_and_counts_as_unchanged_if_nothing_changed(clock, addresses):
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[refused("Forbidden.RAM")])
     before = clock.monotonic()
     eni = run_one(ecs, "absent", *addresses)
@@ -251,12 +251,12 @@ def test_a_thousand_refusals_cost_ten_reads(clock):
     ecs, targets = fleet(clock, 1000, script=[refused("Forbidden.RAM")] * 1000)
     ledger = run(ecs, make_request("absent", *targets), concurrency=8)
     assert all(list(failures(eni).values()) == ["Forbidden.RAM"] and not may_have_changed(eni) for eni in ledger)
-    assert (len(ecs.writes), len(ecs.reads)) == (1000, 10 + 10)  # ten of them are those of the plan
+    assert (len(ecs.writes), len(ecs.reads)) == (1000, 10 + 10)  # ten for the plan, ten after the writes
 
 
 @pytest.mark.parametrize("code", ["Operation.Conflict", "Throttling.User"])
 def test_a_certainly_refused_write_is_not_waited_for(clock, code):
-    """The calls below have repeated it already, for as long as retry_timeout says."""
+    """``Ecs`` has already repeated the call until retry_timeout."""
     before = clock.monotonic()
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[refused(code)])
     eni = run_one(ecs, "absent", A, B)
@@ -264,14 +264,14 @@ def test_a_certainly_refused_write_is_not_waited_for(clock, code):
     assert (len(ecs.reads), clock.monotonic()) == (2, before)
 
 
-def test_a_certain_refusal_that_cannot_be_read_back_is_no_change(clock):
+def test_a_certain_refusal_counts_as_unchanged_although_it_cannot_be_read_back(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[refused("Throttling.User")])
     ecs.read_faults = [None, refused("Forbidden.RAM")]
     eni = run_one(ecs, "absent", A, B)
     assert (failures(eni), may_have_changed(eni)) == (dict.fromkeys((A, B), "Throttling.User"), False)
 
 
-# An ENI that is deleted meanwhile
+# An ENI that is deleted during the run
 
 
 def delete(error=None, carried_out=False):
@@ -286,7 +286,7 @@ def delete(error=None, carried_out=False):
     return step
 
 
-def test_an_eni_that_the_service_does_not_know_any_more_has_failed_at_once(clock):
+def test_a_deleted_eni_fails_at_once(clock):
     ecs, targets = fleet(clock, 3, script=[delete(refused(ENI_NOT_FOUND, status=404))])
     before = clock.monotonic()
     ledger = run(ecs, make_request("absent", *targets), concurrency=1)
@@ -294,13 +294,13 @@ def test_an_eni_that_the_service_does_not_know_any_more_has_failed_at_once(clock
     assert ([may_have_changed(eni) for eni in ledger], ledger[0].latest, clock.monotonic()) == ([False, True, True], None, before)
 
 
-def test_an_eni_that_the_service_says_it_does_not_know_but_shows_has_failed(clock):
+def test_an_eni_that_a_reply_calls_deleted_but_a_read_shows_fails(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[refused(ENI_NOT_FOUND, status=404)])
     eni = run_one(ecs, "absent", A)
     assert (failures(eni), may_have_changed(eni), flatten(eni.latest.held)) == ({A: ENI_NOT_FOUND}, False, (A,))
 
 
-def test_an_eni_that_no_read_shows_after_its_write_is_waited_for_and_may_have_been_changed(clock):
+def test_if_no_read_shows_the_eni_after_its_write_the_run_waits_and_reports_a_possible_change(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[delete(carried_out=True)])
     before = clock.monotonic()
     eni = run_one(ecs, "absent", A, wait_timeout=30)
@@ -327,10 +327,10 @@ def test_an_unreadable_eni_does_not_affect_other_enis(clock, fault):
     assert list(failures(ledger[3]).values()) == [ENI_NOT_RETURNED if fault is drop_rows else NOT_VERIFIED]
 
 
-# Defects, interrupts, and a machine at its end
+# Defects, interrupts, and a machine without free threads
 
 
-def test_a_defect_in_one_writer_costs_only_its_own_eni_and_shows_no_secret(clock):
+def test_after_a_defect_in_a_writer_only_its_eni_fails_and_the_message_hides_secrets(clock):
     ecs, targets = fleet(clock, 5, script=[None, ValueError("hunter2")])
     ledger = run(ecs, make_request("absent", *targets), concurrency=1)
     assert [len(eni.failures()) for eni in ledger] == [0, 1, 0, 0, 0]
@@ -338,13 +338,13 @@ def test_a_defect_in_one_writer_costs_only_its_own_eni_and_shows_no_secret(clock
     assert "ValueError" in text
     assert UNEXPECTED in text
     assert "hunter2" not in text
-    assert len(ecs.writes) == 5  # it is not tried again
+    assert len(ecs.writes) == 5  # the call with the defect is not sent again
 
 
-def test_a_defect_in_a_writer_after_it_has_written_is_still_read_back(clock):
+def test_after_a_defect_in_a_writer_its_earlier_writes_are_read_back(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", MANY), script=[None, ValueError()])
     eni = run_one(ecs, "absent", *MANY)
-    # Whether the second call was carried out is not known.
+    # It is not known whether the second call was carried out.
     assert (done(eni), eni.having(IN_FLIGHT), eni.verified, may_have_changed(eni)) == (MANY[:32], MANY[32:], False, True)
 
 
@@ -370,14 +370,14 @@ def test_a_defect_in_reading_back_does_not_lose_the_ledger(clock):
 
 
 class Ended(BaseException):
-    """What is not an Exception, as some extension modules and asyncio raise."""
+    """A BaseException that is not an Exception. Some extension modules and asyncio raise such."""
 
 
 def end(*_arguments):
     raise Ended
 
 
-def test_a_writer_that_ends_loses_nothing_of_the_ledger(clock):
+def test_a_writer_that_ends_does_not_lose_the_ledger(clock):
     ecs, targets = fleet(clock, 5, script=[None, end])
     ledger = run(ecs, make_request("absent", *targets), concurrency=1)
     assert [eni.verified and not eni.failures() for eni in ledger] == [True, False, False, False, False]
@@ -393,13 +393,13 @@ def test_writes_before_the_end_of_a_writer_are_read_back(clock):
 
 
 @pytest.mark.parametrize("started", [0, 1, 2])
-def test_a_machine_that_can_start_no_more_threads_finds_out_before_the_first_write(clock, monkeypatch, started):
+def test_if_a_thread_cannot_be_started_the_run_stops_before_the_first_write(clock, monkeypatch, started):
     really_start = threading.Thread.start
     answers = iter([really_start] * started)
 
     def start(thread):
         if (answer := next(answers, None)) is None:
-            time.sleep(0.1)  # those that were started would go on by now
+            time.sleep(0.1)  # enough for the started threads to write, if they were allowed to
             raise RuntimeError("can't start new thread")
         answer(thread)
 
@@ -411,7 +411,7 @@ def test_a_machine_that_can_start_no_more_threads_finds_out_before_the_first_wri
     assert not any(may_have_changed(eni) for eni in ledger)
 
 
-def test_interrupted_while_the_writers_start_nothing_is_written(clock, monkeypatch):
+def test_after_an_interrupt_while_the_writers_start_nothing_is_written(clock, monkeypatch):
     really_submit = _run.ThreadPoolExecutor.submit
     answers = iter([really_submit, really_submit])
 
@@ -430,8 +430,8 @@ def test_interrupted_while_the_writers_start_nothing_is_written(clock, monkeypat
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_interrupted_later_nothing_more_is_written_and_the_ledger_is_complete(clock, monkeypatch, concurrency, interruption):
-    """Neither another ENI, nor one whose call waits for its turn."""
+def test_after_a_later_interrupt_nothing_more_is_written_and_the_ledger_is_complete(clock, monkeypatch, concurrency, interruption):
+    """Neither an ENI in the queue is written, nor an ENI whose call waits for its turn."""
 
     def interrupt(*_arguments):
         raise interruption
@@ -439,7 +439,7 @@ def test_interrupted_later_nothing_more_is_written_and_the_ledger_is_complete(cl
     monkeypatch.setattr(_run._Run, "_route", interrupt)
     ecs, targets = fleet(clock, 300)
     ecs.writers = concurrency
-    # After the first call no other one's turn comes before the interruption has come through.
+    # All calls after the first one wait until the interruption has stopped the run.
     ecs.delays = [lambda: None, *[lambda: ecs.stopped.wait(20)] * 300]
     request = make_request("absent", *targets)
     plan = review(ecs, request, request.targets, wait_for_states=False)
@@ -469,14 +469,14 @@ def test_an_exception_that_ends_the_reader_does_not_fail_addresses_without_a_rea
 
 def test_a_defect_in_reading_again_does_not_lose_the_ledger(clock):
     ecs, targets = fleet(clock, 3)
-    ecs.delays = [lambda: clock.sleep(50)]  # so that those behind it are read again before their turn
+    ecs.delays = [lambda: clock.sleep(50)]  # so that the ENIs after the first one are read again before their writes
     ecs.read_faults = [None, ValueError()]
     ledger = run(ecs, make_request("absent", *targets), concurrency=1)
     assert [may_have_changed(eni) for eni in ledger] == [True, False, False]
     assert [list(failures(eni).values()) for eni in ledger] == [[NOT_VERIFIED], [UNEXPECTED], [UNEXPECTED]]
 
 
-# When no call is worth trying any more
+# Errors after which no other call can succeed
 
 
 def test_after_a_fatal_error_an_eni_with_several_calls_is_not_continued(clock):
@@ -487,7 +487,7 @@ def test_after_a_fatal_error_an_eni_with_several_calls_is_not_continued(clock):
 
 
 def test_after_a_fatal_error_the_rest_fails_at_once(clock):
-    """Such as a revoked key. The remaining ENIs must not cost calls or time."""
+    """For example after a revoked key. The remaining ENIs must not cost calls or time."""
     ecs, targets = fleet(clock, 300, script=[refused(EXPIRED)])
     ecs.fatal_codes = {EXPIRED}
     ecs.delays = [lambda: clock.sleep(50)]
@@ -495,7 +495,7 @@ def test_after_a_fatal_error_the_rest_fails_at_once(clock):
     assert all(list(failures(eni).values()) == [EXPIRED] for eni in ledger)
     assert {reason.request_id for eni in ledger for reason, _addresses in eni.failures()} == {"R-1"}
     assert len(ecs.writes) == 1
-    assert len(ecs.reads) <= 4  # the three of the plan, and that of what was sent
+    assert len(ecs.reads) <= 4  # three for the plan, and one for the ENI that was written
 
 
 def test_a_fatal_error_in_the_read_back_ends_writing_too(clock):
@@ -504,7 +504,7 @@ def test_a_fatal_error_in_the_read_back_ends_writing_too(clock):
     ecs.read_faults = [*[None] * 5, refused(EXPIRED)]
 
     def let_it_be_read() -> None:
-        """Writes are quicker here than anywhere else. The reading thread has to get its turn."""
+        """Wait until the thread that reads had its turn, because the writes of this test take no time."""
         gives_up_at = time.monotonic() + 30
         while len(ecs.reads) < 6 and time.monotonic() < gives_up_at:
             time.sleep(0.001)
@@ -519,7 +519,7 @@ def test_a_fatal_error_in_the_read_back_ends_writing_too(clock):
 
 
 @pytest.mark.parametrize("code", [CALLER_GONE, INTERRUPTED])
-def test_a_call_that_never_left_is_no_change(clock, code):
+def test_a_call_that_was_never_sent_changes_nothing(clock, code):
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[EcsError("Unassign", code, "not sent", unsent=True)])
     ecs.fatal_codes = {code}
     eni = run_one(ecs, "absent", A, B)
@@ -527,8 +527,8 @@ def test_a_call_that_never_left_is_no_change(clock, code):
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_an_earlier_call_is_looked_for_when_the_next_one_never_leaves(clock, carried_out):
-    """The reply was lost, and one read does not show the effect yet."""
+def test_reads_wait_for_the_effect_of_an_earlier_call_if_the_next_one_is_never_sent(clock, carried_out):
+    """The reply to the earlier call was lost, and the first read does not show the effect yet."""
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))
     ecs.script = [lost_reply(carried_out), EcsError("Unassign", CALLER_GONE, "not sent", unsent=True)]
     ecs.fatal_codes = {CALLER_GONE}
@@ -539,7 +539,7 @@ def test_an_earlier_call_is_looked_for_when_the_next_one_never_leaves(clock, car
 
 
 def test_an_outage_does_not_leave_every_eni_in_flight(clock):
-    """Nothing answers: the writers pause between calls, until it is sure that no call is worth trying."""
+    """If calls get no reply, the writers pause between them. After retry_timeout without any reply, the error is fatal and ends the run."""
     ecs, targets = fleet(clock, 1000)
     silence = EcsError("Any", CONNECTION_FAILED, "no reply")
     ecs.script = [silence] * 1000
@@ -551,7 +551,7 @@ def test_an_outage_does_not_leave_every_eni_in_flight(clock):
     assert all(may_have_changed(eni) == (eni in in_flight) for eni in ledger)
 
 
-# The service says that it is already so
+# Refusals because the address is already as requested
 
 
 def unassigned(*names):
@@ -559,7 +559,7 @@ def unassigned(*names):
 
 
 def taken_by_someone(*addresses, names=(), partly=False):
-    """Someone else was faster with these addresses. The service refuses the call, and may have carried out the rest of it."""
+    """Someone else unassigned these addresses first. The service refuses the call. ``partly``: it carries out the rest of the call."""
 
     def step(ecs, call):
         ecs.take_away(call.eni_id, *addresses)
@@ -603,8 +603,8 @@ def test_an_address_is_recognized_in_the_spelling_of_the_service(clock):
 
 
 @pytest.mark.parametrize("addresses", [(A,), (A, B)], ids=["one", "two"])
-def test_while_the_address_is_still_seen_the_refusal_is_never_success_and_no_change(clock, addresses):
-    """As for a primary address, by a client's comment."""
+def test_while_reads_show_the_address_the_refusal_is_neither_a_success_nor_a_change(clock, addresses):
+    """A comment in a client of the API says that the service refuses a primary address in this way."""
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[unassigned()] * 1000)
     before = clock.monotonic()
     eni = run_one(ecs, "absent", *addresses, wait_timeout=30)
@@ -621,7 +621,7 @@ def test_a_read_that_lags_behind_the_refusal_is_waited_for(clock):
     assert (done(eni), len(ecs.writes), len(ecs.reads)) == ((A,), 1, 5)
 
 
-def test_without_waiting_a_refusal_fails_at_once_while_the_address_is_seen(clock):
+def test_without_waiting_a_refusal_fails_at_once_if_a_read_shows_the_address(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[unassigned()])
     before = clock.monotonic()
     eni = run_one(ecs, "absent", A, wait=False)
@@ -630,7 +630,7 @@ def test_without_waiting_a_refusal_fails_at_once_while_the_address_is_seen(clock
 
 @pytest.fixture
 def half_done(clock):
-    """Someone else unassigned A. The service refuses the call for A and B, but carries it out for B. One read does not show that yet."""
+    """Someone else unassigned A. The service refuses the call for A and B, but carries it out for B. The first read still shows B."""
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[taken_by_someone(A, names=[A], partly=True)])
     ecs.lag = 1
     ecs.fatal_codes = {EXPIRED}
@@ -647,7 +647,7 @@ def test_the_effect_of_a_refused_batch_is_read_if_the_next_call_fails_too(half_d
     assert flatten(eni.latest.held) == (C,)
 
 
-def test_if_it_never_shows_it_was_not_done(clock):
+def test_if_the_effect_of_a_refused_batch_never_shows_it_was_not_carried_out(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B, C]), script=[unassigned(A), refused("Forbidden.RAM")])
     before = clock.monotonic()
     eni = run_one(ecs, "absent", A, B, C, wait_timeout=30)
@@ -656,11 +656,11 @@ def test_if_it_never_shows_it_was_not_done(clock):
     assert 30 <= clock.monotonic() - before < 40
 
 
-def test_it_may_have_been_done_if_the_eni_is_refused_in_the_meantime(half_done, clock):
+def test_a_refused_batch_may_have_been_carried_out_if_a_guard_then_refuses_the_eni(half_done, clock):
     def refuse():
         half_done.enis["eni-1"]["Status"] = "Deleting"
         half_done._stale = [{"eni-1": eni_record("eni-1", [A, B, C], Status="Deleting")}]
-        clock.sleep(61)  # so that it is read again
+        clock.sleep(61)  # so that the ENI is read again before the write
 
     half_done.delays = [lambda: None, refuse]
     eni = run_one(half_done, "absent", A, B, skip_refused=True)
@@ -669,8 +669,8 @@ def test_it_may_have_been_done_if_the_eni_is_refused_in_the_meantime(half_done, 
 
 @pytest.mark.parametrize("code", ["Forbidden.RAM", EXPIRED])
 @pytest.mark.parametrize("reads", [1, 2])
-def test_it_may_have_been_done_if_it_cannot_be_read_back(half_done, reads, code):
-    """Neither after the first refusal, nor after the second one."""
+def test_a_refused_batch_may_have_been_carried_out_if_it_cannot_be_read_back(half_done, reads, code):
+    """The read fails after the first refusal, or after the second one."""
     half_done.script.append(unassigned(B))
     half_done.read_faults = [*[None] * reads, *[refused(code)] * 2]
     eni = run_one(half_done, "absent", A, B)
@@ -679,7 +679,7 @@ def test_it_may_have_been_done_if_it_cannot_be_read_back(half_done, reads, code)
 
 
 @pytest.mark.parametrize("code", ["Forbidden.RAM", EXPIRED])
-def test_it_may_have_been_done_if_the_next_call_is_refused_and_all_reads_fail(half_done, code):
+def test_a_refused_batch_may_have_been_carried_out_if_the_next_call_is_refused_and_all_reads_fail(half_done, code):
     half_done.script.append(refused(code))
     half_done.read_faults = [None, None, refused(code)]
     eni = run_one(half_done, "absent", A, B)
@@ -687,7 +687,7 @@ def test_it_may_have_been_done_if_the_next_call_is_refused_and_all_reads_fail(ha
     assert code in texts(eni)[0]
 
 
-def test_without_waiting_it_may_have_been_done_as_long_as_no_read_shows_it(half_done):
+def test_without_waiting_a_refused_batch_may_have_been_carried_out_if_no_read_shows_it(half_done):
     half_done.lag = 3
     half_done.script.append(refused("Forbidden.RAM"))
     eni = run_one(half_done, "absent", A, B, wait=False)
@@ -695,7 +695,7 @@ def test_without_waiting_it_may_have_been_done_as_long_as_no_read_shows_it(half_
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_it_may_have_been_done_if_the_eni_is_deleted_in_the_meantime(half_done, first):
+def test_a_refused_batch_may_have_been_carried_out_if_the_eni_is_deleted_then(half_done, first):
     step = delete(unassigned(A if first else B), carried_out=True)
     half_done.script = [step] if first else [*half_done.script, step]
     eni = run_one(half_done, "absent", A, B)
@@ -703,7 +703,7 @@ def test_it_may_have_been_done_if_the_eni_is_deleted_in_the_meantime(half_done, 
     assert (may_have_changed(eni), eni.verified) == (True, False)
 
 
-def test_it_may_have_been_done_if_another_eni_ends_the_run(half_done):
+def test_a_refused_batch_is_read_back_although_another_eni_ends_the_run(half_done):
     half_done.enis["eni-2"] = eni_record("eni-2", ["192.168.0.20"], primary="192.168.0.2")
     half_done.script.append(refused(EXPIRED))
     half_done.lag = 3
@@ -714,7 +714,7 @@ def test_it_may_have_been_done_if_another_eni_ends_the_run(half_done):
 
 
 def test_a_change_that_shows_late_after_the_last_refusal_is_done(clock):
-    """A refusal that names no address, again and again; the last one has done something."""
+    """Several refusals do not name an address. The service carries out a part of the last refused call."""
 
     def step(ecs, call):
         if call.addresses == (B,):
@@ -727,7 +727,7 @@ def test_a_change_that_shows_late_after_the_last_refusal_is_done(clock):
     assert (done(eni), failures(eni), may_have_changed(eni), eni.verified) == ((B,), {A: UNASSIGNED}, True, True)
 
 
-def test_one_kind_is_waited_for_although_the_other_one_takes_all_the_time(clock):
+def test_the_run_waits_for_one_kind_although_the_other_kind_used_up_the_time(clock):
     def step(ecs, call):
         if call.kind == "ipv6_addresses":
             ecs.lag = 4
@@ -772,7 +772,7 @@ def test_one_unnamed_bad_address_of_32_costs_twice_the_logarithm_and_no_other_ad
     st.sampled_from([("absent", "InvalidIp.IpPrefixIllegal"), ("present", "InvalidVSwitchId.IpInvalid")]),
     st.booleans(),
 )
-def test_of_refused_batches_all_good_addresses_are_done(bad, state_and_code, names):
+def test_all_good_addresses_of_refused_batches_are_done(bad, state_and_code, names):
     state, code = state_and_code
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
@@ -782,7 +782,7 @@ def test_of_refused_batches_all_good_addresses_are_done(bad, state_and_code, nam
         eni = run_one(ecs, state, *MANY)
         assert failures(eni) == dict.fromkeys(bad, code)
         assert set(done(eni)) == set(MANY) - bad
-        # Halving finds each bad one by itself; a named one costs one call more.
+        # Halving ends with one call for each bad address. A named address costs one more call.
         assert len(ecs.writes) <= 2 + (len(bad) if names else 2 * len(bad) * math.log2(32))
 
 
@@ -793,7 +793,7 @@ def test_one_named_address_that_is_taken_costs_one_call_more(clock):
 
 
 @pytest.mark.parametrize("code", [ASSIGNED, "InvalidPrivateIpAddress.Duplicated"])
-def test_an_address_held_by_what_is_not_shown_fails_at_once_and_is_no_change(clock, code):
+def test_an_address_whose_holder_is_not_shown_fails_at_once_and_counts_as_unchanged(clock, code):
     before = clock.monotonic()
     ecs = FakeEcs(clock, eni_record("eni-1"), script=[refused(code, f"The IP \u201c{A}\u201d is taken.")])
     eni = run_one(ecs, "present", A)
@@ -815,7 +815,7 @@ def test_an_address_that_someone_else_assigned_to_the_eni_is_done(clock):
     assert (done(eni), eni.failures()) == ((A,), [])
 
 
-# A reply that was lost, or that leaves it open whether the write was carried out
+# A lost reply, or a reply that does not show whether the write was carried out
 
 OPEN = {
     "504": refused("ServiceTimeout", status=504),
@@ -873,7 +873,7 @@ def test_after_a_failed_request_the_new_token_is_kept_too(clock):
 
 @pytest.mark.parametrize("reply", ["504", "lost"])
 @pytest.mark.parametrize("later", ["Forbidden.RAM", "InvalidOperation.EniServiceManaged", ENI_NOT_FOUND])
-def test_a_later_refusal_does_not_deny_what_the_first_call_may_have_done(clock, reply, later):
+def test_after_a_later_refusal_the_effect_of_the_first_call_still_counts(clock, reply, later):
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]), script=[answer(OPEN[reply]), refused(later)])
     ecs.lag = 5
     eni = run_one(ecs, "absent", A, B)
@@ -881,7 +881,7 @@ def test_a_later_refusal_does_not_deny_what_the_first_call_may_have_done(clock, 
 
 
 @pytest.mark.parametrize("later", ["InvalidOperation.EniServiceManaged", UNASSIGNED])
-def test_a_write_that_never_shows_after_a_lost_reply_may_have_been_carried_out(clock, later):
+def test_a_write_with_a_lost_reply_and_without_a_visible_effect_may_have_been_carried_out(clock, later):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[OPEN["504"], refused(later, "no")])
     eni = run_one(ecs, "absent", A)
     assert (failures(eni), may_have_changed(eni), eni.verified) == ({A: NOT_VERIFIED}, True, False)
@@ -891,7 +891,7 @@ def test_a_write_that_never_shows_after_a_lost_reply_may_have_been_carried_out(c
 
 @pytest.mark.parametrize("options", [{}, {"wait": False, "wait_timeout": 0}], ids=str)
 @pytest.mark.parametrize("state", ["absent", "present"])
-def test_a_lost_reply_whose_effect_shows_late_is_ours(clock, state, options):
+def test_a_write_with_a_lost_reply_whose_effect_shows_late_is_done(clock, state, options):
     code = {"absent": UNASSIGNED, "present": ASSIGNED}[state]
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B] if state == "absent" else []), script=[lost_reply(), refused(code), refused(code)])
     ecs.lag = 2
@@ -900,7 +900,7 @@ def test_a_lost_reply_whose_effect_shows_late_is_ours(clock, state, options):
 
 
 def test_a_write_that_never_gets_a_reply_fails_in_time_and_may_be_a_change(clock):
-    """It is sent again for retry_timeout (20 s), and looked for until wait_timeout is over."""
+    """The write is sent again until retry_timeout (20 s). Reads wait for its effect until wait_timeout."""
     sent_at = []
 
     def lose(ecs, call):
@@ -921,7 +921,7 @@ MALFORMED = EcsError("DescribeNetworkInterfaces", UNREADABLE_REPLY, "the reply h
 
 @pytest.mark.parametrize("error", [MALFORMED, refused("ServiceUnavailable", status=503)], ids=str)
 @pytest.mark.parametrize("times", [5, 1000])
-def test_a_lost_reply_is_looked_for_until_the_time_is_over_although_reads_fail(clock, error, times):
+def test_after_a_lost_reply_reads_go_on_until_wait_timeout_although_they_fail(clock, error, times):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[lost_reply()])
     ecs.read_faults = [None, *[error] * times]
     before = clock.monotonic()
@@ -943,7 +943,7 @@ def test_a_read_back_that_is_refused_for_good_ends_the_wait(clock):
 
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_a_possible_write_is_not_reported_as_skipped(clock, carried_out):
-    """The reply was lost, the reads lag, and by the time of the next call the ENI is refused: skipping it would deny the write."""
+    """The reply is lost, the reads lag, and a guard refuses the ENI before the next call. To report it as skipped would hide the write."""
 
     def refuse():
         record = eni_record("eni-1", [A], Status="Deleting")
@@ -1004,11 +1004,11 @@ def test_a_half_that_is_sent_again_is_the_same_call(clock):
     assert ecs.writes[1].token == ecs.writes[3].token
 
 
-def test_an_address_that_the_eni_itself_holds_by_now_is_not_refused_to_it(clock):
-    """After a lost reply the ENI's own view may lag behind the list of the vSwitch."""
+def test_an_address_that_the_eni_itself_already_holds_is_not_refused(clock):
+    """After a lost reply, a read of the ENI may lag behind the list of the vSwitch, which already shows the address."""
     ecs = FakeEcs(clock, eni_record("eni-1"), script=[lost_reply()])
     ecs.lag = 2
-    ecs.delays = [lambda: None, lambda: clock.sleep(61)]  # so that the plan is made again
+    ecs.delays = [lambda: None, lambda: clock.sleep(61)]  # so that the plan is renewed
     eni = run_one(ecs, "present", A)
     assert (done(eni), eni.failures(), may_have_changed(eni)) == ((A,), [], True)
 
@@ -1017,7 +1017,7 @@ def test_an_address_that_the_eni_itself_holds_by_now_is_not_refused_to_it(clock)
 
 
 def aged(ecs, and_then=lambda record: None):
-    """The first write waits for its turn longer than a plan lives; meanwhile something happens to its ENI."""
+    """The first write waits longer for its turn than a plan lives. ``and_then`` changes the record of its ENI during this wait."""
 
     def wait():
         ecs.clock.sleep(_write.PLAN_LIVES_SECONDS + 1)
@@ -1031,7 +1031,7 @@ def test_a_call_on_an_aged_plan_is_not_sent_before_the_plan_is_renewed(clock):
     ecs = aged(FakeEcs(clock, eni_record("eni-1", [A, B])))
     eni = run_one(ecs, "absent", A, B)
     assert (done(eni), sent(ecs)) == ((A, B), [(A, B)])
-    assert len(ecs.reads) == 3  # plan, renewal, back
+    assert len(ecs.reads) == 3  # plan, renewal, read-back
 
 
 def bind_eip(record):
@@ -1123,7 +1123,7 @@ def test_a_call_that_was_refused_before_its_plan_aged_is_read_back_and_sent_agai
     assert (done(eni), eni.failures(), sent(ecs)) == ((A,), [], [(A,)] * (1 if carried_out else 2))
 
 
-def test_a_call_whose_plan_always_ages_after_a_refusal_fails_with_that_refusal(clock):
+def test_a_refused_call_whose_plan_always_ages_fails_with_that_refusal(clock):
     def refuse_and_age(_fake, _call):
         clock.sleep(61)
         raise PlanAged(refused("Operation.Conflict"))
@@ -1135,7 +1135,7 @@ def test_a_call_whose_plan_always_ages_after_a_refusal_fails_with_that_refusal(c
 
 
 def test_a_change_that_a_renewal_shows_is_done_without_another_read(clock):
-    """Two calls; the plan ages after the first one. When the second one has been sent, the service no longer lists the ENI."""
+    """There are two calls. The plan ages after the first one. After the second one, the service no longer lists the ENI."""
     ecs = FakeEcs(
         clock, eni_record("eni-1", MANY[:33]), script=[answer(refused("ServiceTimeout", status=504)), lambda fake, _call: fake.enis.clear()]
     )
@@ -1145,8 +1145,8 @@ def test_a_change_that_a_renewal_shows_is_done_without_another_read(clock):
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_the_guards_check_the_read_back_before_the_next_call(clock, skip):
-    """The first call is lost, and then the ENI is service-managed: no second call is sent."""
+def test_before_the_next_call_the_guards_check_what_the_read_back_shows(clock, skip):
+    """The reply to the first call is lost. Then another service manages the ENI, so a second call is not sent."""
 
     def lose(fake, _call):
         fake.enis["eni-1"]["ServiceManaged"] = True
@@ -1158,7 +1158,7 @@ def test_the_guards_check_the_read_back_before_the_next_call(clock, skip):
 
 
 def test_a_refused_address_that_is_gone_in_a_later_read_is_done(clock):
-    """A is refused, and the first read shows it. A lagging read of the other call comes later, and by then A is gone."""
+    """A is refused, and the first read shows A. A later read, which waits for another call, no longer shows A."""
     ecs = FakeEcs(clock, eni_record("eni-1", [A], prefixes=[PREFIX]), script=[refused("Forbidden.RAM")])
     ecs.lag = 1
 
@@ -1183,7 +1183,7 @@ def test_an_eni_that_is_no_longer_listed_fails_in_time_with_any_missing(clock, i
 
 
 @pytest.mark.parametrize("fault", [drop_rows, spoil_rows])
-def test_a_renewal_that_lacks_an_eni_is_made_again(clock, fault):
+def test_if_a_renewal_lacks_an_eni_the_eni_is_read_again(clock, fault):
     ecs = aged(FakeEcs(clock, eni_record("eni-1", [A])))
     ecs.read_faults = [None, *[fault("eni-1")] * 4]
     eni = run_one(ecs, "absent", A)
@@ -1197,7 +1197,7 @@ def test_a_plan_that_ages_again_and_again_is_given_up(clock):
     assert (failures(eni), may_have_changed(eni), ecs.writes) == ({A: PLAN_AGED}, False, [])
 
 
-def test_reads_that_take_longer_than_a_plan_lives_come_to_an_end(clock):
+def test_a_run_ends_although_each_read_takes_longer_than_a_plan_lives(clock):
     ecs = FakeEcs(clock, eni_record("eni-1", [A]))
     answer_reads = ecs.network_interfaces
 
@@ -1212,7 +1212,7 @@ def test_reads_that_take_longer_than_a_plan_lives_come_to_an_end(clock):
     assert len(ecs.reads) < 10
 
 
-def test_a_renewal_that_fails_fails_its_enis(clock):
+def test_after_a_failed_renewal_its_enis_fail(clock):
     ecs = aged(FakeEcs(clock, eni_record("eni-1", [A])))
     ecs.read_faults = [None, refused("Forbidden.RAM", "no")]
     eni = run_one(ecs, "absent", A)
@@ -1221,8 +1221,8 @@ def test_a_renewal_that_fails_fails_its_enis(clock):
 
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_a_long_queue_is_renewed_in_batches_of_a_hundred(clock, concurrency):
-    """The writes take longer than a plan lives. Less for each if eight go side by side: between its turn and its call, the time of
-    all others' goes by."""
+    """All writes together take longer than a plan lives. With eight writers each delay is shorter: while one call waits, the delays of
+    the other writers also move the clock of the test."""
     ecs, targets = fleet(clock, 300)
     ecs.delays = [lambda: clock.sleep(1 if concurrency == 1 else 0.25)] * 300
     ledger = run(ecs, make_request("absent", *targets, wait=False), concurrency=concurrency)
@@ -1260,11 +1260,11 @@ def test_a_failed_renewal_is_not_tried_again_for_each_eni(clock, why):
     ecs.delays = [happens]
     ledger = run(ecs, make_request("absent", *targets, wait=False), concurrency=1)
     assert all(eni.failures() for eni in ledger[1:])
-    # By the hundred, and fewer and fewer at the end. A read that lacks an ENI is made twice.
+    # A read takes up to a hundred ENIs, and fewer at the end. A read that lacks an ENI is repeated once.
     assert len(ecs.reads) <= 3 + (14 if why == "denied" else 28)
 
 
-# A state that the service finds another one than the plan
+# A state that has changed since the plan was made
 
 
 @pytest.mark.parametrize("code", ["InvalidOperation.InvalidEniState", "InvalidOperation.InvalidEcsState"])
@@ -1289,7 +1289,7 @@ def test_a_state_that_changed_meanwhile_is_read_and_waited_for(clock, code):
 
 @pytest.mark.parametrize("options", [{"wait": False}, {"wait_timeout": 30}], ids=str)
 def test_a_state_that_the_service_refuses_again_and_again_fails_in_time(clock, options):
-    """The reads do not show it."""
+    """The reads never show the state that the service refuses."""
     code = "InvalidOperation.InvalidEcsState"
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), script=[refused(code, status=400)] * 1000)
     before = clock.monotonic()
@@ -1338,7 +1338,7 @@ def test_a_change_that_does_not_show_in_time_is_not_verified_and_a_change(clock,
     assert 30 <= clock.monotonic() - before < 36
 
 
-def test_only_an_invisible_change_is_not_verified(clock):
+def test_only_a_change_that_no_read_shows_is_not_verified(clock):
     def only_a(ecs, call):
         ecs.take_away("eni-1", A)
 
@@ -1348,7 +1348,7 @@ def test_only_an_invisible_change_is_not_verified(clock):
 
 
 def test_the_time_starts_again_with_the_last_write(clock):
-    """A second call that was long in coming leaves the whole time to wait for its effect."""
+    """A second call that is sent late still has the whole wait_timeout for its effect to show."""
     ecs = FakeEcs(clock, eni_record("eni-1", MANY))
     ecs.delays = [lambda: None, lambda: clock.sleep(40)]
     ecs.lag = 5
@@ -1392,7 +1392,7 @@ def test_if_the_read_back_fails_an_accepted_write_is_not_verified(clock):
 
 
 def both_ways(world, request):
-    """The result of check mode and that of a run, on the same world."""
+    """The results of check mode and of a run, for the same records."""
     results = []
     for check_mode in (True, False):
         clock = Clock()
@@ -1417,11 +1417,11 @@ def test_check_mode_predicts_exactly_what_a_run_does(world, request, wait):
     assert predicted == happened
 
 
-# Whatever goes wrong
+# Any faults
 
 
 def gone_wrong(kind):
-    """A write that goes wrong as the service and the network can: a refusal for an address never comes with its effect."""
+    """A fault of a write that is possible with the service and the network. A refusal because of an address does not change the address."""
     reply, _comma, effect = kind.partition(", ")
 
     def step(ecs, call):
@@ -1476,7 +1476,7 @@ read_faults = st.lists(
 
 @settings(max_examples=300)
 @given(worlds(calm=True), requests(calm=True), scripts, st.integers(0, 3), delays, read_faults, st.booleans())
-def test_with_any_fault_the_ledger_is_complete_and_denies_no_change(world, request, script, lag, waits, faults, wait):
+def test_with_any_fault_the_ledger_is_complete_and_hides_no_change(world, request, script, lag, waits, faults, wait):
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         clock.install(patch)

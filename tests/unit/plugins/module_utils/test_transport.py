@@ -77,7 +77,7 @@ PROXY = "http://proxy.example.com:8080"
         ("2001:db8::2", "[2001:db8::1]", True),
     ],
 )
-def test_no_proxy_is_understood_as_requests_understands_it(no_proxy, host, proxied):
+def test_no_proxy_has_the_meaning_that_it_has_for_requests(no_proxy, host, proxied):
     assert Transport(proxy=PROXY, no_proxy=no_proxy).proxy_for(host) == (PROXY if proxied else None)
 
 
@@ -156,12 +156,12 @@ def test_flags(text, expected):
     assert is_true({} if text is None else {"FLAG": text}, "FLAG") is expected
 
 
-# Causes, by real connections
+# Causes of failures on real connections
 
 
 @contextmanager
 def server(handle):
-    """Listens on loopback, and does ``handle`` with each connection."""
+    """Listens on loopback, and calls ``handle`` with each connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve():
@@ -283,7 +283,7 @@ def test_an_unknown_host(monkeypatch, number):
     ids=str,
 )
 @pytest.mark.parametrize("host", ["resolver", "refused.example.com", "timed-out.example.com", "certificate-proxy.example.com"])
-def test_the_name_of_the_host_is_not_taken_for_the_cause(monkeypatch, host, raised, expected):
+def test_a_host_name_that_looks_like_a_cause_is_not_the_cause(monkeypatch, host, raised, expected):
     def connect(*_arguments):
         raise raised
 
@@ -301,7 +301,7 @@ def test_a_proxy_that_does_not_connect(handle):
         assert cause("https://refused.example.com/", Transport(proxy=proxy)) is Cause.PROXY
 
 
-def test_a_proxy_that_closes_is_not_known_to_have_sent_nothing():
+def test_if_a_proxy_closes_the_connection_the_request_may_have_been_sent():
     with server(close) as port:
         assert cause("https://ecs.example.com/", Transport(proxy=f"http://127.0.0.1:{port}")) is Cause.CLOSED
 
@@ -312,7 +312,7 @@ def test_a_redirect_is_not_followed_and_its_status_is_known():
     assert (last_failure(), last_reply()) == (Cause.REDIRECTED, Reply(302, b""))
 
 
-# Causes of exceptions that no server can cause
+# Causes of exceptions that a server cannot provoke
 
 
 def of_urllib3_1(reason):
@@ -406,7 +406,7 @@ def test_the_session_decides_which_request_goes_through_the_proxy(monkeypatch, u
 ECS = "ecs.example.com:8443"
 
 
-def test_the_hook_is_called_right_before_requests_to_its_host_alone():
+def test_the_hook_is_called_right_before_requests_to_its_host_and_to_no_other():
     order = []
     adapter = Canned((200, {}))
     with sending(lambda: order.append(f"hook, then {len(adapter.sent)} sent"), ECS):
@@ -440,7 +440,7 @@ def test_a_hook_that_raises_stops_the_request_and_is_known_afterwards(raised):
 
 @pytest.mark.parametrize("behind_proxy", [False, True])
 def test_a_hook_that_raises_when_the_connection_is_made_stops_the_request(tmp_path, behind_proxy):
-    """As when the caller ends, or the plan ages, while the tunnel of a proxy or TLS takes its time."""
+    """For example, the caller ends or the plan ages while the tunnel of a proxy or the TLS handshake is made."""
     tls, is_late, arrived = Tls(tmp_path), threading.Event(), []
     stop = ValueError("stop")
 
@@ -480,7 +480,7 @@ def test_a_connection_that_is_used_again_needs_no_second_call_of_the_hook():
             assert len(calls) == expected
 
 
-def test_a_hook_is_of_one_thread():
+def test_a_hook_belongs_to_one_thread():
     called = []
     with sending(lambda: called.append(1), ECS):
         thread = threading.Thread(target=send, args=(f"https://{ECS}/", (200, {})))

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a read makes of addresses in flight, as a table, and when the next read is."""
+"""Read-back: the new states of addresses in flight after a read, as a table, and when the next read is due."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ UNREADABLE = EcsError("DescribeNetworkInterfaces", UNREADABLE_REPLY, "?", "R-9")
 
 
 def ledger_after(*writes, planned=()):
-    """One ENI to which these calls were sent: (addresses, error) each."""
+    """The ledger of one ENI to which these calls were sent. A call is (addresses, error)."""
     states = dict.fromkeys(planned, PLANNED)
     ledger = EniLedger(Change("eni-1", None, None, group([]), group([])), None, 100.0, states, {})
     for addresses, error in writes:
@@ -60,7 +60,7 @@ def ledger_after(*writes, planned=()):
 
 
 def shown(state, changed=(), addresses=(A, B, C, D)):
-    """The ENI as a read shows it when just these of its addresses are as requested."""
+    """The ENI as a read shows it if only the addresses in ``changed`` are as requested."""
     return eni("eni-1", [one for one in addresses if (one in changed) == (state == "present")])
 
 
@@ -117,28 +117,28 @@ def test_addresses_that_are_not_in_flight_stay_unchanged():
 # A read that does not show it: (state, error, time) → the state of the address, and the code of its reason
 
 TABLE = [
-    # what was accepted is waited for
+    # an accepted call: wait
     *((state, ACCEPTED_CALL, time, IN_FLIGHT, NOT_VERIFIED if time == "over" else None) for state, time in product(STATES, TIMES)),
-    # what may have been carried out is sent again, then waited for
+    # a call that may have been carried out: send it again, then wait
     *(
         (state, error, time, *{"early": (PLANNED, None), "late": (IN_FLIGHT, None), "over": (IN_FLIGHT, NOT_VERIFIED)}[time])
         for state, error, time in product(STATES, OPEN_REPLIES, TIMES)
     ),
-    # what is refused for good has failed
+    # a lasting refusal: failed
     *((state, error, time, FAILED, error.code) for state, error, time in product(STATES, REFUSALS, TIMES)),
-    # the state of the ENI may change
+    # a refusal because of the state of the ENI, which may change: send it again, then failed
     *(
         (state, error, time, *((FAILED, error.code) if time == "over" else (PLANNED, None)))
         for state, error, time in product(STATES, STATE_REFUSALS, TIMES)
     ),
-    # a single address that is refused has failed, unless the service says that it is already gone
+    # a refusal of a single address: failed, unless the service says that the address is already gone
     *((state, error, time, FAILED, error.code) for (state, error), time in product(ADDRESS_REFUSALS.items(), TIMES)),
     *(
         ("absent", refused(code), time, *((FAILED, code) if time == "over" else (IN_FLIGHT, None)))
         for code, time in product([UNASSIGNED, "InvalidIp.IpPrefixIllegal"], TIMES)
     ),
     ("present", refused(UNASSIGNED), "early", FAILED, UNASSIGNED),
-    # a defect of ours is not repeated
+    # a defect of this collection: not sent again
     *(
         (state, EcsError("The module", UNEXPECTED, "?"), time, IN_FLIGHT, NOT_VERIFIED if time == "over" else None)
         for state, time in product(STATES, TIMES)
@@ -220,7 +220,7 @@ EARLIER = {
 
 
 @pytest.mark.parametrize("earlier", EARLIER)
-def test_after_a_later_refusal_the_effect_of_an_earlier_call_is_looked_for(earlier):
+def test_after_a_later_refusal_reads_wait_for_the_effect_of_an_earlier_call(earlier):
     write, code = EARLIER[earlier]
     ledger = ledger_after(write, ([A], refused("Forbidden.RAM")))
     ledger.states.pop(B)
@@ -233,7 +233,7 @@ def test_after_a_later_refusal_the_effect_of_an_earlier_call_is_looked_for(earli
 
 
 @pytest.mark.parametrize("earlier", EARLIER)
-def test_its_effect_is_done_when_it_shows(earlier):
+def test_an_address_is_done_when_a_read_shows_the_effect_of_the_earlier_call(earlier):
     ledger = ledger_after(EARLIER[earlier][0], ([A], refused("Forbidden.RAM")))
     look(ledger, shown("absent"))
     assert look(ledger, shown("absent", changed=[A]))
@@ -242,7 +242,7 @@ def test_its_effect_is_done_when_it_shows(earlier):
 
 
 @pytest.mark.parametrize("earlier", EARLIER)
-def test_without_waiting_it_may_have_been_done(earlier):
+def test_without_waiting_the_effect_of_the_earlier_call_is_not_verified(earlier):
     ledger = ledger_after(EARLIER[earlier][0], ([A], refused("Forbidden.RAM")))
     look(ledger, shown("absent"), wait=False)
     assert (ledger.states[A], ledger.reasons[A].code) == (IN_FLIGHT, NOT_VERIFIED)
@@ -250,7 +250,7 @@ def test_without_waiting_it_may_have_been_done(earlier):
 
 @pytest.mark.parametrize("error", OPEN_REPLIES, ids=str)
 def test_a_held_address_is_only_read(error):
-    """As when the plan no longer lets it pass, or nothing may be written any more."""
+    """An address is held if the new plan refuses it, or if the run must not write any more."""
     ledger = ledger_after(([A], error))
     ledger.refuse([A], Reason("Refused", "no longer"))
     assert not look(ledger, shown("absent"), waited=EARLY)
@@ -260,15 +260,15 @@ def test_a_held_address_is_only_read(error):
 # A call that is refused because of some of its addresses
 
 SPLIT = [
-    # addresses of the call, as requested by now, named by the refusal, sent again
+    # addresses of the call, those that are now as requested, those that the refusal names, calls that are sent again
     ((A, B, C, D), (), (), [(A, B), (C, D)]),
     ((A, B, C), (), (), [(A, B), (C,)]),
     ((A, B), (), (), [(A,), (B,)]),
     ((A, B, C, D), (), (B,), [(A, C, D)]),
     ((A, B, C, D), (), (B, C), [(A, D)]),
-    ((A, B, C, D), (), (A, B, C, D), [(A, B), (C, D)]),  # it says nothing
+    ((A, B, C, D), (), (A, B, C, D), [(A, B), (C, D)]),  # the refusal names all, so the cause is unknown
     ((A, B), (), (A, B), [(A,), (B,)]),
-    ((A, B, C, D), (B,), (), [(A, C, D)]),  # it may have been this one
+    ((A, B, C, D), (B,), (), [(A, C, D)]),  # B may have been the cause
     ((A, B, C, D), (B,), (B,), [(A, C, D)]),
     ((A, B, C, D), (B,), (C,), [(A, D)]),
     ((A, B), (), (B,), [(A,)]),
@@ -280,7 +280,7 @@ SPLIT = [
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize(("addresses", "changed", "named", "batches"), SPLIT)
-def test_the_others_of_a_refused_call_are_sent_again_in_halves_if_no_cause_is_known(state, addresses, changed, named, batches):
+def test_the_other_addresses_of_a_refused_call_are_sent_again_in_halves_if_the_cause_is_unknown(state, addresses, changed, named, batches):
     ledger = ledger_after((addresses, refused(ADDRESS_REFUSALS[state].code, " ".join(named))))
     progress = look(ledger, shown(state, changed), state)
     assert ledger.batches == batches
@@ -290,7 +290,7 @@ def test_the_others_of_a_refused_call_are_sent_again_in_halves_if_no_cause_is_kn
     assert progress == bool(batches or changed)
 
 
-def test_an_address_of_another_call_in_the_message_is_not_the_cause():
+def test_an_address_in_the_message_that_is_not_in_the_call_is_not_the_cause():
     ledger = ledger_after(([A, B, C, D], refused(ASSIGNED, "192.168.0.99 is taken")))
     look(ledger, shown("present"), "present")
     assert ledger.batches == [(A, B), (C, D)]
@@ -299,14 +299,14 @@ def test_an_address_of_another_call_in_the_message_is_not_the_cause():
 @pytest.mark.parametrize(
     "code", [UNASSIGNED, "InvalidParameter", "InvalidParameter.Conflict", "InvalidVSwitchId.IpInvalid", "InvalidPrivateIpAddress.Malformed"]
 )
-def test_the_codes_that_are_about_addresses(code):
+def test_codes_that_refuse_single_addresses_of_a_call(code):
     ledger = ledger_after(([A, B], refused(code)))
     look(ledger, shown("absent"))
     assert ledger.batches == [(A,), (B,)]
 
 
 @pytest.mark.parametrize("code", ["InvalidParameter.Other", "InvalidVSwitchId.IpNotEnough", "InvalidOperation.Ipv4CountExceeded"])
-def test_the_codes_that_are_not(code):
+def test_codes_that_refuse_the_whole_call(code):
     ledger = ledger_after(([A, B], refused(code)))
     look(ledger, shown("absent"))
     assert (ledger.batches, ledger.having(FAILED)) == ([], (A, B))
@@ -358,13 +358,13 @@ def test_an_eni_that_a_read_shows_in_any_form_is_not_deleted(found):
     assert ledger.states == {A: IN_FLIGHT if found is UNREADABLE else FAILED}
 
 
-def test_without_a_view_of_the_eni_a_batch_that_was_refused_for_another_address_may_have_been_carried_out_in_part():
+def test_if_no_read_shows_the_eni_a_call_refused_because_of_another_address_may_have_been_carried_out_in_part():
     ledger = ledger_after(([A, B], refused(UNASSIGNED, f"The IP {B}")))
     look(ledger, None, waited=OVER)
     assert (ledger.states, ledger.reasons[A].code) == ({A: IN_FLIGHT, B: FAILED}, ENI_NOT_RETURNED)
 
 
-def test_of_a_deleted_eni_an_earlier_call_may_have_been_carried_out():
+def test_an_earlier_call_to_a_deleted_eni_may_have_been_carried_out():
     ledger = ledger_after(([A], refused("ServiceTimeout", status=504)), ([A], refused(ENI_NOT_FOUND, status=404)))
     look(ledger, None)
     assert ledger.states == {A: IN_FLIGHT}
@@ -377,7 +377,7 @@ def test_of_a_deleted_eni_an_earlier_call_may_have_been_carried_out():
 
 @pytest.fixture
 def fleet(clock):
-    """An ECS with this number of ENIs, a verifier, and a ledger of each ENI with an accepted call that does not show yet."""
+    """Makes an ECS with this number of ENIs, a verifier, and a ledger for each ENI. Each has an accepted call without a visible effect."""
 
     def make(number, **options):
         ecs = FakeEcs(clock, *(eni_record(f"eni-{index}", [A]) for index in range(number)))
@@ -461,14 +461,14 @@ def test_an_eni_that_was_never_waited_for_is_due(fleet):
     assert (verifier.waited(ledger), verifier.due(ledger)) == (0, 0)
 
 
-def test_postponed_before_its_first_write_an_eni_is_not_due(clock, fleet):
+def test_an_eni_that_is_postponed_before_its_first_write_is_not_due(clock, fleet):
     _ecs, verifier, (ledger,) = fleet(1)
     verifier.postpone(ledger)
     assert verifier.due(ledger) == clock.monotonic() + FIRST_POLL
 
 
 @pytest.mark.parametrize("is_fatal", [True, False])
-def test_a_read_that_fails_gives_up_its_batch_and_a_fatal_one_all(fleet, is_fatal):
+def test_after_a_failed_read_its_batch_is_given_up_and_after_a_fatal_error_all_enis(fleet, is_fatal):
     ecs, verifier, ledgers = fleet(101)
     ecs.read_faults = [refused("Forbidden.RAM", "no")]
     ecs.fatal_codes = {"Forbidden.RAM"} if is_fatal else set()

@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The writers: what is noted of each call."""
+"""The writers: what they send, and what they note for each call."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from ansible_collections.alicloud_ops.network.tests.unit.plugins.module_utils.bu
 PLANNED, IN_FLIGHT, DONE, _UNCHANGED, _SKIPPED, FAILED = AddressState
 A, B, C = "192.168.0.10", "192.168.0.11", "192.168.0.12"
 LOST = EcsError("Write", CONNECTION_FAILED, "reset")
-PATIENCE = 20  # seconds until a test gives up that waits for a thread
+PATIENCE = 20  # seconds that a test waits for a thread before it fails
 
 
 def planned(*addresses, eni_id="eni-1", read_at=None):
@@ -64,7 +64,7 @@ def at_work(ecs, number=1, state="absent", **options):
 
 
 def write(ecs, *ledgers, **options):
-    """Hand these to one writer, and wait until it has returned all."""
+    """Hand these ledgers to one writer, and wait until it has returned all of them."""
     with at_work(ecs, **options) as writers:
         for ledger in ledgers:
             writers.hand(ledger)
@@ -77,7 +77,7 @@ def write(ecs, *ledgers, **options):
 
 
 @pytest.mark.parametrize(("wait", "state"), [(True, IN_FLIGHT), (False, DONE)])
-def test_an_accepted_call_is_in_flight_unless_nobody_waits_for_a_read(clock, wait, state):
+def test_an_accepted_call_is_in_flight_and_with_wait_false_it_is_done(clock, wait, state):
     ledger = planned(A, B)
     write(FakeEcs(clock, eni_record("eni-1", [A, B])), ledger, wait=wait)
     assert ledger.states == {A: state, B: state}
@@ -105,7 +105,7 @@ def test_a_reply_is_noted_and_moves_nothing(clock, error):
     assert (ledger.states, call.error, call.named) == ({A: IN_FLIGHT, B: IN_FLIGHT}, error, {A} if A in error.message else set())
 
 
-def test_a_call_that_was_never_sent_leaves_no_trace_but_its_failure(clock):
+def test_a_call_that_was_never_sent_is_only_a_failure_and_not_a_write(clock):
     ledger = planned(A, B)
     error = EcsError("Unassign", "Interrupted", "not sent", unsent=True)
     write(FakeEcs(clock, eni_record("eni-1", [A, B]), script=[error]), ledger)
@@ -113,7 +113,7 @@ def test_a_call_that_was_never_sent_leaves_no_trace_but_its_failure(clock):
     assert ledger.reasons[A].code == "Interrupted"
 
 
-def test_a_call_that_was_never_sent_does_not_deny_an_earlier_one(clock):
+def test_after_a_call_that_was_never_sent_an_earlier_call_still_counts(clock):
     ledger = planned(A)
     write(FakeEcs(clock, eni_record("eni-1", [A]), script=[LOST]), ledger)
     ledger.send_again([A])
@@ -121,7 +121,7 @@ def test_a_call_that_was_never_sent_does_not_deny_an_earlier_one(clock):
     assert (ledger.states, len(ledger.writes), ledger.sent, ledger.refusals[A].code) == ({A: IN_FLIGHT}, 1, {A}, "Interrupted")
 
 
-def test_a_defect_is_noted_as_an_open_reply_without_what_it_says(clock):
+def test_a_defect_is_noted_as_an_open_reply_without_its_message(clock):
     ledger, other = planned(A), planned(A, eni_id="eni-2")
     ecs = FakeEcs(clock, eni_record("eni-1", [A]), eni_record("eni-2", [A]), script=[ValueError("hunter2")])
     writers = write(ecs, ledger, other)
@@ -162,7 +162,7 @@ def test_earlier_calls_are_repeated_first_and_unchanged(clock):
     assert ledger.batches == []
 
 
-def test_of_a_call_that_is_sent_again_only_what_is_planned_is_named(clock):
+def test_a_call_that_is_sent_again_names_only_planned_addresses(clock):
     ledger = planned(A, B)
     ledger.batches = [(A, B, C)]
     ledger.states[C] = DONE
@@ -172,7 +172,7 @@ def test_of_a_call_that_is_sent_again_only_what_is_planned_is_named(clock):
 
 
 @pytest.mark.parametrize("code", ["IdempotentFailed.Request", "IdempotentParameterMismatch"])
-def test_a_token_belongs_to_one_call_of_one_eni_until_the_service_says_that_it_is_used_up(clock, code):
+def test_a_call_for_one_eni_keeps_its_token_until_the_service_says_that_it_is_used_up(clock, code):
     ledger, other = planned(A), planned(A, eni_id="eni-2")
     ecs = FakeEcs(clock, eni_record("eni-1"), eni_record("eni-2"), script=[LOST, None, refused(code, status=400)])
     with at_work(ecs, state="present") as writers:
@@ -215,7 +215,7 @@ def test_a_plan_that_ages_while_its_call_waits_is_returned_unsent_and_has_to_be_
 
 @pytest.mark.parametrize("times_late", [0, RENEWALS_IN_A_ROW])
 def test_a_call_that_was_refused_before_its_plan_aged_stays_noted(clock, times_late):
-    """A read decides, as for other calls. Then the call is sent again, but not without end."""
+    """A read decides, as for other calls. Then the call is sent again, but only a limited number of times."""
     ledger = planned(A, B)
     refusal = refused("Operation.Conflict")
     writers = Writers(FakeEcs(clock, eni_record("eni-1", [A, B]), script=[PlanAged(refusal)]), make_request("absent"))
@@ -227,7 +227,7 @@ def test_a_call_that_was_refused_before_its_plan_aged_stays_noted(clock, times_l
     assert is_aged(ledger)
 
 
-def test_a_plan_that_is_always_too_late_is_given_up_unless_a_call_comes_through_in_between(clock):
+def test_a_plan_that_is_too_old_several_times_in_a_row_is_given_up_and_a_sent_call_ends_the_row(clock):
     ledger = planned(A, B)
     ecs = FakeEcs(clock, eni_record("eni-1", [A, B]))
     writers = Writers(ecs, make_request("absent"))
@@ -248,10 +248,10 @@ def test_a_plan_that_is_always_too_late_is_given_up_unless_a_call_comes_through_
     assert (ledger.states, ledger.reasons[B].code) == ({A: IN_FLIGHT, B: FAILED}, PLAN_AGED)
 
 
-# Pauses of a writer that gets no answer
+# Pauses of a writer that does not get a reply
 
 
-def test_a_writer_without_an_answer_pauses_longer_and_longer(clock):
+def test_a_writer_that_does_not_get_a_reply_pauses_longer_and_longer(clock):
     ledgers = [planned(A, eni_id=f"eni-{number}") for number in range(6)]
     ecs = FakeEcs(clock, *(eni_record(ledger.eni_id, [A]) for ledger in ledgers), script=[LOST] * 6)
     before = clock.monotonic()
@@ -259,10 +259,10 @@ def test_a_writer_without_an_answer_pauses_longer_and_longer(clock):
     assert clock.monotonic() - before == 0.5 + 1 + 2 + 3 * LONGEST_PAUSE
 
 
-@pytest.mark.parametrize("answer", [None, refused("Forbidden.RAM"), refused("Throttling.User"), ValueError()], ids=repr)
-def test_an_answer_ends_the_pauses(clock, answer):
+@pytest.mark.parametrize("reply", [None, refused("Forbidden.RAM"), refused("Throttling.User"), ValueError()], ids=repr)
+def test_a_reply_ends_the_pauses(clock, reply):
     ledgers = [planned(A, eni_id=f"eni-{number}") for number in range(4)]
-    ecs = FakeEcs(clock, *(eni_record(ledger.eni_id, [A]) for ledger in ledgers), script=[LOST, LOST, answer, LOST])
+    ecs = FakeEcs(clock, *(eni_record(ledger.eni_id, [A]) for ledger in ledgers), script=[LOST, LOST, reply, LOST])
     before = clock.monotonic()
     write(ecs, *ledgers)
     assert clock.monotonic() - before == 0.5 + 1 + 0.5
@@ -284,7 +284,7 @@ def test_many_writers_send_concurrently_but_only_one_call_at_a_time_per_eni(cloc
     assert all(flatten(ledger.as_set(IN_FLIGHT)) == (A, "192.168.0.16/28") for ledger in ledgers)
 
 
-def test_without_handed_out_enis_take_back_is_a_pause(clock):
+def test_if_the_writers_have_no_eni_take_back_only_pauses(clock):
     with at_work(FakeEcs(clock)) as writers:
         before = clock.monotonic()
         assert writers.take_back(7) is None

@@ -18,10 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, group
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _documents
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     LINE_BYTES,
-    MOST_PUBLISHED,
-    MOST_PUBLISHED_PLAIN,
     Document,
     DocumentError,
     make_document,
@@ -118,6 +117,12 @@ def test_a_document_is_read_back_from_every_form():
         {"restore_secondary_ips_recipe": given, "secondary_ips_unassign": {}},
         json.dumps({"restore_secondary_ips_recipe": given}),
         {"restore_secondary_ips_recipe": json.dumps(given)},
+        {
+            "secondary_ips_slice_a": {"recipe": given},
+            "secondary_ips_slice_b": {"recipe": None},
+            "secondary_ips_slice_c": "recipe",
+            "another": {"recipe": {"version": 7}},
+        },
     ):
         assert read_document(form, published_as="restore_secondary_ips_recipe") == made, form
 
@@ -156,7 +161,9 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
         (lambda text: text[: len(text) // 2], "line 1 cannot be read"),
         (lambda text: json.dumps(json.loads(text), indent=1)[:-20], r"line [2-9]\d* cannot be read"),
         (lambda text: text.replace("private_ip_addresses", "all_secondary"), r"assignments\[0\].all_secondary: is not a list of addresses"),
+        (lambda text: "version: 1\nregion: cn-hangzhou\n\nmade: @\n", "line 4 cannot be read"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "it is 2, but this collection reads version 1"),
+        (lambda text: text.replace('"version": 1', '"version": 0'), "it is 0, but this collection reads version 1"),
         (lambda text: text.replace('"version": 1', '"version": true'), "it is True, but this collection"),
         (lambda text: text.replace('"eni-2"', '"i-2"'), r"assignments\[1\].eni_id: is missing, or is not an ENI id"),
         (
@@ -353,13 +360,15 @@ def test_the_documents_of_these_tests_have_every_kind():
     assert set(ADDRESSES) == set(KIND_BY_NAME)
 
 
-@pytest.mark.parametrize("number", [1, MOST_PUBLISHED_PLAIN, MOST_PUBLISHED_PLAIN + 1, MOST_PUBLISHED, MOST_PUBLISHED + 1])
-def test_a_large_document_is_published_packed_and_a_too_large_one_is_not(number):
-    made = of({"eni-1": [f"10.{last >> 16}.{last >> 8 & 255}.{last & 255}" for last in range(1, number + 1)]})
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_large_document_is_published_packed_and_a_too_large_one_is_not(monkeypatch, number):
+    monkeypatch.setattr(_documents, "MOST_PUBLISHED_PLAIN", 3)
+    monkeypatch.setattr(_documents, "MOST_PUBLISHED", 5)
+    made = of({"eni-1": [f"10.0.0.{last}" for last in range(1, number + 1)]})
     published = publishable(made)
-    if number > MOST_PUBLISHED:
+    if number > 5:
         assert published is None
-    elif number > MOST_PUBLISHED_PLAIN:
+    elif number > 3:
         assert is_packed(published)
     else:
         assert published == made.as_dict(compact=True)
@@ -382,7 +391,18 @@ def test_packed_text_that_is_not_whole_says_so():
         read_document(PREFIX + "AAAA")
 
 
-def test_no_line_is_too_long_if_each_eni_has_one_address_of_two_kinds():
-    """Each list has its name in the line, and the lists are not in the order of their names."""
-    made = of({f"eni-{number:02}": ["10.0.0.1", "2001:db8:0:0:10::/80"] for number in range(40)}, region=None, account_id=None, made="")
-    assert max(map(len, recipe_lines(made, ""))) <= LINE_BYTES
+@pytest.mark.parametrize(
+    ("enis", "addresses"),
+    [
+        # Each list has its name in the line, and the lists are not in the order of their names.
+        (40, ["10.0.0.1", "2001:db8:0:0:10::/80"]),
+        (40, ["2001:db8::1111:2222"]),
+        (1, [f"fd00::{number:x}" for number in range(1, 200)]),
+    ],
+)
+@pytest.mark.parametrize("width", range(2, 20))
+def test_no_line_is_too_long_however_many_lists_and_addresses_it_has(enis, addresses, width):
+    made = of({f"eni-{number:0{width}}": addresses for number in range(enis)}, region=None, account_id=None, made="")
+    lengths = list(map(len, recipe_lines(made, "")))
+    assert max(lengths) <= LINE_BYTES
+    assert min(lengths[:-1], default=LINE_BYTES) > 600

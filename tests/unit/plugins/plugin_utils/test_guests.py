@@ -117,18 +117,45 @@ def test_a_connection_counts_as_use():
     assert (finding.level, finding.reason_code, finding.text) == (IN_USE, "connected", "in use on web (eth1): 1 connection")
 
 
-def test_a_socket_of_an_address_that_is_not_configured_counts_as_use():
-    finding = find(
-        ONE, web=guest(seen("192.168.1.10", None, found_as="socket", interface=None, mac_addresses=[], listeners=[listener(80, None)]))
-    )
-    assert (finding.level, finding.text) == (IN_USE, "in use on web: a process listens on port 80")
+NGINX = [listener(port, "nginx") for port in (80, 81, 82, 83, 84)]
+NGINX_TEXT = "nginx listens on port 80, nginx listens on port 81, nginx listens on port 82"
+CONTAINERS = [
+    {"namespace": name, "process": process, "complete": True, "interfaces_read": True, "wildcard_listeners": []}
+    for name, process in (("net:[7]", "nginx"), ("pid:8", "redis"), ("net:[9]", None), ("blue", "named"))
+]
+SOCKET = {"found_as": "socket", "prefix_length": None, "interface": None, "mac_addresses": []}
+LOCAL_ROUTE = {"found_as": "local_route", "prefix_length": 32, "interface": "lo", "mac_addresses": []}
 
 
-def test_many_listeners_are_counted():
-    listeners = [listener(port, "nginx") for port in (80, 81, 82, 83, 84)] + [listener(53, "named", "udp")]
-    text = find(ONE, web=guest(seen("192.168.1.10", listeners=listeners))).text
-    assert text == "in use on web (eth1): nginx listens on port 80, nginx listens on port 81, nginx listens on port 82, 3 more listeners"
-    assert find(ONE, web=guest(seen("192.168.1.10", listeners=listeners[5:]))).text.endswith("named listens on UDP port 53")
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"listeners": NGINX[:3]}, f"in use on web (eth1): {NGINX_TEXT}"),
+        ({"listeners": NGINX[:4]}, f"in use on web (eth1): {NGINX_TEXT}, 1 more listener"),
+        ({"listeners": [*NGINX, listener()], "connections": 2}, f"in use on web (eth1): {NGINX_TEXT}, 3 more listeners, 2 connections"),
+        ({"listeners": [listener(53, "named", "udp")]}, "in use on web (eth1): named listens on UDP port 53"),
+        ({"listeners": [listener(89, "ospfd", "raw")]}, "in use on web (eth1): ospfd listens on IP protocol 89"),
+        ({"listeners": [listener(80, None)], **SOCKET}, "in use on web: a process listens on port 80"),
+        (SOCKET, "in use on web: a socket is bound to it"),
+        ({**SOCKET, "namespace": "blue"}, "in use on web (network namespace blue): a socket is bound to it"),
+        ({"parent_interface": "eth0", "interface": None}, "configured on web"),
+        ({"namespace": "net:[7]"}, "configured on web (eth1 in the network namespace of nginx)"),
+        ({"namespace": "pid:8"}, "configured on web (eth1 in the network namespace of redis)"),
+        ({"namespace": "net:[9]"}, "configured on web (eth1 in network namespace net:[9])"),
+        ({"namespace": "blue"}, "configured on web (eth1 in network namespace blue)"),
+        ({"uncertain": True}, "configured on web (eth1); 1 service there listens on all addresses"),
+        ({"uncertain": True, "namespace": "blue"}, "configured on web (eth1 in network namespace blue)"),
+        ({"uncertain": True, "namespace": "red"}, "configured on web (eth1 in network namespace red)"),
+        (
+            {**LOCAL_ROUTE, "uncertain": True},
+            "configured on web (lo): the local route 192.168.1.10/32 accepts it; 1 service there listens on all addresses",
+        ),
+        (LOCAL_ROUTE, "configured on web (lo): the local route 192.168.1.10/32 accepts it"),
+    ],
+)
+def test_the_text_says_what_uses_the_address_and_where(fields, text):
+    result = guest({**seen("192.168.1.10"), **fields}, namespaces=CONTAINERS, wildcards=[{"family": "ipv4", **listener()}])
+    assert find(ONE, web=result).text == text
 
 
 def test_a_configured_address_does_not_count_as_used():
@@ -150,20 +177,35 @@ def test_an_address_that_the_guest_of_the_eni_does_not_have_is_not_seen():
 
 
 @pytest.mark.parametrize(
-    "result",
+    ("result", "text"),
     [
-        None,
-        {"unreachable": True, "msg": "Failed to connect to the host via ssh"},
-        {"failed": True, "msg": "no Python"},
-        {"skipped": True},
-        "",
+        (None, "the guest returned no result"),
+        ("", "the guest returned no result"),
+        ({"skipped": True}, "the guest returned no result"),
+        ({"failed": True, "msg": "no Python"}, "the guest returned no result: no Python"),
+        ({"unreachable": True, "msg": "Failed to connect\nvia ssh"}, "the guest could not be reached: Failed to connect via ssh"),
     ],
 )
-def test_without_a_result_nothing_is_known(result):
+def test_without_a_result_nothing_is_known(result, text):
     report = join_guests([ONE], Guests({"web": result}))
     finding = report.findings["eni-1"]["192.168.1.10"]
     assert (finding.level, finding.reason_code) == (UNKNOWN, "no_guest")
-    assert [gap["host"] for gap in report.gaps] == ["web"]
+    assert report.gaps == [{"host": "web", "text": text}]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "text"),
+    [
+        (["one"], "one"),
+        (["one", "two"], "one, and 1 more"),
+        (["one", "two", "three"], "one, and 2 more"),
+        ([], "its result does not say that it is complete"),
+        (None, "its result does not say that it is complete"),
+    ],
+)
+def test_why_a_guest_is_incomplete(reasons, text):
+    result = {**guest(complete=False), "reasons": reasons and [{"code": "x", "text": text, "namespace": ""} for text in reasons]}
+    assert join_guests([], Guests({"web": result, "db": guest()})).gaps == [{"host": "web", "text": text}]
 
 
 def test_without_any_guest_nothing_is_known():
@@ -251,7 +293,13 @@ def test_an_address_inside_a_prefix_counts_for_the_prefix():
 
 @pytest.mark.parametrize(
     ("prefix", "level"),
-    [("192.168.1.16/28", CONFIGURED), ("192.168.1.32/28", CONFIGURED), ("192.168.1.0/28", NOT_SEEN), ("192.168.1.48/28", NOT_SEEN)],
+    [
+        ("192.168.1.16/28", CONFIGURED),
+        ("192.168.1.32/28", CONFIGURED),
+        ("192.168.1.0/28", NOT_SEEN),
+        ("192.168.1.48/28", NOT_SEEN),
+        ("192.168.1.20/28", CONFIGURED),
+    ],
 )
 def test_first_and_last_address_of_a_prefix_belong_to_it(prefix, level):
     assert find(eni(1, ipv4_prefixes=[prefix]), prefix, web=guest(seen("192.168.1.16"), seen("192.168.1.47"))).level == level
@@ -267,9 +315,36 @@ def test_a_local_route_makes_its_addresses_configured(route):
     assert f"the local route {route[0]}/{route[1]} accepts it" in finding.text
 
 
-def test_a_local_route_next_to_an_address_does_not_cover_it():
+@pytest.mark.parametrize(
+    ("route", "wanted", "level"),
+    [
+        (("192.168.1.16", 28), "192.168.1.15", NOT_SEEN),
+        (("192.168.1.16", 28), "192.168.1.32", NOT_SEEN),
+        (("192.168.1.31", 28), "192.168.1.16", CONFIGURED),  # as a program may show it
+        (("192.168.1.16", 28), "192.168.1.0/28", NOT_SEEN),
+        (("192.168.1.16", 28), "192.168.1.32/28", NOT_SEEN),
+        (("2001:db8::", 64), "2001:db8::ffff:0:0:5", CONFIGURED),
+        (("2001:db8::", 64), "2001:db8:0:1::5", NOT_SEEN),
+        (("2001:db8::", 64), "2001:db8:0:0:1::/80", CONFIGURED),
+        (("2001:db8::5", 128), "2001:db8::/80", CONFIGURED),
+        (("2001:db8::5", 128), "2001:db8:0:0:1::/80", NOT_SEEN),
+        (("::", 0), "192.168.1.16", NOT_SEEN),
+        ((ANY, 0), "2001:db8::/80", NOT_SEEN),
+    ],
+)
+def test_what_a_local_route_covers(route, wanted, level):
+    kind = ("ipv6" if ":" in wanted else "ipv4" if "/" in wanted else "private_ip") + ("_prefixes" if "/" in wanted else "_addresses")
+    entry = seen(*route, found_as="local_route", interface="lo", mac_addresses=[])
+    assert find(eni(1, **{kind: [wanted]}), wanted, web=guest(entry)).level == level
+
+
+def test_a_local_route_is_counted_once():
     entry = seen("192.168.1.16", 28, found_as="local_route", interface="lo", mac_addresses=[])
-    assert find(ONE, web=guest(entry)).level == NOT_SEEN
+    one = eni(1, ipv4_prefixes=["192.168.1.16/28"])
+    text = find(one, "192.168.1.16/28", web=guest(entry)).text
+    assert text == "configured on web (lo): the local route 192.168.1.16/28 accepts it"
+    text = find(one, "192.168.1.16/28", web=guest(entry, seen("192.168.1.16"))).text
+    assert text.endswith("; 1 address of the prefix is seen")
 
 
 def test_addresses_of_ipv6_are_compared_by_value():
@@ -290,6 +365,7 @@ def test_each_address_of_each_eni_has_a_finding():
         "eni-1": {"192.168.1.10": CONFIGURED, "192.168.1.11": NOT_SEEN},
         "eni-2": {"192.168.2.10": UNKNOWN},
     }
+    assert (report.conflicts, report.gaps) == ([], [])
 
 
 # -- results that are not what the module returns
@@ -305,6 +381,9 @@ def test_each_address_of_each_eni_has_a_finding():
         lambda result: result.update(addresses=[{}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "address": "192.168.1"}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "prefix_length": 33}]),
+        lambda result: result.update(addresses=[{**seen("192.168.1.10"), "prefix_length": -1}]),
+        lambda result: result.update(addresses=[{**seen("2001:db8::1"), "prefix_length": 129}]),
+        lambda result: result.update(addresses=[{**seen("192.168.1.11"), "mac_addresses": [f"{mac()}:00"]}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "found_as": "guess"}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "connections": "many"}]),
         lambda result: result.update(addresses=[{**seen("192.168.1.10"), "listeners": [1]}]),
@@ -318,22 +397,23 @@ def test_a_result_of_another_form_never_makes_an_address_look_unused(change):
     assert find(ONE, web=result).level == UNKNOWN
 
 
-def test_text_of_a_guest_stays_in_its_line():
-    finding = find(ONE, web=guest(seen("192.168.1.10", interface="eth1\n\x1b[31m", listeners=[listener(process="x" * 500)])))
-    assert finding.text.isprintable()
-    assert len(finding.text) < 400
+@pytest.mark.parametrize(
+    ("address", "prefix_length"), [("192.168.1.10", 0), ("192.168.1.10", 32), ("2001:db8::1", 0), ("2001:db8::1", 128)]
+)
+def test_every_prefix_length_is_understood(address, prefix_length):
+    assert find(ONE, "192.168.1.10", web=guest(seen(address, prefix_length))).level != UNKNOWN
+
+
+@pytest.mark.parametrize(("process", "shown"), [("x" * 200, "x" * 200), ("x" * 201, "x" * 199 + "…"), ("a\nb\x1b[31m", "a b [31m")])
+def test_text_of_a_guest_stays_in_its_line(process, shown):
+    finding = find(ONE, web=guest(seen("192.168.1.10", interface="eth1\n", listeners=[listener(process=process)])))
+    assert finding.text == f"in use on web (eth1 ): {shown} listens on port 22"
 
 
 # -- properties, compared with a simple implementation
 
 OCTETS = st.integers(8, 20)
 ADDRESSES = OCTETS.map("192.168.1.{}".format)
-ENTRIES = st.builds(
-    lambda address, number, connections: seen(address, number=number, connections=connections),
-    ADDRESSES,
-    st.integers(1, 4),
-    st.integers(0, 1),
-)
 ROUTES = st.builds(
     lambda address, length: seen(
         str(ipaddress.ip_network(f"{address}/{length}", strict=False)[0]), length, found_as="local_route", interface="lo", mac_addresses=[]
@@ -341,18 +421,34 @@ ROUTES = st.builds(
     ADDRESSES,
     st.sampled_from([29, 30, 32]),
 )
-GUESTS = st.builds(
-    lambda entries, routes, macs, complete: guest(*entries, *routes, macs=macs, complete=complete),
-    st.lists(ENTRIES, max_size=4),
-    st.lists(ROUTES, max_size=1),
-    st.lists(st.integers(1, 4), max_size=2, unique=True),
-    st.booleans(),
-)
-RESULTS = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.one_of(GUESTS, st.just({"unreachable": True})))
-ENIS = st.lists(
-    st.tuples(st.lists(ADDRESSES, max_size=4, unique=True), st.lists(st.sampled_from(["192.168.1.8/29", "192.168.1.16/28"]), max_size=1)),
-    max_size=4,
-).map(lambda lists: [eni(number, *addresses, ipv4_prefixes=prefixes) for number, (addresses, prefixes) in enumerate(lists, 1)])
+HOSTS = st.sampled_from(["a", "b", "c"])
+
+
+def guests(numbers, least=0):
+    entries = st.builds(
+        lambda address, number, connections: seen(address, number=number, connections=connections), ADDRESSES, numbers, st.integers(0, 1)
+    )
+    return st.builds(
+        lambda entries, routes, macs, complete: guest(*entries, *routes, macs=macs, complete=complete),
+        st.lists(entries, min_size=least, max_size=4),
+        st.lists(ROUTES, max_size=1),
+        st.lists(numbers, min_size=least, max_size=2, unique=True),
+        st.booleans(),
+    )
+
+
+def enis_with(addresses, least, most):
+    prefixes = st.lists(st.sampled_from(["192.168.1.8/29", "192.168.1.16/28"]), max_size=1)
+    return st.lists(st.tuples(addresses, prefixes), min_size=least, max_size=most).map(
+        lambda lists: [eni(number, *addresses, ipv4_prefixes=prefixes) for number, (addresses, prefixes) in enumerate(lists, 1)]
+    )
+
+
+RESULTS = st.dictionaries(HOSTS, guests(st.integers(1, 4)) | st.just({"unreachable": True}))
+ENIS = enis_with(st.lists(ADDRESSES, max_size=4, unique=True), 0, 4)
+# Two ENIs, and guests that mostly have them.
+TWO_ENIS = enis_with(st.sets(ADDRESSES, min_size=3, max_size=8).map(sorted), 2, 2)
+THEIR_GUESTS = st.dictionaries(HOSTS, guests(st.integers(1, 2), 1), min_size=1, max_size=2)
 
 
 def overlaps(entry, wanted):
@@ -465,12 +561,72 @@ def test_a_bridge_over_two_enis_may_have_the_addresses_of_both():
     assert find_not_assigned([ONE, eni(2, "192.168.2.10")], Guests({"web": guest(entry, macs=[1, 2])})) == []
 
 
+@pytest.mark.parametrize(("prefix", "number"), [("192.168.1.16/28", 0), ("192.168.1.20/28", 0), ("192.168.1.32/28", 1)])
+def test_an_address_of_an_assigned_prefix_is_assigned(prefix, number):
+    """With host bits, too."""
+    assert len(find_not_assigned([eni(1, ipv4_prefixes=[prefix])], Guests({"web": guest(seen("192.168.1.17"))}))) == number
+
+
 def test_with_a_conflict_no_address_is_reported_as_not_assigned():
     results = {"web": guest(seen("192.168.1.99")), "web-alias": guest(seen("192.168.1.99"))}
     assert find_not_assigned([ONE], Guests(results)) == []
 
 
+def network(address, length=None):
+    return ipaddress.ip_network(address if length is None else f"{address}/{length}", strict=False)
+
+
+def held_by(one):
+    return [network(address) for address in (one["private_ip_address"], *one["private_ip_addresses"], *one["ipv4_prefixes"])]
+
+
+def is_held(address, enis):
+    return any(network(address).subnet_of(held) for one in enis for held in held_by(one))
+
+
+def macs_of(result):
+    return {entry["mac_address"] for entry in result.get("interfaces", ())}
+
+
+@examples
+@given(TWO_ENIS, THEIR_GUESTS)
+def test_what_is_not_assigned_is_what_the_only_owner_has_and_the_eni_has_not(enis, results):
+    expected = []
+    for one in enis:
+        owners = [host for host, result in results.items() if one["mac_address"] in macs_of(result)]
+        for entry in results[owners[0]]["addresses"] if len(owners) == 1 else ():
+            if one["mac_address"] in entry["mac_addresses"] and not is_held(entry["address"], [one]):
+                on_guest = [other for other in enis if other["mac_address"] in macs_of(results[owners[0]])]
+                expected.append((one["eni_id"], entry["address"], owners[0], is_held(entry["address"], on_guest)))
+    found = find_not_assigned(enis, Guests(results))
+    assert sorted((entry["eni_id"], entry["address"], entry["host"], entry["assigned_to"] is not None) for entry in found) == sorted(
+        expected
+    )
+
+
 # -- after an unassign
+
+
+@examples
+@given(TWO_ENIS, TWO_ENIS, THEIR_GUESTS)
+def test_what_remains_is_what_the_owners_have_and_no_eni_of_theirs(unassigned, enis, results):
+    expected = []
+    for one in unassigned:
+        gone = one["private_ip_addresses"] + one["ipv4_prefixes"]
+        now = [other for other in enis if other["eni_id"] == one["eni_id"]]
+        for host, result in results.items():
+            if not now or one["mac_address"] not in macs_of(result):
+                continue
+            on_guest = [other for other in enis if other["mac_address"] in macs_of(result)]
+            for entry in result["addresses"]:
+                is_block = entry["found_as"] == "local_route"
+                if any(overlaps(entry, address) for address in gone) and (is_block or not is_held(entry["address"], on_guest)):
+                    block = network(entry["address"], entry["prefix_length"])
+                    left = any(block.overlaps(held) for other in on_guest for held in held_by(other))
+                    allowed = not is_block or (not left and {*block} <= {each for address in gone for each in network(address)})
+                    expected.append((one["eni_id"], entry["address"], host, allowed))
+    found = find_remaining(unassigned, enis, Guests(results))
+    assert sorted((entry["eni_id"], entry["address"], entry["host"], entry["command"] is not None) for entry in found) == sorted(expected)
 
 
 def remaining(*entries, assignment=None, enis=None, macs=(1,), **others):
@@ -483,6 +639,23 @@ def test_a_command_removes_an_address_until_the_next_boot():
     assert (entry["eni_id"], entry["host"], entry["level"]) == ("eni-1", "web", IN_USE)
     assert entry["command"] == "ip address del 192.168.1.10/32 dev eth1"
     assert entry["text"] == "still in use on web (eth1): sshd listens on port 22"
+
+
+@pytest.mark.parametrize("dynamic", [True, False, None])
+def test_where_an_address_remains(dynamic):
+    (entry,) = remaining(seen("192.168.1.10", dynamic=dynamic, namespace="blue"))
+    assert entry == {
+        "eni_id": "eni-1",
+        "address": "192.168.1.10",
+        "level": CONFIGURED,
+        "host": "web",
+        "interface": "eth1",
+        "namespace": "blue",
+        "prefix_length": 24,
+        "dynamic": dynamic,
+        "command": "ip netns exec blue ip address del 192.168.1.10/24 dev eth1",
+        "text": "still configured on web (eth1 in network namespace blue)",
+    }
 
 
 @pytest.mark.parametrize(

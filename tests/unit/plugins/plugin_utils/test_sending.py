@@ -30,7 +30,7 @@ ANSWERS = {
     "one byte after the other": lambda: slowly(STARTED * 10),
     "headers without end": lambda: itertools.chain([STARTED], slowly(b"X: 1\r\n" * 10)),
     "an informational answer after the other": lambda: itertools.chain.from_iterable(
-        (b"HTTP/1.1 100 Continue\r\n\r\n", *slowly(b"")) for _ in itertools.count()
+        (b"HTTP/1.1 100 Continue\r\n\r\n", *slowly(b"")) for _request in itertools.count()
     ),
 }
 

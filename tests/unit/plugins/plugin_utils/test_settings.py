@@ -631,3 +631,38 @@ def test_a_slice_does_not_drop_a_guard_that_it_cannot_keep(more):
         assert settings.guests.policy == "require"
     else:
         assert "needs unassign_secondary_ips_guests" in only_error(**slice_of, guest_policy="require")
+
+
+# -- slices
+
+SLICE: dict[str, Any] = {
+    "plan": document().as_dict(),
+    "approved_digest": document().digest,
+    "enis": ["eni-1", "eni-other"],
+    "slices": 4,
+}
+
+
+def test_a_slice_takes_its_part_of_the_plan_and_of_the_pace():
+    settings = read(**SLICE, calls_per_minute=300)
+    assert settings.connection.calls_per_minute == 75
+    assert read(**{**SLICE, "slices": 1}, calls_per_minute=300).connection.calls_per_minute == 300
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"approved_digest": None}, "enis: the runs that share a plan need its digest; give unassign_secondary_ips_approved_digest"),
+        ({"max_addresses": 1}, "max_addresses: at most 1 may be unassigned, but the plan of all slices has 2"),
+        ({"slices": 100, "calls_per_minute": 300}, "slices: 300 calls per minute over 100 slices are fewer than 4 for each; use fewer"),
+    ],
+)
+def test_a_slice_that_cannot_prove_its_part_is_an_error(changed: dict[str, Any], error: str):
+    given = {name: value for name, value in {**SLICE, **changed}.items() if value is not None}
+    assert only_error(**given).startswith(f"unassign_secondary_ips_{error}")
+
+
+def test_a_slice_without_the_plan_is_an_error():
+    given = {name: value for name, value in SLICE.items() if name != "plan"}
+    error = "unassign_secondary_ips_enis: the runs that share a plan need the plan itself; give unassign_secondary_ips_plan or "
+    assert any(found.startswith(error) for found in errors_of(**given))

@@ -234,6 +234,12 @@ BROKEN = {
         "credentials_file: there is no profile a in /nonexistent",
     ),
     "a profile in the environment": ({}, {"ALICLOUD_PROFILE": "nobody"}, "ALICLOUD_PROFILE: there is no profile nobody"),
+    "a policy that is not JSON": (
+        {**OPTIONS, "role_arn": ROLE, "role_policy": "Allow"},
+        {},
+        "role_policy: is not a policy; set a JSON object",
+    ),
+    "a policy that is a list": ({**OPTIONS, "role_arn": ROLE, "role_policy": "[1]"}, {}, "role_policy: is not a policy; set a JSON object"),
 }
 
 

@@ -216,3 +216,10 @@ def test_an_invalid_ini_file_is_an_error(find, home):
     ini_file(home, "access_key_secret = not-shown\n")
     (error,) = find()[1]
     assert "~/.alibabacloud/credentials.ini is not an INI file" in error
+
+
+def test_a_source_profile_that_cannot_be_read_is_one_clear_error(find, home):
+    chained = {"name": "chained", "mode": "ChainableRamRoleArn", "source_profile": "default", "ram_role_arn": ROLE}
+    cli_file(home, {"mode": "RsaKeyPair", "private_key": "not-shown"}, chained)
+    (error,) = find({"profile": "chained"})[1]
+    assert error.startswith("profile default of ~/.aliyun/config.json: its mode is not supported; set one of AK, ")
