@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The roles by real ansible-playbook. What is expected of the service is read from its own state and call log, and after
-unassigning and restoring its state is that of the start, in every test. ``test_bulk.py`` has what needs no Ansible around it."""
+"""The roles by real ansible-playbook. The tests compare with the state and the call log of the endpoint. After unassign and restore, its
+state is the same as at the start, in every test. ``test_bulk.py`` has the tests that do not need Ansible."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def playbooks(emulator: Emulator, tmp_path: Path) -> Playbooks:
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to this in time"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.05)
 
 
@@ -84,7 +84,7 @@ def recipes(playbooks: Playbooks) -> set[tuple[str, str]]:
 
 
 def in_process(playbooks: Playbooks) -> Bulk:
-    """For what a test only needs before or after the run that it is about: it has the same files."""
+    """Without ansible-playbook, in the same folder: for steps before and after the run that a test is about."""
     return Bulk(playbooks.emulator, playbooks.folder)
 
 
@@ -151,7 +151,7 @@ def test_an_audit_lists_by_name_and_changes_nothing(playbooks: Playbooks) -> Non
     assert playbooks.writes() == []
 
 
-def test_all_wrong_variables_come_at_once_and_no_call_is_made(playbooks: Playbooks) -> None:
+def test_all_wrong_variables_are_reported_at_once_and_no_call_is_made(playbooks: Playbooks) -> None:
     refused = playbooks.run(
         "unassign",
         succeeds=False,
@@ -283,7 +283,7 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
 
 
 def kill_in_the_middle(playbooks: Playbooks, writes: int, **chosen: Any) -> tuple[set[tuple[str, str]], str]:
-    """SIGKILL to the whole process group after so many writes; returns what is gone soon after, and the output."""
+    """Send SIGKILL to the whole process group after ``writes`` writes. Returns the addresses that are gone soon after, and the output."""
     start = {eni_id: list(held) for eni_id, held in playbooks.held().items()}
     with started(playbooks, **chosen) as (process, output):
         wait_until(lambda: len(playbooks.writes()) >= writes or process.poll() is not None)
