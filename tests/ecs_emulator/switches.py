@@ -25,9 +25,9 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "batch",
         ("atomic", "partial", "lenient"),
-        "Unassigning a batch of which one address is not assigned is not documented. atomic: refused, nothing changes (one error code, "
-        "and a success that names no address, speak for it). partial: the assigned ones go, the answer is InvalidIp.IpUnassigned all the "
-        "same. lenient: the assigned ones go and the answer is a success, unless there was none.",
+        "It is not documented what happens to a batch if one of its addresses is not assigned. atomic: refused, nothing changes (one error "
+        "code, and a success that names no address, speak for it). partial: the assigned ones are unassigned, and the answer is still "
+        "InvalidIp.IpUnassigned. lenient: the assigned ones are unassigned, and the answer is a success, unless there was none.",
     ),
     Switch(
         "group_filter",
@@ -100,7 +100,7 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "group_page_numbers",
         ("accept", "refuse"),
-        "PageNumber and PageSize of DescribeSecurityGroups are about to go; NotSupported.PageNumberAndPageSize is already listed.",
+        "PageNumber and PageSize of DescribeSecurityGroups are to be removed; NotSupported.PageNumberAndPageSize is already listed.",
     ),
 )
 BY_NAME = {switch.name: switch for switch in SWITCHES}

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bulk runs against the local endpoint, in the process of the test: the gate, the recipe, what reads that lag or lack rows do to
-them, and the files. ``test_roles.py`` has what takes a real ansible-playbook."""
+"""Bulk runs against the local endpoint, in the process of the test: the gate, the recipe, reads that lag or lack rows, and the files.
+``test_roles.py`` has the tests that need a real ansible-playbook."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_run_that_finds_nothing_left_to_do_still_publishes_the_recipe(bulk: Bu
 
 
 def test_a_refused_address_that_nobody_approved_does_not_stop_the_approved_ones(bulk: Bulk) -> None:
-    """An address with an EIP is skipped in check mode, and no part of the plan that is approved."""
+    """An address with an EIP is skipped in check mode, and is not a part of the approved plan."""
     world = seed(20)
     world["interfaces"][0]["eips"] = {"10.3.0.11": "203.0.113.7"}
     bulk.emulator.reset(seed=world)
@@ -132,7 +132,7 @@ def test_an_approved_plan_with_an_address_that_is_refused_today_fails_before_a_w
     refused = bulk.run("unassign", approved_digest=planned["digest"], **source)
     assert refused["failed"]
     assert "eni-both1 10.3.0.11" in refused["msg"]
-    # It is still there.
+    # The addresses are still assigned.
     assert refused["report"]["difference"] == {"added": [], "removed": [], "left": ["eni-both1 10.3.0.11", "eni-both1 10.3.0.12"]}
     assert "no longer" not in "".join(bulk.lines)
     assert bulk.writes() == []
@@ -205,7 +205,7 @@ def test_a_saved_plan_shows_the_names_of_security_groups(bulk: Bulk) -> None:
     assert "  sg-web: 5 ENIs, 14 planned" in bulk.lines
 
 
-def test_more_than_the_cap_is_planned_but_not_done(bulk: Bulk) -> None:
+def test_more_than_max_addresses_is_planned_but_not_done(bulk: Bulk) -> None:
     refused = bulk.run("unassign", check=True, security_group_names="web", max_addresses="13")
     assert "unassign_secondary_ips_max_addresses: at most 13 may be unassigned, but 14 would be" in refused["msg"]
     assert (refused["outcome"], refused["changed"]) == ("refused", False)
@@ -707,7 +707,7 @@ def test_no_file_of_an_encrypted_plan_is_written_as_plain_text(bulk: Bulk) -> No
 
 @pytest.mark.parametrize(("after", "outcome"), [("wave 1/", "stopped"), ("wave 4/", "not verified")])
 def test_the_next_run_knows_that_a_run_ended_early_because_nobody_waited(bulk: Bulk, after: str, outcome: str) -> None:
-    """The next run says so. The last wave, after which only a read is left, is no exception."""
+    """The next run says so, also if nobody waited only for the last read."""
     start = bulk.held()
     gone = False
 

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module with the real SDK against the local endpoint, one target: does it, does nothing the second time, check mode
-says the same, diff, and each error. What is expected of the service is read from its own state and call log."""
+"""The module with the real SDK against the local endpoint, with one target: run, second run, check mode, diff, and each error. The tests
+compare with the state and the call log of the endpoint."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class TestOneEni:
         assert module.actions() == ["DescribeNetworkInterfaces", "UnassignPrivateIpAddresses", "DescribeNetworkInterfaces"]
         assert result["summary"]["api_calls"] == 3
 
-    def test_of_a_primary_eni_reads_the_state_of_its_instance_too(self, module: Module) -> None:
+    def test_reads_the_state_of_the_instance_of_a_primary_eni_too(self, module: Module) -> None:
         module(eni_id="eni-web0001", private_ip_addresses=["192.168.0.11"])
 
         assert module.actions() == [
@@ -214,7 +214,7 @@ class TestRefusals:
         assert predicted["msg"] == result["msg"]
         assert module.writes() == []
 
-    def test_are_reported_and_left_out_where_the_user_says_so(self, module: Module) -> None:
+    def test_are_reported_and_left_out_if_the_user_says_so(self, module: Module) -> None:
         result = module(eni_id="eni-web1002", all_secondary=True, on_refusal="skip")
 
         assert result.get("failed") is not True
@@ -242,7 +242,7 @@ class TestRefusals:
         assert module.writes() == []
 
 
-class TestMistakes:
+class TestErrorsInTheRequest:
     @pytest.mark.parametrize("options", [{}, {"on_refusal": "skip"}])
     def test_the_primary_address_is_never_sent(self, module: Module, options: dict[str, Any]) -> None:
         result = module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.100", "192.168.0.101"], **options)

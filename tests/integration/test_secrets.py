@@ -378,9 +378,7 @@ def test_the_roles_show_publish_and_write_no_secret(world: World, by: str) -> No
     assert {call["caller"] for call in world.emulator.calls()} == {caller}
     assert {path.suffix for path in reports.iterdir()} >= {".json", ".md", ".html"}
     repeated = [path.name for path in reports.iterdir() if "Sent: " in path.read_text(encoding="utf-8")]
-    assert {Path(name).suffix for name in repeated} >= {".json", ".md", ".html"}, (
-        "the reports have the message of the service, without the secrets in it"
-    )
+    assert {Path(name).suffix for name in repeated} >= {".json", ".md", ".html"}, "the reports lack the message of the service"
     assert b"Sent: " in failed.stdout
     assert {f"work/reports/{path.name}" for path in reports.iterdir()} <= set(world.places.searched)
     assert world.places.found == []

@@ -63,7 +63,7 @@ def entry(address: str, macs: list[str], length: int = 24, **fields: Any) -> dic
 
 
 def make_result(host: int) -> dict[str, Any]:
-    """Of the addresses of its ENIs, a guest has two thirds, and uses half of these."""
+    """A guest has two thirds of the addresses of its ENIs, and uses half of these."""
     numbers = [host * ENIS_OF_A_GUEST + offset for offset in range(ENIS_OF_A_GUEST)]
     addresses = [
         entry(ip(number * 32 + offset), [mac(number)], connections=offset % 2)

@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 
-DEADLINE = 40  # seconds until a test gives up that waits for a process
+DEADLINE = 40  # seconds that a test waits for a process before it fails
 LIFE = 2 * DEADLINE  # seconds after which each of these processes ends by itself
 
 ACTORS = f"""

@@ -21,7 +21,7 @@ ROOT_MOUNT = "30 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 
 @pytest.fixture
 def search():
-    """Of a machine on which nothing has been found yet. Gives the search and what the mount namespaces have, by path."""
+    """A search on a machine where nothing has been found yet, and the content of its mount namespaces, by path."""
     mounts: dict[str, str | Exception] = {}
 
     def read(path):

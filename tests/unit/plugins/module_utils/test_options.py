@@ -79,7 +79,7 @@ def test_a_key_without_a_profile_uses_the_region_of_the_current_profile(tmp_path
     assert parse(environ=profile_home(tmp_path, PROFILES), region=None)[0].region == "me-central-1"
 
 
-def test_of_the_command_line_alone(tmp_path):
+def test_a_region_comes_only_from_a_profile_of_the_command_line(tmp_path):
     """The credentials file of the SDKs may belong to another account, and has no current profile."""
     environ = profile_home(tmp_path, {**PROFILES, "current": "no region"})
     (tmp_path / ".alibabacloud").mkdir()

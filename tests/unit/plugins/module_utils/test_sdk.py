@@ -167,4 +167,4 @@ def test_an_exception_of_the_hook_is_raised_and_nothing_is_sent(call, raised):
 
     assert call((200, {"RequestId": "R-1"}), hook) is raised
     assert call.adapter.sent == []
-    assert call((200, {"RequestId": "R-1"})) == {"RequestId": "R-1"}, "it is over"
+    assert call((200, {"RequestId": "R-1"})) == {"RequestId": "R-1"}, "the hook belongs to one call"

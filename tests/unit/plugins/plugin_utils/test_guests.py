@@ -275,7 +275,7 @@ def test_two_enis_with_one_mac_address_are_a_conflict():
     assert {finding.level for findings in report.findings.values() for finding in findings.values()} == {UNKNOWN}
 
 
-def test_one_guest_with_a_mac_address_on_two_interfaces_is_no_conflict():
+def test_one_guest_with_a_mac_address_on_two_interfaces_is_not_a_conflict():
     result = guest()
     result["interfaces"].append({"interface": "bond0", "namespace": "", "mac_address": mac(1)})
     assert find(ONE, web=result).level == NOT_SEEN
@@ -738,7 +738,7 @@ def test_no_command_for_another_guest_that_has_an_equal_address():
 def test_an_address_that_was_assigned_to_another_eni_of_the_guest_does_not_remain():
     entry = seen("192.168.1.10", number=2)
     assert remaining(entry, enis=[eni(1), eni(2, "192.168.1.10")], macs=[1, 2]) == []
-    # Of another instance: then it is wrong here.
+    # If that ENI belongs to another instance, the address is wrong here.
     assert len(remaining(entry, enis=[eni(1), eni(2, "192.168.1.10")], macs=[1])) == 1
 
 

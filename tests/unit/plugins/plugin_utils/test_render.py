@@ -77,7 +77,7 @@ def test_markdown_and_html_have_every_address(name: str) -> None:
 def test_approved_digest_and_eips_are_text_in_every_form(kind: str) -> None:
     text = render(build_report(replace(failed(), approved_digest="ab" * 32)), kind)
     assert text.count("ab" * 32) == 1
-    assert text.count("10.0.5.1 EIP 203.0.113.7") == {"json": 0, "md": 1, "html": 2}[kind]  # HTML: once more for who runs no scripts
+    assert text.count("10.0.5.1 EIP 203.0.113.7") == {"json": 0, "md": 1, "html": 2}[kind]  # HTML: once more for readers without scripts
     assert '"eip": "203.0.113.7"' in text or kind != "json"
 
 
@@ -248,7 +248,7 @@ def test_a_large_table_grows_on_demand_and_every_eni_has_a_link(browser: Browser
     show(browser, tmp_path, large(450), fragment="eni-0449")
     assert browser.shown_rows() == ["eni-0449"]
     assert browser.wait_for("document.querySelector('tr.target')?.id") == "eni-0449"
-    # A link to one that is shown takes no other row away.
+    # A link to one that is shown removes no other row.
     show(browser, tmp_path, failed())
     browser.click("#guards a[href='#eni-4']")
     assert browser.wait_for("document.querySelector('tr.target')?.id") == "eni-4"

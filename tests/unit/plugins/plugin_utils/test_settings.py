@@ -351,7 +351,7 @@ def test_one_saved_document_and_no_variable_without_effect():
         assert read(plan=plan, security_group_ids="sg-1", **{name: value}).by_group
 
 
-def test_everything_that_is_wrong_comes_at_once():
+def test_everything_that_is_wrong_is_reported_at_once():
     given = {"plan_file": "/x", "wave_size": "many", "max_failures": "few", "keep": "here", "within": "there", "alow_eip": True}
     errors = errors_of(
         **given, region="nowhere", defaults={"keep": " ", "read_timeout": 0}, environ={"ALIBABA_CLOUD_ENDPOINT_TYPE": "private"}
