@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chaos.case import Case, flat
-from chaos.evidence import held
+from chaos.evidence import secondary_addresses
 
 # A possible write whose outcome no read has shown.
 OPEN_CODES = ("NotVerified", "EniNotReturned")
@@ -188,8 +188,8 @@ def _reads_decide(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
         for address in failure["addresses"]:
             yield from _failed_for_a_reason(case, entry, failure, address)
     rows = [row for _read, row in evidence.views_of(eni_id) if row]
-    if case.arguments["wait"] and entry["type"] and entry["status"] and rows and flat(entry["after"]) != held(rows[-1]):
-        yield f"after is not what the last read shows: they differ by {sorted(flat(entry['after']) ^ held(rows[-1]))}"
+    if case.arguments["wait"] and entry["type"] and entry["status"] and rows and flat(entry["after"]) != secondary_addresses(rows[-1]):
+        yield f"after is not what the last read shows: they differ by {sorted(flat(entry['after']) ^ secondary_addresses(rows[-1]))}"
 
 
 def _failed_for_a_reason(case: Case, entry: Mapping[str, Any], failure: Mapping[str, Any], address: str) -> Iterator[str]:

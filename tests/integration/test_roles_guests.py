@@ -99,7 +99,7 @@ class Roles(Playbooks):
         return self._play([*command, "-i", "inventory.json"], succeeds, self.environment)
 
     def gone(self) -> set[tuple[str, str]]:
-        held = self.held()
+        held = self.secondary_addresses()
         return {(eni_id, address) for eni_id, address in ADDRESSES if address not in held[eni_id]}
 
 

@@ -22,7 +22,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence imp
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, read_text
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import read_settings
 from support.emulator import Emulator
-from support.playbook import held
+from support.playbook import secondary_addresses
 
 
 class Bulk:
@@ -69,8 +69,8 @@ class Bulk:
     def recipes(self) -> list[Any]:
         return [read_json(path) for path in sorted(self.reports.glob("recipe-*.json"))]
 
-    def held(self) -> dict[str, list[str]]:
-        return held(self.emulator)
+    def secondary_addresses(self) -> dict[str, list[str]]:
+        return secondary_addresses(self.emulator)
 
     def writes(self) -> list[dict[str, Any]]:
         return self.emulator.calls(writes=True)
