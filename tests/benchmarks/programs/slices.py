@@ -79,9 +79,8 @@ def main() -> None:
         succeeded(report)
         print(f"{count} slices, {interfaces} ENIs: {wall:.0f} s, bound {bound:.0f} s, ratio {wall / bound:.3f}")
         print(f"calls {len(calls)}, throttled {throttled} ({throttled / len(calls):.2%}), writes {sum(writes.values())}")
-        print(
-            f"ENIs written twice: {sum(number > 1 for number in writes.values())}; same end state: {secondary_addresses(emulator) == end_of_one}"
-        )
+        twice = sum(number > 1 for number in writes.values())
+        print(f"ENIs written twice: {twice}; same end state: {secondary_addresses(emulator) == end_of_one}")
         sizes = [len(str(job.artifacts)) for job in jobs]
         print(f"artifacts: plan {len(str(approved['unassign_secondary_ips_plan']))} bytes, slices {sum(sizes)} bytes together")
         print(f"report: {report.artifacts['secondary_ips_unassign']['headline']}, {report.seconds:.1f} s")
