@@ -398,12 +398,12 @@ def test_one_stale_last_read_leaves_the_recipe_whole_and_fails_the_run(bulk: Bul
         path.unlink()
     bulk.emulator.reset(seed=seed(20))
     bulk.emulator.faults([{"kind": "stale", "action": READ, "nth": reads}])
-    red = bulk.run("unassign", **WEB)
+    failed = bulk.run("unassign", **WEB)
     assert bulk.emulator.fault_counts()[0]["fired"] == 1
     assert len(bulk.emulator.calls(READ)) == reads
-    plan, recipe = documents(bulk, red)
-    assert red["failed"]
-    assert "Contradiction" in red["msg"]
+    plan, recipe = documents(bulk, failed)
+    assert failed["failed"]
+    assert "Contradiction" in failed["msg"]
     assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.secondary_addresses())
     restore_all(bulk, wait_timeout=1)
     assert bulk.secondary_addresses() == start
@@ -431,15 +431,15 @@ def test_an_eni_that_a_read_by_id_lacks_fails_the_run_and_the_others_are_done(bu
     start = bulk.secondary_addresses()
     planned = bulk.run("unassign", check=True, **WEB)
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
-    red = bulk.run("unassign", plan_file=planned["files"]["plan"])
-    assert red["failed"]
-    assert "eni-both1" in red["msg"]
-    assert "already_absent" not in red["totals"]
-    assert outcomes(red["report"], "failed") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
+    failed = bulk.run("unassign", plan_file=planned["files"]["plan"])
+    assert failed["failed"]
+    assert "eni-both1" in failed["msg"]
+    assert "already_absent" not in failed["totals"]
+    assert outcomes(failed["report"], "failed") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
     assert bulk.secondary_addresses()["eni-both1"] == start["eni-both1"]
     assert len(changed_by(start, bulk.secondary_addresses())) == 12
     # Nothing is known about an ENI that could not be read, so it stays in the recipe.
-    assert len(pairs(documents(bulk, red)[1])) == 14
+    assert len(pairs(documents(bulk, failed)[1])) == 14
     # With an approval nothing is written.
     bulk.emulator.reset(seed=seed(20))
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
@@ -462,9 +462,9 @@ def test_an_eni_of_a_group_that_cannot_be_read_fails_the_run(bulk: Bulk, nothing
         bulk.emulator.reset(seed=world)
     start = bulk.secondary_addresses()
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-web00000"]}])
-    red = bulk.run("unassign", **WEB)
-    assert red["failed"]
-    assert "eni-web00000" in red["msg"]
+    failed = bulk.run("unassign", **WEB)
+    assert failed["failed"]
+    assert "eni-web00000" in failed["msg"]
     assert bulk.secondary_addresses()["eni-web00000"] == start["eni-web00000"]
     assert len(changed_by(start, bulk.secondary_addresses())) == (0 if nothing_else else 11)
 
@@ -474,9 +474,9 @@ def test_an_eni_that_the_last_read_lacks_fails_the_run(bulk: Bulk) -> None:
     reads = len(bulk.emulator.calls(READ))
     bulk.emulator.reset(seed=seed(20))
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"], "nth": reads, "times": 2}])
-    red = bulk.run("unassign", **WEB)
-    assert red["outcome"] == "not verified"
-    assert "eni-both1" in red["msg"]
+    failed = bulk.run("unassign", **WEB)
+    assert failed["outcome"] == "not verified"
+    assert "eni-both1" in failed["msg"]
 
 
 def test_a_clock_that_is_set_back_does_not_delay_the_run(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,9 +598,9 @@ def test_failures_in_a_wave_stop_the_run_and_what_was_done_can_be_restored(bulk:
 def test_what_failed_before_the_first_wave_does_not_stop_the_waves(bulk: Bulk) -> None:
     planned = bulk.run("unassign", check=True, security_group_tags="stage=test")
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
-    red = bulk.run("unassign", plan_file=planned["files"]["plan"], wave_size=20)
-    assert red["outcome"] == "failed"
-    assert red["totals"]["unassigned"] == 60
+    failed = bulk.run("unassign", plan_file=planned["files"]["plan"], wave_size=20)
+    assert failed["outcome"] == "failed"
+    assert failed["totals"]["unassigned"] == 60
 
 
 class TimeoutOfTask(BaseException):
@@ -616,13 +616,13 @@ def test_the_result_has_what_was_done_whatever_goes_wrong(bulk: Bulk, monkeypatc
         raise error
 
     monkeypatch.setattr(_bulk, "carry_out", fail)
-    red = bulk.run("unassign", wave_size=5, **WEB)
+    failed = bulk.run("unassign", wave_size=5, **WEB)
     gone = changed_by(start, bulk.secondary_addresses())
-    assert (red["outcome"], red["failed"], red["changed"]) == ("stopped", True, True)
-    assert type(error).__name__ in red["msg"]
+    assert (failed["outcome"], failed["failed"], failed["changed"]) == ("stopped", True, True)
+    assert type(error).__name__ in failed["msg"]
     assert 0 < len(gone) < 14
-    assert outcomes(red["report"], "unassigned") == gone == pairs(documents(bulk, red)[1])
-    assert "To undo it" in str(red["next_steps"])
+    assert outcomes(failed["report"], "unassigned") == gone == pairs(documents(bulk, failed)[1])
+    assert "To undo it" in str(failed["next_steps"])
 
 
 def test_what_cannot_be_restored_is_reported_and_the_rest_is_restored(bulk: Bulk) -> None:

@@ -201,8 +201,8 @@ def test_empty_text_is_not_given():
     groups = {"security_group_ids", "security_group_names", "security_group_tags"}
     empty = {name: " " for name, variable in VARIABLES.items() if "u" in variable.roles and name not in guards}
     assert guards == {name for name, variable in VARIABLES.items() if variable.is_guard}
-    beside_a_group = {name: text for name, text in empty.items() if name not in groups}
-    given, plain = read(**beside_a_group, security_group_ids="sg-1"), read(security_group_ids="sg-1")
+    with_a_group = {name: text for name, text in empty.items() if name not in groups}
+    given, plain = read(**with_a_group, security_group_ids="sg-1"), read(security_group_ids="sg-1")
     assert blocks_as_text(given.selection) == blocks_as_text(plain.selection)
     assert blocks_as_text(given.request) == blocks_as_text(plain.request)
     assert pace_of(given) == pace_of(plain)
