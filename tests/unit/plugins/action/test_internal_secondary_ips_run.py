@@ -83,14 +83,14 @@ def test_a_run_gets_defaults_and_environment_of_its_task_and_leaves_the_environm
         UNASSIGN,
         environment=[{"KEPT": "of the task", "ADDED": 1}],
         module_defaults=[
-            {action.CHANGE_MODULE: {"keep": ["192.0.2.1"], "allow_eip": True}},
+            {action.CHANGE_MODULE: {"keep": ["192.0.2.1"], "wait_timeout": 7}},
             {action.CHANGE_MODULE: {"keep": [trust_as_template("192.0.2.{{ 1 + 1 }}")]}},
             {"ansible.builtin.copy": {"src": "of no interest"}},
         ],
     )
     assert result == {**DONE, "changed": False}
     request = play.settings.request
-    assert ([str(block) for block in request.keep], request.allow_eip) == (["192.0.2.2/32"], True)
+    assert ([str(block) for block in request.keep], request.wait_timeout) == (["192.0.2.2/32"], 7)
     assert (play.environ["KEPT"], play.environ["ADDED"]) == ("of the task", "1")
     assert os.environ["KEPT"] == "before"
     assert "ADDED" not in os.environ
