@@ -51,10 +51,10 @@ def machine(monkeypatch):
 
         return look_up
 
-    monkeypatch.setattr(discovery.os, "listdir", known(machine.folders))
-    monkeypatch.setattr(discovery.os, "readlink", known(machine.links))
-    monkeypatch.setattr(discovery.os, "stat", known(machine.found))
-    monkeypatch.setattr(discovery.os.path, "exists", lambda path: path in machine.found)
+    # In place of the whole module, because pytest needs it too.
+    path = SimpleNamespace(exists=lambda path: path in machine.found)
+    reading = {"listdir": known(machine.folders), "readlink": known(machine.links), "stat": known(machine.found)}
+    monkeypatch.setattr(discovery, "os", SimpleNamespace(path=path, **reading))
     return machine
 
 
@@ -305,11 +305,18 @@ def test_an_open_network_namespace_is_held_and_a_file_or_a_pipe_is_not(search, t
     assert not held.keys() & {receiver, sender, plain}
 
 
-def test_a_file_that_is_closed_meanwhile_is_not_a_problem(search, machine):
+@pytest.mark.parametrize(("is_open", "held"), [(True, [(NET, 9, "/proc/7/fd/3")]), (False, [])])
+def test_a_file_whose_mount_is_not_known_is_looked_at_unless_it_was_closed(search, machine, monkeypatch, is_open, held):
+    def refuse(_path):
+        raise NO_ENTRY
+
+    monkeypatch.setattr(discovery, "read_file", refuse)
+    monkeypatch.setattr(discovery, "_kind_of", lambda _path: NET)
     machine.folders["/proc/7/fd"] = ["3"]
     machine.links["/proc/7/fd/3"] = "/run/netns/blue"
+    machine.found.update({"/proc/7/fd/3": inode(9, search.of.own.st_dev)} if is_open else {})
     search.of._find_descriptors(7)
-    assert (search.of.held, search.of.closed) == ([], set())
+    assert (search.of.held, search.of.closed) == (held, set())
 
 
 @pytest.mark.parametrize(("kind", "held"), [("net", [NET]), ("mnt", [MNT]), ("uts", [])])

@@ -150,7 +150,7 @@ def test_an_exception_that_cannot_be_explained_is_one_error_and_is_not_shown(cal
         raise TypeError(f"not-shown: {failure}")
 
     monkeypatch.setattr(Sdk, "_explain_refusal", explain)
-    error = call((403, {"Code": "Throttling", "RequestId": "R-1"}))
+    error = call((403, {"Code": "Throttling", "Message": "not-shown", "RequestId": "R-1"}))
     assert (type(error), error.action, error.code, error.status) == (EcsError, "DescribeInstances", UNREADABLE_REPLY, 403)
 
 
