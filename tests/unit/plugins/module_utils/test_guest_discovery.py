@@ -85,6 +85,19 @@ def test_a_process_that_may_not_be_read_is_noted_and_one_that_has_ended_is_not(s
     assert (search.of.tasks, search.of.closed, codes(search.of.problems)) == (tasks, closed, problems)
 
 
+@pytest.mark.parametrize(
+    ("first_network", "pids", "problems"),
+    [(True, "pid:[4026539999]", ["processes_hidden"]), (False, "pid:[4026539999]", []), (True, discovery._FIRST_PID_NAMESPACE, [])],
+)
+def test_only_a_container_in_the_network_of_its_machine_lacks_the_processes_of_the_machine(search, machine, first_network, pids, problems):
+    machine.folders["/proc"] = []
+    machine.links["/proc/self/ns/pid"] = pids
+    machine.found["/proc/1/net/dev"] = inode(7)
+    machine.found.update({discovery._FIRST_NETWORK_SETTING: inode(1)} if first_network else {})
+    search.of._find_tasks()
+    assert codes(search.of.problems) == problems
+
+
 def test_the_threads_of_a_process_that_has_ended_are_not_known(machine):
     machine.folders["/proc/5/task"] = ["5", "6"]
     assert discovery._tasks_of(5) == ["/proc/5", "/proc/5/task/6"]
@@ -96,6 +109,7 @@ def test_processes_that_may_not_be_read_are_a_problem_with_advice_for_other_user
     monkeypatch.setattr(discovery.os, "geteuid", lambda: user)
     for step in ("_find_tasks", "_find_mounts"):
         monkeypatch.setattr(search.of, step, lambda: None)
+    assert search.of.run().problems == []
     search.of.closed = {7, 8}
     (problem,) = search.of.run().problems
     assert problem.code == "namespaces_hidden"
