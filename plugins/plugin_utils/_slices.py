@@ -25,7 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     read_document,
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._merged_report import merge_reports
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import is_packed, pack, unpack
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import pack, unpack
 
 VERSION = 1
 FINISHED = ("done", "nothing to do")
@@ -135,8 +135,6 @@ def _read_part(name: str, value: Any) -> dict[str, Any]:
             raise ValueError(_NOT_OF_A_SLICE)
         part = dict(value)
         for key in ("enis", "report", "rows"):
-            if part[key] and not is_packed(part[key]):
-                raise ValueError(f"{key} is not packed text")
             part[key] = unpack(part[key])[0] if part[key] else []
         part["enis"] = [*part["enis"]]
         part["recipe"] = read_document(part["recipe"]) if part["recipe"] else None

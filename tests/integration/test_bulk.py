@@ -27,10 +27,11 @@ from support.module import run_module
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _records
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _documents, _records
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document, read_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import merge
 
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
 WEB = {"security_group_ids": ["sg-web"]}
@@ -203,6 +204,52 @@ def test_a_saved_plan_shows_the_names_of_security_groups(bulk: Bulk) -> None:
     bulk.emulator.faults([{"kind": "error", "action": "DescribeSecurityGroups", "code": "Forbidden.RAM", "status": 403}])
     assert bulk.run("unassign", check=True, plan_file=planned["files"]["plan"])["outcome"] == "planned"
     assert "  sg-web: 5 ENIs, 14 planned" in bulk.lines
+
+
+def test_a_saved_plan_of_which_no_eni_exists_is_refused(bulk: Bulk) -> None:
+    """More likely, the credentials are those of another account."""
+    planned = bulk.run("unassign", check=True, **WEB)
+    bulk.emulator.reset(seed=seed(20, groups=("other", "enis")))
+    bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
+    refused = bulk.run("unassign", plan_file=planned["files"]["plan"])
+    assert (refused["outcome"], refused["failed"], refused["changed"]) == ("refused", True, False)
+    assert f"ENIs of the saved plan exists in cn-hangzhou in this account; it is of account {ACCOUNT}" in refused["msg"]
+    assert bulk.writes() == []
+
+
+def test_a_plan_that_is_too_large_for_an_artifact_says_that_it_cannot_be_handed_on(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planned() -> tuple[bool, bool]:
+        published = bulk.run("unassign", check=True, **WEB)["published"]
+        assert published["unassign_secondary_ips_approved_digest"]
+        says_so = (
+            "This plan cannot be handed on to a later job: it has 14 addresses, more than" in published["unassign_secondary_ips_plan_text"]
+        )
+        return "unassign_secondary_ips_plan" in published, says_so
+
+    for most, expected in ((14, (True, False)), (13, (False, True))):
+        for module in (_bulk, _documents):
+            monkeypatch.setattr(module, "MOST_PUBLISHED", most)
+        assert planned() == expected
+
+
+def test_slices_do_their_part_of_the_plan_and_publish_it_under_their_own_names(bulk: Bulk) -> None:
+    start = bulk.secondary_addresses()
+    planned = bulk.run("unassign", check=True, **WEB)["published"]
+    given = {name: planned[f"unassign_secondary_ips_{name}"] for name in ("plan", "approved_digest")}
+    published: dict[str, Any] = {}
+    first, *others = sorted({eni_id for eni_id, _address in pairs(given["plan"])})
+    for enis in ([first], [*others, "eni-elsewhere"]):
+        before = bulk.secondary_addresses()
+        done = bulk.run("unassign", enis=enis, slices=2, **given)
+        assert done["outcome"] == "done", done["msg"]
+        assert {eni_id for eni_id, _address in changed_by(before, bulk.secondary_addresses())} == {*enis} - {"eni-elsewhere"}
+        assert any(line.startswith("slice ") and line.endswith(f"of the approved plan {given['approved_digest']}") for line in bulk.lines)
+        assert len(done["published"]) == 1
+        published |= done["published"]
+    merged = merge(read_document(given["plan"]), published)
+    assert (merged.errors, len(published)) == ([], 2)
+    assert merged.recipe
+    assert set(merged.recipe.pairs()) == changed_by(start, bulk.secondary_addresses())
 
 
 def test_more_than_max_addresses_is_planned_but_not_done(bulk: Bulk) -> None:
@@ -407,6 +454,21 @@ def test_one_stale_last_read_leaves_the_recipe_whole_and_fails_the_run(bulk: Bul
     assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.secondary_addresses())
     restore_all(bulk, wait_timeout=1)
     assert bulk.secondary_addresses() == start
+
+
+def test_a_last_read_that_fails_leaves_the_recipe_whole_and_fails_the_run(bulk: Bulk) -> None:
+    start = bulk.secondary_addresses()
+    bulk.run("unassign", **WEB)
+    reads = len(bulk.emulator.calls(READ))
+    bulk.emulator.reset(seed=seed(20))
+    for path in bulk.reports.iterdir():
+        path.unlink()
+    bulk.emulator.faults([{"kind": "error", "action": READ, "nth": reads, "code": "Forbidden.RAM", "status": 403}])
+    red = bulk.run("unassign", **WEB)
+    assert bulk.emulator.fault_counts()[0]["fired"] == 1
+    assert (red["failed"], red["changed"]) == (True, True)
+    assert "the last read failed, so the run does not verify what it did: DescribeNetworkInterfaces failed with Forbidden.RAM" in red["msg"]
+    assert pairs(documents(bulk, red)[1]) == pairs(documents(bulk, red)[0]) == changed_by(start, bulk.secondary_addresses())
 
 
 def test_a_recipe_is_a_plan_too(bulk: Bulk) -> None:
@@ -623,6 +685,28 @@ def test_the_result_has_what_was_done_whatever_goes_wrong(bulk: Bulk, monkeypatc
     assert 0 < len(gone) < 14
     assert outcomes(failed["report"], "unassigned") == gone == pairs(documents(bulk, failed)[1])
     assert "To undo it" in str(failed["next_steps"])
+
+
+def test_an_interrupt_ends_the_run_at_once_and_the_next_one_goes_on_with_its_plan(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = bulk.secondary_addresses()
+
+    def interrupt(ecs: Any, request: Any, wave: Any, carry_out: Any = _bulk.carry_out) -> None:
+        carry_out(ecs, request, wave)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_bulk, "carry_out", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            bulk.run("unassign", wave_size=5, **WEB)
+    gone = changed_by(start, bulk.secondary_addresses())
+    assert 0 < len(gone) < 14
+    assert gone <= pairs(bulk.recipes()[0])
+    (plan,) = bulk.reports.glob("plan-*.json")
+    again = bulk.run("unassign", plan_file=str(plan))
+    assert any(line.startswith("An earlier run of this plan did not end (unassign, process ") for line in bulk.lines)
+    assert again["outcome"] == "done", again["msg"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.secondary_addresses() == start
 
 
 def test_what_cannot_be_restored_is_reported_and_the_rest_is_restored(bulk: Bulk) -> None:
@@ -949,6 +1033,22 @@ def test_a_disk_that_is_full_after_the_waves_leaves_the_result_and_the_recipe(bu
     recipe = Path(done["files"]["recipe"])
     assert changed_by(start, bulk.secondary_addresses()) <= pairs(read_json(recipe))
     assert any("restore" in step and str(recipe) in step for step in done["next_steps"])
+
+
+def test_a_used_approval_that_cannot_be_recorded_is_reported(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = bulk.secondary_addresses()
+    planned = bulk.run("unassign", check=True, **WEB)
+
+    def write(folder: Folder, name: str, text: str, written: Any = Folder.write) -> Path:
+        if name.startswith("approval-"):
+            raise FolderError(f"{name}: it cannot be written: No space left on device")
+        return written(folder, name, text)
+
+    monkeypatch.setattr(Folder, "write", write)
+    done = bulk.run("unassign", approved_digest=planned["digest"], **WEB)
+    assert (done["outcome"], len(changed_by(start, bulk.secondary_addresses()))) == ("done", 14)
+    for shown in (done["stopped"], done["report"]["stopped"], " ".join(bulk.lines)):
+        assert "The use of the approval could not be recorded: approval-" in shown
 
 
 def test_no_file_of_a_plan_that_was_encrypted_in_the_folder_is_written_as_plain_text(bulk: Bulk) -> None:

@@ -309,3 +309,10 @@ def test_once_gone_the_caller_is_looked_for_each_time(monkeypatch):
     monkeypatch.setattr(_caller, "_has_hung_up", lambda _descriptor: True)
     assert not caller.is_waiting()
     assert not caller.is_waiting()
+
+
+def test_a_process_that_has_ended_has_no_session():
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert _caller._session(process.pid) is None
+    assert _caller._session(os.getpid()) == os.getsid(0)

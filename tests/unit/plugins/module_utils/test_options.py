@@ -100,6 +100,11 @@ def test_a_failed_login_does_not_lead_to_a_second_error(tmp_path):
     assert error.startswith("profile: there is no profile nobody")
 
 
+def test_a_file_of_profiles_that_cannot_be_used_is_named_once(tmp_path):
+    (error,) = parse(environ=profile_home(tmp_path, "{"), region=None, **NO_KEYS)[1]
+    assert "config.json" in error
+
+
 def test_the_region_does_not_come_from_another_profile(tmp_path):
     (error,) = parse(environ=profile_home(tmp_path, PROFILES), region=None, **NO_KEYS, profile="no region")[1]
     assert error.startswith("region: no region is given")

@@ -556,6 +556,13 @@ def test_an_address_of_a_neighbour_eni_names_the_neighbour():
     assert entry["assigned_to"] is None
 
 
+def test_the_primary_address_of_an_eni_is_assigned_and_an_eni_without_one_is_joined_all_the_same():
+    guests = Guests({"web": guest(seen("192.168.1.5"), seen("192.168.1.10"))})
+    assert find_not_assigned([ONE], guests) == []
+    (entry,) = find_not_assigned([{**ONE, "private_ip_address": None}], guests)
+    assert (entry["address"], entry["assigned_to"]) == ("192.168.1.5", None)
+
+
 def test_a_bridge_over_two_enis_may_have_the_addresses_of_both():
     entry = seen("192.168.2.10", mac_addresses=[mac(1), mac(2)])
     assert find_not_assigned([ONE, eni(2, "192.168.2.10")], Guests({"web": guest(entry, macs=[1, 2])})) == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.vault import EncryptedString
 from ansible.template import trust_as_template
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks, group
@@ -23,6 +24,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
 
 AUDIT, UNASSIGN, RESTORE = ROLES = ("audit_secondary_ips", "unassign_secondary_ips", "restore_secondary_ips")
 ACCOUNT, OTHER = "1000000000000001", "1000000000000002"
+HIDDEN = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n3832\n")
 ENVIRON = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "example-id",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "example-secret",
@@ -370,6 +372,22 @@ def test_a_secret_is_in_no_error():
     errors = errors_of(security_group_ids="web", defaults={"access_key_secret": "top-secret", "read_timeout": 0}, environ={})
     assert errors
     assert "top-secret" not in str(errors)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({"keep": HIDDEN}, ["unassign_secondary_ips_keep"]),
+        ({"excluding": ["192.0.2.1", HIDDEN]}, ["unassign_secondary_ips_excluding"]),
+        ({"protected_tags": {"team": HIDDEN}, "wave_size": "no number"}, ["unassign_secondary_ips_protected_tags"]),
+        ({"defaults": {"keep": [HIDDEN], "access_key_secret": HIDDEN}}, ["module_defaults.keep"]),
+    ],
+    ids=str,
+)
+def test_a_value_that_is_encrypted_is_the_only_error_unless_it_is_a_secret(given, names):
+    """Other errors repeat values, so they wait until the value is not encrypted."""
+    errors = errors_of(security_group_ids="sg-web", **given)
+    assert [error.partition(": it is encrypted with Ansible Vault")[0] for error in errors] == names
 
 
 # -- the saved document and the variables that go with it

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _documents
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, make_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import read_last_step
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import pack, unpack
@@ -70,8 +71,10 @@ def test_errors_between_slices() -> None:
     other = replace(PLAN, region="cn-beijing")
     artifacts = finished(publish(ENIS[:3])) | finished(publish(ENIS[2:4])) | publish(ENIS[4:5], refusals=["not today"])
     artifacts |= finished(publish(ENIS[5:6], plan=other))
+    artifacts["secondary_ips_slice_0"] = {**artifacts[f"secondary_ips_slice_{slice_name(ENIS[:3])}"], "enis": pack(["eni-stranger"])}
     errors = merge(PLAN, artifacts).errors
-    assert len(errors) == 4
+    assert len(errors) == 5
+    assert "1 ENIs are not in the plan: eni-stranger" in errors
     assert any(f"it is of the plan {other.digest}, not of {PLAN.digest}" in error for error in errors)
     assert any(error.startswith("3 of 8 ENIs of the plan are in no slice that reported: eni-6, eni-7, eni-8") for error in errors)
     assert "1 ENIs are in more than one slice: eni-3" in errors
@@ -115,6 +118,7 @@ def test_an_artifact_of_another_kind_is_an_error(value: Any) -> None:
         ({"report": pack([])}, "it is not what a slice of this collection publishes"),
         ({"outcome": None}, "it is not what a slice of this collection publishes"),
         ({"rows": "secondary-ips-zlib:eJw"}, "the packed text is incomplete"),
+        ({"enis": "eni-1"}, "it does not begin with secondary-ips-zlib:"),
         ({"recipe": {"assignments": "all"}}, "it is not a plan or recipe"),
     ],
 )
@@ -137,6 +141,18 @@ def test_a_changed_report_among_others_is_an_error_with_its_name_alone(changed: 
     assert first not in str(raised.value)
 
 
+def test_reports_that_do_not_fit_together_are_an_error_with_all_their_names() -> None:
+    """Each of them alone has the form of a report."""
+    artifacts = {**publish(ENIS[:4]), **publish(ENIS[4:])}
+    first, second = sorted(artifacts)
+    for name, differences in ((first, {"added": []}), (second, {})):
+        report = unpack(artifacts[name]["report"])[0]
+        artifacts[name] = {**artifacts[name], "report": pack({**report, "difference": differences})}
+    with pytest.raises(DocumentError) as raised:
+        merge(PLAN, artifacts)
+    assert str(raised.value).startswith(f"{first}, {second}: it is not what a slice")
+
+
 # -- the last step
 
 
@@ -151,6 +167,22 @@ def test_the_last_step_fails_if_a_part_is_missing_and_publishes_what_there_is() 
     assert "4 of 8 ENIs of the plan are in no slice that reported" in result["msg"]
     assert len(result["published"]["restore_secondary_ips_recipe"]["assignments"]) == 4
     assert result["published"]["secondary_ips_unassign"]["digest"] == PLAN.digest
+
+
+def test_the_last_step_of_slices_of_another_plan_has_nothing_to_publish() -> None:
+    step = read_last_step(variables(**finished(publish(ENIS, plan=replace(PLAN, region="cn-beijing")))))
+    result = step.result()
+    assert (result["failed"], result["outcome"], result["published"], step.files()) == (True, "missing", {}, {})
+    assert any(line.startswith("missing or failed: 8 of 8 ENIs of the plan are in no slice that reported") for line in step.lines())
+
+
+def test_the_last_step_says_where_a_recipe_is_that_is_too_large_for_an_artifact(monkeypatch: pytest.MonkeyPatch) -> None:
+    artifacts = finished(publish(ENIS[:4])) | finished(publish(ENIS[4:]))
+    monkeypatch.setattr(_documents, "MOST_PUBLISHED", 7)  # one slice has 4
+    step = read_last_step(variables(**artifacts))
+    assert "restore_secondary_ips_recipe" not in step.result()["published"]
+    assert len(step.report["recipe"]["assignments"]) == 8
+    assert any("so it is in the JSON report" in line for line in step.lines())
 
 
 def test_the_last_step_of_one_run_believes_only_its_own_plan() -> None:
