@@ -66,7 +66,7 @@ _ONE_OF = "for example: "  # before the text of the first address, if those of t
 
 @dataclass(frozen=True)
 class WaveView:
-    """One wave. Times are ISO 8601 in UTC; ``finished`` is empty while the wave runs."""
+    """One wave that has ended. Times are ISO 8601 in UTC."""
 
     number: int
     of: int
@@ -75,7 +75,7 @@ class WaveView:
     failed: int
     api_calls: int
     started: str
-    finished: str = ""
+    finished: str
 
 
 @dataclass
@@ -349,14 +349,12 @@ def _outcome(run: RunView, reasons: Iterable[Mapping[str, Any]], counts: Counter
         return "refused"
     if not run.state:
         return "listed"
-    if run.finished and counts[PENDING]:
-        return "stopped"
+    if counts[PENDING]:
+        return "stopped" if run.finished else "planned"
     if unverified:
         return "not verified"
     if run.stopped:
         return "stopped"
-    if not run.finished and (run.waves or counts[PENDING]):
-        return "under way" if run.waves else "planned"
     if any(entry["state"] in wrong_states(run.operation) for entry in reasons):
         return "failed"
     # A run with refused, missing or unreadable addresses has something to do.

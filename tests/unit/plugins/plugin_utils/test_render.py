@@ -24,6 +24,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, build_report
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import (
     HOSTILE,
+    STARTED,
     audit,
     document,
     eni,
@@ -40,7 +41,7 @@ DONE = AddressState.DONE
 RUNS = {
     "audit": audit(),
     "plan": plan(),
-    "under way": replace(plan(check_mode=False), waves=[replace(wave(1, 3), finished="")]),
+    "stopped": replace(plan(check_mode=False), finished=STARTED, waves=[wave(1, 3)]),
     "failed": failed(),
     "refused": refused(),
     "restore": restore(),
