@@ -82,15 +82,11 @@ class BulkRun:
         in_awx: bool = False,
     ) -> None:
         self._settings = settings
-        self._evidence = evidence
         self._ecs = ecs
         self._folder = folder
         self._say = say
         self._wait_until_shown = shown
         self._in_awx = in_awx
-        self._refusals: list[str] = []
-        self._stops: list[str] = []
-        self._waves: list[WaveView] = []
         self._plan_text: list[str] = []
         self._has_waited = False  # for another run of the plan
         self._view = RunView(
@@ -99,8 +95,6 @@ class BulkRun:
             started=now(),
             region=ecs.region,
             approved_digest=settings.approved_digest,
-            refusals=self._refusals,
-            waves=self._waves,
             evidence=evidence,
             mask=mask,
         )
@@ -121,14 +115,13 @@ class BulkRun:
                 text = str(error)
             else:
                 text = str(as_defect(error)) if isinstance(error, Exception) else f"interrupted: {type(error).__name__}: {error}"
-            (self._stops if any(eni.writes for eni in self._view.ledger) else self._refusals).append(text)
+            (self._view.stops if any(eni.writes for eni in self._view.ledger) else self._view.refusals).append(text)
         return self._finish()
 
     def _finish(self) -> dict[str, Any]:
         view = self._view
         if self._in_awx:
-            self._refusals[:] = name_questions(self._refusals)
-        view.stopped = ". ".join(self._stops)
+            view.refusals = name_questions(view.refusals)
         view.finished, view.api_calls = now(), self._ecs.api_calls
         handover = Handover(self._settings, view, self._folder)
         view.next_steps = handover.next_jobs() if self._in_awx else handover.next_steps()
@@ -142,13 +135,12 @@ class BulkRun:
     # -- audit
 
     def _audit(self) -> None:
-        found = self._select()
-        held = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
-        self._view.plan = self._document(held)
-        if self._evidence:
-            self._evidence.join(self._view.interfaces, self._view.plan.assignments)
-            self._refusals += self._evidence.refusals(self._settings.prefix)
-        for line in plan_lines(build_report(self._view)):
+        view, found = self._view, self._select()
+        view.plan = self._document({interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces})
+        if view.evidence:
+            view.evidence.join(view.interfaces, view.plan.assignments)
+            view.refusals += view.evidence.refusals(self._settings.prefix)
+        for line in plan_lines(build_report(view)):
             self._say(line)
 
     # -- select
@@ -168,7 +160,7 @@ class BulkRun:
         view.unreadable = {name: str(error) for name, error in found.unreadable.items()}
         owners = {interface.owner_id for interface in found.interfaces}
         view.account_id = owners.pop() if len(owners) == 1 else None
-        self._refusals += find_unknown_groups(self._settings, found, self._ecs.region)
+        view.refusals += find_unknown_groups(self._settings, found, self._ecs.region)
         return found
 
     def _name_groups(self, found: Found) -> dict[str, str]:
@@ -188,8 +180,8 @@ class BulkRun:
         approved = approved_digest(settings)
         other = settings.saved or self._records.saved_plan(approved)
         wanted = self._wanted(found, other)
-        if self._evidence:
-            self._evidence.join(view.interfaces, wanted)
+        if view.evidence:
+            view.evidence.join(view.interfaces, wanted)
         request = replace(
             settings.request,
             targets=tuple(Target("", eni_id, None, addresses) for eni_id, addresses in wanted.items()),
@@ -204,11 +196,11 @@ class BulkRun:
         self._folder.belong(*(document_name(kind, view.plan.whole_digest) for kind in ("plan", "recipe")))
         if other and settings.operation == "unassign":
             view.difference = compare(today, other, view.interfaces)
-        self._refusals += Gate(settings, view, other, self._records.approval_mark(approved)).find_refusals(request, plan, today)
+        view.refusals += Gate(settings, view, other, self._records.approval_mark(approved)).find_refusals(request, plan, today)
         self._plan_text = [*plan_lines(build_report(view)), *self._limit_lines()]
         for line in self._plan_text:
             self._say(line)
-        if self._refusals:
+        if view.refusals:
             return
         if view.check_mode:
             self._records.save_plan()
@@ -252,7 +244,7 @@ class BulkRun:
                 for name, error in found.unreadable.items()
             ]
             plan = replace(plan, changes=(*plan.changes, *lacking))
-        return self._evidence.protect(plan) if self._evidence else plan
+        return self._view.evidence.protect(plan) if self._view.evidence else plan
 
     def _wait_to_believe(self, plan: Plan, other: Document) -> bool:
         """Wait if something looks already done while a read may still lag behind a run that did the opposite. Returns whether to read
@@ -295,12 +287,12 @@ class BulkRun:
                 if number > 1 and settings.wave_pause:
                     _clock.sleep(settings.wave_pause)
                 self._do_wave(request, (number, len(waves)), wave)
-                self._say(wave_line(self._waves, planned, view.operation, _clock.now() - started, settings.wave_pause))
+                self._say(wave_line(view.waves, planned, view.operation, _clock.now() - started, settings.wave_pause))
                 if any(reason.code == CALLER_GONE for eni in wave for reason in eni.reasons.values()):
                     raise CallerGone("nobody waits for this run any more")
-                failed = sum(done.failed for done in self._waves)
+                failed = sum(done.failed for done in view.waves)
                 if failed > failures_allowed and number < len(waves):
-                    self._stops.append(
+                    view.stops.append(
                         f"stopped after wave {number} of {len(waves)}: {failed} of {planned} addresses failed, more than "
                         f"{settings.prefix}max_failures={settings.max_failures} allows; {total(view.ledger, PLANNED)} were not tried"
                     )
@@ -321,7 +313,7 @@ class BulkRun:
         carry_out(self._ecs, request, enis)
         tried = sum(map(count, addresses.values()))
         done, failed = total(enis, DONE), total(enis, FAILED, IN_FLIGHT)
-        self._waves.append(WaveView(*place, tried, done, failed, self._ecs.api_calls - calls, started, now()))
+        view.waves.append(WaveView(*place, tried, done, failed, self._ecs.api_calls - calls, started, now()))
         self._records.save_recipe(wave=enis)
 
     def _read_finally(self) -> None:
@@ -333,7 +325,7 @@ class BulkRun:
         except EcsError as error:
             if error.code == CALLER_GONE:
                 raise CallerGone("nobody waits for this run any more") from None
-            self._stops.append(f"the last read failed, so the run does not verify what it did: {error}")
+            view.stops.append(f"the last read failed, so the run does not verify what it did: {error}")
             return
         for eni_id, interface in view.final.items():
             held = set(flatten(interface.held))

@@ -85,9 +85,9 @@ class RunView:
     ``plan``: what the run may write, or what an audit found. ``interfaces``: the ENIs as first read. ``final``: the ENIs as the
     last read shows them, None if there was no last read. ``security_groups``: id → name. ``selected_groups``: ids of those that the
     user selected. ``unreadable``: id of an ENI or instance → why it cannot be read. ``refusals``: why nothing was written.
-    ``difference``: as in DIFFERENCES. ``sure``: how sure the run is of "already absent" or "already present". ``files``: kind → path.
-    ``next_steps``: exact commands, each after its purpose ("To undo it: ansible-playbook …"). ``evidence``: what the
-    guests returned, None if no guests are given. ``mask`` takes secrets out of a text.
+    ``stops``: why it wrote no more, or could not prove what it wrote. ``difference``: as in DIFFERENCES. ``sure``: how sure the run is
+    of "already absent" or "already present". ``files``: kind → path. ``next_steps``: exact commands, each after its purpose ("To undo
+    it: ansible-playbook …"). ``evidence``: what the guests returned, None if no guests are given. ``mask`` takes secrets out of a text.
     """
 
     operation: str
@@ -104,11 +104,11 @@ class RunView:
     security_groups: Mapping[str, str] = field(default_factory=dict)
     selected_groups: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    refusals: Sequence[str] = ()
-    stopped: str = ""
+    refusals: list[str] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
     difference: Mapping[str, Sequence[str]] = field(default_factory=dict)
     final: Mapping[str, Interface] | None = None
-    waves: Sequence[WaveView] = ()
+    waves: list[WaveView] = field(default_factory=list)
     api_calls: int = 0
     sure: str = ""
     files: dict[str, str] = field(default_factory=dict)
@@ -151,7 +151,7 @@ def build_report(run: RunView) -> dict[str, Any]:
         "seconds": seconds_between(run.started, run.finished),
         "totals": {**totals, "api_calls": run.api_calls},
         "refusals": [run.text(refusal) for refusal in run.refusals],
-        "stopped": ". ".join(filter(None, (run.text(run.stopped).rstrip("."), unverified))),
+        "stopped": ". ".join(filter(None, (run.text(". ".join(run.stops)).rstrip("."), unverified))),
         "sure": run.text(run.sure),
         "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
         "groups": _by_group(run, rows),
@@ -353,7 +353,7 @@ def _outcome(run: RunView, reasons: Iterable[Mapping[str, Any]], counts: Counter
         return "stopped" if run.finished else "planned"
     if unverified:
         return "not verified"
-    if run.stopped:
+    if run.stops:
         return "stopped"
     if any(entry["state"] in wrong_states(run.operation) for entry in reasons):
         return "failed"

@@ -47,7 +47,7 @@ RUNS = {
     "restore": restore(),
     "guests": guests(),
     "audit of guests": guests("report", "audit"),
-    "nothing": RunView("unassign", refusals=[HOSTILE], stopped=HOSTILE, sure=HOSTILE, next_steps=[HOSTILE], files={HOSTILE: HOSTILE}),
+    "nothing": RunView("unassign", refusals=[HOSTILE], stops=[HOSTILE], sure=HOSTILE, next_steps=[HOSTILE], files={HOSTILE: HOSTILE}),
 }
 
 
@@ -282,7 +282,7 @@ def test_digest_recipe_and_command_can_be_copied(browser: Browser, tmp_path: Pat
 def test_the_page_is_never_wider_than_the_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
     made = RUNS[name]
     if name == "failed":
-        made = replace(made, security_groups={"sg-web": "w" * 80}, files={"plan": "/state/" + "p" * 200}, stopped="s" * 200)
+        made = replace(made, security_groups={"sg-web": "w" * 80}, files={"plan": "/state/" + "p" * 200}, stops=["s" * 200])
     show(browser, tmp_path, made, width=width)
     assert browser.errors() == []
     assert browser.value("window.innerWidth") == width

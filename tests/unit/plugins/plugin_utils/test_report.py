@@ -203,10 +203,10 @@ def test_every_address_has_one_line_and_every_sum_is_right(
         (failed(), "failed"),
         (refused(), "refused"),
         (restore(), "done"),
-        (replace(restore(), stopped="the plan aged"), "stopped"),
+        (replace(restore(), stops=["the plan aged"]), "stopped"),
         (replace(restore(), final=None), "not verified"),
         (replace(restore(), final={}), "not verified"),
-        (replace(restore(), final=None, stopped="the last read failed"), "not verified"),
+        (replace(restore(), final=None, stops=["the last read failed"]), "not verified"),
         (replace(plan(check_mode=False), finished=STARTED, final={}), "stopped"),
         (run_of("unassign", [eni("eni-1", {A: UNCHANGED})]), "nothing to do"),
         (run_of("unassign", [eni("eni-1", {A: (SKIPPED, KEPT)})]), "nothing to do"),
@@ -362,7 +362,7 @@ def test_summary_says_why_nothing_was_written_and_how_sure_a_restore_is() -> Non
     assert "  1 in that plan, but refused, not readable or not selected today: eni-8 10.0.8.1" in plan_lines(report)
     assert restore().sure in summary_lines(build_report(restore()))
     assert "  cannot be read: eni-9: no primary address" in plan_lines(build_report(audit()))
-    stopped = replace(plan(check_mode=False), finished=STARTED, stopped="2 of 9 addresses failed.")
+    stopped = replace(plan(check_mode=False), finished=STARTED, stops=["2 of 9 addresses failed."])
     assert "2 of 9 addresses failed" in summary_lines(build_report(stopped))
 
 
@@ -393,7 +393,7 @@ def test_no_value_controls_the_terminal_or_breaks_a_line() -> None:
     denied = DENIED._replace(text=evil)
     ledger = [eni("eni-1", {A: (FAILED, denied)}, details={"NetworkInterfaceName": evil})]
     report = build_report(
-        run_of("unassign", ledger, security_groups={"sg-web": evil}, unreadable={"eni-2": evil}, refusals=[evil], stopped=evil)
+        run_of("unassign", ledger, security_groups={"sg-web": evil}, unreadable={"eni-2": evil}, refusals=[evil], stops=[evil])
     )
     text = json.dumps(report, ensure_ascii=False) + "".join(plan_lines(report) + summary_lines(report)) + failure_message(report)
     assert not set("\n\x1b\u202e\ud800") & set(text)
