@@ -43,7 +43,7 @@ def finished(published: dict[str, Any]) -> dict[str, Any]:
 def test_slices_together_have_the_whole_plan_and_nothing_twice(numbers: list[int]) -> None:
     parts = [take_part(PLAN, [eni_id for eni_id, mine in zip(ENIS, numbers, strict=True) if mine == number]) for number in range(4)]
     assert sorted(pair for document, _part in parts for pair in document.pairs()) == sorted(PLAN.pairs())
-    assert {document.whole_digest for document, _part in parts} == {part.digest for _document, part in parts} == {PLAN.digest}
+    assert {document.whole_digest for document, _part in parts} == {part.plan.digest for _document, part in parts} == {PLAN.digest}
     merged = merge(PLAN, {name: value for document, _part in parts for name, value in finished(publish([*document.assignments])).items()})
     assert merged.errors == []
     assert merged.recipe is not None
