@@ -28,7 +28,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import validate_own
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import FINISHED, merge
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import read_variables, variables_of
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import read_variables
 
 ROLE = "unassign_secondary_ips"
 PREFIX = f"{ROLE}_"
@@ -90,7 +90,7 @@ def read_last_step(variables: Mapping[str, Any]) -> LastStep:
     """DocumentError if a variable or an artifact cannot be read."""
     given = {name: value for name, value in variables.items() if not isinstance(value, str) or value.strip()}
     errors: list[str] = []
-    own, _named = read_variables(ROLE, {name: given.get(name) for name in OWN}, variables_of(ROLE), errors)
+    own, _named = read_variables(ROLE, {name: given.get(name) for name in OWN}, errors)
     validate_own(PREFIX, own, errors)
     digest = own.get("approved_digest", "")
     if errors:

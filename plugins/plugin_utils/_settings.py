@@ -87,7 +87,6 @@ class Settings:
     too has the combined value. Times are seconds."""
 
     role: str
-    operation: str
     selection: Selection
     request: Request
     connection: Connection
@@ -106,6 +105,10 @@ class Settings:
     wave_size: int = 1
     wave_pause: int = 0
     max_failures: str = "0"
+
+    @property
+    def operation(self) -> str:
+        return self.role.removesuffix("_secondary_ips")
 
     @property
     def prefix(self) -> str:
@@ -151,17 +154,15 @@ def read_settings(
                 "and leave it out here"
             )
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
-    given, named = read_variables(role, plain(variables), table, errors)
-    values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given
+    given, named = read_variables(role, plain(variables), errors)
+    values = {name: variable.default for name, variable in table.items()} | given
     validate_own(prefix, values, errors)
     _validate_sources(prefix, table, named, errors)
     guests = parse_guest_settings(prefix, values, given, errors)
     saved, saved_path, saved_name = _read_saved(prefix, given, read_file, errors)
     module_defaults = _read_defaults(plain(defaults), errors)
     parts, paths = _merge(prefix, table, given, module_defaults, errors)
-
-    if operation == "unassign":
-        _validate_slices(prefix, saved, values, parts, errors)
+    _validate_slices(prefix, saved, values, parts, errors)
     by_group = any(given.get(name) not in (None, {}) for name in GROUPS)
     selection_params: dict[str, Any] = {**dict.fromkeys((*SELECTORS, *ADDRESS_FILTERS)), "whole_region": False, "instance_enis": "primary"}
     selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
@@ -202,7 +203,6 @@ def read_settings(
         saved, part = take_part(saved, given["enis"])
     return Settings(
         role,
-        operation,
         selection,
         request,
         replace(connection, account_id=connection_params["account_id"] or connection.account_id),
@@ -245,7 +245,7 @@ def _validate_sources(prefix: str, table: Mapping[str, Variable], named: Iterabl
     given = [name for name in (*GROUPS, *SAVED) if name in named]
     saved = [name for name in given if name in SAVED]
     if not given:
-        sources = [prefix + name for name in (*GROUPS, *SAVED) if prefix + name in table]
+        sources = [prefix + name for name in (*GROUPS, *SAVED) if name in table]
         errors.append(f"nothing is named; give {' or '.join(sources)}")
     if len(saved) > 1:
         errors.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both given; give one of them")
@@ -339,19 +339,18 @@ def _merge(
     specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": _REQUEST_SPEC, "connection": connection_spec()}
     parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
     paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}
-    for full_name, variable in table.items():
+    for name, variable in table.items():
         part, _dot, option = variable.option.partition(".")
         if not part:
             continue
-        name = full_name.removeprefix(prefix)
         value = given.get(name)
         default = defaults.get(option) if part != "selection" else None
         if option == "account_id" and None not in (value, default) and value != default:
-            errors.append(f"{full_name}: {value} is given, but module_defaults.account_id is {default}; give the same account")
+            errors.append(f"{prefix}{name}: {value} is given, but module_defaults.account_id is {default}; give the same account")
         if value is None and (default is None or option in _STRICTER):
             value = variable.default
         if name in given or default is None:
-            paths[part][option] = full_name + (f" and module_defaults.{option}" if default is not None and option in _STRICTER else "")
+            paths[part][option] = prefix + name + (f" and module_defaults.{option}" if default is not None and option in _STRICTER else "")
         if default is not None and option in _STRICTER:
             given[name] = value = default if value is None else _STRICTER[option](value, default)
         if value is not None:

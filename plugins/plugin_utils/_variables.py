@@ -95,39 +95,38 @@ NARROWING = ("vpc_ids", "eni_type", "eni_status", "eni_tags", *ADDRESS_FILTERS, 
 
 
 def variables_of(role: str) -> dict[str, Variable]:
-    """Full name → variable of this role, with its default in this role."""
-    mine = {f"{role}_{name}": variable for name, variable in VARIABLES.items() if role[0] in variable.roles}
+    """Name without the prefix → variable of this role, with its default in this role."""
     return {
         name: replace(variable, default=variable.default[role[0]]) if isinstance(variable.default, dict) else variable
-        for name, variable in mine.items()
+        for name, variable in VARIABLES.items()
+        if role[0] in variable.roles
     }
 
 
-def read_variables(
-    role: str, variables: Mapping[str, Any], table: Mapping[str, Variable], errors: list[str]
-) -> tuple[dict[str, Any], set[str]]:
+def read_variables(role: str, variables: Mapping[str, Any], errors: list[str]) -> tuple[dict[str, Any], set[str]]:
     """The typed values, and the names of all given variables, also of the wrong ones. Both without the prefix of the role."""
+    table = variables_of(role)
     given: dict[str, Any] = {}
     named = set()
     needs_digest = is_true(variables.get(f"{role}_require_approval"))
     for full_name, value in variables.items():
         name = full_name.removeprefix(f"{role}_")
-        if full_name in (f"{role}_result", f"{role}_plan_text") or value is None:
+        if name in ("result", "plan_text") or value is None:
             continue  # the role itself registers and publishes these
-        if full_name not in table:
-            close = difflib.get_close_matches(full_name, table, n=1)
+        if name not in table:
+            close = difflib.get_close_matches(full_name, [f"{role}_{known}" for known in table], n=1)
             errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
         elif is_blank(value) and name == "approved_digest" and needs_digest:
             # A digest that was left empty must not let an unapproved run pass.
             errors.append(f"{full_name}: is empty text, and {APPROVAL_NEEDED}")
-        elif isinstance(value, list) or not is_blank(value) or table[full_name].is_guard:
+        elif isinstance(value, list) or not is_blank(value) or table[name].is_guard:
             named.add(name)
             blank: list[str] = []
             try:
-                value = _split(value, table[full_name].kind)
-                if table[full_name].is_guard or is_blank(value):
+                value = _split(value, table[name].kind)
+                if table[name].is_guard or is_blank(value):
                     validate_guards({full_name: value}, [full_name], blank)
-                given |= {} if blank else {name: _convert(value, table[full_name])}
+                given |= {} if blank else {name: _convert(value, table[name])}
             except ValueError as error:
                 errors.append(f"{full_name}: {error}")
             errors += blank
