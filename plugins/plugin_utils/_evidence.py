@@ -24,11 +24,13 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten, validate_numbers
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, UNKNOWN, Guests
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
+    Eni,
     Finding,
     GuestReport,
     find_not_assigned,
     find_remaining,
     join_guests,
+    make_eni,
 )
 
 # The variable of a host with the result of guest_addresses_info. The playbooks register it, and so does a play of the user.
@@ -114,9 +116,7 @@ class Evidence:
     def join(self, interfaces: Mapping[str, Interface], assignments: Mapping[str, AddressSet]) -> None:
         """Find the level of each address. ``interfaces``: all that are known, because two of them may have one MAC address."""
         eni_ids = dict.fromkeys([*interfaces, *assignments])
-        self.joined = join_guests(
-            [{**_describe(eni_id, interfaces.get(eni_id)), **assignments.get(eni_id, EMPTY)} for eni_id in eni_ids], self.guests
-        )
+        self.joined = join_guests([_make_eni(eni_id, interfaces, assignments.get(eni_id, EMPTY)) for eni_id in eni_ids], self.guests)
 
     def finding(self, eni_id: str, address: str) -> Finding:
         return self.joined.findings.get(eni_id, {}).get(address, NOT_JOINED)
@@ -170,21 +170,18 @@ class Evidence:
 
     def remaining(self, unassigned: Mapping[str, Iterable[str]], interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
         """Where unassigned addresses are still configured. ``interfaces``: as they are now."""
-        assignments = [{"eni_id": eni_id, **group(addresses)} for eni_id, addresses in unassigned.items()]
-        return find_remaining(assignments, [_whole(interface) for interface in interfaces.values()], self.guests)
+        gone = [_make_eni(eni_id, interfaces, group(addresses)) for eni_id, addresses in unassigned.items()]
+        return find_remaining(gone, [_whole(interface) for interface in interfaces.values()], self.guests)
 
 
-def _describe(eni_id: str, interface: Interface | None) -> dict[str, Any]:
-    if interface is None:
-        return {"eni_id": eni_id}
-    mac_address = interface.details.get("MacAddress")
-    return {"eni_id": eni_id, "mac_address": mac_address, "private_ip_address": interface.private_ip_address}
+def _make_eni(eni_id: str, interfaces: Mapping[str, Interface], held: AddressSet) -> Eni:
+    return make_eni(eni_id, interfaces[eni_id].details.get("MacAddress") if eni_id in interfaces else None, held)
 
 
-def _whole(interface: Interface) -> dict[str, Any]:
-    """The ENI with all its addresses, also those that are not selected, and the primary IPv6 address."""
-    held = {**interface.held, "ipv6_addresses": (*interface.held["ipv6_addresses"], *(each for each in interface.primary if ":" in each))}
-    return {**_describe(interface.eni_id, interface), **held}
+def _whole(interface: Interface) -> Eni:
+    """The ENI with all its addresses, also those that are not selected, and the primary ones."""
+    primary = filter(None, {interface.private_ip_address, *interface.primary})
+    return make_eni(interface.eni_id, interface.details.get("MacAddress"), interface.held, primary)
 
 
 def _parse_time(text: Any) -> datetime | None:

@@ -46,7 +46,6 @@ class Sighting:
     parent: str | None
     namespace: str
     mac_addresses: frozenset[str]
-    dynamic: bool | None
     removed_with_it: list[str] | None  # None if it is not known
     listeners: list[tuple[str, int, str | None]]
     connections: int
@@ -220,7 +219,6 @@ def _read_sighting(guest: Guest, entry: Mapping[str, Any]) -> Sighting:
         parent=None if entry["parent_interface"] is None else one_line(entry["parent_interface"]),
         namespace=one_line(entry["namespace"]),
         mac_addresses=frozenset(parse_mac(mac) for mac in entry["mac_addresses"]),
-        dynamic=None if entry["dynamic"] is None else bool(entry["dynamic"]),
         removed_with_it=None if entry["removed_with_it"] is None else [_format(pack_address(each)) for each in entry["removed_with_it"]],
         listeners=[
             (one_line(listener["protocol"]), int(listener["port"]), one_line(listener["process"]) if listener["process"] else None)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, Network
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, AddressSet, Network
 from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_reading import can_be_assigned
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import (
@@ -46,6 +46,23 @@ PERMANENT_CONFIGURATION = (
 )
 
 
+@dataclass(frozen=True)
+class Eni:
+    """``mac_address``: empty if the API returned none."""
+
+    eni_id: str
+    mac_address: str
+    addresses: Sequence[str]
+    prefixes: Sequence[str]
+
+
+def make_eni(eni_id: str, mac_address: str | None, held: AddressSet, primary: Iterable[str] = ()) -> Eni:
+    """``held``: the addresses and prefixes in question. ``primary``: more addresses of the ENI."""
+    addresses = [address for kind in KINDS if not kind.is_prefix for address in held[kind.name]]
+    prefixes = [prefix for kind in KINDS if kind.is_prefix for prefix in held[kind.name]]
+    return Eni(eni_id, parse_mac(mac_address) if mac_address else "", [*addresses, *primary], prefixes)
+
+
 class Finding(NamedTuple):
     """What the guests show of one address or prefix.
 
@@ -73,12 +90,11 @@ class GuestReport:
 # -- ENI by ENI
 
 
-def join_guests(enis: Iterable[Mapping[str, Any]], guests: Guests) -> GuestReport:
-    """The finding of each secondary address. ``enis``: as C(eni_secondary_ip_info) returns them, or assignments with a MAC address."""
-    known = [_Eni(eni) for eni in enis]
-    sharing = _enis_by_mac(known)
+def join_guests(enis: Sequence[Eni], guests: Guests) -> GuestReport:
+    """The finding of each address and prefix of these ENIs."""
+    sharing = _enis_by_mac(enis)
     report = GuestReport()
-    for eni in known:
+    for eni in enis:
         report.findings[eni.eni_id] = _join(eni, guests, sharing.get(eni.mac_address, ()))
     for mac, sharers in sorted(sharing.items()):
         hosts = [guest.host for guest in guests.owners.get(mac, ())]
@@ -88,30 +104,15 @@ def join_guests(enis: Iterable[Mapping[str, Any]], guests: Guests) -> GuestRepor
     return report
 
 
-class _Eni:
-    def __init__(self, eni: Mapping[str, Any]) -> None:
-        self.eni_id = str(eni["eni_id"])
-        self.mac_address = parse_mac(eni["mac_address"]) if eni.get("mac_address") else ""
-        # Each address is a string, or a dictionary with its EIP.
-        held = [
-            (kind.is_prefix, str(entry["address"] if isinstance(entry, Mapping) else entry))
-            for kind in KINDS
-            for entry in eni.get(kind.name) or ()
-        ]
-        self.addresses = [address for is_prefix, address in held if not is_prefix]
-        self.prefixes = [prefix for is_prefix, prefix in held if is_prefix]
-        self.primary = str(eni.get("private_ip_address") or "")
-
-
-def _enis_by_mac(enis: Iterable[_Eni]) -> dict[str, list[_Eni]]:
-    found: dict[str, list[_Eni]] = {}
+def _enis_by_mac(enis: Iterable[Eni]) -> dict[str, list[Eni]]:
+    found: dict[str, list[Eni]] = {}
     for eni in enis:
         if eni.mac_address:
             found.setdefault(eni.mac_address, []).append(eni)
     return found
 
 
-def _join(eni: _Eni, guests: Guests, sharers: Sequence[_Eni]) -> dict[str, Finding]:
+def _join(eni: Eni, guests: Guests, sharers: Sequence[Eni]) -> dict[str, Finding]:
     owners = guests.owners.get(eni.mac_address, []) if eni.mac_address else []
     nothing = _unseen(eni, owners, sharers)  # the same for each address that no guest has
     findings = {}
@@ -123,7 +124,7 @@ def _join(eni: _Eni, guests: Guests, sharers: Sequence[_Eni]) -> dict[str, Findi
     return findings
 
 
-def _unseen(eni: _Eni, owners: Sequence[Guest], sharers: Sequence[_Eni]) -> Finding:
+def _unseen(eni: Eni, owners: Sequence[Guest], sharers: Sequence[Eni]) -> Finding:
     mac = eni.mac_address
     if not mac:
         return Finding(UNKNOWN, NO_MAC_ADDRESS, "the API returned no MAC address for this ENI")
@@ -139,7 +140,7 @@ def _unseen(eni: _Eni, owners: Sequence[Guest], sharers: Sequence[_Eni]) -> Find
     return Finding(NOT_SEEN, NOWHERE, f"not seen on {guest.at(mac)}, which has this ENI")
 
 
-def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sighting], prefix: str | None) -> Finding:
+def _weigh(eni: Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sighting], prefix: str | None) -> Finding:
     def strength(sighting: Sighting) -> tuple[bool, bool]:
         return sighting.level != IN_USE, eni.mac_address not in sighting.mac_addresses
 
@@ -159,14 +160,14 @@ def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sigh
 # -- the other way round
 
 
-def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
-    """Addresses that a guest has configured on an ENI's interface and that are not assigned to this ENI.
+def find_not_assigned(enis: Sequence[Eni], guests: Guests) -> list[dict[str, Any]]:
+    """Addresses that a guest has configured on an ENI's interface and that are not assigned to this ENI. ``enis``: with all their
+    addresses.
 
     If several guests or ENIs have the MAC address, nothing is returned for it: ``join_guests`` reports the conflict.
     """
-    known = [_Eni(eni) for eni in enis]
-    by_mac = _enis_by_mac(known)
-    assigned = _Assigned(known, guests)
+    by_mac = _enis_by_mac(enis)
+    assigned = _Assigned(enis, guests)
     found = []
     for mac, sharers in by_mac.items():
         owners = guests.owners.get(mac, [])
@@ -186,27 +187,23 @@ def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list
                 {
                     "eni_id": sharers[0].eni_id,
                     "address": sighting.address,
-                    "level": sighting.level,
                     **_place(sighting),
-                    "assigned_to": on_guest[0] if on_guest else None,
                     "text": sighting.text() + note,
                 }
             )
     return sorted(found, key=_by_eni)
 
 
-def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
+def find_remaining(unassigned: Iterable[Eni], enis: Sequence[Eni], guests: Guests) -> list[dict[str, Any]]:
     """Where guests still have unassigned addresses, with the command that removes each until the next boot.
 
-    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None, and ``text`` says why,
-    if no command works from outside, or if it would remove an address that was not unassigned.
+    ``unassigned``: only with what was unassigned. ``enis``: as they are now, with all their addresses. ``command`` is None, and ``text``
+    says why, if no command works from outside, or if it would remove an address that was not unassigned.
     """
-    known = [_Eni(eni) for eni in enis]
-    macs = {eni.eni_id: eni.mac_address for eni in known}
-    assigned = _Assigned(known, guests)
+    assigned = _Assigned(enis, guests)
     found: dict[tuple[str, int], dict[str, Any]] = {}
-    for entry in (_Eni(entry) for entry in unassigned):
-        owners = guests.owners.get(macs.get(entry.eni_id, ""), [])
+    for entry in unassigned:
+        owners = guests.owners.get(entry.mac_address, [])
         sightings = [sighting for address in entry.addresses for sighting in guests.find_address(address)]
         sightings += [sighting for prefix in entry.prefixes for sighting in guests.find_prefix(prefix)]
         gone = _collapse(_networks(entry))
@@ -221,7 +218,6 @@ def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mappi
             found[entry.eni_id, id(sighting)] = {
                 "eni_id": entry.eni_id,
                 "address": sighting.address,
-                "level": sighting.level,
                 **_place(sighting),
                 "command": None if why_not else _removal(sighting),
                 "text": f"still {sighting.text()}" + (f"; {why_not}" if why_not else ""),
@@ -229,7 +225,7 @@ def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mappi
     return sorted(found.values(), key=_by_eni)
 
 
-def _networks(eni: _Eni) -> list[Network]:
+def _networks(eni: Eni) -> list[Network]:
     return [ipaddress.ip_network(address, strict=False) for address in (*eni.addresses, *eni.prefixes)]
 
 
@@ -269,9 +265,9 @@ def _is_inside(network: Network, gone: Iterable[Network]) -> bool:
 
 
 class _Assigned:
-    """Which ENIs of the guests an address belongs to, primary addresses and prefixes included."""
+    """Which ENIs of the guests an address belongs to."""
 
-    def __init__(self, enis: Sequence[_Eni], guests: Guests) -> None:
+    def __init__(self, enis: Sequence[Eni], guests: Guests) -> None:
         self.mac_addresses: dict[str, str] = {}
         self._by_mac = _enis_by_mac(enis)
         self._addresses: dict[bytes, list[str]] = defaultdict(list)
@@ -281,9 +277,8 @@ class _Assigned:
             if eni.mac_address not in guests.owners and eni.mac_address not in guests.by_mac:
                 continue
             self.mac_addresses[eni.eni_id] = eni.mac_address
-            for address in [eni.primary, *eni.addresses]:
-                if address:
-                    self._addresses[pack_address(address)].append(eni.eni_id)
+            for address in eni.addresses:
+                self._addresses[pack_address(address)].append(eni.eni_id)
             for prefix in eni.prefixes:
                 network = ipaddress.ip_network(prefix, strict=False)
                 size = len(network.network_address.packed)
@@ -300,11 +295,9 @@ class _Assigned:
         return [*self._addresses.get(packed, ()), *inside]
 
     def on_guest(self, guest: Guest, version: int) -> list[Network]:
-        """What is assigned to the ENIs of a guest, primary addresses included."""
+        """What is assigned to the ENIs of a guest."""
         enis = [eni for mac in guest.mac_addresses for eni in self._by_mac.get(mac, ())]
-        found = [network for eni in enis for network in _networks(eni)]
-        found += [ipaddress.ip_network(eni.primary) for eni in enis if eni.primary]
-        return [network for network in found if network.version == version]
+        return [network for eni in enis for network in _networks(eni) if network.version == version]
 
 
 def _is_on(eni_id: str, assigned: _Assigned, guest: Guest) -> bool:
@@ -312,13 +305,7 @@ def _is_on(eni_id: str, assigned: _Assigned, guest: Guest) -> bool:
 
 
 def _place(sighting: Sighting) -> dict[str, Any]:
-    return {
-        "host": sighting.guest.host,
-        "interface": sighting.interface,
-        "namespace": sighting.namespace,
-        "prefix_length": sighting.prefix_length,
-        "dynamic": sighting.dynamic,
-    }
+    return {"host": sighting.guest.host, "interface": sighting.interface, "namespace": sighting.namespace}
 
 
 def _by_eni(entry: Mapping[str, Any]) -> tuple[Any, ...]:
