@@ -64,7 +64,7 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     lines += [] if report["check_mode"] or report["operation"] == "audit" or report["refusals"] else _reason_lines(report)
     lines += [report["sure"]] if report["sure"] else []
     lines += guest_summary_lines(report["guests"])
-    lines += [f"{FILE_LABELS.get(kind, kind)}: {path}" for kind, path in report["files"].items()]
+    lines += [f"{FILE_LABELS[kind]}: {path}" for kind, path in report["files"].items()]
     # A command that is folded must still be one command.
     steps = [": ".join(split_step(step)) for step in report["next_steps"]]
     return fold_lines(lines) + [line for step in steps for line in fold_lines([step], " \\")]

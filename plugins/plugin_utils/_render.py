@@ -23,7 +23,7 @@ from markupsafe import Markup
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import format_duration, label
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import format_conflict
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import FILE_LABELS, split_step
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES, states_of
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "audit_secondary_ips" / "templates"
 MOST_COPIED = 2_000  # addresses of a recipe that the page itself holds, to be copied; a larger one is in its file
@@ -48,9 +48,15 @@ def render(report: Mapping[str, Any], kind: str) -> str:
     environment.filters.update(label=label, duration=format_duration, clusters=_clusters, code=_Code, csp_hash=_csp_hash)
     environment.filters["step"] = split_step
     environment.filters["conflict"] = format_conflict
-    environment.filters["file_label"] = lambda kind: FILE_LABELS.get(kind, kind)
     table, recipe = (_table(report), _recipe(report)) if kind == "html" else (None, "")
-    return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe, differences=DIFFERENCES)
+    return environment.get_template(f"report.{kind}.j2").render(
+        report=report,
+        states=states_of(report["totals"]),
+        table=table,
+        recipe=recipe,
+        differences=DIFFERENCES,
+        file_labels=FILE_LABELS,
+    )
 
 
 def _as_json(report: Mapping[str, Any]) -> str:

@@ -131,7 +131,7 @@ def build_report(run: RunView) -> dict[str, Any]:
     """The report, ready for JSON. Every address of the ledger (of an audit: of the plan) has one line in ``interfaces``."""
     rows = sorted(_rows(run), key=worst_first)
     counts = Counter(line["state"] for row in rows for line in row["addresses"])
-    totals = {"interfaces": len(rows), "addresses": counts.total(), **{state: counts[state] for state in STATES if counts[state]}}
+    totals = Counter(counts, interfaces=len(rows), addresses=counts.total(), api_calls=run.api_calls)
     reasons = _reasons(rows)
     guests = _guests(run, rows)
     unverified = _unverified(run)
@@ -149,16 +149,14 @@ def build_report(run: RunView) -> dict[str, Any]:
         "started": run.started,
         "finished": run.finished,
         "seconds": seconds_between(run.started, run.finished),
-        "totals": {**totals, "api_calls": run.api_calls},
+        "totals": in_order(totals),
         "refusals": [run.text(refusal) for refusal in run.refusals],
         "stopped": ". ".join(filter(None, (run.text(". ".join(run.stops)).rstrip("."), unverified))),
         "sure": run.text(run.sure),
         "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
         "groups": _by_group(run, rows),
         "reasons": reasons,
-        "guards": by_guard(reasons),
         "waves": [_wave(wave, run.waves[0].started) for wave in run.waves],
-        "states": [state for state in STATES if counts[state]],
         "interfaces": rows,
         "unreadable": [{"id": name, "reason": run.text(reason)} for name, reason in sorted(run.unreadable.items())],
         "files": {kind: run.text(path) for kind, path in run.files.items()},
@@ -168,6 +166,17 @@ def build_report(run: RunView) -> dict[str, Any]:
     }
     report["headline"] = build_headline(report)
     return report
+
+
+def in_order(totals: Mapping[str, int]) -> dict[str, int]:
+    """The totals as in a report: without the states that no address has."""
+    states = {state: totals[state] for state in states_of(totals)}
+    return {"interfaces": totals["interfaces"], "addresses": totals["addresses"], **states, "api_calls": totals["api_calls"]}
+
+
+def states_of(totals: Mapping[str, int]) -> list[str]:
+    """The states that addresses have, worst first."""
+    return [state for state in STATES if totals.get(state)]
 
 
 # -- one row an ENI, one line an address
@@ -279,7 +288,7 @@ def _guests(run: RunView, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One entry for each state and code: how many addresses of how many ENIs, and the first few of them."""
+    """One entry for each state and code: how many addresses of how many ENIs, the first few of them, and the guard that skipped them."""
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
     for row in rows:
         new = set()
@@ -288,6 +297,7 @@ def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 continue
             key = line["state"], line["code"]
             start = {"state": key[0], "code": key[1], "reason": line["reason"], "request_id": line["request_id"]}
+            start["guard"] = GUARDS.get(line["code"], line["code"]) if line["state"] == SKIPPED else None
             entry = found.setdefault(key, {**start, "addresses": 0, "interfaces": 0, "first": []})
             entry["addresses"] += bool(line["address"])
             entry["interfaces"] += key not in new
@@ -301,11 +311,6 @@ def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def order_of_reason(entry: Mapping[str, Any]) -> tuple[int, int, str]:
     return STATES.index(entry["state"]), -entry["addresses"], entry["code"]
-
-
-def by_guard(reasons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What each guard skipped."""
-    return [{"guard": GUARDS.get(entry["code"], entry["code"]), **entry} for entry in reasons if entry["state"] == SKIPPED]
 
 
 def _by_group(run: RunView, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -369,7 +374,7 @@ def wrong_states(operation: str) -> tuple[str, ...]:
 
 def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
-    parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
+    parts = [f"{totals[state]} {label(state)}" for state in states_of(totals)]
     parts += [f"{many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
     subject = f"{many(totals['addresses'], 'address')} on {many(totals['interfaces'], 'ENI')}"
     return f"{subject}: {', '.join(parts)}" if parts else subject

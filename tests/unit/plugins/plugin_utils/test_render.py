@@ -47,7 +47,7 @@ RUNS = {
     "restore": restore(),
     "guests": guests(),
     "audit of guests": guests("report", "audit"),
-    "nothing": RunView("unassign", refusals=[HOSTILE], stops=[HOSTILE], sure=HOSTILE, next_steps=[HOSTILE], files={HOSTILE: HOSTILE}),
+    "nothing": RunView("unassign", refusals=[HOSTILE], stops=[HOSTILE], sure=HOSTILE, next_steps=[HOSTILE], files={"plan": HOSTILE}),
 }
 
 

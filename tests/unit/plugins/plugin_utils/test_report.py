@@ -23,7 +23,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import open_ledger, predict
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import format_duration
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import failure_message, plan_lines, summary_lines, wave_line
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, build_report
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, build_report, states_of
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import (
     DENIED,
     EIP,
@@ -72,7 +72,7 @@ def lines_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_state_of_an_address(operation: str, check_mode: bool, state: Any, expected: str) -> None:
     report = build_report(run_of(operation, [eni("eni-1", {A: state})], check_mode=check_mode))
     assert report["interfaces"][0]["addresses"][0]["state"] == expected
-    assert report["states"] == [expected]
+    assert states_of(report["totals"]) == [expected]
     assert report["totals"][expected] == report["totals"]["addresses"] == 1
 
 
@@ -181,8 +181,8 @@ def test_every_address_has_one_line_and_every_sum_is_right(
     shown = [(row["eni_id"], line["address"]) for row in report["interfaces"] for line in row["addresses"]]
     assert sorted(shown) == sorted((eni_id, address) for eni_id, of_eni in states.items() for address in of_eni)
     counts = Counter(line["state"] for row in report["interfaces"] for line in row["addresses"])
-    assert {state: report["totals"][state] for state in report["states"]} == counts
-    for state in report["states"]:
+    assert {state: report["totals"][state] for state in states_of(report["totals"])} == counts
+    for state in counts:
         assert sum(one[state] for one in report["groups"]) == counts[state]
     with_reason = [line for row in report["interfaces"] for line in row["addresses"] if line["reason"]]
     assert sum(entry["addresses"] for entry in report["reasons"]) == len(with_reason)
@@ -248,7 +248,7 @@ def test_the_worst_rows_come_first() -> None:
     ]
     report = build_report(run_of("unassign", ledger))
     assert [row["eni_id"] for row in report["interfaces"]] == ["eni-4", "eni-2", "eni-1", "eni-3"]
-    assert report["states"] == ["failed", "skipped", "unassigned", "already_absent"]
+    assert list(report["totals"]) == ["interfaces", "addresses", "failed", "skipped", "unassigned", "already_absent", "api_calls"]
     assert report["headline"] == "6 addresses on 4 ENIs: 1 failed, 1 skipped, 3 unassigned, 1 already absent"
 
 
@@ -274,7 +274,7 @@ def test_many_addresses_with_one_reason_are_one_entry() -> None:
         ("skipped", "EipBound", 60, 1),
         ("skipped", "Kept", 1, 1),
     ]
-    assert [(entry["guard"], entry["addresses"]) for entry in report["guards"]] == [("allow_eip", 60), ("keep", 1)]
+    assert [entry["guard"] for entry in report["reasons"]] == [None, "allow_eip", "keep"]
     (line,) = [line for line in plan_lines(report) if "EipBound" in line]
     first = ", ".join(f"eni-1 10.0.0.{n}" for n in range(1, 6))
     assert line == f"  60 skipped, EipBound: for example: the EIP 203.0.113.1 is bound to it: {first} and 55 more"
@@ -285,8 +285,8 @@ def test_every_reason_code_of_the_plan_names_its_guard() -> None:
     assert len(codes) == 12
     states = {f"10.0.0.{n}": (SKIPPED, Reason(code, "text")) for n, code in enumerate(codes)}
     report = build_report(run_of("unassign", [eni("eni-1", states)]))
-    assert [entry["code"] for entry in report["guards"] if entry["guard"] == entry["code"]] == []
-    assert len(report["guards"]) == len(codes)
+    assert [entry["code"] for entry in report["reasons"] if entry["guard"] == entry["code"]] == []
+    assert len(report["reasons"]) == len(codes)
 
 
 def test_the_timeline_has_offsets_and_a_clock_that_is_set_back_breaks_nothing() -> None:
