@@ -70,12 +70,12 @@ def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[
         alone = [name for name in (POLICY, ONLY_NOT_SEEN) if given.get(name) not in (None, False, REPORT)]
         errors.extend(f"{prefix}{name}: needs {prefix}{GUESTS}; give the guests, or leave it out" for name in alone)
         return None
-    validate_numbers({prefix + MAX_AGE: values.get(MAX_AGE)}, {prefix + MAX_AGE: (1, None)}, errors)
+    validate_numbers({prefix + MAX_AGE: values[MAX_AGE]}, {prefix + MAX_AGE: (1, None)}, errors)
     only_not_seen = bool(values.get(ONLY_NOT_SEEN))
     # An audit has no policy, because it skips nothing. With only_not_seen the policy must also skip unknown addresses: when the plan is
     # carried out later, a guest may be unreadable and so no longer show an address that it uses.
     default = REPORT if POLICY not in values else REQUIRE if only_not_seen else PROTECT
-    return GuestSettings(str(values.get(GUESTS) or ""), values.get(POLICY) or default, only_not_seen, values.get(MAX_AGE) or 1)
+    return GuestSettings(given[GUESTS], values.get(POLICY) or default, only_not_seen, values[MAX_AGE])
 
 
 def read_evidence(settings: GuestSettings, task_vars: Mapping[str, Any], loader: DataLoader) -> Evidence:

@@ -225,8 +225,8 @@ def read_settings(
 
 def validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
     """Validate the variables that have no module option. The digest becomes lower case."""
-    for name, least in (("wave_size", 1), ("wave_pause", 0), ("approval_max_age", 1), ("slices", 1)):
-        validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)
+    least = {"wave_size": 1, "wave_pause": 0, "approval_max_age": 1, "slices": 1}
+    validate_numbers({prefix + name: values.get(name) for name in least}, {prefix + name: (least[name], None) for name in least}, errors)
     for vpc_id in values.get("vpc_ids") or ():
         parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, errors)
     try:
