@@ -131,7 +131,7 @@ def build_report(run: RunView) -> dict[str, Any]:
     """The report, ready for JSON. Every address of the ledger (of an audit: of the plan) has one line in ``interfaces``."""
     rows = sorted(_rows(run), key=worst_first)
     counts = Counter(line["state"] for row in rows for line in row["addresses"])
-    totals = Counter(counts, interfaces=len(rows), addresses=counts.total(), api_calls=run.api_calls)
+    totals = {**counts, "interfaces": len(rows), "addresses": counts.total(), "api_calls": run.api_calls}
     reasons = _reasons(rows)
     guests = _guests(run, rows)
     unverified = _unverified(run)
