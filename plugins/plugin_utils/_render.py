@@ -45,9 +45,8 @@ def render(report: Mapping[str, Any], kind: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(label=label, duration=format_duration, clusters=_clusters, code=_Code, csp_hash=_csp_hash)
-    environment.filters["step"] = split_step
-    environment.filters["conflict"] = format_conflict
+    environment.filters.update(label=label, duration=format_duration, clusters=_clusters, csp_hash=_csp_hash)
+    environment.filters.update(step=split_step, conflict=format_conflict)
     table, recipe = (_table(report), _recipe(report)) if kind == "html" else (None, "")
     return environment.get_template(f"report.{kind}.j2").render(
         report=report,
@@ -66,16 +65,12 @@ def _as_json(report: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in {**entries, "interfaces": f"[\n{rows}\n]"}.items()) + "\n}\n"
 
 
-class _Code(str):
-    """A line of a Markdown code block, where nothing is markup."""
-
-    __slots__ = ()
-
-
-def _for_markdown(value: Any) -> Any:
-    """Escaped for Markdown, and marked as safe, so that Jinja does not escape it for HTML as well."""
-    line = str(value).replace("\n", " ")
-    return Markup(line if isinstance(value, _Code) else _MARKDOWN.sub(r"\\\1", line))  # noqa: S704 - this is the escaping
+def _for_markdown(value: Any) -> Markup:
+    """Escaped for Markdown, and marked as safe, so that Jinja does not escape it for HTML as well. What the template marks as safe is in
+    a code block, where nothing is markup."""
+    if isinstance(value, Markup):
+        return value
+    return Markup(_MARKDOWN.sub(r"\\\1", str(value).replace("\n", " ")))  # noqa: S704 - this is the escaping
 
 
 def _clusters(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[str]]]:
