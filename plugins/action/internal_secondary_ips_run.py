@@ -141,7 +141,7 @@ class ActionModule(ActionBase):
                 raise SettingsError([f"hosts: this role works on the cloud, not on hosts; {what}; the play has {hosts}"])
             settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
-            errors = name_questions(error.errors) if in_awx else error.errors
+            errors = [*map(name_questions, error.errors)] if in_awx else error.errors
             outcome = {"outcome": "refused"}
             published = {outcome_name(role.removesuffix("_secondary_ips")): outcome}
             return {"failed": True, "errors": errors, "msg": f"Nothing was changed. {'; '.join(errors)}", **outcome, "published": published}
@@ -181,8 +181,7 @@ class ActionModule(ActionBase):
                 raise DocumentError("; ".join(encrypted))
             step = read_last_step(plain(found))
         except DocumentError as error:
-            (message,) = name_questions([str(error)]) if is_awx(task_vars) else [str(error)]
-            return {"failed": True, "msg": message}
+            return {"failed": True, "msg": name_questions(str(error)) if is_awx(task_vars) else str(error)}
         texts = step.files()
         self._write_files(step, texts, Folder(step.report_dir or default_folder(environ), self._loader))
         lines = step.lines()

@@ -121,7 +121,7 @@ class BulkRun:
     def _finish(self) -> dict[str, Any]:
         view = self._view
         if self._in_awx:
-            view.refusals = name_questions(view.refusals)
+            view.refusals = [*map(name_questions, view.refusals)]
         view.finished, view.api_calls = now(), self._ecs.api_calls
         handover = Handover(self._settings, view, self._folder)
         view.next_steps = handover.next_jobs() if self._in_awx else handover.next_steps()

@@ -10,7 +10,7 @@ Private to this collection. A test compares this table with the surveys.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 # Variable without the prefix of its role → question.
@@ -43,12 +43,8 @@ def is_awx(variables: Mapping[str, Any]) -> bool:
     return "awx_job_id" in variables or "tower_job_id" in variables
 
 
-def name_questions(errors: Iterable[str]) -> list[str]:
-    """Each error, with the question after the first mention of each variable that a survey asks for."""
-    return [_name_questions(error) for error in errors]
-
-
-def _name_questions(error: str) -> str:
+def name_questions(error: str) -> str:
+    """The error, with the question after the first mention of each variable that a survey asks for."""
     named: set[str] = set()
 
     def with_question(found: re.Match[str]) -> str:

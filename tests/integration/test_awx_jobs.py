@@ -141,7 +141,7 @@ def test_errors_name_the_question_whatever_finds_them(awx: Awx) -> None:
     ):
         with pytest.raises(SettingsError) as refusal:
             plan(**given)
-        assert error in "; ".join(name_questions(refusal.value.errors))
+        assert error in "; ".join(map(name_questions, refusal.value.errors))
     # Other empty text counts as not set.
     assert plan(security_group_names="web", security_group_ids="", region="")["outcome"] == "planned"
 
