@@ -10,8 +10,9 @@ Private to this collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 MOST_LINES = 20  # of one kind in the output; the report has all
 MOST_EXAMPLES = 5  # addresses that a line names as examples
@@ -27,6 +28,12 @@ def label(state: str) -> str:
 
 def many(number: int, one: str, more: str = "") -> str:
     return f"{number} {one if number == 1 else more or one + ('es' if one.endswith('s') else 's')}"
+
+
+def format_examples(entry: Mapping[str, Any]) -> str:
+    """The first addresses of a reason and the number of further ones: ``eni-1 10.0.0.1, eni-1 10.0.0.2 and 3 more``."""
+    more = entry["addresses"] - len(entry["first"])
+    return ", ".join(entry["first"]) + (f" and {more} more" if more > 0 else "")
 
 
 def format_duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import REPORT, REQUIRE, Evidence
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, MOST_LINES, label, many
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, MOST_LINES, format_examples, label, many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import LEVELS, UNKNOWN
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import PERMANENT_CONFIGURATION
 
@@ -132,7 +132,5 @@ def _format_guests(guests: Mapping[str, Any]) -> str:
 
 
 def _format_reason(entry: Mapping[str, Any]) -> str:
-    number, first = entry["addresses"], entry["first"]
-    more = f" and {number - len(first)} more" if number > len(first) else ""
-    example = "for example: " if number > 1 else ""
-    return f"{number} {label(entry['code'] or UNKNOWN)}, {example}{entry['finding']}: {', '.join(first)}{more}"
+    example = "for example: " if entry["addresses"] > 1 else ""
+    return f"{entry['addresses']} {label(entry['code'] or UNKNOWN)}, {example}{entry['finding']}: {format_examples(entry)}"

@@ -17,6 +17,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
@@ -30,6 +31,7 @@ ON_INTERFACE = "configured"
 LOCAL_ROUTE = "local_route"
 
 _MOST_ACTIVITIES = 3
+_packed = attrgetter("packed")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
@@ -246,10 +248,6 @@ def pack_address(address: str) -> bytes:
 
 def _format(packed: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
-
-
-def _packed(sighting: Sighting) -> bytes:
-    return sighting.packed
 
 
 def one_line(value: Any, limit: int = 200) -> str:

@@ -181,7 +181,7 @@ def find_not_assigned(enis: Sequence[Eni], guests: Guests) -> list[dict[str, Any
             holders = assigned.holders(sighting.packed)
             if any(eni.eni_id in holders for eni in neighbours):
                 continue
-            on_guest = [eni_id for eni_id in holders if _is_on(eni_id, assigned, owners[0])]
+            on_guest = [eni_id for eni_id in holders if assigned.is_on(eni_id, owners[0])]
             note = f" but assigned to {on_guest[0]} of the same guest" if on_guest else " but not assigned to this ENI"
             found.append(
                 {
@@ -212,7 +212,7 @@ def find_remaining(unassigned: Iterable[Eni], enis: Sequence[Eni], guests: Guest
                 continue
             is_block = sighting.found_as == "local_route"
             # It may have been assigned to another ENI of the same instance in the meantime.
-            if not is_block and any(_is_on(eni_id, assigned, sighting.guest) for eni_id in assigned.holders(sighting.packed)):
+            if not is_block and any(assigned.is_on(eni_id, sighting.guest) for eni_id in assigned.holders(sighting.packed)):
                 continue
             why_not = _why_no_command(sighting, gone, assigned)
             found[entry.eni_id, id(sighting)] = {
@@ -268,7 +268,7 @@ class _Assigned:
     """Which ENIs of the guests an address belongs to."""
 
     def __init__(self, enis: Sequence[Eni], guests: Guests) -> None:
-        self.mac_addresses: dict[str, str] = {}
+        self._mac_addresses: dict[str, str] = {}
         self._by_mac = _enis_by_mac(enis)
         self._addresses: dict[bytes, list[str]] = defaultdict(list)
         # (address size in bytes, prefix length) → first address → ENIs
@@ -276,7 +276,7 @@ class _Assigned:
         for eni in enis:
             if eni.mac_address not in guests.owners and eni.mac_address not in guests.by_mac:
                 continue
-            self.mac_addresses[eni.eni_id] = eni.mac_address
+            self._mac_addresses[eni.eni_id] = eni.mac_address
             for address in eni.addresses:
                 self._addresses[pack_address(address)].append(eni.eni_id)
             for prefix in eni.prefixes:
@@ -294,14 +294,13 @@ class _Assigned:
         ]
         return [*self._addresses.get(packed, ()), *inside]
 
+    def is_on(self, eni_id: str, guest: Guest) -> bool:
+        return self._mac_addresses[eni_id] in guest.mac_addresses
+
     def on_guest(self, guest: Guest, version: int) -> list[Network]:
         """What is assigned to the ENIs of a guest."""
         enis = [eni for mac in guest.mac_addresses for eni in self._by_mac.get(mac, ())]
         return [network for eni in enis for network in _networks(eni) if network.version == version]
-
-
-def _is_on(eni_id: str, assigned: _Assigned, guest: Guest) -> bool:
-    return assigned.mac_addresses[eni_id] in guest.mac_addresses
 
 
 def _place(sighting: Sighting) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format impor
     MOST_LINES,
     fold_lines,
     format_duration,
+    format_examples,
     label,
     many,
 )
@@ -101,8 +102,7 @@ def format_reason(entry: Mapping[str, Any]) -> str:
     """``2 failed, OperationDenied: not now [request id 4734]: eni-1 10.0.0.1, eni-1 10.0.0.2``."""
     how_many = f"{entry['addresses']} {label(entry['state'])}" if entry["addresses"] else label(entry["state"])
     request_id = f" [request id {entry['request_id']}]" if entry["request_id"] else ""
-    more = f" and {entry['addresses'] - len(entry['first'])} more" if entry["addresses"] > len(entry["first"]) else ""
-    return f"{how_many}, {entry['code']}: {entry['reason']}{request_id}: {', '.join(entry['first'])}{more}"
+    return f"{how_many}, {entry['code']}: {entry['reason']}{request_id}: {format_examples(entry)}"
 
 
 def split_step(step: str) -> tuple[str, str]:
