@@ -23,6 +23,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_result
     IN_USE,
     NOT_SEEN,
     UNKNOWN,
+    BlockIndex,
     Guest,
     Guests,
     Sighting,
@@ -166,10 +167,9 @@ def find_not_assigned(enis: Sequence[Eni], guests: Guests) -> list[dict[str, Any
 
     If several guests or ENIs have the MAC address, nothing is returned for it: ``join_guests`` reports the conflict.
     """
-    by_mac = _enis_by_mac(enis)
     assigned = _Assigned(enis, guests)
     found = []
-    for mac, sharers in by_mac.items():
+    for mac, sharers in assigned.by_mac.items():
         owners = guests.owners.get(mac, [])
         if len(sharers) > 1 or len(owners) != 1:
             continue
@@ -177,7 +177,7 @@ def find_not_assigned(enis: Sequence[Eni], guests: Guests) -> list[dict[str, Any
             if sighting.guest is not owners[0] or sighting.found_as != "interface_address" or not can_be_assigned(sighting.address):
                 continue
             # A bridge or bond may be on several ENIs.
-            neighbours = [eni for other in sighting.mac_addresses for eni in by_mac.get(other, ())]
+            neighbours = [eni for other in sighting.mac_addresses for eni in assigned.by_mac.get(other, ())]
             holders = assigned.holders(sighting.packed)
             if any(eni.eni_id in holders for eni in neighbours):
                 continue
@@ -269,10 +269,9 @@ class _Assigned:
 
     def __init__(self, enis: Sequence[Eni], guests: Guests) -> None:
         self._mac_addresses: dict[str, str] = {}
-        self._by_mac = _enis_by_mac(enis)
+        self.by_mac = _enis_by_mac(enis)
         self._addresses: dict[bytes, list[str]] = defaultdict(list)
-        # (address size in bytes, prefix length) → first address → ENIs
-        self._prefixes: dict[tuple[int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self._prefixes: BlockIndex[str] = BlockIndex()
         for eni in enis:
             if eni.mac_address not in guests.owners and eni.mac_address not in guests.by_mac:
                 continue
@@ -281,25 +280,17 @@ class _Assigned:
                 self._addresses[pack_address(address)].append(eni.eni_id)
             for prefix in eni.prefixes:
                 network = ipaddress.ip_network(prefix, strict=False)
-                size = len(network.network_address.packed)
-                self._prefixes[size, network.prefixlen][int(network.network_address)].append(eni.eni_id)
+                self._prefixes.add(network.network_address.packed, network.prefixlen, eni.eni_id)
 
     def holders(self, packed: bytes) -> list[str]:
-        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
-        inside = [
-            eni_id
-            for (size, length), prefixes in self._prefixes.items()
-            if size * 8 == bits
-            for eni_id in prefixes.get(number >> (bits - length) << (bits - length), ())
-        ]
-        return [*self._addresses.get(packed, ()), *inside]
+        return [*self._addresses.get(packed, ()), *self._prefixes.around(packed)]
 
     def is_on(self, eni_id: str, guest: Guest) -> bool:
         return self._mac_addresses[eni_id] in guest.mac_addresses
 
     def on_guest(self, guest: Guest, version: int) -> list[Network]:
         """What is assigned to the ENIs of a guest."""
-        enis = [eni for mac in guest.mac_addresses for eni in self._by_mac.get(mac, ())]
+        enis = [eni for mac in guest.mac_addresses for eni in self.by_mac.get(mac, ())]
         return [network for eni in enis for network in _networks(eni) if network.version == version]
 
 
