@@ -13,13 +13,14 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import report_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import format_duration, label
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import format_conflict
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import FILE_LABELS, split_step
@@ -29,6 +30,12 @@ TEMPLATES = Path(__file__).parents[2] / "roles" / "audit_secondary_ips" / "templ
 MOST_COPIED = 2_000  # addresses of a recipe that the page itself holds, to be copied; a larger one is in its file
 # Characters that Markdown (as tickets render it) takes for markup or HTML.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+
+
+def render_all(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Kind, file name and text of the report in each form."""
+    for kind in ("json", "md", "html"):
+        yield kind, report_name(report["operation"], report["digest"] or "0" * 12, report["started"], kind), render(report, kind)
 
 
 def render(report: Mapping[str, Any], kind: str) -> str:
