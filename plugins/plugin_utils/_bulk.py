@@ -30,7 +30,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason, Snapshot
 from ansible_collections.alicloud_ops.network.plugins.module_utils._read import Unreadable, read_seen_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, Request, Target
-from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import UNCHANGED_KEY, total
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching, read_group_names, select
@@ -42,7 +42,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import clean
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import clean, label
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import Gate, approved_digest, compare, find_unknown_groups
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import Handover
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import plan_lines, summary_lines, wave_line
@@ -51,7 +51,6 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import part_line
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
 
 # A read may lag behind a change. So soon after a run that did the opposite, the run reads again what looks already done.
 RECENT_SECONDS = 300
@@ -253,7 +252,7 @@ class BulkRun:
         addresses = sum(count(change.unchanged) for change in plan.changes)
         if not addresses:
             return False
-        already, opposite = ("already present", "unassign") if view.operation == "restore" else ("already absent", "restore")
+        already, opposite = label(UNCHANGED_KEY[view.state]), view.opposite
         age = self._records.seconds_since_opposite(other)
         if age is not None and age > RECENT_SECONDS:
             known = f"{age / 60:.0f} minutes after the last {opposite} run" if isfinite(age) else f"no {opposite} run is known"
@@ -277,7 +276,7 @@ class BulkRun:
 
     def _carry_out(self, request: Request) -> None:
         view, settings = self._view, self._settings
-        waves = cut_waves(view.ledger, settings.wave_size)
+        waves = _cut_waves(view.ledger, settings.wave_size)
         planned = total(view.ledger, PLANNED)
         failures_allowed = allowed_failures(settings.max_failures, planned)
         self._records.save_recipe()
@@ -348,3 +347,20 @@ class BulkRun:
                 "that requires an approval refuses it, unless both runs have the same report_dir. Make smaller plans."
             )
         return lines
+
+
+def _cut_waves(ledger: Sequence[EniLedger], size: int) -> list[list[EniLedger]]:
+    """The ENIs with planned addresses in waves of at most ``size`` addresses. An ENI is never split, so an ENI with more addresses is
+    a wave of its own."""
+    waves: list[list[EniLedger]] = []
+    room = 0
+    for eni in ledger:
+        addresses = len(eni.having(PLANNED))
+        if not addresses:
+            continue
+        if not waves or addresses > room:
+            waves.append([])
+            room = size
+        waves[-1].append(eni)
+        room -= addresses
+    return waves

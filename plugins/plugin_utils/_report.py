@@ -121,6 +121,11 @@ class RunView:
         """Of the change module; empty for an audit."""
         return STATE_OF[self.operation]
 
+    @property
+    def opposite(self) -> str:
+        """The operation that undoes this one."""
+        return "unassign" if self.operation == "restore" else "restore"
+
     def text(self, given: str) -> str:
         """Free text for the report, which may repeat what was sent to the service. Ids, addresses and documents are never masked:
         with a part masked, a recipe would restore nothing."""
