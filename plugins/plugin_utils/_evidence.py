@@ -22,6 +22,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import parse_time
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, UNKNOWN, Guests
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
     Eni,
@@ -111,7 +112,7 @@ class Evidence:
     @property
     def read_at(self) -> dict[str, datetime | None]:
         """Host that was read → when. None if the time is not known."""
-        return {host: _parse_time(result.get("read_at")) for host, result in self.results.items() if "addresses" in result}
+        return {host: parse_time(result.get("read_at")) for host, result in self.results.items() if "addresses" in result}
 
     def join(self, interfaces: Mapping[str, Interface], assignments: Mapping[str, AddressSet]) -> None:
         """Find the level of each address. ``interfaces``: all that are known, because two of them may have one MAC address."""
@@ -182,11 +183,3 @@ def _whole(interface: Interface) -> Eni:
     """The ENI with all its addresses, also those that are not selected, and the primary ones."""
     primary = filter(None, {interface.private_ip_address, *interface.primary})
     return make_eni(interface.eni_id, interface.details.get("MacAddress"), interface.held, primary)
-
-
-def _parse_time(text: Any) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return time if time.tzinfo else None

@@ -44,6 +44,15 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def parse_time(text: Any) -> datetime | None:
+    """ISO 8601 with a time zone; None for anything else."""
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
+
+
 def seconds_between(started: str, finished: str) -> int:
     """Between two times of the wall clock, which somebody may have set back."""
     if not started or not finished:

@@ -344,7 +344,7 @@ def _merge(
         if not part:
             continue
         value = given.get(name)
-        default = defaults.get(option) if part != "selection" else None
+        default = defaults.get(option)
         if option == "account_id" and None not in (value, default) and value != default:
             errors.append(f"{prefix}{name}: {value} is given, but module_defaults.account_id is {default}; give the same account")
         if value is None and (default is None or option in _STRICTER):
