@@ -81,12 +81,9 @@ class Gate:
         if saved is None:
             return []
         kind = "recipe" if view.operation == "restore" else "plan"
-        pairs = (("region", saved.region, view.region), ("account", saved.account_id, view.account_id))
-        refusals = [
-            f"the saved {kind} is of {name} {then}, but this run uses {name} {now}"
-            for name, then, now in pairs
-            if then and now and then != now
-        ]
+        refusals = []
+        if saved.account_id and view.account_id and saved.account_id != view.account_id:  # the settings have compared the regions
+            refusals.append(f"the saved {kind} is of account {saved.account_id}, but this run uses account {view.account_id}")
         if saved.assignments and not view.interfaces and not self.settings.by_group:
             # Wrong credentials are more likely than an account without any of these ENIs.
             refusals.append(
