@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, kind_of, sort_key
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, sort_key
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import NOT_VERIFIED
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger
@@ -240,7 +240,6 @@ def _row(run: RunView, eni_id: str, outcomes: Outcomes, eni: EniLedger | None = 
         "type": interface.type if interface else "",
         "status": last.status if last else "cannot be read" if eni and eni.change.failure else "does not exist",
         "instance_id": (interface.instance_id if interface else eni.change.instance_id if eni else None) or "",
-        "private_ip_address": interface.private_ip_address if interface else "",
         "security_group_id": group_of(interface, run.selected_groups) if interface else NO_GROUP,
         "security_group_ids": list(interface.security_group_ids) if interface else [],
         "failure": _line(run, "", FAILED, failure, None) if failure else None,  # of the ENI as a whole, if it has no address here
@@ -265,7 +264,6 @@ def worst_first(row: Mapping[str, Any]) -> tuple[int, str]:
 def _line(run: RunView, address: str, state: str, reason: Reason | None, eip: str | None) -> dict[str, Any]:
     return {
         "address": address,
-        "kind": kind_of(address).name,
         "state": state,
         "code": reason.code if reason else None,
         "reason": run.text(reason.text) if reason else "",

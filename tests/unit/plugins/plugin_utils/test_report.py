@@ -80,14 +80,12 @@ def test_a_line_has_all_that_is_known_of_the_address() -> None:
     report = build_report(run_of("unassign", [eni("eni-1", {A: (FAILED, DENIED), "10.0.1.0/28": DONE}, eips={A: "203.0.113.7"})]))
     assert lines_of(report)[A] == {
         "address": A,
-        "kind": "private_ip_addresses",
         "state": "failed",
         "code": "OperationDenied",
         "reason": DENIED.text,
         "request_id": DENIED.request_id,
         "eip": "203.0.113.7",
     }
-    assert lines_of(report)["10.0.1.0/28"]["kind"] == "ipv4_prefixes"
     assert lines_of(report)["10.0.1.0/28"]["code"] is None
 
 
