@@ -145,8 +145,8 @@ def recipe_after(
             theirs, ours = getattr(earlier, name), getattr(plan, name)
             if theirs != ours:
                 raise DocumentError(f"its {name} is {theirs}, but that of the plan is {ours}; the two are never joined")
-        if plan.whole_digest != (theirs := earlier.plan or earlier.digest):
-            raise DocumentError(f"it belongs to the plan {theirs}, not to {plan.whole_digest}; the two are never joined")
+        if earlier.whole_digest != plan.whole_digest:
+            raise DocumentError(f"it belongs to the plan {earlier.whole_digest}, not to {plan.whole_digest}; the two are never joined")
     left: dict[str, AddressSet] = {}
     for eni_id, addresses in plan.assignments.items():
         touched = {*sent.get(eni_id, ()), *flatten(earlier.assignments.get(eni_id, EMPTY) if earlier else EMPTY)}

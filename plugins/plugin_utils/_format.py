@@ -9,6 +9,7 @@ Private to this collection.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -28,6 +29,12 @@ def label(state: str) -> str:
 
 def many(number: int, one: str, more: str = "") -> str:
     return f"{number} {one if number == 1 else more or one + ('es' if one.endswith('s') else 's')}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about a name that is not known."""
+    similar = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {similar[0]}?" if similar else ""
 
 
 def format_examples(entry: Mapping[str, Any]) -> str:

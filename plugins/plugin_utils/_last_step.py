@@ -70,10 +70,9 @@ class LastStep:
     def result(self) -> dict[str, Any]:
         published = {UNASSIGNED: self.summary} if self.summary else {}
         published |= {RECIPE: self.recipe} if self.recipe else {}
-        outcome = self.summary.get("outcome", "missing")
         result = {
             "changed": False,
-            "outcome": outcome,
+            "outcome": self.summary.get("outcome", "missing"),
             "errors": self.errors,
             "published": published,
             "files": self.report.get("files", {}),

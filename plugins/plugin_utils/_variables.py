@@ -9,7 +9,6 @@ Private to this collection. Pure.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -25,6 +24,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, StrictLoader
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,7 @@ def read_variables(role: str, variables: Mapping[str, Any], errors: list[str]) -
         if name in ("result", "plan_text") or value is None:
             continue  # the role itself registers and publishes these
         if name not in table:
-            close = difflib.get_close_matches(full_name, [f"{role}_{known}" for known in table], n=1)
-            errors.append(f"{full_name}: there is no such variable" + (f"; did you mean {close[0]}?" if close else ""))
+            errors.append(f"{full_name}: there is no such variable" + did_you_mean(full_name, [f"{role}_{known}" for known in table]))
         elif is_blank(value) and name == "approved_digest" and needs_digest:
             # A digest that was left empty must not let an unapproved run pass.
             errors.append(f"{full_name}: is empty text, and {APPROVAL_NEEDED}")
