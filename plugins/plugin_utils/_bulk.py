@@ -184,7 +184,6 @@ class BulkRun:
         request = replace(
             settings.request,
             targets=tuple(Target("", eni_id, None, addresses) for eni_id, addresses in wanted.items()),
-            ignore_missing=True,
             skip_refused=True,  # the plan holds all reasons, and the gate decides what follows from them
             skip_transitional=True,
         )

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection, connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
     ADDRESS_FILTERS,
@@ -29,6 +29,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
     parse_id,
     parse_request,
     parse_selection,
+    request_spec,
+    target_spec,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards, validate_numbers
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
@@ -54,20 +56,10 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
     variables_of,
 )
 
-# Options of the change module that a play may set for a role. The role itself sets state, wait, missing and the addresses.
-_REQUEST_SPEC: Mapping[str, Mapping[str, Any]] = {
-    "keep": {"type": "list", "elements": "str"},
-    "allow_eip": {"type": "bool", "default": False},
-    "protected_tags": {"type": "dict"},
-    "max_addresses": {"type": "raw"},
-    "on_refusal": {"type": "str", "choices": ["fail", "skip"], "default": "skip"},
-    "wait_timeout": {"type": "int", "default": 60},
-}
-_OF_THE_ROLE = {"state": "", "wait": True, "missing": "ignore", "eni_id": None, "instance_id": None, "all_secondary": False}
-_OF_THE_ROLE |= {**dict.fromkeys(KIND_BY_NAME), "assignments": []}
+# Options of the change module that the role itself sets, so that module_defaults do not count.
+_OF_THE_ROLE = ("state", "wait", "missing", "assignments", *target_spec())
 _OWN = ("approved_digest", "require_approval", "approval_max_age", "wave_size", "wave_pause", "max_failures")
-_ALIASES = ("network_interface_id", "secondary_private_ip_addresses")
-_SPEC: Mapping[str, Mapping[str, Any]] = {**connection_spec(), **_REQUEST_SPEC}
+_SPEC: Mapping[str, Mapping[str, Any]] = {**connection_spec(), **request_spec()}
 _MAIN_NAMES = {alias: name for name, option in _SPEC.items() for alias in (name, *option.get("aliases", ()))}
 # Options that no variable of a role sets. Outputs and files do not have their values.
 _LOGIN = connection_spec().keys() - {variable.option.rpartition(".")[2] for variable in VARIABLES.values()}
@@ -169,7 +161,7 @@ def read_settings(
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
     # An audit has no request. Its settings get one as well, so that the guards are the same.
-    request_params = {**_OF_THE_ROLE, **parts["request"], "state": STATE_OF[operation] or "absent"}
+    request_params = {**parts["request"], "state": STATE_OF[operation] or "absent", "missing": "ignore", "assignments": []}
     connection_params = parts["connection"]
     if saved and saved.region and "region" not in given:
         connection_params["region"], paths["connection"]["region"] = saved.region, saved_name
@@ -299,11 +291,14 @@ def _read_saved(
 def _read_defaults(defaults: Mapping[str, Any], errors: list[str]) -> dict[str, Any]:
     """The given defaults by the main names of their options, typed."""
     found = {name: value for name, value in defaults.items() if value is not None}
-    unknown = [name for name in found if name not in _MAIN_NAMES and name not in (*_OF_THE_ROLE, *_ALIASES)]
-    errors.extend(f"module_defaults.{name}: eni_secondary_ip has no such option" for name in unknown)
+    errors.extend(f"module_defaults.{name}: eni_secondary_ip has no such option" for name in found if name not in _MAIN_NAMES)
     guards = {f"module_defaults.{name}": found.get(name) for name in GUARDS}
     validate_guards(guards, guards, errors)
-    found = {name: value for name, value in found.items() if name in _MAIN_NAMES and not (name in GUARDS and is_blank(value))}
+    found = {
+        name: value
+        for name, value in found.items()
+        if name in _MAIN_NAMES and _MAIN_NAMES[name] not in _OF_THE_ROLE and not (name in GUARDS and is_blank(value))
+    }
     validated = ArgumentSpecValidator(_SPEC).validate(found)
     errors.extend(f"module_defaults: {message}" for message in validated.error_messages)
     typed = {_MAIN_NAMES[name]: validated.validated_parameters[_MAIN_NAMES[name]] for name in found} if not validated.error_messages else {}
@@ -336,7 +331,7 @@ def _merge(
     prefix: str, table: Mapping[str, Variable], given: dict[str, Any], defaults: Mapping[str, Any], errors: list[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
     """The module options by part, and the path of what set each of them, for error messages. Puts joined guards into ``given``."""
-    specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": _REQUEST_SPEC, "connection": connection_spec()}
+    specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": request_spec(), "connection": connection_spec()}
     parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
     paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}
     for name, variable in table.items():
