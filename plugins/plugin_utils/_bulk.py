@@ -43,7 +43,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import clean, label
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import Gate, approved_digest, compare, find_unknown_groups
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import Gate, compare, find_unknown_groups
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import Handover
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import plan_lines, summary_lines, wave_line
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._records import Records, now
@@ -176,8 +176,7 @@ class BulkRun:
     def _plan_and_carry_out(self) -> None:
         view, settings = self._view, self._settings
         found = self._select()
-        approved = approved_digest(settings)
-        other = settings.saved or self._records.saved_plan(approved)
+        other = settings.saved or self._records.saved_plan(settings.own_digest)
         wanted = self._wanted(found, other)
         if view.evidence:
             view.evidence.join(view.interfaces, wanted)
@@ -194,7 +193,7 @@ class BulkRun:
         self._folder.belong(*(document_name(kind, view.plan.whole_digest) for kind in ("plan", "recipe")))
         if other and settings.operation == "unassign":
             view.difference = compare(today, other, view.interfaces)
-        view.refusals += Gate(settings, view, other, self._records.approval_mark(approved)).find_refusals(request, plan, today)
+        view.refusals += Gate(settings, view, other, self._records.approval_mark(settings.own_digest)).find_refusals(request, plan, today)
         self._plan_text = [*plan_lines(build_report(view)), *self._limit_lines()]
         for line in self._plan_text:
             self._say(line)

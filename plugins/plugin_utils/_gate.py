@@ -94,13 +94,12 @@ class Gate:
 
     def _of_the_approval(self, today: Document, refused: Mapping[tuple[str | None, str], str], lacking: Sequence[str]) -> list[str]:
         view, settings, other, prefix = self.view, self.settings, self.other, self.settings.prefix
-        approved = approved_digest(settings)
+        approved, needed = settings.own_digest, settings.require_approval and not view.check_mode
         if not approved:
-            needed = settings.require_approval and not view.check_mode
             return [f"{prefix}approved_digest: is not given, but {APPROVAL_NEEDED}"] if needed else []
         refusals = find_expiry(prefix, other, settings.approval_max_age, datetime.now(UTC))
         if total(view.ledger, PLANNED):
-            refusals += find_unknown_age(prefix, other) if settings.require_approval and not view.check_mode else []
+            refusals += find_unknown_age(prefix, other) if needed else []
             refusals += find_use(prefix, other, self.mark)
         unreadable = [*view.unreadable]
         if other:
@@ -126,11 +125,6 @@ class Gate:
             f"interrupted run, give the approved plan as {prefix}plan_file or {prefix}plan. Otherwise make a new plan in check mode "
             "(--check) and have it approved"
         )
-
-
-def approved_digest(settings: Settings) -> str | None:
-    """The approved digest of what this run does. The settings have proven that the part of a slice belongs to the approved plan."""
-    return settings.saved.digest if settings.part and settings.saved else settings.approved_digest
 
 
 def compare(today: Document, other: Document, interfaces: Mapping[str, Interface]) -> dict[str, list[str]]:

@@ -176,21 +176,12 @@ def find_not_assigned(enis: Sequence[Eni], guests: Guests) -> list[dict[str, Any
         for sighting in guests.by_mac.get(mac, ()):
             if sighting.guest is not owners[0] or sighting.found_as != "interface_address" or not can_be_assigned(sighting.address):
                 continue
-            # A bridge or bond may be on several ENIs.
-            neighbours = [eni for other in sighting.mac_addresses for eni in assigned.by_mac.get(other, ())]
             holders = assigned.holders(sighting.packed)
-            if any(eni.eni_id in holders for eni in neighbours):
-                continue
-            on_guest = [eni_id for eni_id in holders if assigned.is_on(eni_id, owners[0])]
+            if any(eni.mac_address in sighting.mac_addresses for eni in holders):
+                continue  # a bridge or bond may be on several ENIs
+            on_guest = [eni.eni_id for eni in holders if eni.mac_address in owners[0].mac_addresses]
             note = f" but assigned to {on_guest[0]} of the same guest" if on_guest else " but not assigned to this ENI"
-            found.append(
-                {
-                    "eni_id": sharers[0].eni_id,
-                    "address": sighting.address,
-                    **_place(sighting),
-                    "text": sighting.text() + note,
-                }
-            )
+            found.append(_place(sharers[0], sighting) | {"text": sighting.text() + note})
     return sorted(found, key=_by_eni)
 
 
@@ -201,7 +192,7 @@ def find_remaining(unassigned: Iterable[Eni], enis: Sequence[Eni], guests: Guest
     says why, if no command works from outside, or if it would remove an address that was not unassigned.
     """
     assigned = _Assigned(enis, guests)
-    found: dict[tuple[str, int], dict[str, Any]] = {}
+    found = []
     for entry in unassigned:
         owners = guests.owners.get(entry.mac_address, [])
         sightings = [sighting for address in entry.addresses for sighting in guests.find_address(address)]
@@ -212,17 +203,12 @@ def find_remaining(unassigned: Iterable[Eni], enis: Sequence[Eni], guests: Guest
                 continue
             is_block = sighting.found_as == "local_route"
             # It may have been assigned to another ENI of the same instance in the meantime.
-            if not is_block and any(assigned.is_on(eni_id, sighting.guest) for eni_id in assigned.holders(sighting.packed)):
+            if not is_block and any(eni.mac_address in sighting.guest.mac_addresses for eni in assigned.holders(sighting.packed)):
                 continue
             why_not = _why_no_command(sighting, gone, assigned)
-            found[entry.eni_id, id(sighting)] = {
-                "eni_id": entry.eni_id,
-                "address": sighting.address,
-                **_place(sighting),
-                "command": None if why_not else _removal(sighting),
-                "text": f"still {sighting.text()}" + (f"; {why_not}" if why_not else ""),
-            }
-    return sorted(found.values(), key=_by_eni)
+            text = f"still {sighting.text()}" + (f"; {why_not}" if why_not else "")
+            found.append(_place(entry, sighting) | {"command": None if why_not else _removal(sighting), "text": text})
+    return sorted(found, key=_by_eni)
 
 
 def _networks(eni: Eni) -> list[Network]:
@@ -268,25 +254,20 @@ class _Assigned:
     """Which ENIs of the guests an address belongs to."""
 
     def __init__(self, enis: Sequence[Eni], guests: Guests) -> None:
-        self._mac_addresses: dict[str, str] = {}
         self.by_mac = _enis_by_mac(enis)
-        self._addresses: dict[bytes, list[str]] = defaultdict(list)
-        self._prefixes: BlockIndex[str] = BlockIndex()
+        self._addresses: dict[bytes, list[Eni]] = defaultdict(list)
+        self._prefixes: BlockIndex[Eni] = BlockIndex()
         for eni in enis:
             if eni.mac_address not in guests.owners and eni.mac_address not in guests.by_mac:
                 continue
-            self._mac_addresses[eni.eni_id] = eni.mac_address
             for address in eni.addresses:
-                self._addresses[pack_address(address)].append(eni.eni_id)
+                self._addresses[pack_address(address)].append(eni)
             for prefix in eni.prefixes:
                 network = ipaddress.ip_network(prefix, strict=False)
-                self._prefixes.add(network.network_address.packed, network.prefixlen, eni.eni_id)
+                self._prefixes.add(network.network_address.packed, network.prefixlen, eni)
 
-    def holders(self, packed: bytes) -> list[str]:
+    def holders(self, packed: bytes) -> list[Eni]:
         return [*self._addresses.get(packed, ()), *self._prefixes.around(packed)]
-
-    def is_on(self, eni_id: str, guest: Guest) -> bool:
-        return self._mac_addresses[eni_id] in guest.mac_addresses
 
     def on_guest(self, guest: Guest, version: int) -> list[Network]:
         """What is assigned to the ENIs of a guest."""
@@ -294,8 +275,14 @@ class _Assigned:
         return [network for eni in enis for network in _networks(eni) if network.version == version]
 
 
-def _place(sighting: Sighting) -> dict[str, Any]:
-    return {"host": sighting.guest.host, "interface": sighting.interface, "namespace": sighting.namespace}
+def _place(eni: Eni, sighting: Sighting) -> dict[str, Any]:
+    return {
+        "eni_id": eni.eni_id,
+        "address": sighting.address,
+        "host": sighting.guest.host,
+        "interface": sighting.interface,
+        "namespace": sighting.namespace,
+    }
 
 
 def _by_eni(entry: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -107,6 +107,11 @@ class Settings:
         return f"{self.role}_"
 
     @property
+    def own_digest(self) -> str | None:
+        """The approved digest of what this run does. The settings have proven that the part of a slice belongs to the approved plan."""
+        return self.saved.digest if self.part and self.saved else self.approved_digest
+
+    @property
     def given_with_plan(self) -> dict[str, Any]:
         """The variables that go with a saved plan or recipe: without those that select, without another document, and without a URL
         that holds a secret."""
@@ -137,7 +142,8 @@ def read_settings(
     if encrypted := find_encrypted({**variables, **shown_defaults}):
         raise SettingsError(encrypted)  # without the other errors, which repeat values
     table = variables_of(role)
-    if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
+    enis = variables.get(f"{prefix}enis")
+    if enis is not None and not is_blank(enis):
         # A slice takes its addresses from the plan, so it ignores the variables that select, which are for the planning job of its
         # workflow. But only_not_seen protects too, so ignoring it would be wrong.
         if is_true(variables.get(f"{prefix}only_not_seen")):
