@@ -21,7 +21,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, AddressSet, difference, flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import parse_time
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, UNKNOWN, Guests
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
@@ -71,7 +71,6 @@ def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[
         alone = [name for name in (POLICY, ONLY_NOT_SEEN) if given.get(name) not in (None, False, REPORT)]
         errors.extend(f"{prefix}{name}: needs {prefix}{GUESTS}; give the guests, or leave it out" for name in alone)
         return None
-    validate_numbers({prefix + MAX_AGE: values[MAX_AGE]}, {prefix + MAX_AGE: (1, None)}, errors)
     only_not_seen = bool(values.get(ONLY_NOT_SEEN))
     # An audit has no policy, because it skips nothing. With only_not_seen the policy must also skip unknown addresses: when the plan is
     # carried out later, a guest may be unreadable and so no longer show an address that it uses.

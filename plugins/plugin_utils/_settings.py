@@ -32,7 +32,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
     request_spec,
     target_spec,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     DIGEST,
     Document,
@@ -223,8 +223,6 @@ def read_settings(
 
 def validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
     """Validate the variables that have no module option. The digest becomes lower case."""
-    least = {"wave_size": 1, "wave_pause": 0, "approval_max_age": 1, "slices": 1}
-    validate_numbers({prefix + name: values.get(name) for name in least}, {prefix + name: (least[name], None) for name in least}, errors)
     for vpc_id in values.get("vpc_ids") or ():
         parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, errors)
     try:

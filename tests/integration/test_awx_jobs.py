@@ -27,7 +27,7 @@ from support.playbook import held
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import name_questions
 
 GROUPS = "pods\nweb\n"
 
