@@ -48,9 +48,9 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover imp
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import plan_lines, summary_lines, wave_line
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._records import Records, now
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import NO_GROUP, RunView, WaveView, build_report, group_of
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import part_line
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import name_questions
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import allowed_failures, name_questions
 
 # A read may lag behind a change. So soon after a run that did the opposite, the run reads again what looks already done.
 RECENT_SECONDS = 300

@@ -25,7 +25,6 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import RECIPE, SUMMARY, TO_UNDO, outcome_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import summary_lines
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render_all
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import validate_own
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import FINISHED, merge
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import read_variables
 
@@ -87,7 +86,6 @@ def read_last_step(variables: Mapping[str, Any]) -> LastStep:
     given = {name: value for name, value in variables.items() if not isinstance(value, str) or value.strip()}
     errors: list[str] = []
     own, _named = read_variables(ROLE, {name: given.get(name) for name in OWN}, errors)
-    validate_own(PREFIX, own, errors)
     digest = own.get("approved_digest", "")
     if errors:
         raise DocumentError("; ".join(errors))

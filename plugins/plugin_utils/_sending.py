@@ -24,13 +24,13 @@ TIMEOUT = 15  # seconds, for each of two files
 TYPES = {"json": "application/json", "html": "text/html; charset=utf-8"}
 
 
-def validate_url(name: str, url: str, errors: list[str]) -> None:
-    """``name``: the variable. The value is not repeated, because it may hold a secret."""
+def validate_url(url: str) -> None:
+    """ValueError says what is wrong, without the URL, because it may hold a secret."""
     parts = split_url(url)
     if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or parts.fragment:
-        errors.append(f"{name}: it is not a URL such as https://reports.example.com/bulk/")
-    elif parts.scheme == "http" and not is_loopback(parts.hostname):
-        errors.append(f"{name}: http is allowed only for a loopback address, because a report shows what is in the account; use https")
+        raise ValueError("it is not a URL such as https://reports.example.com/bulk/")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("http is allowed only for a loopback address, because a report shows what is in the account; use https")
 
 
 def secrets_of(url: str) -> Iterator[str]:

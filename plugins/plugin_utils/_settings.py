@@ -23,10 +23,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
     ADDRESS_FILTERS,
     GUARDS,
     SELECTORS,
-    VPC_ID,
     Request,
     Selection,
-    parse_id,
     parse_request,
     parse_selection,
     request_spec,
@@ -34,7 +32,6 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
-    DIGEST,
     Document,
     DocumentError,
     plain,
@@ -42,7 +39,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings, parse_guest_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, validate_url
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import Part, share_pace, take_part
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import (
     GROUPS,
@@ -120,14 +117,6 @@ class Settings:
         return {name: value for name, value in self.given.items() if name not in left_out}
 
 
-def allowed_failures(text: str, total: int) -> int:
-    """The number of failures that ``max_failures``, a count or a percentage, allows of ``total`` addresses."""
-    number = re.fullmatch(r"([0-9]+)(%?)", text.strip())
-    if not number or (number[2] and int(number[1]) > 100):
-        raise ValueError(f"'{text}' is neither a count such as 10 nor a share such as 5%")
-    return total * int(number[1]) // 100 if number[2] else int(number[1])
-
-
 def read_settings(
     role: str, variables: Mapping[str, Any], defaults: Mapping[str, Any], environ: Mapping[str, str], read_file: Callable[[str], str]
 ) -> Settings:
@@ -154,7 +143,6 @@ def read_settings(
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = read_variables(role, plain(variables), errors)
     values = {name: variable.default for name, variable in table.items()} | given
-    validate_own(prefix, values, errors)
     _validate_sources(prefix, table, named, errors)
     guests = parse_guest_settings(prefix, values, given, errors)
     saved, saved_path, saved_name = _read_saved(prefix, given, read_file, errors)
@@ -219,22 +207,6 @@ def read_settings(
 
 
 # -- the rules of the roles
-
-
-def validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
-    """Validate the variables that have no module option. The digest becomes lower case."""
-    for vpc_id in values.get("vpc_ids") or ():
-        parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, errors)
-    try:
-        allowed_failures(values.get("max_failures", "0"), 0)
-    except ValueError as error:
-        errors.append(f"{prefix}max_failures: {error}")
-    if values.get("report_url"):
-        validate_url(f"{prefix}report_url", values["report_url"], errors)
-    if values.get("approved_digest"):
-        values["approved_digest"] = values["approved_digest"].lower()
-        if not DIGEST.fullmatch(values["approved_digest"]):
-            errors.append(f"{prefix}approved_digest: '{values['approved_digest']}' is not the digest of a plan, which has 64 hex digits")
 
 
 def _validate_sources(prefix: str, table: Mapping[str, Variable], named: Iterable[str], errors: list[str]) -> None:

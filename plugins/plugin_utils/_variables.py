@@ -22,9 +22,10 @@ from ansible.parsing.vault import VaultHelper
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ADDRESS_FILTERS, ENI_STATUSES, ENI_TYPES
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards, validate_numbers
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, StrictLoader
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DIGEST, DocumentError, StrictLoader
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import POLICIES
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import did_you_mean
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import validate_url
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ class Variable:
     choices: tuple[str, ...] = ()
     least: int | None = None  # allowed number, if no option of the module has a limit
     is_guard: bool = False  # protects or narrows, so that blank text is an error
-    is_secret: bool = False  # no error may repeat it
     question: str = ""  # of the surveys in extensions/patterns, so that an error in AWX names the question that its reader knows
 
 
@@ -61,7 +61,7 @@ VARIABLES: Mapping[str, Variable] = {
     "keep": Variable("list", "u", "request.keep", is_guard=True, question="Addresses to keep"),
     "plan": Variable("raw", "u", question="Saved plan"),
     "plan_file": Variable("path", "u"),
-    "approved_digest": Variable("str", "u", question="Digest of the approved plan"),
+    "approved_digest": Variable("digest", "u", question="Digest of the approved plan"),
     "require_approval": Variable("bool", "u", default=False, is_guard=True),
     "approval_max_age": Variable("int", "u", default=24, is_guard=True, least=1),
     "enis": Variable("list", "u", is_guard=True),
@@ -74,11 +74,11 @@ VARIABLES: Mapping[str, Variable] = {
     "protected_tags": Variable("dict", "ur", "request.protected_tags", is_guard=True),
     "wave_size": Variable("int", "ur", default=50, least=1, question="Addresses per wave"),
     "wave_pause": Variable("int", "ur", default=0, least=0, question="Seconds between two waves"),
-    "max_failures": Variable("str", "ur", default={"u": "0", "r": "100%"}, is_guard=True, question="Failures to allow"),
+    "max_failures": Variable("share", "ur", default={"u": "0", "r": "100%"}, is_guard=True, question="Failures to allow"),
     "calls_per_minute": Variable("int", "aur", "connection.calls_per_minute"),
     "max_concurrency": Variable("int", "ur", "connection.max_concurrency"),
     "wait_timeout": Variable("int", "ur", "request.wait_timeout"),
-    "report_url": Variable("str", "aur", is_secret=True, question="Where to send the report"),
+    "report_url": Variable("url", "aur", question="Where to send the report"),
     "report_dir": Variable("path", "aur"),
     "guests": Variable("pattern", "au", is_guard=True),
     "guest_policy": Variable("str", "u", choices=POLICIES, is_guard=True),
@@ -151,7 +151,7 @@ def name_questions(error: str) -> str:
 def find_encrypted(values: Mapping[str, Any]) -> list[str]:
     """An error for each value with a part that is encrypted with Ansible Vault. ``values``: full name → value, templated, with its tags.
     A secret may be encrypted, because no output and no file has it."""
-    secret = tuple(name for name, variable in VARIABLES.items() if variable.is_secret)
+    secret = tuple(name for name, variable in VARIABLES.items() if variable.kind == "url")
     return [
         f"{name}: it is encrypted with Ansible Vault, but output and files of the run would have it in clear; give it in clear, or an "
         "encrypted plan or recipe as plan_file or recipe_file"
@@ -198,9 +198,19 @@ def _convert(value: Any, variable: Variable) -> Any:
         except TypeError:
             raise ValueError(f"'{value}' is neither true nor false") from None
     elif kind in ("str", "path"):
-        if variable.is_secret and not isinstance(value, str):
-            raise ValueError("it is not text")
         value = _text(value)
+    elif kind == "digest":
+        value = _text(value).lower()
+        if not DIGEST.fullmatch(value):
+            raise ValueError(f"'{value}' is not the digest of a plan, which has 64 hex digits")
+    elif kind == "share":
+        value = _text(value)
+        allowed_failures(value, 0)
+    elif kind == "url":
+        if not isinstance(value, str):
+            raise ValueError("it is not text")  # no error repeats it, because it may hold a secret
+        value = _text(value)
+        validate_url(value)
     elif kind == "pattern":  # of hosts
         value = ",".join(map(_text, value))
     if kind == "path":
@@ -212,6 +222,14 @@ def _convert(value: Any, variable: Variable) -> Any:
         if variable.choices and one not in variable.choices:
             raise ValueError(f"'{one}' is not one of {', '.join(variable.choices)}")
     return value
+
+
+def allowed_failures(text: str, total: int) -> int:
+    """The number of failures that ``max_failures``, a count or a percentage, allows of ``total`` addresses."""
+    number = re.fullmatch(r"([0-9]+)(%?)", text.strip())
+    if not number or (number[2] and int(number[1]) > 100):
+        raise ValueError(f"'{text}' is neither a count such as 10 nor a share such as 5%")
+    return total * int(number[1]) // 100 if number[2] else int(number[1])
 
 
 def _text(value: Any) -> str:
