@@ -17,17 +17,15 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection, connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
-    ADDRESS_FILTERS,
     GUARDS,
-    SELECTORS,
     Request,
     Selection,
     parse_request,
     parse_selection,
     request_spec,
+    selection_spec,
     target_spec,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
@@ -150,8 +148,7 @@ def read_settings(
     parts, paths = _merge(prefix, table, given, module_defaults, errors)
     _validate_slices(prefix, saved, values, parts, errors)
     by_group = any(given.get(name) not in (None, {}) for name in GROUPS)
-    selection_params: dict[str, Any] = {**dict.fromkeys((*SELECTORS, *ADDRESS_FILTERS)), "whole_region": False, "instance_enis": "primary"}
-    selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
+    selection_params = {"vpc_ids": None, **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
     # An audit has no request. Its settings get one as well, so that the guards are the same.
@@ -307,7 +304,7 @@ def _merge(
     prefix: str, table: Mapping[str, Variable], given: dict[str, Any], defaults: Mapping[str, Any], errors: list[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
     """The module options by part, and the path of what set each of them, for error messages. Puts joined guards into ``given``."""
-    specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": request_spec(), "connection": connection_spec()}
+    specs: Mapping[str, Mapping[str, Any]] = {"selection": selection_spec(), "request": request_spec(), "connection": connection_spec()}
     parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
     paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}
     for name, variable in table.items():
