@@ -16,9 +16,9 @@ from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, PLANNED, SKIPPED, EniLedger
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, read_document, recipe_after
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render_all
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
