@@ -191,14 +191,19 @@ def _convert(value: Any, variable: Variable) -> Any:
             validate_numbers({"": number}, {"": (variable.least, None)}, errors)
         if errors:
             raise ValueError(errors[0].removeprefix(": "))
-        return number
+        value = number
     elif kind == "bool":
         try:
-            return boolean(value, strict=True)
+            value = boolean(value, strict=True)
         except TypeError:
             raise ValueError(f"'{value}' is neither true nor false") from None
-    elif kind in ("str", "path"):
+    elif kind == "str":
         value = _text(value)
+    elif kind == "path":
+        value = os.path.expanduser(os.path.expandvars(_text(value)))
+        if not os.path.isabs(value):
+            # Ansible would resolve it against the folder of the playbook, which may be this collection.
+            raise ValueError(f"'{value}' is not an absolute path")
     elif kind == "digest":
         value = _text(value).lower()
         if not DIGEST.fullmatch(value):
@@ -213,11 +218,6 @@ def _convert(value: Any, variable: Variable) -> Any:
         validate_url(value)
     elif kind == "pattern":  # of hosts
         value = ",".join(map(_text, value))
-    if kind == "path":
-        value = os.path.expanduser(os.path.expandvars(value))
-        if not os.path.isabs(value):
-            # Ansible would resolve it against the folder of the playbook, which may be this collection.
-            raise ValueError(f"'{value}' is not an absolute path")
     for one in value if kind == "list" else [value]:
         if variable.choices and one not in variable.choices:
             raise ValueError(f"'{one}' is not one of {', '.join(variable.choices)}")
