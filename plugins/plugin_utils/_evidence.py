@@ -63,6 +63,11 @@ class GuestSettings:
     only_not_seen: bool
     max_age: int
 
+    @property
+    def skipped_levels(self) -> tuple[str, ...]:
+        """The levels that protect an address. If only what no guest uses is selected, these are all others."""
+        return SKIPPED_LEVELS[REQUIRE if self.only_not_seen else self.policy]
+
 
 def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[str, Any], errors: list[str]) -> GuestSettings | None:
     """``values``: typed, with the defaults. ``given``: only the variables that are set. None if no guests are set."""
@@ -161,8 +166,7 @@ class Evidence:
         finding = self.finding(eni_id, address)
         # The level may be unknown although some guest shows the address, for example if two guests have one MAC address.
         level = finding.seen or finding.level
-        policy = REQUIRE if self.settings.only_not_seen else self.settings.policy
-        return Reason(REASON_CODES[level], finding.text) if level in SKIPPED_LEVELS[policy] else None
+        return Reason(REASON_CODES[level], finding.text) if level in self.settings.skipped_levels else None
 
     def not_assigned(self, interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
         """The addresses that guests have configured on these ENIs and that are not assigned."""
