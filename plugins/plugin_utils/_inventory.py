@@ -143,8 +143,7 @@ def _parse_option(name: str, option: Mapping[str, Any], given: Mapping[str, Any]
     if not spellings:
         return option.get("default")
     value = given[spellings[0]]
-    checked = ArgumentSpecValidator({name: {key: option[key] for key in ("type", "elements", "choices") if key in option}})
-    result = checked.validate({name: value})
+    result = ArgumentSpecValidator({name: option}).validate({name: value})
     if not result.error_messages:
         return result.validated_parameters[name]
     wanted = TYPE_NAMES[option["type"]]
