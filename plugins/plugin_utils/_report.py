@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, sort_key
@@ -22,13 +22,10 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE_KEY, UNCHANGED_KEY, format_name
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import REASON_CODES, Evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, clean, label, many, seconds_between
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import add_levels, describe_guests
-
-if TYPE_CHECKING:
-    from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
-    from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
 
 VERSION = 1  # of the JSON report
 # The states of an address in the report, worst first. This is also the order of the report.
@@ -52,7 +49,7 @@ GUARDS = {
     **dict.fromkeys((_plan.INSTANCE_STATE, _plan.INSTANCE_IN_TRANSITION, _plan.INSTANCE_UNKNOWN), "instance state"),
     **dict.fromkeys((_plan.ADDRESS_HELD, _plan.HOLDER_UNREADABLE), "address in use"),
     _plan.ENI_MISSING: "missing ENI",
-    **dict.fromkeys((_evidence.GUEST_IN_USE, _evidence.GUEST_CONFIGURED, _evidence.GUEST_UNKNOWN), "guests"),
+    **dict.fromkeys(REASON_CODES.values(), "guests"),
 }
 # How today's plan can differ from the saved or approved one → text for the pairs of ENI and address.
 DIFFERENCES = {
