@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import is_encrypted, parse_vaulttext_envelope
+from ansible.parsing.vault import is_encrypted_file, parse_vaulttext_envelope
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 
@@ -198,11 +198,11 @@ def _lock_file(path: Path, deadline: float, operation: str, wait: Callable[[str]
 
 
 def _is_encrypted_file(path: Path) -> bool:
-    """Reads no more than the beginning, because this is asked at each write. A file that does not exist is not encrypted."""
+    """A file that does not exist is not encrypted."""
     if not _exists(path):
         return False
     with _naming(path, "it cannot be read"), path.open("rb") as file:
-        return bool(is_encrypted(file.read(100)))
+        return bool(is_encrypted_file(file))
 
 
 def _exists(path: Path) -> bool:

@@ -36,12 +36,10 @@ MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, it pu
 
 @dataclass(frozen=True)
 class Part:
-    """The place of a slice in the approved plan. ``digest``, ``addresses`` and ``interfaces`` are those of the whole plan."""
+    """A slice of an approved plan. ``plan``: the whole plan."""
 
     name: str
-    digest: str
-    addresses: int
-    interfaces: int
+    plan: Document
 
 
 def slice_name(hosts: Iterable[str]) -> str:
@@ -53,8 +51,7 @@ def take_part(plan: Document, hosts: Iterable[str]) -> tuple[Document, Part]:
     """The part of the plan on the ENIs that are among the hosts. Other hosts do not matter."""
     names = set(hosts)
     mine = {eni_id: addresses for eni_id, addresses in plan.assignments.items() if eni_id in names}
-    part = Part(slice_name(names), plan.digest, plan.addresses, len(plan.assignments))
-    return replace(plan, assignments=mine, plan=plan.digest), part
+    return replace(plan, assignments=mine, plan=plan.digest), Part(slice_name(names), plan)
 
 
 def share_pace(calls_per_minute: int, slices: int) -> int:
@@ -72,8 +69,8 @@ def share_pace(calls_per_minute: int, slices: int) -> int:
 
 def part_line(part: Part, document: Document) -> str:
     return (
-        f"slice {part.name}: {document.addresses} of {part.addresses} addresses, {len(document.assignments)} of {part.interfaces} ENIs of "
-        f"the approved plan {part.digest}"
+        f"slice {part.name}: {document.addresses} of {part.plan.addresses} addresses, {len(document.assignments)} of "
+        f"{len(part.plan.assignments)} ENIs of the approved plan {part.plan.digest}"
     )
 
 
@@ -84,7 +81,7 @@ def artifact(part: Part, document: Document, report: Mapping[str, Any], recipe: 
     value = {
         "version": VERSION,
         "slice": part.name,
-        "plan": part.digest,
+        "plan": part.plan.digest,
         "outcome": report["outcome"],
         "enis": pack([*document.assignments]),
         "report": pack(shown),

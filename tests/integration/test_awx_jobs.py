@@ -27,7 +27,7 @@ from support.playbook import secondary_addresses
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import name_questions
 
 GROUPS = "pods\nweb\n"
 
@@ -141,7 +141,7 @@ def test_errors_name_the_question_whatever_finds_them(awx: Awx) -> None:
     ):
         with pytest.raises(SettingsError) as refusal:
             plan(**given)
-        assert error in "; ".join(name_questions(refusal.value.errors))
+        assert error in "; ".join(map(name_questions, refusal.value.errors))
     # Other empty text counts as not set.
     assert plan(security_group_names="web", security_group_ids="", region="")["outcome"] == "planned"
 

@@ -23,8 +23,7 @@ from support.emulator import Emulator
 from support.playbook import BIN, ROOT, ansible_environment
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.choose import ENVIRONMENTS
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import QUESTIONS
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import variables_of
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import VARIABLES, variables_of
 
 SURVEYS = sorted((PATTERN / "template_surveys").glob("*.yml"))
 PLAYBOOKS = "extensions/patterns/bulk_secondary_ips/playbooks"
@@ -91,7 +90,8 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
         if question["type"] == "multiplechoice":
             assert all(isinstance(choice, str) and choice for choice in question["choices"])
             assert question.get("default", question["choices"][0]) in question["choices"]
-            assert sorted(question["choices"]) == sorted(variables_of(role)[name].choices or ("false", "true")), name
+            choices = variables_of(role)[name.removeprefix(f"{role}_")].choices or ("false", "true")
+            assert sorted(question["choices"]) == sorted(choices), name
         assert all(isinstance(question.get(key, 0), int) for key in ("min", "max"))
 
 
@@ -161,7 +161,7 @@ def test_errors_can_name_each_question() -> None:
         for question in load(path)["spec"]:
             name = re.sub("^[a-z]+_secondary_ips_", "", question["variable"])
             assert asked.setdefault(name, question["question_name"]) == question["question_name"]
-    assert asked == dict(QUESTIONS)
+    assert asked == {name: variable.question for name, variable in VARIABLES.items() if variable.question}
 
 
 def test_the_credential_type_is_of_the_form_that_awx_accepts() -> None:

@@ -202,7 +202,7 @@ def test_the_plan_has_one_line_for_each_level_and_one_for_each_reason():
     ]
     assert lines[at + 10].startswith("  guest db: the guest could not be reached: <script>")
     assert "  1 skipped, GuestInUse: in use on web (eth1): sshd listens on port 22: eni-1 10.0.1.1" in lines
-    assert [entry["guard"] for entry in build_report(guests("protect"))["guards"]] == ["guests", "guests"]
+    assert [entry["guard"] for entry in build_report(guests("protect"))["reasons"]] == ["guests", "guests"]
 
 
 @pytest.mark.parametrize("results", [{"web": {"unreachable": True}, "db": {"failed": True, "msg": "no Python"}}, {}])

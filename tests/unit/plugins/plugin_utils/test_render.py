@@ -24,6 +24,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, build_report
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import (
     HOSTILE,
+    STARTED,
     audit,
     document,
     eni,
@@ -40,13 +41,13 @@ DONE = AddressState.DONE
 RUNS = {
     "audit": audit(),
     "plan": plan(),
-    "under way": replace(plan(check_mode=False), waves=[replace(wave(1, 3), finished="")]),
+    "stopped": replace(plan(check_mode=False), finished=STARTED, waves=[wave(1, 3)]),
     "failed": failed(),
     "refused": refused(),
     "restore": restore(),
     "guests": guests(),
     "audit of guests": guests("report", "audit"),
-    "nothing": RunView("unassign", refusals=[HOSTILE], stopped=HOSTILE, sure=HOSTILE, next_steps=[HOSTILE], files={HOSTILE: HOSTILE}),
+    "nothing": RunView("unassign", refusals=[HOSTILE], stops=[HOSTILE], sure=HOSTILE, next_steps=[HOSTILE], files={"plan": HOSTILE}),
 }
 
 
@@ -281,7 +282,7 @@ def test_digest_recipe_and_command_can_be_copied(browser: Browser, tmp_path: Pat
 def test_the_page_is_never_wider_than_the_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
     made = RUNS[name]
     if name == "failed":
-        made = replace(made, security_groups={"sg-web": "w" * 80}, files={"plan": "/state/" + "p" * 200}, stopped="s" * 200)
+        made = replace(made, security_groups={"sg-web": "w" * 80}, files={"plan": "/state/" + "p" * 200}, stops=["s" * 200])
     show(browser, tmp_path, made, width=width)
     assert browser.errors() == []
     assert browser.value("window.innerWidth") == width
