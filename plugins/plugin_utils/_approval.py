@@ -35,8 +35,8 @@ def find_unknown_age(prefix: str, plan: Document | None) -> list[str]:
     if plan and plan.made:
         return []
     return [
-        f"{prefix}approved_digest: the age of the approved plan is not known; give the plan that was approved as {prefix}plan or "
-        f"{prefix}plan_file, or use the {prefix}report_dir of the run that made it"
+        f"{prefix}approved_digest: the age of the approved plan is not known; set {prefix}plan or {prefix}plan_file to the "
+        f"approved plan, or use the {prefix}report_dir of the run that made it"
     ]
 
 

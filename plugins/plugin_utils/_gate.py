@@ -31,8 +31,8 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
 
 @dataclass(frozen=True)
 class Gate:
-    """``view``: with the ledger of today's plan. ``other``: the saved or approved plan, if it is known. ``mark``: what the run that
-    used the approval left, if there was one."""
+    """``view``: with the ledger of today's plan. ``other``: the saved or approved plan, if it is known. ``mark``: the text of the mark
+    that a finished run with this approval has left, or None."""
 
     settings: Settings
     view: RunView
@@ -83,7 +83,7 @@ class Gate:
         kind = "recipe" if view.operation == "restore" else "plan"
         pairs = (("region", saved.region, view.region), ("account", saved.account_id, view.account_id))
         refusals = [
-            f"the saved {kind} is of {name} {then}, but this run uses {name} {now}"
+            f"the saved {kind} belongs to {name} {then}, but this run uses {name} {now}"
             for name, then, now in pairs
             if then and now and then != now
         ]
@@ -91,7 +91,7 @@ class Gate:
             # Wrong credentials are more likely than an account without any of these ENIs.
             refusals.append(
                 f"none of the {len(saved.assignments)} ENIs of the saved {kind} exists in {view.region} in this account; "
-                f"it is of account {saved.account_id or 'not known'}"
+                f"the account of the {kind} is {saved.account_id or 'not known'}"
             )
         return refusals
 
@@ -100,7 +100,7 @@ class Gate:
         approved = approved_digest(settings)
         if not approved:
             needed = settings.require_approval and not view.check_mode
-            return [f"{prefix}approved_digest: is not given, but {APPROVAL_NEEDED}"] if needed else []
+            return [f"{prefix}approved_digest: is not set, but {APPROVAL_NEEDED}"] if needed else []
         refusals = find_expiry(prefix, other, settings.approval_max_age, datetime.now(UTC))
         if total(view.ledger, PLANNED):
             refusals += find_unknown_age(prefix, other) if settings.require_approval and not view.check_mode else []
@@ -125,14 +125,15 @@ class Gate:
         difference = ". ".join(f"{len(pairs)} {DIFFERENCES[name]}: {shorten(pairs, 20)}" for name, pairs in differences.items() if pairs)
         return (
             f"{prefix}approved_digest: {approved} was approved, but today's plan has the digest {today.digest}. "
-            f"{difference or 'The approved plan itself is not in the folder, so the difference cannot be shown'}. To go on with an "
-            f"interrupted run, give the approved plan as {prefix}plan_file or {prefix}plan. Otherwise make a new plan in check mode "
+            f"{difference or 'The approved plan itself is not in the folder, so the difference cannot be shown'}. To continue an "
+            f"interrupted run, set {prefix}plan_file or {prefix}plan to the approved plan. Otherwise make a new plan in check mode "
             "(--check) and have it approved"
         )
 
 
 def approved_digest(settings: Settings) -> str | None:
-    """The approved digest of what this run does. The settings have proven that the part of a slice belongs to the approved plan."""
+    """The digest that an approval of this run has. For a slice this is the digest of its own part. The settings have checked that the part
+    belongs to the approved plan."""
     return settings.saved.digest if settings.part and settings.saved else settings.approved_digest
 
 
@@ -146,7 +147,7 @@ def compare(today: Document, other: Document, interfaces: Mapping[str, Interface
 
 
 def find_unknown_groups(settings: Settings, found: Found, region: str) -> list[str]:
-    """Security groups that do not exist, and a name that groups of several VPCs have while the user names no VPC."""
+    """Errors for security groups that do not exist, and for a name in several VPCs if the user does not name a VPC."""
     prefix, selection = settings.prefix, settings.selection
     if not settings.by_group:
         return []

@@ -21,7 +21,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests impor
 
 
 def add_levels(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> None:
-    """Give each address of the report its level and its finding."""
+    """Add level and finding to each address of the report."""
     for row in rows:
         for line in row["addresses"]:
             finding = evidence.finding(row["eni_id"], line["address"])

@@ -87,7 +87,7 @@ class RunView:
     user selected. ``unreadable``: id of an ENI or instance → why it cannot be read. ``refusals``: why nothing was written.
     ``difference``: as in DIFFERENCES. ``sure``: how sure the run is of "already absent" or "already present". ``files``: kind → path.
     ``next_steps``: exact commands, each after its purpose ("To undo it: ansible-playbook …"). ``evidence``: what the
-    guests returned, None if no guests are given. ``mask`` takes secrets out of a text.
+    guests returned, None if no guests are set. ``mask`` removes secrets from a text.
     """
 
     operation: str

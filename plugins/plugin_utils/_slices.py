@@ -4,7 +4,8 @@
 
 """Pure: a plan that several runs share. Each slice changes the ENIs of its hosts, and the last step puts the parts together.
 
-Private to this collection. AWX gives no number to a slice, so its hosts name it: no host is in two slices, so no two slices have one name.
+Private to this collection. A slice does not know its number, so its name is a hash of its hosts. No host is in two slices, so the
+name is unique.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def part_line(part: Part, document: Document) -> str:
 
 
 def artifact(part: Part, document: Document, report: Mapping[str, Any], recipe: Document | None) -> dict[str, Any]:
-    """What a slice publishes: {artifact name: value}. The name is its own, because AWX keeps one value of a name."""
+    """What a slice publishes: {artifact name: value}. Each slice has a name of its own, because AWX keeps one value for each name."""
     rows = pack(report["interfaces"])
     shown = {name: value for name, value in report.items() if name not in ("interfaces", "recipe")}
     value = {
@@ -104,10 +105,10 @@ class Merged:
 
 
 def merge(plan: Document, artifacts: Mapping[str, Any]) -> Merged:
-    """The parts together. DocumentError if an artifact cannot be read. ``artifacts``: those of all jobs, by name."""
+    """Put the parts together. ``artifacts``: those of all jobs, by name. DocumentError if one of them cannot be read."""
     parts = [_read_part(name, value) for name, value in sorted(artifacts.items()) if name.startswith(SLICE_ARTIFACT)]
     mine = [part for part in parts if part["plan"] == plan.digest]
-    errors = [f"slice {part['slice']}: it is of the plan {part['plan']}, not of {plan.digest}" for part in parts if part not in mine]
+    errors = [f"slice {part['slice']}: it belongs to the plan {part['plan']}, not to {plan.digest}" for part in parts if part not in mine]
     counts = Counter(eni_id for part in mine for eni_id in part["enis"])
     if lacking := [eni_id for eni_id in plan.assignments if eni_id not in counts]:
         errors.append(
@@ -150,7 +151,7 @@ def _read_part(name: str, value: Any) -> dict[str, Any]:
 
 
 def _merge_reports(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """DocumentError if a report was changed. Only then each part is tried alone, to name the artifact, because a merge sorts all rows."""
+    """DocumentError if a report was changed. Then each part is also merged alone, to find the artifact that was changed."""
     try:
         return merge_reports([part["report"] for part in parts]) if parts else {}
     except (*_CHANGED, ValueError):

@@ -264,18 +264,18 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
     planned = playbooks.run("unassign", check=True, keep=["10.3.0.12", "10.9.0.0/16"], protected_tags=tags, wave_size=5, **WEB)
     assert playbooks.writes() == []
     playbooks.emulator.faults([{"action": "write", "eni_id": "eni-web00002", "kind": "error", "code": "OperationDenied", "status": 403}])
-    stopped = run_as_printed(planned.output, "To do exactly this plan", succeeds=False)
+    stopped = run_as_printed(planned.output, "To carry out exactly this plan", succeeds=False)
     assert "OperationDenied" in stopped
     assert 0 < len(changed_by(start, playbooks.held())) < 13
     playbooks.emulator.faults([])
-    done = run_as_printed(stopped, "To go on with this plan")
+    done = run_as_printed(stopped, "To continue with this plan")
     assert len(changed_by(start, playbooks.held())) == 13
     assert "10.3.0.12" in playbooks.held()["eni-both1"]
     # Nothing is restored. Otherwise the next run would look at what is present until its wait_timeout is over.
     playbooks.emulator.faults([{"action": "write", "kind": "error", "code": "OperationDenied", "status": 403}])
     failed = run_as_printed(done, "To undo it", succeeds=False)
     playbooks.emulator.faults([])
-    run_as_printed(failed, "To go on")
+    run_as_printed(failed, "To continue this restore")
     assert playbooks.held() == start
 
 

@@ -235,7 +235,7 @@ def test_require_skips_what_is_unknown_as_well_and_the_printed_command_carries_o
     planned = roles.guests_run("unassign", check=True, guest_policy="require")
     skipped = of_state(roles.report("unassign"), "skipped")
     assert skipped == {pair: IN_USE_OR_CONFIGURED.get(pair, GUEST_UNKNOWN) for pair, level in ADDRESSES.items() if level != NOT_SEEN}
-    (command,) = re.findall(r"To do exactly this plan: (ansible-playbook .*)", planned.output)
+    (command,) = re.findall(r"To carry out exactly this plan: (ansible-playbook .*)", planned.output)
     roles.run_command(shlex.split(command))
     assert roles.gone() == NOT_SEEN_ONLY
     assert roles.report("unassign")["guests"]["policy"] == "require"
@@ -246,7 +246,7 @@ def test_only_what_no_guest_uses_is_selected(network: Network, roles: Roles) -> 
     planned = roles.guests_run("unassign", check=True, only_not_seen=True, on_refusal="fail")
     assert set(of_state(roles.report("unassign"), "planned")) == NOT_SEEN_ONLY
     assert "only what no guest uses" in planned.output
-    (command,) = re.findall(r"To do exactly this plan: (ansible-playbook .*)", planned.output)
+    (command,) = re.findall(r"To carry out exactly this plan: (ansible-playbook .*)", planned.output)
     assert "guest_policy=require" in command
 
     guest = network.guests["web"]

@@ -136,7 +136,7 @@ def test_the_refusal_names_the_hosts_the_age_and_what_to_do():
     (text,) = aged(timedelta(minutes=31), timedelta(0), timedelta(minutes=20), most=10)
     assert text == (
         "unassign_secondary_ips_guest_max_age: 2 of 3 guests were read too long ago, the oldest 31 minutes ago, but at most 10 minutes are "
-        "allowed: host0, host2. Run it again, so that the guests are read again"
+        "allowed: host0, host2. Run the playbook again: it reads the guests again"
     )
 
 
