@@ -25,9 +25,10 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "batch",
         ("atomic", "partial", "lenient"),
-        "Unassigning a batch of which one address is not assigned is not documented. atomic: refused, nothing changes (one error code, "
-        "and a success that names no address, speak for it). partial: the assigned ones go, the answer is InvalidIp.IpUnassigned all the "
-        "same. lenient: the assigned ones go and the answer is a success, unless there was none.",
+        "The documentation does not say what happens if one address of a batch is not assigned. atomic: the call is refused and nothing "
+        "changes (one error code, and a success that names no address, speak for it). partial: the assigned addresses are unassigned, "
+        "but the answer is InvalidIp.IpUnassigned. lenient: the assigned addresses are unassigned and the answer is a success, unless "
+        "none was assigned.",
     ),
     Switch(
         "group_filter",
@@ -100,7 +101,7 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "group_page_numbers",
         ("accept", "refuse"),
-        "PageNumber and PageSize of DescribeSecurityGroups are about to go; NotSupported.PageNumberAndPageSize is already listed.",
+        "PageNumber and PageSize of DescribeSecurityGroups will be removed; NotSupported.PageNumberAndPageSize is already listed.",
     ),
 )
 BY_NAME = {switch.name: switch for switch in SWITCHES}
