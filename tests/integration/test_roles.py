@@ -512,13 +512,13 @@ def test_a_loop_in_a_job_of_awx_warns_of_artifacts_that_are_replaced(plays: Play
     job = json.dumps({"awx_job_id": 7})
     planned = " ".join(plays.run(loop, "--check", "-e", job, **group).split())
     assert warning in planned
-    assert "What that run unassigned" not in planned
+    assert "To undo that run" not in planned
     shown = plays.run(loop, "-e", job, **group)
     output = " ".join(shown.split())
     first, last = (read_json(path) for path in sorted(playbooks.reports.glob("recipe-*"), key=lambda path: path.stat().st_mtime_ns))
     assert f"{warning} for cn-hangzhou, digest {first['plan']}, because" in output
     assert output.count(warning) == 1
-    assert "secondary_ips_unassign, restore_secondary_ips_recipe. What that run unassigned is in its lines of this output." in output
+    assert "secondary_ips_unassign, restore_secondary_ips_recipe. To undo that run, use its recipe lines in this output." in output
     # What the warning names is there: the lines of the first run restore it.
     lines = [line for line in shown.splitlines() if line.startswith("{version: 1") and first["plan"] in line]
     assert pairs(read_document("\n".join(lines)).as_dict()) == pairs(first)

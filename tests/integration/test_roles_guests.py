@@ -228,7 +228,7 @@ def test_protect_skips_what_is_in_use_or_configured_and_unassigns_the_rest(roles
     assert levels_of(report) == ADDRESSES
     assert report["guests"]["remaining"] == []
     assert done.published["secondary_ips_unassign"]["levels"] == report["guests"]["totals"]
-    assert "policy protect does not skip what is unknown" in done.published["secondary_ips_unassign"]["guest_warning"]
+    assert "policy protect does not skip addresses with the level unknown" in done.published["secondary_ips_unassign"]["guest_warning"]
 
 
 def test_require_skips_what_is_unknown_as_well_and_the_printed_command_carries_out_the_plan(roles: Roles) -> None:
