@@ -368,7 +368,7 @@ def test_old_evidence_is_refused(emulator: Emulator, tmp_path: Path) -> None:
         "unassign_secondary_ips_guest_max_age: 2 of 2 guests were read too long ago, the oldest 16 minutes ago, but at most 15 minutes"
     )
     assert message in refused.output
-    assert "Run it again" in refused.output
+    assert "Run the playbook again" in refused.output
     assert roles.writes() == []
     assert roles.report("unassign")["outcome"] == "refused"
     own_play(roles, guest_max_age="20")
