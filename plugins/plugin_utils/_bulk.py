@@ -60,7 +60,7 @@ PATIENCE = 15.0
 
 
 class CallerGone(BaseException):
-    """Nobody waits for this run any more. As it is not an Exception, the lock of the plan keeps the mark of an interrupted run."""
+    """Nobody waits for this run any more. This is not an Exception, so ``Folder.lock`` leaves its file as after an interrupted run."""
 
 
 class BulkRun:
@@ -217,7 +217,7 @@ class BulkRun:
         locked = view.plan.digest if settings.part else view.plan.whole_digest
         with self._folder.lock(locked, PATIENCE, view.operation, self._read_again_after) as interrupted:
             if interrupted:
-                self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run continues it."))
+                self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run continues from there."))
                 if self._has_waited and not interrupted.startswith(view.operation):
                     _clock.sleep(settings.request.wait_timeout)  # its last write may be so recent that a read does not show it yet
             self._records.save_plan()
@@ -269,7 +269,7 @@ class BulkRun:
             return False
         # The clock may have been set in the meantime, so the pause is never negative and never longer than the timeout.
         left = timeout if age is None else min(max(timeout - age, 0), timeout)
-        self._say(f"{addresses} addresses look {already}. A read may lag behind a run, so they are read again in {left:.0f} s")
+        self._say(f"{addresses} addresses look {already}. A read may still show an old state, so they are read again in {left:.0f} s")
         _clock.sleep(left)
         view.sure = f"{addresses} looked {already} and were read again after {left:.0f} s"
         return True

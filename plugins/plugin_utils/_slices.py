@@ -51,7 +51,7 @@ def slice_name(hosts: Iterable[str]) -> str:
 
 
 def take_part(plan: Document, hosts: Iterable[str]) -> tuple[Document, Part]:
-    """The part of the plan on the ENIs that are among the hosts. Other hosts do not matter."""
+    """The part of the plan for the ENIs in ``hosts``. Hosts that are not in the plan are ignored."""
     names = set(hosts)
     mine = {eni_id: addresses for eni_id, addresses in plan.assignments.items() if eni_id in names}
     part = Part(slice_name(names), plan.digest, plan.addresses, len(plan.assignments))
