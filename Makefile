@@ -22,6 +22,8 @@ PYTHON ?= $(call find-python,$(or $(PY),$(PYTHONS_$(CORE)),3.14 3.13 3.12 3.11))
 # Relative, because the path of this folder may have spaces.
 BIN := $(VENV)/bin
 
+# Each worker of the tests would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/collections
@@ -91,17 +93,19 @@ $(VENV)/node.stamp: Makefile $(VENV)/dev.stamp
 		else echo 'awx.awx could not be had; its tests are skipped.'; fi
 	@touch $@
 
-# A worker that has nothing left takes tests from the other one.
-TWO := -n 2 --dist worksteal
+# Tests wait for other processes for a part of their time: two workers for each of two cores. A worker that has nothing left takes tests
+# from another one.
+WORKERS ?= 4
+PARALLEL := -n $(WORKERS) --dist worksteal
 
 .PHONY: test
 test: .venv $(VENV)/node.stamp .venv/awx.stamp  ## unit and integration tests; CORE=2.21 on another ansible-core, PY=3.12 on another Python
-	$(BIN)/pytest $(TWO) $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 # What differs between versions of ansible-core shows here first.
 .PHONY: smoke
 smoke: .venv  ## a selection of the tests: plugins, modules, roles, inventory
-	$(BIN)/pytest $(TWO) tests/unit $(wildcard tests/integration/test_eni_secondary_ip*.py) tests/integration/test_roles.py \
+	$(BIN)/pytest $(PARALLEL) tests/unit $(wildcard tests/integration/test_eni_secondary_ip*.py) tests/integration/test_roles.py \
 		tests/integration/test_inventory.py $(ARGS)
 
 .PHONY: test-all
@@ -117,7 +121,7 @@ COVERING := tests/unit tests/integration/test_assignments.py tests/integration/t
 	tests/integration/test_roles_guests.py tests/repository/test_policies.py
 .PHONY: coverage
 coverage: .venv  ## lines and branches of plugins/ that the tests run, at least 97 %
-	$(BIN)/pytest $(TWO) --cov --cov-report=term-missing:skip-covered --cov-fail-under=97 $(COVERING) $(ARGS)
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term-missing:skip-covered --cov-fail-under=97 $(COVERING) $(ARGS)
 
 # One file at a time, in a copy: `make mutants MUTATE=_ledger`. What is not noticed is listed.
 MUTATE := _ledger

@@ -274,6 +274,11 @@ def test_if_the_write_has_no_request_id_the_failed_read_provides_it():
     assert ledger.reasons[A].request_id == "R-9"
 
 
+def test_a_new_ledger_has_no_past():
+    ledger = ledger_in(PLANNED, A)
+    assert (ledger.late, ledger.writes, ledger.writes_shown, ledger.batches, ledger.refusals) == (0, [], 0, [], {})
+
+
 # Views
 
 
