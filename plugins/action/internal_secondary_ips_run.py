@@ -94,7 +94,7 @@ def _is_awx(task_vars: Mapping[str, Any]) -> bool:
 
 
 def _find_replaced(earlier: Any, made: Mapping[str, Any]) -> list[str]:
-    """A warning if this job does not hand on what the role published in it before. ``earlier``: the result of that run."""
+    """A warning if this run replaces artifacts of an earlier run in the same job. ``earlier``: the result of that run."""
     if not isinstance(earlier, Mapping) or earlier.get("digest") in (None, made["digest"]):
         return []
     names = [name for name in earlier.get("published") or () if name in made["published"]]
@@ -102,7 +102,7 @@ def _find_replaced(earlier: Any, made: Mapping[str, Any]) -> list[str]:
     text = (
         f"Later jobs do not get what this job published before for {earlier['region']}, digest {earlier['digest']}, because this run "
         f"publishes the same names: {', '.join(names)}. "
-        + "What that run unassigned is in its lines of this output. " * has_recipe
+        + "To undo that run, use its recipe lines in this output. " * has_recipe
         + "Launch a job for each region and plan."
     )
     return [text] if names else []

@@ -14,8 +14,8 @@ description:
   - The name of the inventory file is C(eni.yml) or C(eni.yaml), or it ends with C(.eni.yml) or C(.eni.yaml).
   - Selectors and address filters are those of M(alicloud_ops.network.eni_secondary_ip_info). Selectors are combined with AND. An ENI
     matches a list if it matches one of its entries.
-  - The plugin reports all errors of the file at once. An unknown option is an error, because without a misspelled selector the plugin
-    would select more.
+  - The plugin reports all errors of the file at once. An unknown option is an error. Otherwise the plugin would ignore a
+    misspelled selector, and select more ENIs.
 options:
   plugin:
     description: Name of this plugin, which marks the file as its own.
@@ -64,8 +64,8 @@ options:
     default: [region, zone, vpc, vswitch, security_group, type, status, tag]
   eni_ids:
     description: >-
-      Ids of ENIs. In every selector, an empty list selects nothing, and an empty string counts as not set. An empty string is an error
-      if another selector is set, because it would make the selection wider.
+      Ids of ENIs. In every selector, an empty list selects nothing, and an empty string counts as not set. If another selector is
+      set, an empty string is an error. Otherwise an empty variable would make the selection wider.
     type: list
     elements: str
   instance_ids:

@@ -40,7 +40,7 @@ _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 _FIRST_NETWORK_SETTING = "/proc/sys/net/core/netdev_max_backlog"
 ENDED = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
 
-# Reads the mounts of a mount namespace, given a path to it. OSError if that is not permitted.
+# Path of a mount namespace → its mounts. OSError if they may not be read.
 MountReader = Callable[[str], str]
 
 
@@ -230,7 +230,7 @@ class _Search:
                     self.closed.add(pid)
 
     def _is_ordinary(self, pid: int, number: str) -> bool:
-        """Whether the file is on a mount that has files. Asked first, because ``stat`` waits for a server that does not answer."""
+        """Whether the file is on a mount that is not a namespace. Then ``stat`` is not needed, which could wait for a server for ever."""
         try:
             mount = parse_mount_id(read_file(f"/proc/{pid}/fdinfo/{number}"))
         except OSError:
@@ -308,8 +308,8 @@ def _inode_of_any(tasks: Sequence[str]) -> int | None:
 
 
 def _kind_of(path: str) -> str:
-    """``net`` or ``mnt`` for such a namespace, and an empty string for another one. A kernel that does not know is assumed to mean
-    ``net``: then the module cannot enter the namespace, and says so."""
+    """``net`` or ``mnt``, or an empty string for another kind of namespace. An old kernel does not know the kind. Then ``net`` is
+    assumed: if that is wrong, the module cannot enter the namespace, and reports it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return _KINDS.get(fcntl.ioctl(descriptor, _NS_GET_NSTYPE), "")

@@ -100,7 +100,7 @@ class Reading:
         self.process: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For a pipe."""
+        """The values for JSON, which a child process sends through a pipe."""
         return {
             "links": self.links,
             "addresses": self.addresses,

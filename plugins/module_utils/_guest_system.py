@@ -134,8 +134,8 @@ def _read_mounts(path: str) -> str:
 
 
 def _in_child(read: Callable[[], Any]) -> Any:
-    """The value, after a conversion to JSON and back, that ``read`` returns in a child process. A process that has entered a
-    namespace may not be able to leave it. OSError says why it failed."""
+    """Call ``read`` in a child process, because a process that has entered a namespace may not be able to leave it. Returns the value
+    of ``read``, after a conversion to JSON and back. OSError says why it failed."""
     receiver, sender = os.pipe()
     child = os.fork()
     if child == 0:

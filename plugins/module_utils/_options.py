@@ -166,11 +166,11 @@ def _parse_region(params: Mapping[str, Any], environ: Mapping[str, str], spec: C
             path, region = profile_region(spec, environ)
     except ProfileError as error:
         if not any(str(error) in known for known in errors):
-            errors.append(f"region: no region is given, and {error}")
+            errors.append(f"region: no region is set, and {error}")
         return None
     # If the profile cannot be used, its error is enough, because the profile may have a region.
     if region is None and (spec or not first_given(params, "profile", environ, *PROFILE_VARIABLES)[1]):
-        errors.append("region: no region is given; set region or ALIBABA_CLOUD_REGION_ID, or log in with a profile that has a region")
+        errors.append("region: no region is set; set region or ALIBABA_CLOUD_REGION_ID, or log in with a profile that has a region")
     validate_region(path, region, errors)
     return region
 

@@ -128,7 +128,7 @@ def parse_each(option_path: str, values: list[Any] | None, parse: Callable[[str]
 
 
 def parse_protected_tags(given: Mapping[Any, Any] | None, errors: list[str]) -> Tags:
-    """The built-in tags and the given ones. Only an explicit ``{}`` removes the built-in tags."""
+    """The built-in tags and the tags of the option. Only an explicit ``{}`` removes the built-in tags."""
     if given == {}:
         return {}
     protected: Tags = dict(CONTAINER_NETWORK_TAGS)

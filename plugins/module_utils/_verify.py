@@ -139,7 +139,7 @@ def _observe_addresses(eni: EniLedger, interface: Interface, request: Request, i
 
 
 def _refused(eni: EniLedger) -> Iterator[tuple[Write, _errors.EcsError, list[str]]]:
-    """The calls with an error, each with its addresses that still wait for an outcome, may be sent again, and are not in a later call."""
+    """The calls with an error. Each has its open addresses: they wait for an outcome, were not refused, and are in no later call."""
     waiting = [address for address in eni.still_waiting() if address not in eni.refusals]
     for write in eni.writes:
         if write.error and (addresses := [address for address in waiting if eni.last_write(address) is write]):

@@ -20,7 +20,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
 
-# If a plan is older than this, the call is not sent. The ENI is first read and guarded again.
+# If the plan is older than this, the call is not sent before the ENI has been read and guarded again.
 PLAN_LIVES_SECONDS = 60.0
 # A plan is renewed a little earlier, so that it does not get too old while its call waits to be sent.
 RENEW_AFTER_SECONDS = 45.0
@@ -33,7 +33,7 @@ def is_aged(eni: EniLedger) -> bool:
 
 
 class Writers:
-    """Threads that send the planned writes of the ENIs handed to them, and then return each ENI."""
+    """Threads that take ENIs, send their planned writes, and return them."""
 
     def __init__(self, ecs: Ecs, request: Request) -> None:
         self._ecs = ecs

@@ -17,8 +17,8 @@ description:
 options:
   eni_ids:
     description: >-
-      Ids of ENIs. In every selector, an empty list selects nothing, and an empty string counts as not set. An empty string is an error
-      if another selector is set, because it would make the selection wider.
+      Ids of ENIs. In every selector, an empty list selects nothing, and an empty string counts as not set. If another selector is
+      set, an empty string is an error. Otherwise an empty variable would make the selection wider.
     type: list
     elements: str
   instance_ids:

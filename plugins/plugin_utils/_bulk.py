@@ -52,19 +52,19 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings imp
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import part_line
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import allowed_failures, name_questions
 
-# A read may lag behind a change. So soon after a run that did the opposite, the run reads again what looks already done.
+# A read may lag behind a change. If a run did the opposite within this time, addresses that look already done are read again.
 RECENT_SECONDS = 300
 # Seconds to wait for the lock of a killed run: the action ends such a run within a few seconds.
 PATIENCE = 15.0
 
 
 class CallerGone(BaseException):
-    """Nobody waits for this run any more. As it is not an Exception, the lock of the plan keeps the mark of an interrupted run."""
+    """Nobody waits for this run any more. This is not an Exception, so ``Folder.lock`` leaves its file as after an interrupted run."""
 
 
 class BulkRun:
-    """``say`` shows one line at once, and ``shown`` waits until the play has shown all lines. ``mask`` takes secrets out of a text.
-    ``check_mode``: of the task. ``evidence``: what the guests returned, if the user names guests. ``in_awx``: refusals name the
+    """``say`` shows one line at once, and ``shown`` waits until the play has shown all lines. ``mask`` removes secrets from a text.
+    ``check_mode``: of the task. ``evidence``: what the guests returned, if guests are set. ``in_awx``: refusals name the
     questions of a survey, and the next steps are jobs."""
 
     def __init__(
@@ -163,7 +163,7 @@ class BulkRun:
         return found
 
     def _name_groups(self, found: Found) -> dict[str, str]:
-        """The names of the groups in which the ENIs count. If this read fails, the plan shows the ids alone, and the run goes on."""
+        """Names by id of the security groups that the report lists. If their read fails, the plan shows only ids, and the run continues."""
         names = {group_id: group.name for group_id, group in found.security_groups.items()}
         counted = {group_of(interface, self._view.selected_groups) for interface in found.interfaces}
         try:
@@ -206,15 +206,15 @@ class BulkRun:
         locked = view.plan.digest if settings.part else view.plan.whole_digest
         with self._folder.lock(locked, PATIENCE, view.operation, self._read_again_after) as interrupted:
             if interrupted:
-                self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run goes on with it."))
+                self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run continues from there."))
                 if self._has_waited and not interrupted.startswith(view.operation):
-                    _clock.sleep(settings.request.wait_timeout)  # a read may lag behind its last write, which may have been just now
+                    _clock.sleep(settings.request.wait_timeout)  # its last write may be so recent that a read does not show it yet
             self._records.save_plan()
             if total(view.ledger, PLANNED):
                 self._carry_out(request)
                 return
-            self._read_finally()  # since the first read, a run that held the lock may have undone what looked already done
-            if self._records.has_earlier_recipe:  # what the earlier run did can be undone
+            self._read_finally()  # a run that held the lock may have changed addresses after the first read of this run
+            if self._records.has_earlier_recipe:  # so that the changes of the earlier run can still be undone
                 self._records.save_recipe(last=True)
 
     def _wanted(self, found: Found, other: Document | None) -> Mapping[str, AddressSet]:
@@ -224,7 +224,7 @@ class BulkRun:
             return saved.assignments
         wanted = {}
         for interface in found.interfaces:
-            # The run reports addresses of the plan that are gone, as it does without security groups.
+            # Addresses of the plan that are gone are reported too, as in a run without security groups.
             gone = difference(other.assignments.get(interface.eni_id, EMPTY) if other else EMPTY, interface.held)
             wanted[interface.eni_id] = union(matching(interface, self._settings.selection), gone)
         return {eni_id: addresses for eni_id, addresses in wanted.items() if count(addresses)}
@@ -235,7 +235,7 @@ class BulkRun:
         if other and not self._view.check_mode and self._wait_to_believe(plan, other):
             plan = review(self._ecs, request, request.targets, seen=list(self._view.interfaces), wait_for_states=False)
         if self._settings.by_group:
-            # Nobody knows which of their addresses match, so each is a failure.
+            # It is unknown which of their addresses match, so each of these ENIs is a failure.
             lacking = [
                 Change(name if ENI_ID.fullmatch(name) else None, name, None, EMPTY, EMPTY, failure=Reason(error.code, str(error)))
                 for name, error in found.unreadable.items()
@@ -244,8 +244,8 @@ class BulkRun:
         return self._view.evidence.protect(plan) if self._view.evidence else plan
 
     def _wait_to_believe(self, plan: Plan, other: Document) -> bool:
-        """Wait if something looks already done while a read may still lag behind a run that did the opposite. Returns whether to read
-        again."""
+        """Wait if addresses look already done, and a run did the opposite a short time ago, so that a read may still lag behind it.
+        Returns whether to read again."""
         view, timeout = self._view, self._settings.request.wait_timeout
         addresses = sum(count(change.unchanged) for change in plan.changes)
         if not addresses:
@@ -256,9 +256,9 @@ class BulkRun:
             known = f"{age / 60:.0f} minutes after the last {opposite} run" if isfinite(age) else f"no {opposite} run is known"
             view.sure = f"{addresses} were {already}: read once, {known}"
             return False
-        # Somebody may have set the clock since, so the time has limits.
+        # The clock may have been set in the meantime, so the pause is never negative and never longer than the timeout.
         left = timeout if age is None else min(max(timeout - age, 0), timeout)
-        self._say(f"{addresses} addresses look {already}. A read may lag behind a run, so they are read again in {left:.0f} s")
+        self._say(f"{addresses} addresses look {already}. A read may still show an old state, so they are read again in {left:.0f} s")
         _clock.sleep(left)
         view.sure = f"{addresses} looked {already} and were read again after {left:.0f} s"
         return True
@@ -266,7 +266,7 @@ class BulkRun:
     def _read_again_after(self, holder: str) -> None:
         """The other run may change what this run has read, so each ENI is read again before its writes."""
         self._has_waited = True
-        self._say(clean(f"Another run works on this plan ({holder}). This run waits up to {PATIENCE:.0f} s for its end"))
+        self._say(clean(f"Another run works on this plan ({holder}). This run waits up to {PATIENCE:.0f} s until it ends"))
         for eni in self._view.ledger:
             eni.read_at = float("-inf")
 
@@ -314,7 +314,7 @@ class BulkRun:
         self._records.save_recipe(wave=enis)
 
     def _read_finally(self) -> None:
-        """One more read of all ENIs of the plan. What it shows is the last word."""
+        """Read all ENIs of the plan once more. The report compares each address with this read."""
         view = self._view
         enis = {eni.eni_id: eni for eni in view.ledger if eni.change.interface}
         try:
@@ -336,12 +336,12 @@ class BulkRun:
         return Document(self._view.region, account_id, given, now() if made is None else made)
 
     def _limit_lines(self) -> list[str]:
-        """What the approver has to know about how the plan reaches the run."""
+        """Lines for the person who approves: the part of a slice, and a plan that is too large for an artifact."""
         view = self._view
         lines = [part_line(self._settings.part, view.plan)] if self._settings.part and view.plan else []
         if view.check_mode and view.operation == "unassign" and view.plan and view.plan.addresses > MOST_PUBLISHED:
             lines.append(
-                f"This plan cannot be handed on to a later job: it has {view.plan.addresses} addresses, more than {MOST_PUBLISHED}. A run "
+                f"This plan cannot be passed on to a later job: it has {view.plan.addresses} addresses, more than {MOST_PUBLISHED}. A run "
                 "that requires an approval refuses it, unless both runs have the same report_dir. Make smaller plans."
             )
         return lines

@@ -40,7 +40,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing impo
 VERSION = 1
 DIGEST = re.compile(r"[0-9a-f]{64}")
 LINE_BYTES = 900  # of the 1,024 that AWX shows of an event; the rest is for what a callback plugin puts around the line
-# Published documents are kept by AWX in its database and given to every later job of a workflow.
+# AWX keeps published documents in its database, and passes them to every later job of a workflow.
 MOST_PUBLISHED_PLAIN, MOST_PUBLISHED = 2_000, 100_000  # addresses
 SLICE_ARTIFACT = "secondary_ips_slice_"  # with the name of the slice after it: the artifact of a slice
 
@@ -258,9 +258,9 @@ def read_document(given: Any, published_as: str = "") -> Document:
     for name in ("region", "account_id", "plan"):
         values = dict.fromkeys(str(getattr(document, name) or (document.digest if name == "plan" else None)) for document in documents)
         if len(values) > 1:
-            raise DocumentError(f"its documents differ in their {name}: {', '.join(values)}; give only documents with the same {name}")
+            raise DocumentError(f"its documents differ in their {name}: {', '.join(values)}; use only documents with the same {name}")
     if gaps := _find_gaps(found):
-        raise DocumentError(f"missing: {shorten(gaps)}; give all lines that the run shows")
+        raise DocumentError(f"missing: {shorten(gaps)}; copy all lines that the run shows")
     if len(documents) == 1:
         return first
     records = [record for document in documents for record in document.as_dict()["assignments"]]
@@ -286,7 +286,7 @@ def _parse(given: Any) -> list[Mapping[str, Any]]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else getattr(error, "lineno", 1)
         forms = "JSON, or as YAML with --- between two documents, or the lines that a run shows"
-        raise DocumentError(f"line {line} cannot be read; give the complete text, as {forms}") from None
+        raise DocumentError(f"line {line} cannot be read; copy the complete text, as {forms}") from None
     if not all(isinstance(document, Mapping) for document in found):
         raise DocumentError(_NO_DOCUMENT)
     return found
@@ -302,7 +302,7 @@ def _parse_text(text: str) -> list[Any]:
         # Lines of an output, with other text around and between them; a callback plugin may have folded them and doubled quotes.
         joined = re.sub(r"\s+", " ", text).replace("''", "'")
         if _CUT.search(_SHOWN.sub("", joined)):
-            raise DocumentError("one of its lines is incomplete; give each line from its first { to its last }")
+            raise DocumentError("one of its lines is incomplete; copy each line from its first { to its last }")
         return [yaml.load(shown, StrictLoader) for shown in _SHOWN.findall(joined)]  # noqa: S506 - a SafeLoader that refuses more
     if not text.startswith(("{", "[")):
         return [document for document in yaml.load_all(text, StrictLoader) if document is not None]

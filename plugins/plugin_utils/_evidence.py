@@ -74,7 +74,7 @@ def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[
     if GUESTS not in given:
         # Without guests these variables would protect nothing.
         alone = [name for name in (POLICY, ONLY_NOT_SEEN) if given.get(name) not in (None, False, REPORT)]
-        errors.extend(f"{prefix}{name}: needs {prefix}{GUESTS}; give the guests, or leave it out" for name in alone)
+        errors.extend(f"{prefix}{name}: needs {prefix}{GUESTS}; set that variable too, or leave this one out" for name in alone)
         return None
     only_not_seen = bool(values.get(ONLY_NOT_SEEN))
     # An audit has no policy, because it skips nothing. With only_not_seen the policy must also skip unknown addresses: when the plan is
@@ -135,7 +135,7 @@ class Evidence:
         if not self.results:
             return [
                 f"{prefix}{GUESTS}: no host of '{pattern}' was read: {shorten(self.hosts)}. The playbook of "
-                f"this role reads them first, if {prefix}{GUESTS} is given with -e and --limit does not leave them out. In a play of your "
+                f"this role reads them first, if {prefix}{GUESTS} is set with -e and --limit does not leave them out. In a play of your "
                 f"own, run alicloud_ops.network.guest_addresses_info on them and register {RESULT}"
             ]
         now = now or datetime.now(UTC)
@@ -147,7 +147,7 @@ class Evidence:
         oldest = f"{max(known) / 60:.0f} minutes ago" if known else "at an unknown time"
         return [
             f"{prefix}{MAX_AGE}: {len(old)} of {len(self.hosts)} guests were read too long ago, the oldest {oldest}, but at most {most} "
-            f"minutes are allowed: {shorten(old)}. Run it again, so that the guests are read again"
+            f"minutes are allowed: {shorten(old)}. Run the playbook again: it reads the guests again"
         ]
 
     def protect(self, plan: Plan) -> Plan:

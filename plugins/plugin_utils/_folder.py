@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The folder where a run keeps its files: whole files, one run at a time, and nothing of an encrypted plan in clear.
+"""The folder of a run. A file is always complete, one run at a time works on a plan, and an encrypted plan is never written as plain
+text.
 
 Private to this collection. An error names the path.
 """
@@ -96,8 +97,8 @@ class Folder:
             return True  # it is unknown, and the caller must not send the content of a file that may be encrypted
 
     def prove_writable(self) -> None:
-        """Make the folder if it does not exist, and write to it, so that a run does not find out after its first write."""
-        with _naming(self.path, "this folder cannot be written to; name another one with report_dir"):
+        """Make the folder if it does not exist, and write to it. So a run that cannot save its files fails before its first write."""
+        with _naming(self.path, "this folder cannot be written to; set report_dir to another one"):
             new = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             self.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             for folder in new:
@@ -136,26 +137,26 @@ class Folder:
         return self.path / name
 
     def _encryption_of(self, path: Path) -> Callable[[str], bytes]:
-        """How an encrypted file is encrypted."""
+        """A function that encrypts a text with the vault secret of this file."""
         data = path.read_bytes()
         try:
             vault = self._loader._vault  # the loader has no public access to it
             secret = vault.decrypt_and_get_vault_id(data)[2]
         except (AnsibleError, AttributeError):
             what = "is encrypted with Ansible Vault, and is never replaced with plain text"
-            raise FolderError(f"{path}: it {what}; give its vault password, or name another folder") from None
+            raise FolderError(f"{path}: it {what}; run Ansible with its vault password, or set report_dir to another folder") from None
         return lambda text: vault.encrypt(text, secret, vault_id=parse_vaulttext_envelope(data)[3])
 
     @contextmanager
     def lock(
         self, plan_digest: str, patience: float = 0, operation: str = "run", wait: Callable[[str], None] = lambda holder: None
     ) -> Iterator[str]:
-        """Let one run at a time work on a plan. Yields which earlier run held the lock and did not end regularly, or ''.
-        ``patience``: seconds to wait for another run to end. ``wait``: called with that run, once, if there is one to wait for.
-        ``operation``: what this run is, as the first word of the file.
+        """Let one run at a time work on a plan. Yields the text of an earlier run that held the lock and did not end regularly, or ''.
+        ``patience``: seconds to wait for another run to end. ``wait``: called once, with the text of the lock file, before such a wait.
+        ``operation``: the operation of this run, which becomes the first word of the file.
 
         The lock ends with the process. Its file stays if the process is killed or interrupted. Its name is neither plan-… nor ….json,
-        so that nobody takes it for a document.
+        so that it is never read as a document.
         """
         path = self.path / lock_name(plan_digest)
         with _naming(path, "it cannot be locked"):
@@ -198,7 +199,7 @@ def _lock_file(path: Path, deadline: float, operation: str, wait: Callable[[str]
 
 
 def _is_encrypted_file(path: Path) -> bool:
-    """A file that does not exist is not encrypted."""
+    """Reads only the beginning, because each write calls this. A file that does not exist is not encrypted."""
     if not _exists(path):
         return False
     with _naming(path, "it cannot be read"), path.open("rb") as file:
@@ -206,7 +207,7 @@ def _is_encrypted_file(path: Path) -> bool:
 
 
 def _exists(path: Path) -> bool:
-    """Unlike ``Path.exists``, with an error if the folder cannot be searched."""
+    """Unlike ``Path.exists``, this raises an error if the folder cannot be searched."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -215,7 +216,7 @@ def _exists(path: Path) -> bool:
 
 
 def _sync_folder(path: Path) -> None:
-    """Put new names in a folder on the disk."""
+    """Make sure that new file names of this folder are on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -68,7 +68,7 @@ def seconds_between(started: str, finished: str) -> int:
 
 
 def fold_lines(lines: Iterable[str], continued: str = "") -> list[str]:
-    """Lines that AWX shows whole: what is too long goes on in a next line, cut at a space where there is one."""
+    """Lines that AWX shows whole. A line that is too long is cut, at a space if it has one."""
     folded = []
     for line in lines:
         rest = clean(line)

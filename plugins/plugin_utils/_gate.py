@@ -31,8 +31,8 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
 
 @dataclass(frozen=True)
 class Gate:
-    """``view``: with the ledger of today's plan. ``other``: the saved or approved plan, if it is known. ``mark``: what the run that
-    used the approval left, if there was one."""
+    """``view``: with the ledger of today's plan. ``other``: the saved or approved plan, if it is known. ``mark``: the text of the mark
+    that a finished run with this approval has left, or None."""
 
     settings: Settings
     view: RunView
@@ -83,12 +83,12 @@ class Gate:
         kind = "recipe" if view.operation == "restore" else "plan"
         refusals = []
         if saved.account_id and view.account_id and saved.account_id != view.account_id:  # the settings have compared the regions
-            refusals.append(f"the saved {kind} is of account {saved.account_id}, but this run uses account {view.account_id}")
+            refusals.append(f"the saved {kind} belongs to account {saved.account_id}, but this run uses account {view.account_id}")
         if saved.assignments and not view.interfaces and not self.settings.by_group:
             # Wrong credentials are more likely than an account without any of these ENIs.
             refusals.append(
                 f"none of the {len(saved.assignments)} ENIs of the saved {kind} exists in {view.region} in this account; "
-                f"it is of account {saved.account_id or 'not known'}"
+                f"the account of the {kind} is {saved.account_id or 'not known'}"
             )
         return refusals
 
@@ -96,7 +96,7 @@ class Gate:
         view, settings, other, prefix = self.view, self.settings, self.other, self.settings.prefix
         approved, needed = settings.own_digest, settings.require_approval and not view.check_mode
         if not approved:
-            return [f"{prefix}approved_digest: is not given, but {APPROVAL_NEEDED}"] if needed else []
+            return [f"{prefix}approved_digest: is not set, but {APPROVAL_NEEDED}"] if needed else []
         refusals = find_expiry(other, settings.approval_max_age, datetime.now(UTC))
         if total(view.ledger, PLANNED):
             refusals += find_unknown_age(other) if needed else []
@@ -121,8 +121,8 @@ class Gate:
         difference = ". ".join(f"{len(pairs)} {DIFFERENCES[name]}: {shorten(pairs, 20)}" for name, pairs in differences.items() if pairs)
         return (
             f"{prefix}approved_digest: {approved} was approved, but today's plan has the digest {today.digest}. "
-            f"{difference or 'The approved plan itself is not in the folder, so the difference cannot be shown'}. To go on with an "
-            f"interrupted run, give the approved plan as {prefix}plan_file or {prefix}plan. Otherwise make a new plan in check mode "
+            f"{difference or 'The approved plan itself is not in the folder, so the difference cannot be shown'}. To continue an "
+            f"interrupted run, set {prefix}plan_file or {prefix}plan to the approved plan. Otherwise make a new plan in check mode "
             "(--check) and have it approved"
         )
 
@@ -137,7 +137,7 @@ def compare(today: Document, other: Document, interfaces: Mapping[str, Interface
 
 
 def find_unknown_groups(settings: Settings, found: Found, region: str) -> list[str]:
-    """Security groups that do not exist, and a name that groups of several VPCs have while the user names no VPC."""
+    """Errors for security groups that do not exist, and for a name in several VPCs if the user does not name a VPC."""
     prefix, selection = settings.prefix, settings.selection
     if not settings.by_group:
         return []
@@ -186,8 +186,8 @@ def find_unknown_age(plan: Document | None) -> list[str]:
     if plan and plan.made:
         return []
     return [
-        f"{_PREFIX}approved_digest: the age of the approved plan is not known; give the plan that was approved as {_PREFIX}plan or "
-        f"{_PREFIX}plan_file, or use the {_PREFIX}report_dir of the run that made it"
+        f"{_PREFIX}approved_digest: the age of the approved plan is not known; set {_PREFIX}plan or {_PREFIX}plan_file to the "
+        f"approved plan, or use the {_PREFIX}report_dir of the run that made it"
     ]
 
 

@@ -21,7 +21,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests impor
 
 
 def add_levels(rows: Iterable[Mapping[str, Any]], evidence: Evidence) -> None:
-    """Give each address of the report its level and its finding."""
+    """Add level and finding to each address of the report."""
     for row in rows:
         for line in row["addresses"]:
             finding = evidence.finding(row["eni_id"], line["address"])
@@ -95,10 +95,8 @@ def _warning(evidence: Evidence, unknown: int) -> str:
     nothing = "" if evidence.read_at else "no guest could be read, so "
     if evidence.settings.policy == REPORT:
         return f"{nothing}every level is unknown ({many(unknown, 'address')})" if nothing and evidence.hosts else ""
-    what = "protects nothing" if nothing else "does not skip what is unknown"
-    return (
-        f"{nothing}policy protect {what} ({many(unknown, 'address')}); use policy require to skip it (unassign_secondary_ips_guest_policy)"
-    )
+    what = "protects nothing" if nothing else "does not skip addresses with the level unknown"
+    return f"{nothing}policy protect {what} ({many(unknown, 'address')}); use policy require (unassign_secondary_ips_guest_policy)"
 
 
 def format_conflict(conflict: Mapping[str, Any]) -> str:

@@ -193,7 +193,7 @@ def _read_result(host: str, result: Any) -> Guest:
         reasons = result.get("reasons")
         texts = [one_line(reason.get("text")) for reason in reasons if isinstance(reason, Mapping)] if isinstance(reasons, list) else []
         more = f", and {len(texts) - 1} more" if len(texts) > 1 else ""
-        guest.gap = texts[0] + more if texts else "its result does not say that it is complete"
+        guest.gap = texts[0] + more if texts else "its result is incomplete, without a reason"
     try:
         for namespace in result["namespaces"]:
             name = one_line(namespace["namespace"])

@@ -50,21 +50,21 @@ class Handover:
 
     def next_jobs(self) -> list[str]:
         """The jobs of AWX that may follow. A command would name files that are lost with the container of the job."""
-        go_on = self._is_unfinished and not self.view.check_mode and bool(self.settings.saved)
+        is_unfinished = self._is_unfinished and not self.view.check_mode and bool(self.settings.saved)
         has_recipe = bool(self.view.recipe and self.view.recipe.addresses)
-        return ["To go on, launch this job again."] * go_on + [TO_UNDO] * has_recipe
+        return ["To continue, launch this job again."] * is_unfinished + [TO_UNDO] * has_recipe
 
     def next_steps(self) -> list[str]:
-        """The exact commands that may follow: do the plan, go on, undo."""
+        """The exact commands that may follow: carry out the plan, continue, undo."""
         view, settings, files = self.view, self.settings, self.view.files
         steps = []
         unfinished = self._is_unfinished
         if view.operation == "unassign" and "plan" in files and unfinished:
-            title = "To do exactly this plan" if view.check_mode else "To go on with this plan"
+            title = "To carry out exactly this plan" if view.check_mode else "To continue with this plan"
             digest = {"approved_digest": view.plan.digest} if view.plan and (view.check_mode or view.approved_digest) else {}
             steps.append(f"{title}: {self._command('unassign', {**settings.given_with_plan, 'plan_file': files['plan'], **digest})}")
         if view.operation == "restore" and settings.saved_path and unfinished:
-            title = "To restore it" if view.check_mode else "To go on"
+            title = "To carry out this restore" if view.check_mode else "To continue this restore"
             steps.append(f"{title}: {self._command('restore', {**settings.given_with_plan, 'recipe_file': settings.saved_path})}")
         if view.recipe and view.recipe.addresses:
             steps.append(f"To undo it: {self._command('restore', {'recipe_file': files['recipe']})}")
@@ -108,8 +108,8 @@ class Handover:
         return result
 
     def _published(self, summary: Mapping[str, Any], report: Mapping[str, Any], plan_text: Sequence[str]) -> dict[str, Any]:
-        """In a workflow of AWX these become variables of the jobs that follow, so they have the names of those: a plan that was made
-        in check mode binds the run behind the approval, and a recipe is what restores it."""
+        """The artifacts of the job, by name. AWX passes them to later jobs of a workflow as variables. So a plan from check mode has the
+        names of the variables of the next run, and a recipe has the name of the variable of a restore."""
         view, part = self.view, self.settings.part
         if part and self.settings.saved:
             return artifact(part, self.settings.saved, report, view.recipe)

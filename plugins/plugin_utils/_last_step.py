@@ -34,14 +34,15 @@ OWN = tuple(PREFIX + name for name in ("approved_digest", "report_dir", "report_
 UNASSIGNED = outcome_name("unassign")
 PREFIXES = (PREFIX, UNASSIGNED, SLICE_ARTIFACT, RECIPE)  # the beginnings of the names of what this step reads
 _NOTHING = (
-    "no job behind the approval has published an outcome: it was cancelled, or did not start. What it unassigned is in its output: "
-    "restore from the lines that begin with {version: 1, or launch the job again"
+    "the job after the approval has not published an outcome: it was cancelled, or it did not start. To continue, launch the job again. "
+    "To undo what it did, restore from the lines of its output that begin with {version: 1"
 )
 
 
 @dataclass
 class LastStep:
-    """``report``: that of all slices; empty if there is none. ``errors``: why the plan is not done. ``notes``: what else to say."""
+    """``report``: that of all slices; empty if there is none. ``errors``: why the plan is not done. ``notes``: more lines
+    for the output."""
 
     summary: dict[str, Any]
     report: dict[str, Any]
@@ -52,14 +53,14 @@ class LastStep:
     notes: list[str] = field(default_factory=list)
 
     def files(self) -> dict[str, tuple[str, str]]:
-        """Kind → name and text. A run that was not sliced has written its own."""
+        """Kind → name and text of each report file. Empty for a run without slices, because that run has written its report itself."""
         return {kind: (name, text) for kind, name, text in render_all(self.report)} if self.report else {}
 
     def lines(self) -> list[str]:
         lines = summary_lines(self.report) if self.report else []
         if self.summary and not self.report:
             lines += fold_lines([f"{self.summary['outcome']}: {self.summary.get('headline') or 'see the job that ran'}"])
-        # A report says by itself what is missing.
+        # The report already lists what is missing.
         errors = [] if self.report else self.errors[:MOST_LINES]
         lines += fold_lines([*self.notes, *(f"missing or failed: {error}" for error in errors)])
         if self.recipe:
@@ -116,13 +117,13 @@ def _of_slices(given: Mapping[str, Any], digest: str) -> LastStep:
 def _read_plan(given: Mapping[str, Any], digest: str) -> Document:
     name = PREFIX + "plan"
     if not given.get(name):
-        raise DocumentError(f"{name}: it is not given, so nobody can say whether a part of it is missing")
+        raise DocumentError(f"{name}: it is not set, so the report cannot show whether a slice is missing")
     try:
         plan = read_document(given[name], published_as=name)
     except DocumentError as error:
         raise DocumentError(f"{name}: {error}") from None
     if digest and digest != plan.digest:
-        raise DocumentError(f"{PREFIX}approved_digest: {digest} is given, but the plan has the digest {plan.digest}")
+        raise DocumentError(f"{PREFIX}approved_digest: {digest} is set, but the plan has the digest {plan.digest}")
     return plan
 
 
@@ -136,7 +137,7 @@ def _of_one_run(given: Mapping[str, Any], digest: str) -> LastStep:
     if not summary:
         errors.append(_NOTHING)
     elif summary["outcome"] != "refused" and digest and summary.get("digest") != digest:
-        errors.append(f"the outcome is of the plan {summary.get('digest')}, but {digest} was approved")
+        errors.append(f"the outcome belongs to the plan {summary.get('digest')}, but {digest} was approved")
     elif summary["outcome"] not in FINISHED:
         errors.append(": ".join(filter(None, (summary["outcome"], summary.get("headline")))))
     return LastStep(summary, {}, given.get(RECIPE), errors)

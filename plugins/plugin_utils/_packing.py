@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pure: a large value as one short text, to be handed to a later job.
+"""Pure: a large value as one short text, which AWX can pass to a later job.
 
 Private to this collection. The text is a prefix and the base64 of the compressed JSON. Ansible templates each value of a nested
 variable, and AWX stores it, so a text is cheaper than the value itself.

@@ -40,8 +40,9 @@ class Records:
         return document if document and document.digest == digest else None
 
     def seconds_since_opposite(self, document: Document) -> float | None:
-        """Since the last restore ended, for an unassign run by a plan, and the other way round. ``document``: the plan or recipe.
-        Infinite if no such run is known. None: it did not end, so nobody knows when its last write was."""
+        """Seconds since the last opposite run ended: a restore if this run unassigns, and the other way round. ``document``: the plan or
+        recipe of this run. Infinite if no opposite run is known. None if that run did not end, so that the time of its last write is not
+        known."""
         opposite = self._view.opposite
         if (self._folder.read(lock_name(document.whole_digest)) or "").startswith(opposite):
             return None
@@ -57,11 +58,11 @@ class Records:
         self._view.files[kind] = str(self._folder.write(name, text))
 
     def save_plan(self) -> None:
-        """Write the plan. Then read the recipe that an earlier run of this plan left: the recipe of this run keeps all of it."""
+        """Write the plan. Then read the recipe that an earlier run of this plan left. The recipe of this run keeps its addresses."""
         view, plan = self._view, self._view.plan
         if view.operation != "unassign" or plan is None:
             return
-        # The time of an approved plan says how old its approval is, so a run that makes the plan again does not replace it.
+        # The time of the saved plan is the age of its approval. So a run that makes the same plan again does not replace the file.
         if not view.check_mode and not self._settings.saved and self.saved_plan(plan.digest):
             view.files["plan"] = str(self._folder.path / document_name("plan", plan.digest))
         elif plan.addresses and not self._settings.part:
@@ -88,7 +89,7 @@ class Records:
             return
         sent = {eni.eni_id: eni.sent if last else eni.sent.union(eni.having(PLANNED)) for eni in view.ledger}
         shown = {eni.eni_id: frozenset(flatten(eni.latest.held)) for eni in view.ledger if eni.latest}
-        # A recipe without a time shows a restore that its run did not end.
+        # Only the last recipe of a run has a time. If there is no time, a restore knows that the run did not end.
         recipe = recipe_after(view.plan, self._earlier, sent, shown, made=now() if last else "")
         self._write("recipe", document_name("recipe", view.plan.digest), _as_text(recipe))
         view.recipe = recipe
@@ -105,7 +106,7 @@ class Records:
             self._note(report, f"The use of the approval could not be recorded: {error}")
 
     def write_reports(self, report: dict[str, Any]) -> None:
-        """If a report cannot be written, the result of the task says so, and is otherwise complete."""
+        """If a report cannot be written, add this error to the result. The rest of the result is complete."""
         try:
             for kind, name, text in render_all(report):
                 self._write(kind, name, text)

@@ -31,7 +31,7 @@ VERSION = 1  # of the JSON report
 # The states of an address in the report, worst first. This is also the order of the report.
 FAILED, PENDING, SKIPPED, PLANNED, HELD = "failed", "pending", "skipped", "planned", "held"
 STATES = (FAILED, PENDING, SKIPPED, PLANNED, HELD, *DONE_KEY.values(), *UNCHANGED_KEY.values())
-CONTRADICTION = "Contradiction"  # the last read shows something else than the ledger says
+CONTRADICTION = "Contradiction"  # the last read does not show what the ledger has
 
 STATE_OF = {"audit": "", "unassign": "absent", "restore": "present"}  # operation → state of the change module
 TITLES = {
@@ -82,9 +82,9 @@ class RunView:
     ``plan``: what the run may write, or what an audit found. ``interfaces``: the ENIs as first read. ``final``: the ENIs as the
     last read shows them, None if there was no last read. ``security_groups``: id → name. ``selected_groups``: ids of those that the
     user selected. ``unreadable``: id of an ENI or instance → why it cannot be read. ``refusals``: why nothing was written.
-    ``stops``: why it wrote no more, or could not prove what it wrote. ``difference``: as in DIFFERENCES. ``sure``: how sure the run is
-    of "already absent" or "already present". ``files``: kind → path. ``next_steps``: exact commands, each after its purpose ("To undo
-    it: ansible-playbook …"). ``evidence``: what the guests returned, None if no guests are given. ``mask`` takes secrets out of a text.
+    ``stops``: why it wrote no more, or could not prove what it wrote. ``difference``: as in DIFFERENCES. ``sure``: text about addresses
+    that looked already done. ``files``: kind → path. ``next_steps``: exact commands, each after its purpose ("To undo it:
+    ansible-playbook …"). ``evidence``: what the guests returned, None if no guests are set. ``mask`` removes secrets from a text.
     """
 
     operation: str

@@ -84,7 +84,7 @@ def _put(target: str, login: tuple[str, str] | None, kind: str, text: str) -> st
             url_username=login and login[0],
             url_password=login and login[1],
             force_basic_auth=bool(login),
-            follow_redirects="none",  # the report, and the credential with it, would go to another place
+            follow_redirects="none",  # a redirect would send the report and the credential to another host
         )
         answer.close()  # its body does not matter
     except urllib.error.HTTPError as error:

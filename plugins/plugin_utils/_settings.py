@@ -4,7 +4,7 @@
 
 """Variables of a role and defaults of a play → settings of a run, validated by the rules of the modules, with every error at once.
 
-Private to this collection. Pure, except for the ``read_file`` that it is given.
+Private to this collection. Pure, except for ``read_file``, which the caller passes.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def read_settings(
         # workflow. But only_not_seen protects too, so ignoring it would be wrong.
         if is_true(variables.get(f"{prefix}only_not_seen")):
             errors.append(
-                f"{prefix}only_not_seen: the runs that share a plan do not read the guests; give it to the run that makes the plan, "
+                f"{prefix}only_not_seen: the runs that share a plan do not read the guests; set it for the run that makes the plan, "
                 "and leave it out here"
             )
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
@@ -175,9 +175,9 @@ def read_settings(
             ("approved_digest", values.get("approved_digest"), saved.digest),
         ):
             if value and theirs and value != theirs:
-                what = {"region": "is of region", "account_id": "is of account", "approved_digest": "has the digest"}[name]
-                hint = "; give the plan that was approved" if name == "approved_digest" else ""
-                errors.append(f"{prefix}{name}: {value} is given, but {saved_name} {what} {theirs}{hint}")
+                what = {"region": "belongs to region", "account_id": "belongs to account", "approved_digest": "has the digest"}[name]
+                hint = "; set the plan that was approved" if name == "approved_digest" else ""
+                errors.append(f"{prefix}{name}: {value} is set, but {saved_name} {what} {theirs}{hint}")
         connection_params["account_id"] = account_id or saved.account_id
     if errors or connection is None:
         raise SettingsError(errors)
@@ -211,9 +211,9 @@ def _validate_sources(prefix: str, table: Mapping[str, Variable], named: Iterabl
     saved = [name for name in given if name in SAVED]
     if not given:
         sources = [prefix + name for name in (*GROUPS, *SAVED) if name in table]
-        errors.append(f"nothing is named; give {' or '.join(sources)}")
+        errors.append(f"nothing is selected; set {' or '.join(sources)}")
     if len(saved) > 1:
-        errors.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both given; give one of them")
+        errors.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both set; set only one of them")
     if given and saved == given:
         why = "narrows the selection by security groups, but a saved plan is applied exactly; leave it out"
         errors.extend(f"{prefix}{name}: {why}" for name in NARROWING if name in named)
@@ -225,9 +225,9 @@ def _validate_slices(
     """A slice proves that its part belongs to the approved plan, so it has to have both. Divides the pace by the number of slices."""
     if values.get("enis") is not None:
         if plan is None:
-            errors.append(f"{prefix}enis: the runs that share a plan need the plan itself; give {prefix}plan or {prefix}plan_file")
+            errors.append(f"{prefix}enis: the runs that share a plan need the plan itself; set {prefix}plan or {prefix}plan_file")
         if not values.get("approved_digest"):
-            errors.append(f"{prefix}enis: the runs that share a plan need its digest; give {prefix}approved_digest")
+            errors.append(f"{prefix}enis: the runs that share a plan need its digest; set {prefix}approved_digest")
         most = parts["request"]["max_addresses"]
         if plan and most is not None and plan.addresses > most:
             errors.append(f"{prefix}max_addresses: at most {most} may be unassigned, but the plan of all slices has {plan.addresses}")
@@ -262,7 +262,7 @@ def _read_saved(
 
 
 def _read_defaults(defaults: Mapping[str, Any], errors: list[str]) -> dict[str, Any]:
-    """The given defaults by the main names of their options, typed."""
+    """The defaults that are set, by the main names of their options, typed."""
     found = {name: value for name, value in defaults.items() if value is not None}
     errors.extend(f"module_defaults.{name}: eni_secondary_ip has no such option" for name in found if name not in _MAIN_NAMES)
     guards = {f"module_defaults.{name}": found.get(name) for name in GUARDS}
@@ -303,7 +303,7 @@ _STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
 def _merge(
     prefix: str, table: Mapping[str, Variable], given: dict[str, Any], defaults: Mapping[str, Any], errors: list[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
-    """The module options by part, and the path of what set each of them, for error messages. Puts joined guards into ``given``."""
+    """The module options by part, and the variable or default that set each, for error messages. Puts joined guards into ``given``."""
     specs: Mapping[str, Mapping[str, Any]] = {"selection": selection_spec(), "request": request_spec(), "connection": connection_spec()}
     parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
     paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}
@@ -314,7 +314,7 @@ def _merge(
         value = given.get(name)
         default = defaults.get(option)
         if option == "account_id" and None not in (value, default) and value != default:
-            errors.append(f"{prefix}{name}: {value} is given, but module_defaults.account_id is {default}; give the same account")
+            errors.append(f"{prefix}{name}: {value} is set, but module_defaults.account_id is {default}; set the same account")
         if value is None and (default is None or option in _STRICTER):
             value = variable.default
         if name in given or default is None:

@@ -4,7 +4,8 @@
 
 """Pure: a plan that several runs share. Each slice changes the ENIs of its hosts, and the last step puts the parts together.
 
-Private to this collection. AWX gives no number to a slice, so its hosts name it: no host is in two slices, so no two slices have one name.
+Private to this collection. A slice does not know its number, so its name is a hash of its hosts. No host is in two slices, so the
+name is unique.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     publishable,
     read_document,
 )
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._merged_report import merge_reports
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import pack, unpack
 
@@ -48,7 +50,7 @@ def slice_name(hosts: Iterable[str]) -> str:
 
 
 def take_part(plan: Document, hosts: Iterable[str]) -> tuple[Document, Part]:
-    """The part of the plan on the ENIs that are among the hosts. Other hosts do not matter."""
+    """The part of the plan for the ENIs in ``hosts``. Hosts that are not in the plan are ignored."""
     names = set(hosts)
     mine = {eni_id: addresses for eni_id, addresses in plan.assignments.items() if eni_id in names}
     return replace(plan, assignments=mine, plan=plan.digest), Part(slice_name(names), plan)
@@ -75,7 +77,7 @@ def part_line(part: Part, document: Document) -> str:
 
 
 def artifact(part: Part, document: Document, report: Mapping[str, Any], recipe: Document | None) -> dict[str, Any]:
-    """What a slice publishes: {artifact name: value}. The name is its own, because AWX keeps one value of a name."""
+    """What a slice publishes: {artifact name: value}. Each slice has a name of its own, because AWX keeps one value for each name."""
     rows = pack(report["interfaces"])
     shown = {name: value for name, value in report.items() if name not in ("interfaces", "recipe")}
     value = {
@@ -101,10 +103,10 @@ class Merged:
 
 
 def merge(plan: Document, artifacts: Mapping[str, Any]) -> Merged:
-    """The parts together. DocumentError if an artifact cannot be read. ``artifacts``: those of all jobs, by name."""
+    """Put the parts together. ``artifacts``: those of all jobs, by name. DocumentError if one of them cannot be read."""
     parts = [_read_part(name, value) for name, value in sorted(artifacts.items()) if name.startswith(SLICE_ARTIFACT)]
     mine = [part for part in parts if part["plan"] == plan.digest]
-    errors = [f"slice {part['slice']}: it is of the plan {part['plan']}, not of {plan.digest}" for part in parts if part not in mine]
+    errors = [f"slice {part['slice']}: it belongs to the plan {part['plan']}, not to {plan.digest}" for part in parts if part not in mine]
     counts = Counter(eni_id for part in mine for eni_id in part["enis"])
     if lacking := [eni_id for eni_id in plan.assignments if eni_id not in counts]:
         errors.append(
@@ -112,9 +114,9 @@ def merge(plan: Document, artifacts: Mapping[str, Any]) -> Merged:
             "was cancelled, or the inventory lacks them"
         )
     if doubles := [eni_id for eni_id, number in counts.items() if number > 1]:
-        errors.append(f"{len(doubles)} ENIs are in more than one slice: {shorten(doubles)}")
+        errors.append(f"{many(len(doubles), 'ENI')} in more than one slice: {shorten(doubles)}")
     if strangers := [eni_id for eni_id in counts if eni_id not in plan.assignments]:
-        errors.append(f"{len(strangers)} ENIs are not in the plan: {shorten(strangers)}")
+        errors.append(f"{many(len(strangers), 'ENI')} not in the plan: {shorten(strangers)}")
     report = _merge_reports(mine)
     errors += [f"slice {part['slice']}: {_describe(part['report'])}" for part in mine if part["outcome"] not in FINISHED]
     recipes = [part["recipe"].as_dict(compact=True) for part in mine if part["recipe"]]
@@ -145,7 +147,7 @@ def _read_part(name: str, value: Any) -> dict[str, Any]:
 
 
 def _merge_reports(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """DocumentError if a report was changed. Only then each part is tried alone, to name the artifact, because a merge sorts all rows."""
+    """DocumentError if a report was changed. Then each part is also merged alone, to find the artifact that was changed."""
     try:
         return merge_reports([part["report"] for part in parts]) if parts else {}
     except (*_CHANGED, ValueError):

@@ -87,8 +87,8 @@ VARIABLES: Mapping[str, Variable] = {
 }
 SAVED = ("plan", "plan_file", "recipe", "recipe_file")
 APPROVAL_NEEDED = (
-    "an approval is required (unassign_secondary_ips_require_approval); make the plan in check mode (--check), have it approved and give "
-    "its digest"
+    "an approval is required (unassign_secondary_ips_require_approval); make the plan in check mode (--check), have it approved, and "
+    "set this variable to its digest"
 )
 # A run needs at least one of these, or a saved document: an omission selects nothing.
 GROUPS = ("security_group_ids", "security_group_names", "security_group_tags")
@@ -106,7 +106,7 @@ def variables_of(role: str) -> dict[str, Variable]:
 
 
 def read_variables(role: str, variables: Mapping[str, Any], errors: list[str]) -> tuple[dict[str, Any], set[str]]:
-    """The typed values, and the names of all given variables, also of the wrong ones. Both without the prefix of the role."""
+    """The typed values, and the names of all variables that are set, also of the wrong ones. Both without the prefix of the role."""
     table = variables_of(role)
     given: dict[str, Any] = {}
     named = set()
@@ -153,8 +153,8 @@ def find_encrypted(values: Mapping[str, Any]) -> list[str]:
     A secret may be encrypted, because no output and no file has it."""
     secret = tuple(name for name, variable in VARIABLES.items() if variable.kind == "url")
     return [
-        f"{name}: it is encrypted with Ansible Vault, but output and files of the run would have it in clear; give it in clear, or an "
-        "encrypted plan or recipe as plan_file or recipe_file"
+        f"{name}: it is encrypted with Ansible Vault, but output and files of the run would show its plain text; set it to plain text. "
+        "A plan or recipe may be an encrypted file, see plan_file and recipe_file"
         for name, value in values.items()
         if not name.endswith(secret) and _has_encrypted(value)
     ]

@@ -105,7 +105,7 @@ STEPS = (
     ),
     Step(
         "Whoever approves the plan approves its digest. The plan printed this command: it carries out exactly that plan, in waves",
-        "next: To do exactly this plan",
+        "next: To carry out exactly this plan",
         "done: ",
     ),
     Step(

@@ -25,9 +25,10 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "batch",
         ("atomic", "partial", "lenient"),
-        "It is not documented what happens to a batch if one of its addresses is not assigned. atomic: refused, nothing changes (one error "
-        "code, and a success that names no address, speak for it). partial: the assigned ones are unassigned, and the answer is still "
-        "InvalidIp.IpUnassigned. lenient: the assigned ones are unassigned, and the answer is a success, unless there was none.",
+        "The documentation does not say what happens if one address of a batch is not assigned. atomic: the call is refused and nothing "
+        "changes (one error code, and a success that names no address, speak for it). partial: the assigned addresses are unassigned, "
+        "but the answer is InvalidIp.IpUnassigned. lenient: the assigned addresses are unassigned and the answer is a success, unless "
+        "none was assigned.",
     ),
     Switch(
         "group_filter",
@@ -100,7 +101,7 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "group_page_numbers",
         ("accept", "refuse"),
-        "PageNumber and PageSize of DescribeSecurityGroups are to be removed; NotSupported.PageNumberAndPageSize is already listed.",
+        "PageNumber and PageSize of DescribeSecurityGroups will be removed; NotSupported.PageNumberAndPageSize is already listed.",
     ),
 )
 BY_NAME = {switch.name: switch for switch in SWITCHES}

@@ -211,7 +211,7 @@ def test_a_job_that_was_stopped_is_restored_from_its_output_and_goes_on_when_it_
 
     report = awx.launch("unassign_report", approved)
     assert report.status == "failed"
-    assert "no job behind the approval has published an outcome" in " ".join(report.output.split())
+    assert "the job after the approval has not published an outcome" in " ".join(report.output.split())
 
     # Only from the text that AWX shows.
     restored = awx.launch("restore", answers("restore", recipe="\n".join(recipe_lines(stopped.shown)), wait_timeout=3))

@@ -130,7 +130,7 @@ def test_a_line_that_is_missing_in_one_slice_is_noticed_though_another_has_the_s
     [
         (
             {"unassign_secondary_ips_approved_digest": "0" * 64},
-            "is given, but unassign_secondary_ips_plan (question 'Saved plan') has the digest",
+            "is set, but unassign_secondary_ips_plan (question 'Saved plan') has the digest",
         ),
         ({"unassign_secondary_ips_approved_digest": None}, "the runs that share a plan need its digest"),
     ],

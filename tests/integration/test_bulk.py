@@ -150,7 +150,7 @@ def test_a_blank_digest_where_approval_is_required_is_an_error(bulk: Bulk, diges
 
 def test_a_required_approval_is_needed_for_a_write_and_not_for_a_plan(bulk: Bulk) -> None:
     refused = bulk.run("unassign", require_approval=True, **WEB)
-    assert "unassign_secondary_ips_approved_digest: is not given, but an approval is required" in refused["msg"]
+    assert "unassign_secondary_ips_approved_digest: is not set, but an approval is required" in refused["msg"]
     assert "make the plan in check mode (--check)" in refused["msg"]
     assert "leave" not in refused["msg"]
     assert refused["next_steps"] == []

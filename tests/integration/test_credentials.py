@@ -479,7 +479,7 @@ class TestWhatFails:
     def test_a_missing_credential_is_reported_at_once(self, run: Runner) -> None:
         started = time.monotonic()
         (error,) = run()["errors"]
-        assert error.startswith("access_key_id: no credential is given")
+        assert error.startswith("access_key_id: no credential is set")
         assert time.monotonic() - started < 0.5, "the login waited for a metadata service that does not exist"
 
 

@@ -277,7 +277,7 @@ class TestErrors:
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "",
             "HOME": str(inventories.folder),
         }
-        assert "access_key_id: no credential is given." in inventories.failure(whole_region=True)
+        assert "access_key_id: no credential is set." in inventories.failure(whole_region=True)
 
     def test_ansible_fails_if_it_is_configured_to(self, inventories: Inventories) -> None:
         assert inventories.list(eni_ids=["eni_1"]).code == 0

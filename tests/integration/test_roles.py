@@ -264,18 +264,18 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
     planned = playbooks.run("unassign", check=True, keep=["10.3.0.12", "10.9.0.0/16"], protected_tags=tags, wave_size=5, **WEB)
     assert playbooks.writes() == []
     playbooks.emulator.faults([{"action": "write", "eni_id": "eni-web00002", "kind": "error", "code": "OperationDenied", "status": 403}])
-    stopped = run_as_printed(planned.output, "To do exactly this plan", succeeds=False)
+    stopped = run_as_printed(planned.output, "To carry out exactly this plan", succeeds=False)
     assert "OperationDenied" in stopped
     assert 0 < len(changed_by(start, playbooks.secondary_addresses())) < 13
     playbooks.emulator.faults([])
-    done = run_as_printed(stopped, "To go on with this plan")
+    done = run_as_printed(stopped, "To continue with this plan")
     assert len(changed_by(start, playbooks.secondary_addresses())) == 13
     assert "10.3.0.12" in playbooks.secondary_addresses()["eni-both1"]
     # Nothing is restored. Otherwise the next run would look at what is present until its wait_timeout is over.
     playbooks.emulator.faults([{"action": "write", "kind": "error", "code": "OperationDenied", "status": 403}])
     failed = run_as_printed(done, "To undo it", succeeds=False)
     playbooks.emulator.faults([])
-    run_as_printed(failed, "To go on")
+    run_as_printed(failed, "To continue this restore")
     assert playbooks.secondary_addresses() == start
 
 
@@ -512,13 +512,13 @@ def test_a_loop_in_a_job_of_awx_warns_of_artifacts_that_are_replaced(plays: Play
     job = json.dumps({"awx_job_id": 7})
     planned = " ".join(plays.run(loop, "--check", "-e", job, **group).split())
     assert warning in planned
-    assert "What that run unassigned" not in planned
+    assert "To undo that run" not in planned
     shown = plays.run(loop, "-e", job, **group)
     output = " ".join(shown.split())
     first, last = (read_json(path) for path in sorted(playbooks.reports.glob("recipe-*"), key=lambda path: path.stat().st_mtime_ns))
     assert f"{warning} for cn-hangzhou, digest {first['plan']}, because" in output
     assert output.count(warning) == 1
-    assert "secondary_ips_unassign, restore_secondary_ips_recipe. What that run unassigned is in its lines of this output." in output
+    assert "secondary_ips_unassign, restore_secondary_ips_recipe. To undo that run, use its recipe lines in this output." in output
     # What the warning names is there: the lines of the first run restore it.
     lines = [line for line in shown.splitlines() if line.startswith("{version: 1") and first["plan"] in line]
     assert pairs(read_document("\n".join(lines)).as_dict()) == pairs(first)

@@ -228,14 +228,14 @@ def test_protect_skips_what_is_in_use_or_configured_and_unassigns_the_rest(roles
     assert levels_of(report) == ADDRESSES
     assert report["guests"]["remaining"] == []
     assert done.published["secondary_ips_unassign"]["levels"] == report["guests"]["totals"]
-    assert "policy protect does not skip what is unknown" in done.published["secondary_ips_unassign"]["guest_warning"]
+    assert "policy protect does not skip addresses with the level unknown" in done.published["secondary_ips_unassign"]["guest_warning"]
 
 
 def test_require_skips_what_is_unknown_as_well_and_the_printed_command_carries_out_the_plan(roles: Roles) -> None:
     planned = roles.guests_run("unassign", check=True, guest_policy="require")
     skipped = of_state(roles.report("unassign"), "skipped")
     assert skipped == {pair: IN_USE_OR_CONFIGURED.get(pair, GUEST_UNKNOWN) for pair, level in ADDRESSES.items() if level != NOT_SEEN}
-    (command,) = re.findall(r"To do exactly this plan: (ansible-playbook .*)", planned.output)
+    (command,) = re.findall(r"To carry out exactly this plan: (ansible-playbook .*)", planned.output)
     roles.run_command(shlex.split(command))
     assert roles.gone() == NOT_SEEN_ONLY
     assert roles.report("unassign")["guests"]["policy"] == "require"
@@ -246,7 +246,7 @@ def test_only_what_no_guest_uses_is_selected(network: Network, roles: Roles) -> 
     planned = roles.guests_run("unassign", check=True, only_not_seen=True, on_refusal="fail")
     assert set(of_state(roles.report("unassign"), "planned")) == NOT_SEEN_ONLY
     assert "only what no guest uses" in planned.output
-    (command,) = re.findall(r"To do exactly this plan: (ansible-playbook .*)", planned.output)
+    (command,) = re.findall(r"To carry out exactly this plan: (ansible-playbook .*)", planned.output)
     assert "guest_policy=require" in command
 
     guest = network.guests["web"]
@@ -368,7 +368,7 @@ def test_old_evidence_is_refused(emulator: Emulator, tmp_path: Path) -> None:
         "unassign_secondary_ips_guest_max_age: 2 of 2 guests were read too long ago, the oldest 16 minutes ago, but at most 15 minutes"
     )
     assert message in refused.output
-    assert "Run it again" in refused.output
+    assert "Run the playbook again" in refused.output
     assert roles.writes() == []
     assert roles.report("unassign")["outcome"] == "refused"
     own_play(roles, guest_max_age="20")

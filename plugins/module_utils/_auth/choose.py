@@ -142,7 +142,7 @@ def _default_chain(environ: Mapping[str, str], files: ProfileFiles, errors: list
     if not is_off and read_file(str(PRODUCT_NAME)) == ECS_PRODUCT:
         return CredentialSpec(ECS_RAM_ROLE, "default chain", {})
     errors.append(
-        "access_key_id: no credential is given. Set access_key_id and access_key_secret, or the environment variables "
+        "access_key_id: no credential is set. Set access_key_id and access_key_secret, or the environment variables "
         "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET. Or set one of profile, ecs_role_name, credentials_uri, and "
         f"role_arn with oidc_token_file. There is no current profile in {' or '.join(files.names)}, and "
         + (f"{METADATA_IS_OFF} is set" if is_off else "this machine does not look like an ECS instance")

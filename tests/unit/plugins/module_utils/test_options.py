@@ -85,14 +85,14 @@ def test_a_region_comes_only_from_a_profile_of_the_command_line(tmp_path):
     (tmp_path / ".alibabacloud").mkdir()
     (tmp_path / ".alibabacloud" / "credentials.ini").write_text("[default]\ntype=ecs_ram_role\nregion_id=eu-west-1\n")
     (error,) = parse(environ=environ, region=None)[1]
-    assert error.startswith("region: no region is given")
+    assert error.startswith("region: no region is set")
     for variable in ("ALIBABA_CLOUD_PROFILE", "ALICLOUD_PROFILE"):
         assert parse(environ={**environ, variable: "default"}, region=None)[0].region == "me-central-1"
 
 
 def test_an_unreadable_configuration_is_reported(tmp_path):
     (error,) = parse(environ=profile_home(tmp_path, "{"), region=None)[1]
-    assert error == "region: no region is given, and ~/.aliyun/config.json is not a configuration of the aliyun command line"
+    assert error == "region: no region is set, and ~/.aliyun/config.json is not a configuration of the aliyun command line"
 
 
 def test_a_failed_login_does_not_lead_to_a_second_error(tmp_path):
@@ -107,7 +107,7 @@ def test_a_file_of_profiles_that_cannot_be_used_is_named_once(tmp_path):
 
 def test_the_region_does_not_come_from_another_profile(tmp_path):
     (error,) = parse(environ=profile_home(tmp_path, PROFILES), region=None, **NO_KEYS, profile="no region")[1]
-    assert error.startswith("region: no region is given")
+    assert error.startswith("region: no region is set")
 
 
 def test_a_region_of_a_profile_is_checked_too(tmp_path):

@@ -136,7 +136,7 @@ def test_the_refusal_names_the_hosts_the_age_and_what_to_do():
     (text,) = aged(timedelta(minutes=31), timedelta(0), timedelta(minutes=20), most=10)
     assert text == (
         "unassign_secondary_ips_guest_max_age: 2 of 3 guests were read too long ago, the oldest 31 minutes ago, but at most 10 minutes are "
-        "allowed: host0, host2. Run it again, so that the guests are read again"
+        "allowed: host0, host2. Run the playbook again: it reads the guests again"
     )
 
 
@@ -187,8 +187,8 @@ def test_the_plan_has_one_line_for_each_level_and_one_for_each_reason():
     lines = plan_lines(build_report(guests("protect")))
     at = lines.index("  guests of 'web,db': 1 of 2 were read, the first at 2026-01-05T10:00:00+00:00; policy protect")
     assert lines[at + 1] == (
-        "  warning: policy protect does not skip what is unknown (1 address); "
-        "use policy require to skip it (unassign_secondary_ips_guest_policy)"
+        "  warning: policy protect does not skip addresses with the level unknown (1 address); "
+        "use policy require (unassign_secondary_ips_guest_policy)"
     )
     assert lines[at + 2 : at + 10] == [
         "  in use: 1 address",
@@ -220,7 +220,7 @@ def test_a_policy_that_protects_nothing_says_so(results):
     (line,), pages = warnings("protect")
     assert line == (
         "  warning: no guest could be read, so policy protect protects nothing (4 addresses); "
-        "use policy require to skip it (unassign_secondary_ips_guest_policy)"
+        "use policy require (unassign_secondary_ips_guest_policy)"
     )
     assert pages == [False, True]  # Markdown escapes the underscores
     assert warnings("require")[0] == warnings("protect", only_not_seen=True)[0] == []

@@ -47,7 +47,7 @@ def test_a_folder_without_permission_is_an_error(folder):
 
 def test_what_is_not_a_folder_is_an_error(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(FolderError, match="file: this folder cannot be written to; name another one with report_dir: File exists"):
+    with pytest.raises(FolderError, match="file: this folder cannot be written to; set report_dir to another one: File exists"):
         Folder(tmp_path / "file", DataLoader()).prove_writable()
 
 

@@ -49,7 +49,7 @@ def test_a_plan_without_a_known_time_does_not_expire():
     # Where an approval is required, its age must be known.
     for unknown in (None, replace(PLAN, made="")):
         (error,) = find_unknown_age(unknown)
-        assert error.startswith("unassign_secondary_ips_approved_digest: the age of the approved plan is not known; give the plan")
+        assert error.startswith("unassign_secondary_ips_approved_digest: the age of the approved plan is not known; set unassign_")
     assert find_unknown_age(PLAN) == []
     # With a clock that is behind, no plan is too old.
     assert find_expiry(PLAN, 24, datetime(2025, 1, 1, tzinfo=UTC)) == []

@@ -214,8 +214,8 @@ def test_without_a_result_nothing_is_known(result, text):
         (["one"], "one"),
         (["one", "two"], "one, and 1 more"),
         (["one", "two", "three"], "one, and 2 more"),
-        ([], "its result does not say that it is complete"),
-        (None, "its result does not say that it is complete"),
+        ([], "its result is incomplete, without a reason"),
+        (None, "its result is incomplete, without a reason"),
     ],
 )
 def test_why_a_guest_is_incomplete(reasons, text):

@@ -209,7 +209,7 @@ def test_empty_text_is_not_given():
     assert blocks_as_text(given.request) == blocks_as_text(plain.request)
     assert pace_of(given) == pace_of(plain)
     assert (given.wave_size, given.report_dir, given.saved) == (plain.wave_size, None, None)
-    assert "nothing is named; give unassign_secondary_ips_security_group_ids or" in only_error(**empty)
+    assert "nothing is selected; set unassign_secondary_ips_security_group_ids or" in only_error(**empty)
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n"])
@@ -342,7 +342,7 @@ def test_a_file_that_is_not_a_document_is_named():
 
 def test_one_saved_document_and_no_variable_without_effect():
     plan = document().as_dict()
-    assert "_plan and unassign_secondary_ips_plan_file are both given" in "".join(
+    assert "_plan and unassign_secondary_ips_plan_file are both set" in "".join(
         errors_of(plan=plan, plan_file="/x", security_group_ids="sg-1")
     )
     for name in ("vpc_ids", "eni_type", "eni_status", "eni_tags", "within", "excluding", "private_ip_addresses", "kinds"):
@@ -403,14 +403,14 @@ def test_a_document_says_where_and_as_whom_the_run_works():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"account_id": OTHER}, f"account_id: {OTHER} is given, but unassign_secondary_ips_plan is of account {ACCOUNT}"),
-        ({"defaults": {"account_id": OTHER}}, f"account_id: {OTHER} is given, but unassign_secondary_ips_plan is of account {ACCOUNT}"),
+        ({"account_id": OTHER}, f"account_id: {OTHER} is set, but unassign_secondary_ips_plan belongs to account {ACCOUNT}"),
+        ({"defaults": {"account_id": OTHER}}, f"account_id: {OTHER} is set, but unassign_secondary_ips_plan belongs to account {ACCOUNT}"),
         (
             {"environ": {"ALIBABA_CLOUD_ACCOUNT_ID": OTHER}},
-            f"account_id: {OTHER} is given, but unassign_secondary_ips_plan is of account {ACCOUNT}",
+            f"account_id: {OTHER} is set, but unassign_secondary_ips_plan belongs to account {ACCOUNT}",
         ),
-        ({"region": "cn-beijing"}, "region: cn-beijing is given, but unassign_secondary_ips_plan is of region cn-hangzhou"),
-        ({"approved_digest": "a" * 64}, "approved_digest: " + "a" * 64 + " is given, but unassign_secondary_ips_plan has the digest"),
+        ({"region": "cn-beijing"}, "region: cn-beijing is set, but unassign_secondary_ips_plan belongs to region cn-hangzhou"),
+        ({"approved_digest": "a" * 64}, "approved_digest: " + "a" * 64 + " is set, but unassign_secondary_ips_plan has the digest"),
     ],
 )
 def test_a_document_of_another_account_region_or_digest_is_refused(given, message):
@@ -504,7 +504,7 @@ def test_guards_of_the_play_count_for_a_role_without_such_a_variable():
 @pytest.mark.parametrize(
     ("given", "defaults", "message"),
     [
-        ({"account_id": ACCOUNT}, {"account_id": OTHER}, f"account_id: {ACCOUNT} is given, but module_defaults.account_id is {OTHER}"),
+        ({"account_id": ACCOUNT}, {"account_id": OTHER}, f"account_id: {ACCOUNT} is set, but module_defaults.account_id is {OTHER}"),
         ({"keep": BLOCK}, {"keep": "10.0.0.1"}, f"keep and module_defaults.keep: '{BLOCK}' has host bits set"),
     ],
 )
@@ -574,7 +574,7 @@ def test_the_policy_goes_with_the_plan(given, policy):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"guest_policy": "protect"}, "guest_policy: needs unassign_secondary_ips_guests; give the guests, or leave it out"),
+        ({"guest_policy": "protect"}, "guest_policy: needs unassign_secondary_ips_guests; set that variable too, or leave this one out"),
         ({"only_not_seen": True}, "only_not_seen: needs unassign_secondary_ips_guests"),
         ({"guests": "web", "guest_max_age": 0}, "guest_max_age: 0 is too small; it must be 1 or more"),
         ({"guests": "web", "guest_policy": "keep"}, "guest_policy: 'keep' is not one of report, protect, require"),
@@ -672,7 +672,7 @@ def test_a_slice_takes_its_part_of_the_plan_and_of_the_pace():
 @pytest.mark.parametrize(
     ("changed", "error"),
     [
-        ({"approved_digest": None}, "enis: the runs that share a plan need its digest; give unassign_secondary_ips_approved_digest"),
+        ({"approved_digest": None}, "enis: the runs that share a plan need its digest; set unassign_secondary_ips_approved_digest"),
         ({"max_addresses": 1}, "max_addresses: at most 1 may be unassigned, but the plan of all slices has 2"),
         ({"slices": 100, "calls_per_minute": 300}, "slices: 300 calls per minute over 100 slices are fewer than 4 for each; use fewer"),
     ],
@@ -684,5 +684,5 @@ def test_a_slice_that_cannot_prove_its_part_is_an_error(changed: dict[str, Any],
 
 def test_a_slice_without_the_plan_is_an_error():
     given = {name: value for name, value in SLICE.items() if name != "plan"}
-    error = "unassign_secondary_ips_enis: the runs that share a plan need the plan itself; give unassign_secondary_ips_plan or "
+    error = "unassign_secondary_ips_enis: the runs that share a plan need the plan itself; set unassign_secondary_ips_plan or "
     assert any(found.startswith(error) for found in errors_of(**given))

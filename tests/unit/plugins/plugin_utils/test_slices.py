@@ -75,10 +75,10 @@ def test_errors_between_slices() -> None:
     artifacts["secondary_ips_slice_0"] = {**artifacts[f"secondary_ips_slice_{slice_name(ENIS[:3])}"], "enis": pack(["eni-stranger"])}
     errors = merge(PLAN, artifacts).errors
     assert len(errors) == 5
-    assert "1 ENIs are not in the plan: eni-stranger" in errors
-    assert any(f"it is of the plan {other.digest}, not of {PLAN.digest}" in error for error in errors)
+    assert "1 ENI not in the plan: eni-stranger" in errors
+    assert any(f"it belongs to the plan {other.digest}, not to {PLAN.digest}" in error for error in errors)
     assert any(error.startswith("3 of 8 ENIs of the plan are in no slice that reported: eni-6, eni-7, eni-8") for error in errors)
-    assert "1 ENIs are in more than one slice: eni-3" in errors
+    assert "1 ENI in more than one slice: eni-3" in errors
     assert any(error.endswith(": refused: not today") for error in errors)
 
 
@@ -208,9 +208,9 @@ def test_the_last_step_of_one_run_believes_only_its_own_plan() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"unassign_secondary_ips_plan": ""}, "it is not given, so nobody can say whether a part of it is missing"),
+        ({"unassign_secondary_ips_plan": ""}, "it is not set, so the report cannot show whether a slice is missing"),
         ({"unassign_secondary_ips_plan": "{"}, "unassign_secondary_ips_plan: line 1 cannot be read"),
-        ({"unassign_secondary_ips_approved_digest": "0" * 64}, "is given, but the plan has the digest"),
+        ({"unassign_secondary_ips_approved_digest": "0" * 64}, "is set, but the plan has the digest"),
         ({"unassign_secondary_ips_report_url": "ftp://reports.example.com"}, "unassign_secondary_ips_report_url: it is not a URL"),
         ({"unassign_secondary_ips_report_url": ["https://reports.example.com"]}, "unassign_secondary_ips_report_url: it is not text"),
         ({"unassign_secondary_ips_report_dir": "reports"}, "unassign_secondary_ips_report_dir: 'reports' is not an absolute path"),

@@ -96,7 +96,7 @@ class TestWhatIsNamedWins:
 
     def test_a_profile_that_was_never_configured_is_ignored(self, find, home):
         cli_file(home, {"mode": "AK", "access_key_id": "", "access_key_secret": "", "region_id": "cn-beijing"})
-        assert find()[1][0].startswith("access_key_id: no credential is given")
+        assert find()[1][0].startswith("access_key_id: no credential is set")
 
     def test_without_a_credential_the_error_names_all_ways_to_log_in(self, find):
         (error,) = find()[1]
@@ -113,7 +113,7 @@ class TestWhatIsNamedWins:
         monkeypatch.setattr(pwd, "getpwuid", no_such_user)
         errors = []
         assert find_credential_spec({}, {}, errors) is None
-        assert "no credential is given" in errors[0]
+        assert "no credential is set" in errors[0]
 
 
 BROKEN = {
@@ -141,7 +141,7 @@ BROKEN = {
     "a role that is not an ARN": ({**OPTIONS, "role_arn": "operator"}, {}, "role_arn: 'operator' is not valid; an example is acs:ram::"),
     "a session too short": ({**OPTIONS, "role_arn": ROLE, "role_session_expiration": 60}, {}, "role_session_expiration: '60'"),
     "a session name too short": ({**OPTIONS, "role_arn": ROLE, "role_session_name": "x"}, {}, "role_session_name: 'x'"),
-    "a role and no key": ({"role_arn": ROLE}, {}, "access_key_id: no credential is given"),
+    "a role and no key": ({"role_arn": ROLE}, {}, "access_key_id: no credential is set"),
     "a role and half a key": ({"role_arn": ROLE, "access_key_id": "a"}, NEW, "access_key_secret: this option"),
     "a pod without token": ({"role_arn": ROLE, "oidc_provider_arn": IDP}, NEW, "oidc_token_file: this option is not set"),
     "a pod without role": ({"oidc_token_file": "TOKEN", "oidc_provider_arn": IDP}, NEW, "role_arn: this option is not set"),

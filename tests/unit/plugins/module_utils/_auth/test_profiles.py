@@ -198,7 +198,7 @@ def test_a_current_profile_that_does_not_exist_is_an_error(find, home, environ):
 def test_a_profile_without_a_name_is_ignored(find, home):
     cli_file(home)
     (home / ".aliyun" / "config.json").write_text(json.dumps({"profiles": [{key: AK[key] for key in AK if key != "name"}]}))
-    assert find()[1][0].startswith("access_key_id: no credential is given")
+    assert find()[1][0].startswith("access_key_id: no credential is set")
 
 
 def test_keys_in_a_section_without_a_type_are_an_error(find, home):
