@@ -166,7 +166,10 @@ BEFORE = {"region": "cn-beijing", "digest": "1" * 64, "published": PUBLISHED}
 @pytest.mark.parametrize(
     ("earlier", "expected"),
     [
-        (BEFORE, ["cn-beijing, digest 1111", "secondary_ips_unassign, restore_secondary_ips_recipe. What that run unassigned is in its"]),
+        (
+            BEFORE,
+            ["cn-beijing, digest 1111", "secondary_ips_unassign, restore_secondary_ips_recipe. To undo that run, use its recipe lines"],
+        ),
         ({**BEFORE, "published": {"secondary_ips_unassign": {}}}, ["names: secondary_ips_unassign. Launch a job"]),
         ({**BEFORE, "published": {"of_another_role": {}}}, []),
         ({**BEFORE, "published": None}, []),

@@ -58,13 +58,13 @@ def join_guests(enis, guests):
 
 
 def find_not_assigned(enis, guests):
-    return _guests.find_not_assigned([as_eni(one, primary=[one["private_ip_address"]]) for one in enis], guests)
+    return _guests.find_not_assigned([as_eni(one, primary=filter(None, [one["private_ip_address"]])) for one in enis], guests)
 
 
 def find_remaining(unassigned, enis, guests):
     macs = {one["eni_id"]: one["mac_address"] for one in enis}
     gone = [as_eni(one, macs[one["eni_id"]]) for one in unassigned]
-    return _guests.find_remaining(gone, [as_eni(one, primary=[one["private_ip_address"]]) for one in enis], guests)
+    return _guests.find_remaining(gone, [as_eni(one, primary=filter(None, [one["private_ip_address"]])) for one in enis], guests)
 
 
 def seen(address, length=24, number=1, **fields):
@@ -569,7 +569,7 @@ def test_the_primary_address_of_an_eni_is_assigned_and_an_eni_without_one_is_joi
     guests = Guests({"web": guest(seen("192.168.1.5"), seen("192.168.1.10"))})
     assert find_not_assigned([ONE], guests) == []
     (entry,) = find_not_assigned([{**ONE, "private_ip_address": None}], guests)
-    assert (entry["address"], entry["assigned_to"]) == ("192.168.1.5", None)
+    assert (entry["address"], entry["text"]) == ("192.168.1.5", "configured on web (eth1) but not assigned to this ENI")
 
 
 def test_a_bridge_over_two_enis_may_have_the_addresses_of_both():
