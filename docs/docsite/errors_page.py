@@ -73,7 +73,7 @@ def make_page(language: str) -> str:
                 did = TABLE["treatments"][treatment(row["code"], row.get("status", 400))][language]
             lines.append(_heading(row["code"] if "code" in row else f"``{row['text']}``", "^"))
             if "also" in row:
-                lines.append(f"{texts['also']}: {', '.join(f'``{code}``' for code in row['also'])}")
+                lines.append(_rst(texts["also"] + texts["also_separator"].join(f"`{code}`" for code in row["also"])))
             parts = ((texts["meaning"], said["meaning"]), (texts["did"], did), (texts["do"], said["do"]))
             lines.append("\n".join(f":{name}: {_rst(text)}" for name, text in parts if text))
     return "\n\n".join(lines) + "\n"

@@ -36,8 +36,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step im
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, send
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, read_settings
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import is_awx, name_questions
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import find_encrypted
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import find_encrypted, name_questions
 
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MERGE = "merge"
@@ -89,6 +88,11 @@ def _send_report(settings: Settings, folder: Folder, files: Mapping[str, str]) -
     return send(settings.report_url, texts) or ["The report was not sent, because it could not be written."]
 
 
+def _is_awx(task_vars: Mapping[str, Any]) -> bool:
+    """AWX sets these variables in each job, and no user can."""
+    return "awx_job_id" in task_vars or "tower_job_id" in task_vars
+
+
 def _find_replaced(earlier: Any, made: Mapping[str, Any]) -> list[str]:
     """A warning if this run replaces artifacts of an earlier run in the same job. ``earlier``: the result of that run."""
     if not isinstance(earlier, Mapping) or earlier.get("digest") in (None, made["digest"]):
@@ -125,7 +129,7 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, **made}
 
     def _run(self, role: str, shared: Mapping[str, Any], task_vars: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-        prefix, in_awx = f"{role}_", is_awx(task_vars)
+        prefix, in_awx = f"{role}_", _is_awx(task_vars)
         # As one mapping, because templating leaves omitted values out of a mapping.
         variables = self._templar.template({name: value for name, value in task_vars.items() if name.startswith(prefix)})
         defaults = {**shared, **self._change_defaults()}
@@ -141,7 +145,7 @@ class ActionModule(ActionBase):
                 raise SettingsError([f"hosts: this role works on the cloud, not on hosts; {what}; the play has {hosts}"])
             settings = read_settings(role, variables, defaults, environ, partial(read_text, self._loader))
         except SettingsError as error:
-            errors = name_questions(error.errors) if in_awx else error.errors
+            errors = [*map(name_questions, error.errors)] if in_awx else error.errors
             outcome = {"outcome": "refused"}
             published = {outcome_name(role.removesuffix("_secondary_ips")): outcome}
             return {"failed": True, "errors": errors, "msg": f"Nothing was changed. {'; '.join(errors)}", **outcome, "published": published}
@@ -181,8 +185,7 @@ class ActionModule(ActionBase):
                 raise DocumentError("; ".join(encrypted))
             step = read_last_step(plain(found))
         except DocumentError as error:
-            (message,) = name_questions([str(error)]) if is_awx(task_vars) else [str(error)]
-            return {"failed": True, "msg": message}
+            return {"failed": True, "msg": name_questions(str(error)) if _is_awx(task_vars) else str(error)}
         texts = step.files()
         self._write_files(step, texts, Folder(step.report_dir or default_folder(environ), self._loader))
         lines = step.lines()

@@ -158,6 +158,35 @@ def parse_tags(option_path: str, given: Mapping[Any, Any] | None, errors: list[s
     return tags
 
 
+def target_spec() -> dict[str, dict[str, Any]]:
+    """The options for one ENI and its addresses, for the module itself and for an entry of ``assignments``."""
+    addresses: dict[str, dict[str, Any]] = {kind.name: {"type": "list", "elements": "str"} for kind in KINDS}
+    addresses[PRIVATE_IPV4]["aliases"] = ["secondary_private_ip_addresses"]
+    return {
+        "eni_id": {"type": "str", "aliases": ["network_interface_id"]},
+        "instance_id": {"type": "str"},
+        **addresses,
+        "all_secondary": {"type": "bool", "default": False},
+    }
+
+
+def request_spec() -> dict[str, dict[str, Any]]:
+    """The argument spec of a change: types and choices only."""
+    return {
+        "state": {"type": "str", "choices": ["absent", "present"]},
+        **target_spec(),
+        "assignments": {"type": "list", "elements": "dict", "options": target_spec()},
+        "keep": {"type": "list", "elements": "str"},
+        "allow_eip": {"type": "bool", "default": False},
+        "protected_tags": {"type": "dict"},
+        "missing": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
+        "max_addresses": {"type": "raw"},
+        "on_refusal": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
+        "wait": {"type": "bool", "default": True},
+        "wait_timeout": {"type": "int", "default": 60},
+    }
+
+
 def parse_request(params: Mapping[str, Any], errors: list[str]) -> Request:
     """The request in ``params`` (module parameters, aliases resolved). Adds to ``errors``. If it adds something, the request must
     not be used."""

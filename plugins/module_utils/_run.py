@@ -61,8 +61,7 @@ def predict(plan: Plan, request: Request) -> list[EniLedger]:
             eni.move(Event.CONFIRM, addresses)
         else:
             eni.move(Event.ACCEPT, addresses, ACCEPTED)
-        if addresses:
-            _expect(eni, request.state)
+        _expect(eni, request.state)
     return ledger
 
 

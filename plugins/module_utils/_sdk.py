@@ -121,8 +121,6 @@ class Sdk:
         data = failure.data if isinstance(failure.data, Mapping) else {}
         code = str(data.get("Code") or data.get("code") or "")
         status = _status()
-        if not code and failure.code == INVALID_CREDENTIALS:
-            return EcsError(action, INVALID_CREDENTIALS, "the SDK received no credential", unsent=True)
         if not code:
             message = f"{self._host_label()} returned HTTP status {status} without an error code"
             return EcsError(action, NO_ERROR_CODE, message, status=status)

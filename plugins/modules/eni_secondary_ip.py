@@ -314,13 +314,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError, SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import find_refusals
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_request
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import parse_request, request_spec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal, build_result
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import find_elsewhere, review
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger, predict
@@ -329,36 +328,8 @@ MOST_REPEATED = 100
 REMOTE = "the play runs on another machine, so the writes of this task may go on after the play has ended; use connection: local"
 
 
-def target_spec() -> dict[str, dict[str, Any]]:
-    """The options for one ENI and its addresses, for the module itself and for an entry of ``assignments``."""
-    addresses: dict[str, dict[str, Any]] = {kind.name: {"type": "list", "elements": "str"} for kind in KINDS}
-    addresses[PRIVATE_IPV4]["aliases"] = ["secondary_private_ip_addresses"]
-    return {
-        "eni_id": {"type": "str", "aliases": ["network_interface_id"]},
-        "instance_id": {"type": "str"},
-        **addresses,
-        "all_secondary": {"type": "bool", "default": False},
-    }
-
-
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["absent", "present"]},
-            **target_spec(),
-            "assignments": {"type": "list", "elements": "dict", "options": target_spec()},
-            "keep": {"type": "list", "elements": "str"},
-            "allow_eip": {"type": "bool", "default": False},
-            "protected_tags": {"type": "dict"},
-            "missing": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
-            "max_addresses": {"type": "raw"},
-            "on_refusal": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
-            "wait": {"type": "bool", "default": True},
-            "wait_timeout": {"type": "int", "default": 60},
-            **connection_spec(),
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec={**request_spec(), **connection_spec()}, supports_check_mode=True)
     result = run(module)
     (module.fail_json if result.get("failed") else module.exit_json)(**result)
 

@@ -30,7 +30,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason, Snapshot
 from ansible_collections.alicloud_ops.network.plugins.module_utils._read import Unreadable, read_seen_interfaces
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, Request, Target
-from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import UNCHANGED_KEY, total
 from ansible_collections.alicloud_ops.network.plugins.module_utils._review import review
 from ansible_collections.alicloud_ops.network.plugins.module_utils._run import carry_out, open_ledger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching, read_group_names, select
@@ -42,16 +42,15 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import clean
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import Gate, approved_digest, compare, find_unknown_groups
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import clean, label
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import Gate, compare, find_unknown_groups
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import Handover
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import plan_lines, summary_lines, wave_line
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._records import Records, now
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import NO_GROUP, RunView, WaveView, build_report, group_of
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, allowed_failures
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import part_line
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._waves import cut_waves
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import allowed_failures, name_questions
 
 # A read may lag behind a change. If a run did the opposite within this time, addresses that look already done are read again.
 RECENT_SECONDS = 300
@@ -82,15 +81,11 @@ class BulkRun:
         in_awx: bool = False,
     ) -> None:
         self._settings = settings
-        self._evidence = evidence
         self._ecs = ecs
         self._folder = folder
         self._say = say
         self._wait_until_shown = shown
         self._in_awx = in_awx
-        self._refusals: list[str] = []
-        self._stops: list[str] = []
-        self._waves: list[WaveView] = []
         self._plan_text: list[str] = []
         self._has_waited = False  # for another run of the plan
         self._view = RunView(
@@ -99,8 +94,6 @@ class BulkRun:
             started=now(),
             region=ecs.region,
             approved_digest=settings.approved_digest,
-            refusals=self._refusals,
-            waves=self._waves,
             evidence=evidence,
             mask=mask,
         )
@@ -121,14 +114,13 @@ class BulkRun:
                 text = str(error)
             else:
                 text = str(as_defect(error)) if isinstance(error, Exception) else f"interrupted: {type(error).__name__}: {error}"
-            (self._stops if any(eni.writes for eni in self._view.ledger) else self._refusals).append(text)
+            (self._view.stops if any(eni.writes for eni in self._view.ledger) else self._view.refusals).append(text)
         return self._finish()
 
     def _finish(self) -> dict[str, Any]:
         view = self._view
         if self._in_awx:
-            self._refusals[:] = name_questions(self._refusals)
-        view.stopped = ". ".join(self._stops)
+            view.refusals = [*map(name_questions, view.refusals)]
         view.finished, view.api_calls = now(), self._ecs.api_calls
         handover = Handover(self._settings, view, self._folder)
         view.next_steps = handover.next_jobs() if self._in_awx else handover.next_steps()
@@ -142,13 +134,12 @@ class BulkRun:
     # -- audit
 
     def _audit(self) -> None:
-        found = self._select()
-        held = {interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces}
-        self._view.plan = self._document(held)
-        if self._evidence:
-            self._evidence.join(self._view.interfaces, self._view.plan.assignments)
-            self._refusals += self._evidence.refusals(self._settings.prefix)
-        for line in plan_lines(build_report(self._view)):
+        view, found = self._view, self._select()
+        view.plan = self._document({interface.eni_id: matching(interface, self._settings.selection) for interface in found.interfaces})
+        if view.evidence:
+            view.evidence.join(view.interfaces, view.plan.assignments)
+            view.refusals += view.evidence.refusals(self._settings.prefix)
+        for line in plan_lines(build_report(view)):
             self._say(line)
 
     # -- select
@@ -168,7 +159,7 @@ class BulkRun:
         view.unreadable = {name: str(error) for name, error in found.unreadable.items()}
         owners = {interface.owner_id for interface in found.interfaces}
         view.account_id = owners.pop() if len(owners) == 1 else None
-        self._refusals += find_unknown_groups(self._settings, found, self._ecs.region)
+        view.refusals += find_unknown_groups(self._settings, found, self._ecs.region)
         return found
 
     def _name_groups(self, found: Found) -> dict[str, str]:
@@ -185,15 +176,13 @@ class BulkRun:
     def _plan_and_carry_out(self) -> None:
         view, settings = self._view, self._settings
         found = self._select()
-        approved = approved_digest(settings)
-        other = settings.saved or self._records.saved_plan(approved)
+        other = settings.saved or self._records.saved_plan(settings.own_digest)
         wanted = self._wanted(found, other)
-        if self._evidence:
-            self._evidence.join(view.interfaces, wanted)
+        if view.evidence:
+            view.evidence.join(view.interfaces, wanted)
         request = replace(
             settings.request,
             targets=tuple(Target("", eni_id, None, addresses) for eni_id, addresses in wanted.items()),
-            ignore_missing=True,
             skip_refused=True,  # the plan holds all reasons, and the gate decides what follows from them
             skip_transitional=True,
         )
@@ -204,11 +193,11 @@ class BulkRun:
         self._folder.belong(*(document_name(kind, view.plan.whole_digest) for kind in ("plan", "recipe")))
         if other and settings.operation == "unassign":
             view.difference = compare(today, other, view.interfaces)
-        self._refusals += Gate(settings, view, other, self._records.approval_mark(approved)).find_refusals(request, plan, today)
+        view.refusals += Gate(settings, view, other, self._records.approval_mark(settings.own_digest)).find_refusals(request, plan, today)
         self._plan_text = [*plan_lines(build_report(view)), *self._limit_lines()]
         for line in self._plan_text:
             self._say(line)
-        if self._refusals:
+        if view.refusals:
             return
         if view.check_mode:
             self._records.save_plan()
@@ -252,7 +241,7 @@ class BulkRun:
                 for name, error in found.unreadable.items()
             ]
             plan = replace(plan, changes=(*plan.changes, *lacking))
-        return self._evidence.protect(plan) if self._evidence else plan
+        return self._view.evidence.protect(plan) if self._view.evidence else plan
 
     def _wait_to_believe(self, plan: Plan, other: Document) -> bool:
         """Wait if addresses look already done, and a run did the opposite a short time ago, so that a read may still lag behind it.
@@ -261,7 +250,7 @@ class BulkRun:
         addresses = sum(count(change.unchanged) for change in plan.changes)
         if not addresses:
             return False
-        already, opposite = ("already present", "unassign") if view.operation == "restore" else ("already absent", "restore")
+        already, opposite = label(UNCHANGED_KEY[view.state]), view.opposite
         age = self._records.seconds_since_opposite(other)
         if age is not None and age > RECENT_SECONDS:
             known = f"{age / 60:.0f} minutes after the last {opposite} run" if isfinite(age) else f"no {opposite} run is known"
@@ -285,7 +274,7 @@ class BulkRun:
 
     def _carry_out(self, request: Request) -> None:
         view, settings = self._view, self._settings
-        waves = cut_waves(view.ledger, settings.wave_size)
+        waves = _cut_waves(view.ledger, settings.wave_size)
         planned = total(view.ledger, PLANNED)
         failures_allowed = allowed_failures(settings.max_failures, planned)
         self._records.save_recipe()
@@ -295,12 +284,12 @@ class BulkRun:
                 if number > 1 and settings.wave_pause:
                     _clock.sleep(settings.wave_pause)
                 self._do_wave(request, (number, len(waves)), wave)
-                self._say(wave_line(self._waves, planned, view.operation, _clock.now() - started, settings.wave_pause))
+                self._say(wave_line(view.waves, planned, view.operation, _clock.now() - started, settings.wave_pause))
                 if any(reason.code == CALLER_GONE for eni in wave for reason in eni.reasons.values()):
                     raise CallerGone("nobody waits for this run any more")
-                failed = sum(done.failed for done in self._waves)
+                failed = sum(done.failed for done in view.waves)
                 if failed > failures_allowed and number < len(waves):
-                    self._stops.append(
+                    view.stops.append(
                         f"stopped after wave {number} of {len(waves)}: {failed} of {planned} addresses failed, more than "
                         f"{settings.prefix}max_failures={settings.max_failures} allows; {total(view.ledger, PLANNED)} were not tried"
                     )
@@ -321,7 +310,7 @@ class BulkRun:
         carry_out(self._ecs, request, enis)
         tried = sum(map(count, addresses.values()))
         done, failed = total(enis, DONE), total(enis, FAILED, IN_FLIGHT)
-        self._waves.append(WaveView(*place, tried, done, failed, self._ecs.api_calls - calls, started, now()))
+        view.waves.append(WaveView(*place, tried, done, failed, self._ecs.api_calls - calls, started, now()))
         self._records.save_recipe(wave=enis)
 
     def _read_finally(self) -> None:
@@ -333,7 +322,7 @@ class BulkRun:
         except EcsError as error:
             if error.code == CALLER_GONE:
                 raise CallerGone("nobody waits for this run any more") from None
-            self._stops.append(f"the last read failed, so the run does not verify what it did: {error}")
+            view.stops.append(f"the last read failed, so the run does not verify what it did: {error}")
             return
         for eni_id, interface in view.final.items():
             held = set(flatten(interface.held))
@@ -356,3 +345,20 @@ class BulkRun:
                 "that requires an approval refuses it, unless both runs have the same report_dir. Make smaller plans."
             )
         return lines
+
+
+def _cut_waves(ledger: Sequence[EniLedger], size: int) -> list[list[EniLedger]]:
+    """The ENIs with planned addresses in waves of at most ``size`` addresses. An ENI is never split, so an ENI with more addresses is
+    a wave of its own."""
+    waves: list[list[EniLedger]] = []
+    room = 0
+    for eni in ledger:
+        addresses = len(eni.having(PLANNED))
+        if not addresses:
+            continue
+        if not waves or addresses > room:
+            waves.append([])
+            room = size
+        waves[-1].append(eni)
+        room -= addresses
+    return waves

@@ -34,6 +34,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, parse_each
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import parse_time
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import is_packed, pack, unpack
 
 VERSION = 1
@@ -144,8 +145,8 @@ def recipe_after(
             theirs, ours = getattr(earlier, name), getattr(plan, name)
             if theirs != ours:
                 raise DocumentError(f"its {name} is {theirs}, but that of the plan is {ours}; the two are never joined")
-        if plan.whole_digest != (theirs := earlier.plan or earlier.digest):
-            raise DocumentError(f"it belongs to the plan {theirs}, not to {plan.whole_digest}; the two are never joined")
+        if earlier.whole_digest != plan.whole_digest:
+            raise DocumentError(f"it belongs to the plan {earlier.whole_digest}, not to {plan.whole_digest}; the two are never joined")
     left: dict[str, AddressSet] = {}
     for eni_id, addresses in plan.assignments.items():
         touched = {*sent.get(eni_id, ()), *flatten(earlier.assignments.get(eni_id, EMPTY) if earlier else EMPTY)}
@@ -325,7 +326,7 @@ def _check_document(given: Mapping[str, Any]) -> Document:
         texts[name] = value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, int) else value
         if not isinstance(texts[name], str | None):
             errors.append(f"{name}: {value!r} is not text")
-    if isinstance(texts["made"], str) and not _is_time(texts["made"]):
+    if isinstance(texts["made"], str) and texts["made"] and not parse_time(texts["made"]):
         errors.append(f"made: '{texts['made']}' is not a time with its zone, such as 2026-01-01T00:00:00+00:00")
     records = [_check_record(f"assignments[{index}]", record, errors) for index, record in enumerate(given["assignments"])]
     if errors:
@@ -334,13 +335,6 @@ def _check_document(given: Mapping[str, Any]) -> Document:
     if checked.digest != given.get("digest"):
         raise DocumentError(f"its digest is {given.get('digest')}, but its content has {checked.digest}; it was changed, or is incomplete")
     return checked
-
-
-def _is_time(text: str) -> bool:
-    try:
-        return not text or datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
 
 
 def _check_record(option_path: str, record: Any, errors: list[str]) -> Mapping[str, Any]:

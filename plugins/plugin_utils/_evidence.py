@@ -21,14 +21,17 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import EMPTY, AddressSet, difference, flatten, group
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Change, Plan, Reason
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import parse_time
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import CONFIGURED, IN_USE, UNKNOWN, Guests
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
+    Eni,
     Finding,
     GuestReport,
     find_not_assigned,
     find_remaining,
     join_guests,
+    make_eni,
 )
 
 # The variable of a host with the result of guest_addresses_info. The playbooks register it, and so does a play of the user.
@@ -60,6 +63,11 @@ class GuestSettings:
     only_not_seen: bool
     max_age: int
 
+    @property
+    def skipped_levels(self) -> tuple[str, ...]:
+        """The levels that protect an address. If only what no guest uses is selected, these are all others."""
+        return SKIPPED_LEVELS[REQUIRE if self.only_not_seen else self.policy]
+
 
 def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[str, Any], errors: list[str]) -> GuestSettings | None:
     """``values``: typed, with the defaults. ``given``: only the variables that are set. None if no guests are set."""
@@ -68,12 +76,11 @@ def parse_guest_settings(prefix: str, values: Mapping[str, Any], given: Mapping[
         alone = [name for name in (POLICY, ONLY_NOT_SEEN) if given.get(name) not in (None, False, REPORT)]
         errors.extend(f"{prefix}{name}: needs {prefix}{GUESTS}; set that variable too, or leave this one out" for name in alone)
         return None
-    validate_numbers({prefix + MAX_AGE: values.get(MAX_AGE)}, {prefix + MAX_AGE: (1, None)}, errors)
     only_not_seen = bool(values.get(ONLY_NOT_SEEN))
     # An audit has no policy, because it skips nothing. With only_not_seen the policy must also skip unknown addresses: when the plan is
     # carried out later, a guest may be unreadable and so no longer show an address that it uses.
     default = REPORT if POLICY not in values else REQUIRE if only_not_seen else PROTECT
-    return GuestSettings(str(values.get(GUESTS) or ""), values.get(POLICY) or default, only_not_seen, values.get(MAX_AGE) or 1)
+    return GuestSettings(given[GUESTS], values.get(POLICY) or default, only_not_seen, values[MAX_AGE])
 
 
 def read_evidence(settings: GuestSettings, task_vars: Mapping[str, Any], loader: DataLoader) -> Evidence:
@@ -109,14 +116,12 @@ class Evidence:
     @property
     def read_at(self) -> dict[str, datetime | None]:
         """Host that was read → when. None if the time is not known."""
-        return {host: _parse_time(result.get("read_at")) for host, result in self.results.items() if "addresses" in result}
+        return {host: parse_time(result.get("read_at")) for host, result in self.results.items() if "addresses" in result}
 
     def join(self, interfaces: Mapping[str, Interface], assignments: Mapping[str, AddressSet]) -> None:
         """Find the level of each address. ``interfaces``: all that are known, because two of them may have one MAC address."""
         eni_ids = dict.fromkeys([*interfaces, *assignments])
-        self.joined = join_guests(
-            [{**_describe(eni_id, interfaces.get(eni_id)), **assignments.get(eni_id, EMPTY)} for eni_id in eni_ids], self.guests
-        )
+        self.joined = join_guests([_make_eni(eni_id, interfaces, assignments.get(eni_id, EMPTY)) for eni_id in eni_ids], self.guests)
 
     def finding(self, eni_id: str, address: str) -> Finding:
         return self.joined.findings.get(eni_id, {}).get(address, NOT_JOINED)
@@ -161,8 +166,7 @@ class Evidence:
         finding = self.finding(eni_id, address)
         # The level may be unknown although some guest shows the address, for example if two guests have one MAC address.
         level = finding.seen or finding.level
-        policy = REQUIRE if self.settings.only_not_seen else self.settings.policy
-        return Reason(REASON_CODES[level], finding.text) if level in SKIPPED_LEVELS[policy] else None
+        return Reason(REASON_CODES[level], finding.text) if level in self.settings.skipped_levels else None
 
     def not_assigned(self, interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
         """The addresses that guests have configured on these ENIs and that are not assigned."""
@@ -170,26 +174,15 @@ class Evidence:
 
     def remaining(self, unassigned: Mapping[str, Iterable[str]], interfaces: Mapping[str, Interface]) -> list[dict[str, Any]]:
         """Where unassigned addresses are still configured. ``interfaces``: as they are now."""
-        assignments = [{"eni_id": eni_id, **group(addresses)} for eni_id, addresses in unassigned.items()]
-        return find_remaining(assignments, [_whole(interface) for interface in interfaces.values()], self.guests)
+        gone = [_make_eni(eni_id, interfaces, group(addresses)) for eni_id, addresses in unassigned.items()]
+        return find_remaining(gone, [_whole(interface) for interface in interfaces.values()], self.guests)
 
 
-def _describe(eni_id: str, interface: Interface | None) -> dict[str, Any]:
-    if interface is None:
-        return {"eni_id": eni_id}
-    mac_address = interface.details.get("MacAddress")
-    return {"eni_id": eni_id, "mac_address": mac_address, "private_ip_address": interface.private_ip_address}
+def _make_eni(eni_id: str, interfaces: Mapping[str, Interface], held: AddressSet) -> Eni:
+    return make_eni(eni_id, interfaces[eni_id].details.get("MacAddress") if eni_id in interfaces else None, held)
 
 
-def _whole(interface: Interface) -> dict[str, Any]:
-    """The ENI with all its addresses, also those that are not selected, and the primary IPv6 address."""
-    held = {**interface.held, "ipv6_addresses": (*interface.held["ipv6_addresses"], *(each for each in interface.primary if ":" in each))}
-    return {**_describe(interface.eni_id, interface), **held}
-
-
-def _parse_time(text: Any) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return time if time.tzinfo else None
+def _whole(interface: Interface) -> Eni:
+    """The ENI with all its addresses, also those that are not selected, and the primary ones."""
+    primary = filter(None, {interface.private_ip_address, *interface.primary})
+    return make_eni(interface.eni_id, interface.details.get("MacAddress"), interface.held, primary)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import is_encrypted, parse_vaulttext_envelope
+from ansible.parsing.vault import is_encrypted_file, parse_vaulttext_envelope
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 
@@ -203,7 +203,7 @@ def _is_encrypted_file(path: Path) -> bool:
     if not _exists(path):
         return False
     with _naming(path, "it cannot be read"), path.open("rb") as file:
-        return bool(is_encrypted(file.read(100)))
+        return bool(is_encrypted_file(file))
 
 
 def _exists(path: Path) -> bool:

@@ -9,9 +9,11 @@ Private to this collection.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 MOST_LINES = 20  # of one kind in the output; the report has all
 MOST_EXAMPLES = 5  # addresses that a line names as examples
@@ -29,12 +31,33 @@ def many(number: int, one: str, more: str = "") -> str:
     return f"{number} {one if number == 1 else more or one + ('es' if one.endswith('s') else 's')}"
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about a name that is not known."""
+    similar = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {similar[0]}?" if similar else ""
+
+
+def format_examples(entry: Mapping[str, Any]) -> str:
+    """The first addresses of a reason and the number of further ones: ``eni-1 10.0.0.1, eni-1 10.0.0.2 and 3 more``."""
+    more = entry["addresses"] - len(entry["first"])
+    return ", ".join(entry["first"]) + (f" and {more} more" if more > 0 else "")
+
+
 def format_duration(seconds: float) -> str:
     """In the two units that matter: ``40 s``, ``4 min``, ``2 h 10 min``."""
     if round(seconds) < 60:
         return f"{max(round(seconds), 1)} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def parse_time(text: Any) -> datetime | None:
+    """ISO 8601 with a time zone; None for anything else."""
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def seconds_between(started: str, finished: str) -> int:

@@ -9,6 +9,7 @@ Private to this collection. A run with a refusal writes nothing.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import find_expiry, find_unknown_age, find_use
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES, RunView
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
@@ -81,12 +81,9 @@ class Gate:
         if saved is None:
             return []
         kind = "recipe" if view.operation == "restore" else "plan"
-        pairs = (("region", saved.region, view.region), ("account", saved.account_id, view.account_id))
-        refusals = [
-            f"the saved {kind} belongs to {name} {then}, but this run uses {name} {now}"
-            for name, then, now in pairs
-            if then and now and then != now
-        ]
+        refusals = []
+        if saved.account_id and view.account_id and saved.account_id != view.account_id:  # the settings have compared the regions
+            refusals.append(f"the saved {kind} belongs to account {saved.account_id}, but this run uses account {view.account_id}")
         if saved.assignments and not view.interfaces and not self.settings.by_group:
             # Wrong credentials are more likely than an account without any of these ENIs.
             refusals.append(
@@ -97,14 +94,13 @@ class Gate:
 
     def _of_the_approval(self, today: Document, refused: Mapping[tuple[str | None, str], str], lacking: Sequence[str]) -> list[str]:
         view, settings, other, prefix = self.view, self.settings, self.other, self.settings.prefix
-        approved = approved_digest(settings)
+        approved, needed = settings.own_digest, settings.require_approval and not view.check_mode
         if not approved:
-            needed = settings.require_approval and not view.check_mode
             return [f"{prefix}approved_digest: is not set, but {APPROVAL_NEEDED}"] if needed else []
-        refusals = find_expiry(prefix, other, settings.approval_max_age, datetime.now(UTC))
+        refusals = find_expiry(other, settings.approval_max_age, datetime.now(UTC))
         if total(view.ledger, PLANNED):
-            refusals += find_unknown_age(prefix, other) if settings.require_approval and not view.check_mode else []
-            refusals += find_use(prefix, other, self.mark)
+            refusals += find_unknown_age(other) if needed else []
+            refusals += find_use(other, self.mark)
         unreadable = [*view.unreadable]
         if other:
             # A refusal of an address that nobody approved does not stop the approved ones.
@@ -129,12 +125,6 @@ class Gate:
             f"interrupted run, set {prefix}plan_file or {prefix}plan to the approved plan. Otherwise make a new plan in check mode "
             "(--check) and have it approved"
         )
-
-
-def approved_digest(settings: Settings) -> str | None:
-    """The digest that an approval of this run has. For a slice this is the digest of its own part. The settings have checked that the part
-    belongs to the approved plan."""
-    return settings.saved.digest if settings.part and settings.saved else settings.approved_digest
 
 
 def compare(today: Document, other: Document, interfaces: Mapping[str, Interface]) -> dict[str, list[str]]:
@@ -167,3 +157,52 @@ def find_unknown_groups(settings: Settings, found: Found, region: str) -> list[s
                 f"{prefix}security_group_names: '{name}' is the name of security groups in several VPCs ({listed}); set {prefix}vpc_ids"
             )
     return errors
+
+
+# -- how long an approval is valid, and for how many runs
+#
+# An approval is the digest of a plan. The digest says what a run may do, but not when, so the time of the plan limits it. A run that has
+# finished leaves a mark in its folder, so that nobody can repeat it after a restore. If the folder is lost with the container of the job,
+# only the age limits the approval.
+
+_PREFIX = "unassign_secondary_ips_"  # only this role has approvals
+
+
+def find_expiry(plan: Document | None, max_age: int, now: datetime) -> list[str]:
+    """Why the approval of this plan is too old. ``max_age``: hours. A plan that is unknown or has no time has no age."""
+    if plan is None or not plan.made:
+        return []
+    age = (now - datetime.fromisoformat(plan.made)).total_seconds() / 3600
+    if age <= max_age:
+        return []
+    return [
+        f"{_PREFIX}approved_digest: the approved plan was made {age:.1f} hours ago, at {plan.made}, and an approval is valid for "
+        f"{max_age} hours ({_PREFIX}approval_max_age); make a new plan in check mode (--check) and have it approved"
+    ]
+
+
+def find_unknown_age(plan: Document | None) -> list[str]:
+    """Why a run that requires an approval cannot use this one: without the time of the plan, the approval would never end."""
+    if plan and plan.made:
+        return []
+    return [
+        f"{_PREFIX}approved_digest: the age of the approved plan is not known; set {_PREFIX}plan or {_PREFIX}plan_file to the "
+        f"approved plan, or use the {_PREFIX}report_dir of the run that made it"
+    ]
+
+
+def find_use(plan: Document | None, mark: str | None) -> list[str]:
+    """Why the approval of this plan is used up. ``mark``: the text that the run that used it left."""
+    if not mark:
+        return []
+    used = json.loads(mark)
+    if plan is not None and plan.made != used["made"]:
+        return []  # the same addresses, but a later plan and approval
+    return [
+        f"{_PREFIX}approved_digest: the approval was used by the run that finished at {used['finished']}, and it is valid for one "
+        "run; make a new plan in check mode (--check) and have it approved"
+    ]
+
+
+def make_mark(plan: Document, finished: str) -> str:
+    return json.dumps({"digest": plan.digest, "made": plan.made, "finished": finished}, indent=1)

@@ -14,8 +14,8 @@ from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import REPORT, REQUIRE, Evidence
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, MOST_LINES, label, many
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import REPORT, Evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, MOST_LINES, format_examples, label, many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import LEVELS, UNKNOWN
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import PERMANENT_CONFIGURATION
 
@@ -90,11 +90,10 @@ def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
 
 def _warning(evidence: Evidence, unknown: int) -> str:
     """Policy protect skips only addresses that a guest shows. If a guest cannot be read, its addresses are not protected."""
-    policy = REQUIRE if evidence.settings.only_not_seen else evidence.settings.policy
-    if policy == REQUIRE or not unknown:
+    if UNKNOWN in evidence.settings.skipped_levels or not unknown:
         return ""
     nothing = "" if evidence.read_at else "no guest could be read, so "
-    if policy == REPORT:
+    if evidence.settings.policy == REPORT:
         return f"{nothing}every level is unknown ({many(unknown, 'address')})" if nothing and evidence.hosts else ""
     what = "protects nothing" if nothing else "does not skip addresses with the level unknown"
     return f"{nothing}policy protect {what} ({many(unknown, 'address')}); use policy require (unassign_secondary_ips_guest_policy)"
@@ -130,7 +129,5 @@ def _format_guests(guests: Mapping[str, Any]) -> str:
 
 
 def _format_reason(entry: Mapping[str, Any]) -> str:
-    number, first = entry["addresses"], entry["first"]
-    more = f" and {number - len(first)} more" if number > len(first) else ""
-    example = "for example: " if number > 1 else ""
-    return f"{number} {label(entry['code'] or UNKNOWN)}, {example}{entry['finding']}: {', '.join(first)}{more}"
+    example = "for example: " if entry["addresses"] > 1 else ""
+    return f"{entry['addresses']} {label(entry['code'] or UNKNOWN)}, {example}{entry['finding']}: {format_examples(entry)}"

@@ -17,7 +17,8 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
 
@@ -30,6 +31,7 @@ ON_INTERFACE = "configured"
 LOCAL_ROUTE = "local_route"
 
 _MOST_ACTIVITIES = 3
+_packed = attrgetter("packed")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
@@ -46,7 +48,6 @@ class Sighting:
     parent: str | None
     namespace: str
     mac_addresses: frozenset[str]
-    dynamic: bool | None
     removed_with_it: list[str] | None  # None if it is not known
     listeners: list[tuple[str, int, str | None]]
     connections: int
@@ -118,6 +119,30 @@ class Guest:
         return f"{self.host} ({interface} in network namespace {namespace})" if namespace else f"{self.host} ({interface})"
 
 
+T = TypeVar("T")
+
+
+class BlockIndex(Generic[T]):
+    """Values of blocks of addresses. It finds the blocks that hold an address without a look at each block."""
+
+    def __init__(self) -> None:
+        # (address size in bytes, prefix length) → first address → values
+        self._blocks: dict[tuple[int, int], dict[int, list[T]]] = defaultdict(lambda: defaultdict(list))
+
+    def add(self, first: bytes, length: int, value: T) -> None:
+        self._blocks[len(first), length][int.from_bytes(first, "big")].append(value)
+
+    def around(self, packed: bytes, longest: int = 128) -> list[T]:
+        """The values of the blocks that hold an address and whose prefix length is at most ``longest``."""
+        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
+        return [
+            value
+            for (size, length), blocks in self._blocks.items()
+            if size * 8 == bits and length <= longest
+            for value in blocks.get(number >> (bits - length) << (bits - length), ())
+        ]
+
+
 class Guests:
     """Results of several guests, indexed. ``results``: host → result of the module, or the failure of its task."""
 
@@ -126,8 +151,7 @@ class Guests:
         self.owners: dict[str, list[Guest]] = defaultdict(list)
         self.by_mac: dict[str, list[Sighting]] = defaultdict(list)
         self._exact: dict[bytes, list[Sighting]] = defaultdict(list)
-        # Blocks with a local route: (address size in bytes, prefix length) → first address → sightings
-        self._blocks: dict[tuple[int, int], dict[int, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
+        self._routes: BlockIndex[Sighting] = BlockIndex()
         for guest in self.guests:
             for mac in guest.mac_addresses:
                 self.owners[mac].append(guest)
@@ -135,8 +159,7 @@ class Guests:
                 for mac in sighting.mac_addresses:
                     self.by_mac[mac].append(sighting)
                 if sighting.found_as == "local_route" and sighting.prefix_length is not None:
-                    size = len(sighting.packed)
-                    self._blocks[size, sighting.prefix_length][int.from_bytes(sighting.packed, "big")].append(sighting)
+                    self._routes.add(sighting.packed, sighting.prefix_length, sighting)
                 else:
                     self._exact[sighting.packed].append(sighting)
         # For prefixes. Addresses of one family sort by their value; equal ones stay in the order of their hosts.
@@ -146,8 +169,7 @@ class Guests:
     def find_address(self, address: str) -> list[Sighting]:
         """Where an address is."""
         packed = pack_address(address)
-        found = self._exact.get(packed, [])
-        return found + self._around(packed, len(packed) * 8) if self._blocks else found
+        return [*self._exact.get(packed, ()), *self._routes.around(packed)]
 
     def find_prefix(self, prefix: str) -> list[Sighting]:
         """The addresses inside a prefix, and the blocks that overlap it."""
@@ -157,17 +179,7 @@ class Guests:
         start = bisect_left(ordered, first, key=_packed)
         inside = ordered[start : bisect_right(ordered, network.broadcast_address.packed, start, key=_packed)]
         known = {id(sighting) for sighting in inside}
-        return inside + [sighting for sighting in self._around(first, network.prefixlen) if id(sighting) not in known]
-
-    def _around(self, packed: bytes, longest: int) -> list[Sighting]:
-        """The blocks that hold an address and whose prefix length is at most ``longest``."""
-        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
-        return [
-            sighting
-            for (size, length), blocks in self._blocks.items()
-            if size * 8 == bits and length <= longest
-            for sighting in blocks.get(number >> (bits - length) << (bits - length), ())
-        ]
+        return inside + [sighting for sighting in self._routes.around(first, network.prefixlen) if id(sighting) not in known]
 
 
 def _read_result(host: str, result: Any) -> Guest:
@@ -220,7 +232,6 @@ def _read_sighting(guest: Guest, entry: Mapping[str, Any]) -> Sighting:
         parent=None if entry["parent_interface"] is None else one_line(entry["parent_interface"]),
         namespace=one_line(entry["namespace"]),
         mac_addresses=frozenset(parse_mac(mac) for mac in entry["mac_addresses"]),
-        dynamic=None if entry["dynamic"] is None else bool(entry["dynamic"]),
         removed_with_it=None if entry["removed_with_it"] is None else [_format(pack_address(each)) for each in entry["removed_with_it"]],
         listeners=[
             (one_line(listener["protocol"]), int(listener["port"]), one_line(listener["process"]) if listener["process"] else None)
@@ -248,10 +259,6 @@ def pack_address(address: str) -> bytes:
 
 def _format(packed: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
-
-
-def _packed(sighting: Sighting) -> bytes:
-    return sighting.packed
 
 
 def one_line(value: Any, limit: int = 200) -> str:

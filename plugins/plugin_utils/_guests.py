@@ -16,13 +16,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, Network
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KINDS, AddressSet, Network
 from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_reading import can_be_assigned
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import (
     IN_USE,
     NOT_SEEN,
     UNKNOWN,
+    BlockIndex,
     Guest,
     Guests,
     Sighting,
@@ -44,6 +45,23 @@ PERMANENT_CONFIGURATION = (
     "/etc/systemd/network/*.network (systemd-networkd), /etc/sysconfig/network-scripts/ifcfg-* (ifcfg), "
     "/etc/network/interfaces (ifupdown), /etc/cloud/cloud.cfg.d/ (cloud-init), /etc/keepalived/keepalived.conf (keepalived)."
 )
+
+
+@dataclass(frozen=True)
+class Eni:
+    """``mac_address``: empty if the API returned none."""
+
+    eni_id: str
+    mac_address: str
+    addresses: Sequence[str]
+    prefixes: Sequence[str]
+
+
+def make_eni(eni_id: str, mac_address: str | None, held: AddressSet, primary: Iterable[str] = ()) -> Eni:
+    """``held``: the addresses and prefixes in question. ``primary``: more addresses of the ENI."""
+    addresses = [address for kind in KINDS if not kind.is_prefix for address in held[kind.name]]
+    prefixes = [prefix for kind in KINDS if kind.is_prefix for prefix in held[kind.name]]
+    return Eni(eni_id, parse_mac(mac_address) if mac_address else "", [*addresses, *primary], prefixes)
 
 
 class Finding(NamedTuple):
@@ -73,12 +91,11 @@ class GuestReport:
 # -- ENI by ENI
 
 
-def join_guests(enis: Iterable[Mapping[str, Any]], guests: Guests) -> GuestReport:
-    """The finding of each secondary address. ``enis``: as C(eni_secondary_ip_info) returns them, or assignments with a MAC address."""
-    known = [_Eni(eni) for eni in enis]
-    sharing = _enis_by_mac(known)
+def join_guests(enis: Sequence[Eni], guests: Guests) -> GuestReport:
+    """The finding of each address and prefix of these ENIs."""
+    sharing = _enis_by_mac(enis)
     report = GuestReport()
-    for eni in known:
+    for eni in enis:
         report.findings[eni.eni_id] = _join(eni, guests, sharing.get(eni.mac_address, ()))
     for mac, sharers in sorted(sharing.items()):
         hosts = [guest.host for guest in guests.owners.get(mac, ())]
@@ -88,30 +105,15 @@ def join_guests(enis: Iterable[Mapping[str, Any]], guests: Guests) -> GuestRepor
     return report
 
 
-class _Eni:
-    def __init__(self, eni: Mapping[str, Any]) -> None:
-        self.eni_id = str(eni["eni_id"])
-        self.mac_address = parse_mac(eni["mac_address"]) if eni.get("mac_address") else ""
-        # Each address is a string, or a dictionary with its EIP.
-        held = [
-            (kind.is_prefix, str(entry["address"] if isinstance(entry, Mapping) else entry))
-            for kind in KINDS
-            for entry in eni.get(kind.name) or ()
-        ]
-        self.addresses = [address for is_prefix, address in held if not is_prefix]
-        self.prefixes = [prefix for is_prefix, prefix in held if is_prefix]
-        self.primary = str(eni.get("private_ip_address") or "")
-
-
-def _enis_by_mac(enis: Iterable[_Eni]) -> dict[str, list[_Eni]]:
-    found: dict[str, list[_Eni]] = {}
+def _enis_by_mac(enis: Iterable[Eni]) -> dict[str, list[Eni]]:
+    found: dict[str, list[Eni]] = {}
     for eni in enis:
         if eni.mac_address:
             found.setdefault(eni.mac_address, []).append(eni)
     return found
 
 
-def _join(eni: _Eni, guests: Guests, sharers: Sequence[_Eni]) -> dict[str, Finding]:
+def _join(eni: Eni, guests: Guests, sharers: Sequence[Eni]) -> dict[str, Finding]:
     owners = guests.owners.get(eni.mac_address, []) if eni.mac_address else []
     nothing = _unseen(eni, owners, sharers)  # the same for each address that no guest has
     findings = {}
@@ -123,7 +125,7 @@ def _join(eni: _Eni, guests: Guests, sharers: Sequence[_Eni]) -> dict[str, Findi
     return findings
 
 
-def _unseen(eni: _Eni, owners: Sequence[Guest], sharers: Sequence[_Eni]) -> Finding:
+def _unseen(eni: Eni, owners: Sequence[Guest], sharers: Sequence[Eni]) -> Finding:
     mac = eni.mac_address
     if not mac:
         return Finding(UNKNOWN, NO_MAC_ADDRESS, "the API returned no MAC address for this ENI")
@@ -139,7 +141,7 @@ def _unseen(eni: _Eni, owners: Sequence[Guest], sharers: Sequence[_Eni]) -> Find
     return Finding(NOT_SEEN, NOWHERE, f"not seen on {guest.at(mac)}, which has this ENI")
 
 
-def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sighting], prefix: str | None) -> Finding:
+def _weigh(eni: Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sighting], prefix: str | None) -> Finding:
     def strength(sighting: Sighting) -> tuple[bool, bool]:
         return sighting.level != IN_USE, eni.mac_address not in sighting.mac_addresses
 
@@ -159,54 +161,40 @@ def _weigh(eni: _Eni, owners: Sequence[Guest], nothing: Finding, seen: list[Sigh
 # -- the other way round
 
 
-def find_not_assigned(enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
-    """Addresses that a guest has configured on an ENI's interface and that are not assigned to this ENI.
+def find_not_assigned(enis: Sequence[Eni], guests: Guests) -> list[dict[str, Any]]:
+    """Addresses that a guest has configured on an ENI's interface and that are not assigned to this ENI. ``enis``: with all their
+    addresses.
 
     If several guests or ENIs have the MAC address, nothing is returned for it: ``join_guests`` reports the conflict.
     """
-    known = [_Eni(eni) for eni in enis]
-    by_mac = _enis_by_mac(known)
-    assigned = _Assigned(known, guests)
+    assigned = _Assigned(enis, guests)
     found = []
-    for mac, sharers in by_mac.items():
+    for mac, sharers in assigned.by_mac.items():
         owners = guests.owners.get(mac, [])
         if len(sharers) > 1 or len(owners) != 1:
             continue
         for sighting in guests.by_mac.get(mac, ()):
             if sighting.guest is not owners[0] or sighting.found_as != "interface_address" or not can_be_assigned(sighting.address):
                 continue
-            # A bridge or bond may be on several ENIs.
-            neighbours = [eni for other in sighting.mac_addresses for eni in by_mac.get(other, ())]
             holders = assigned.holders(sighting.packed)
-            if any(eni.eni_id in holders for eni in neighbours):
-                continue
-            on_guest = [eni_id for eni_id in holders if _is_on(eni_id, assigned, owners[0])]
+            if any(eni.mac_address in sighting.mac_addresses for eni in holders):
+                continue  # a bridge or bond may be on several ENIs
+            on_guest = [eni.eni_id for eni in holders if eni.mac_address in owners[0].mac_addresses]
             note = f" but assigned to {on_guest[0]} of the same guest" if on_guest else " but not assigned to this ENI"
-            found.append(
-                {
-                    "eni_id": sharers[0].eni_id,
-                    "address": sighting.address,
-                    "level": sighting.level,
-                    **_place(sighting),
-                    "assigned_to": on_guest[0] if on_guest else None,
-                    "text": sighting.text() + note,
-                }
-            )
+            found.append(_place(sharers[0], sighting) | {"text": sighting.text() + note})
     return sorted(found, key=_by_eni)
 
 
-def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mapping[str, Any]], guests: Guests) -> list[dict[str, Any]]:
+def find_remaining(unassigned: Iterable[Eni], enis: Sequence[Eni], guests: Guests) -> list[dict[str, Any]]:
     """Where guests still have unassigned addresses, with the command that removes each until the next boot.
 
-    ``unassigned``: assignments. ``enis``: the ENIs as they are now, with their MAC addresses. ``command`` is None, and ``text`` says why,
-    if no command works from outside, or if it would remove an address that was not unassigned.
+    ``unassigned``: only with what was unassigned. ``enis``: as they are now, with all their addresses. ``command`` is None, and ``text``
+    says why, if no command works from outside, or if it would remove an address that was not unassigned.
     """
-    known = [_Eni(eni) for eni in enis]
-    macs = {eni.eni_id: eni.mac_address for eni in known}
-    assigned = _Assigned(known, guests)
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    for entry in (_Eni(entry) for entry in unassigned):
-        owners = guests.owners.get(macs.get(entry.eni_id, ""), [])
+    assigned = _Assigned(enis, guests)
+    found = []
+    for entry in unassigned:
+        owners = guests.owners.get(entry.mac_address, [])
         sightings = [sighting for address in entry.addresses for sighting in guests.find_address(address)]
         sightings += [sighting for prefix in entry.prefixes for sighting in guests.find_prefix(prefix)]
         gone = _collapse(_networks(entry))
@@ -215,21 +203,15 @@ def find_remaining(unassigned: Iterable[Mapping[str, Any]], enis: Iterable[Mappi
                 continue
             is_block = sighting.found_as == "local_route"
             # It may have been assigned to another ENI of the same instance in the meantime.
-            if not is_block and any(_is_on(eni_id, assigned, sighting.guest) for eni_id in assigned.holders(sighting.packed)):
+            if not is_block and any(eni.mac_address in sighting.guest.mac_addresses for eni in assigned.holders(sighting.packed)):
                 continue
             why_not = _why_no_command(sighting, gone, assigned)
-            found[entry.eni_id, id(sighting)] = {
-                "eni_id": entry.eni_id,
-                "address": sighting.address,
-                "level": sighting.level,
-                **_place(sighting),
-                "command": None if why_not else _removal(sighting),
-                "text": f"still {sighting.text()}" + (f"; {why_not}" if why_not else ""),
-            }
-    return sorted(found.values(), key=_by_eni)
+            text = f"still {sighting.text()}" + (f"; {why_not}" if why_not else "")
+            found.append(_place(entry, sighting) | {"command": None if why_not else _removal(sighting), "text": text})
+    return sorted(found, key=_by_eni)
 
 
-def _networks(eni: _Eni) -> list[Network]:
+def _networks(eni: Eni) -> list[Network]:
     return [ipaddress.ip_network(address, strict=False) for address in (*eni.addresses, *eni.prefixes)]
 
 
@@ -269,55 +251,37 @@ def _is_inside(network: Network, gone: Iterable[Network]) -> bool:
 
 
 class _Assigned:
-    """Which ENIs of the guests an address belongs to, primary addresses and prefixes included."""
+    """Which ENIs of the guests an address belongs to."""
 
-    def __init__(self, enis: Sequence[_Eni], guests: Guests) -> None:
-        self.mac_addresses: dict[str, str] = {}
-        self._by_mac = _enis_by_mac(enis)
-        self._addresses: dict[bytes, list[str]] = defaultdict(list)
-        # (address size in bytes, prefix length) → first address → ENIs
-        self._prefixes: dict[tuple[int, int], dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    def __init__(self, enis: Sequence[Eni], guests: Guests) -> None:
+        self.by_mac = _enis_by_mac(enis)
+        self._addresses: dict[bytes, list[Eni]] = defaultdict(list)
+        self._prefixes: BlockIndex[Eni] = BlockIndex()
         for eni in enis:
             if eni.mac_address not in guests.owners and eni.mac_address not in guests.by_mac:
                 continue
-            self.mac_addresses[eni.eni_id] = eni.mac_address
-            for address in [eni.primary, *eni.addresses]:
-                if address:
-                    self._addresses[pack_address(address)].append(eni.eni_id)
+            for address in eni.addresses:
+                self._addresses[pack_address(address)].append(eni)
             for prefix in eni.prefixes:
                 network = ipaddress.ip_network(prefix, strict=False)
-                size = len(network.network_address.packed)
-                self._prefixes[size, network.prefixlen][int(network.network_address)].append(eni.eni_id)
+                self._prefixes.add(network.network_address.packed, network.prefixlen, eni)
 
-    def holders(self, packed: bytes) -> list[str]:
-        number, bits = int.from_bytes(packed, "big"), len(packed) * 8
-        inside = [
-            eni_id
-            for (size, length), prefixes in self._prefixes.items()
-            if size * 8 == bits
-            for eni_id in prefixes.get(number >> (bits - length) << (bits - length), ())
-        ]
-        return [*self._addresses.get(packed, ()), *inside]
+    def holders(self, packed: bytes) -> list[Eni]:
+        return [*self._addresses.get(packed, ()), *self._prefixes.around(packed)]
 
     def on_guest(self, guest: Guest, version: int) -> list[Network]:
-        """What is assigned to the ENIs of a guest, primary addresses included."""
-        enis = [eni for mac in guest.mac_addresses for eni in self._by_mac.get(mac, ())]
-        found = [network for eni in enis for network in _networks(eni)]
-        found += [ipaddress.ip_network(eni.primary) for eni in enis if eni.primary]
-        return [network for network in found if network.version == version]
+        """What is assigned to the ENIs of a guest."""
+        enis = [eni for mac in guest.mac_addresses for eni in self.by_mac.get(mac, ())]
+        return [network for eni in enis for network in _networks(eni) if network.version == version]
 
 
-def _is_on(eni_id: str, assigned: _Assigned, guest: Guest) -> bool:
-    return assigned.mac_addresses[eni_id] in guest.mac_addresses
-
-
-def _place(sighting: Sighting) -> dict[str, Any]:
+def _place(eni: Eni, sighting: Sighting) -> dict[str, Any]:
     return {
+        "eni_id": eni.eni_id,
+        "address": sighting.address,
         "host": sighting.guest.host,
         "interface": sighting.interface,
         "namespace": sighting.namespace,
-        "prefix_length": sighting.prefix_length,
-        "dynamic": sighting.dynamic,
     }
 
 

@@ -27,7 +27,6 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import artifact
 
-UNFINISHED = (PLANNED, FAILED, IN_FLIGHT)
 SUMMARY = ("outcome", "headline", "region", "account_id", "digest", "approved_digest", "started", "finished", "totals")
 RECIPE = "restore_secondary_ips_recipe"  # the name of a published recipe
 TO_UNDO = "To undo it, launch 'Restore secondary addresses' with the artifacts of this job."
@@ -47,7 +46,7 @@ class Handover:
 
     @property
     def _is_unfinished(self) -> bool:
-        return not self.view.refusals and bool(total(self.view.ledger, *UNFINISHED))
+        return not self.view.refusals and bool(total(self.view.ledger, PLANNED, FAILED, IN_FLIGHT))
 
     def next_jobs(self) -> list[str]:
         """The jobs of AWX that may follow. A command would name files that are lost with the container of the job."""

@@ -9,7 +9,6 @@ Private to this collection.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._result impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found, matching
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import text_or_none, texts_or_none
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import plain
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import did_you_mean
 
 CACHE_VERSION = 1  # of what `describe_region` returns: a cache of another version is not used
 VARIABLE_PREFIX = "eni_"
@@ -112,12 +112,7 @@ class Settings:
 
 def unknown_options(given: Iterable[Any], known: Sequence[str]) -> list[str]:
     """An error for each option that does not exist: Ansible would ignore it, and a selector must not vanish by a misspelling."""
-    return [
-        f"{name}: there is no such option" + (f"; did you mean {similar[0]}?" if similar else "")
-        for name in given
-        if name not in known
-        for similar in [difflib.get_close_matches(str(name), known, 1)]
-    ]
+    return [f"{name}: there is no such option" + did_you_mean(str(name), known) for name in given if name not in known]
 
 
 def parse_settings(given: Mapping[str, Any], environ: Mapping[str, str], errors: list[str]) -> Settings | None:
@@ -148,8 +143,7 @@ def _parse_option(name: str, option: Mapping[str, Any], given: Mapping[str, Any]
     if not spellings:
         return option.get("default")
     value = given[spellings[0]]
-    checked = ArgumentSpecValidator({name: {key: option[key] for key in ("type", "elements", "choices") if key in option}})
-    result = checked.validate({name: value})
+    result = ArgumentSpecValidator({name: option}).validate({name: value})
     if not result.error_messages:
         return result.validated_parameters[name]
     wanted = TYPE_NAMES[option["type"]]

@@ -21,14 +21,12 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     publishable,
     read_document,
 )
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import report_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_LINES, fold_lines
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._handover import RECIPE, SUMMARY, TO_UNDO, outcome_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import summary_lines
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import validate_own
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render_all
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import FINISHED, merge
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import read_variables, variables_of
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import read_variables
 
 ROLE = "unassign_secondary_ips"
 PREFIX = f"{ROLE}_"
@@ -46,7 +44,6 @@ class LastStep:
     """``report``: that of all slices; empty if there is none. ``errors``: why the plan is not done. ``notes``: more lines
     for the output."""
 
-    digest: str
     summary: dict[str, Any]
     report: dict[str, Any]
     recipe: Any  # as published
@@ -57,8 +54,7 @@ class LastStep:
 
     def files(self) -> dict[str, tuple[str, str]]:
         """Kind → name and text of each report file. Empty for a run without slices, because that run has written its report itself."""
-        kinds = ("json", "md", "html") if self.report else ()
-        return {kind: (report_name("unassign", self.digest, self.report["started"], kind), render(self.report, kind)) for kind in kinds}
+        return {kind: (name, text) for kind, name, text in render_all(self.report)} if self.report else {}
 
     def lines(self) -> list[str]:
         lines = summary_lines(self.report) if self.report else []
@@ -74,10 +70,9 @@ class LastStep:
     def result(self) -> dict[str, Any]:
         published = {UNASSIGNED: self.summary} if self.summary else {}
         published |= {RECIPE: self.recipe} if self.recipe else {}
-        outcome = self.summary.get("outcome", "missing")
         result = {
             "changed": False,
-            "outcome": outcome,
+            "outcome": self.summary.get("outcome", "missing"),
             "errors": self.errors,
             "published": published,
             "files": self.report.get("files", {}),
@@ -91,8 +86,7 @@ def read_last_step(variables: Mapping[str, Any]) -> LastStep:
     """DocumentError if a variable or an artifact cannot be read."""
     given = {name: value for name, value in variables.items() if not isinstance(value, str) or value.strip()}
     errors: list[str] = []
-    own, _named = read_variables(ROLE, {name: given.get(name) for name in OWN}, variables_of(ROLE), errors)
-    validate_own(PREFIX, own, errors)
+    own, _named = read_variables(ROLE, {name: given.get(name) for name in OWN}, errors)
     digest = own.get("approved_digest", "")
     if errors:
         raise DocumentError("; ".join(errors))
@@ -108,11 +102,13 @@ def _of_slices(given: Mapping[str, Any], digest: str) -> LastStep:
     recipe = publishable(merged.recipe) if merged.recipe else None
     report = merged.report
     if report:
-        report |= {"digest": plan.digest, "approved_digest": plan.digest, "recipe": merged.recipe.as_dict() if merged.recipe else None}
+        # The first two are in the names of files, so they do not come from an artifact.
+        report |= {"operation": "unassign", "digest": plan.digest, "approved_digest": plan.digest}
+        report["recipe"] = merged.recipe.as_dict() if merged.recipe else None
         # An ENI that no slice reported is not done.
         report["outcome"] = "stopped" if merged.errors and report["outcome"] in FINISHED else report["outcome"]
         report["stopped"] = ". ".join(filter(None, (report["stopped"], *merged.errors[:MOST_LINES])))
-    step = LastStep(plan.digest, {name: report[name] for name in SUMMARY} if report else {}, report, recipe, merged.errors)
+    step = LastStep({name: report[name] for name in SUMMARY} if report else {}, report, recipe, merged.errors)
     if merged.recipe and recipe is None:
         step.notes.append(f"The recipe has more than {MOST_PUBLISHED} addresses, so it is in the JSON report, and not in the artifacts.")
     return step
@@ -144,4 +140,4 @@ def _of_one_run(given: Mapping[str, Any], digest: str) -> LastStep:
         errors.append(f"the outcome belongs to the plan {summary.get('digest')}, but {digest} was approved")
     elif summary["outcome"] not in FINISHED:
         errors.append(": ".join(filter(None, (summary["outcome"], summary.get("headline")))))
-    return LastStep(digest, summary, {}, given.get(RECIPE), errors)
+    return LastStep(summary, {}, given.get(RECIPE), errors)

@@ -19,6 +19,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format impor
     MOST_LINES,
     fold_lines,
     format_duration,
+    format_examples,
     label,
     many,
 )
@@ -64,7 +65,7 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     lines += [] if report["check_mode"] or report["operation"] == "audit" or report["refusals"] else _reason_lines(report)
     lines += [report["sure"]] if report["sure"] else []
     lines += guest_summary_lines(report["guests"])
-    lines += [f"{FILE_LABELS.get(kind, kind)}: {path}" for kind, path in report["files"].items()]
+    lines += [f"{FILE_LABELS[kind]}: {path}" for kind, path in report["files"].items()]
     # A command that is folded must still be one command.
     steps = [": ".join(split_step(step)) for step in report["next_steps"]]
     return fold_lines(lines) + [line for step in steps for line in fold_lines([step], " \\")]
@@ -101,8 +102,7 @@ def format_reason(entry: Mapping[str, Any]) -> str:
     """``2 failed, OperationDenied: not now [request id 4734]: eni-1 10.0.0.1, eni-1 10.0.0.2``."""
     how_many = f"{entry['addresses']} {label(entry['state'])}" if entry["addresses"] else label(entry["state"])
     request_id = f" [request id {entry['request_id']}]" if entry["request_id"] else ""
-    more = f" and {entry['addresses'] - len(entry['first'])} more" if entry["addresses"] > len(entry["first"]) else ""
-    return f"{how_many}, {entry['code']}: {entry['reason']}{request_id}: {', '.join(entry['first'])}{more}"
+    return f"{how_many}, {entry['code']}: {entry['reason']}{request_id}: {format_examples(entry)}"
 
 
 def split_step(step: str) -> tuple[str, str]:

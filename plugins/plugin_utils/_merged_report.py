@@ -15,9 +15,8 @@ from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, seconds_between
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import (
-    STATES,
     build_headline,
-    by_guard,
+    in_order,
     order_of_group,
     order_of_reason,
     worst_first,
@@ -30,11 +29,8 @@ OUTCOMES = ("refused", "stopped", "not verified", "failed", "planned", "done", "
 def merge_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """At least one report. The caller sets ``recipe``, ``digest``, ``files`` and ``next_steps``."""
     first = reports[0]
-    totals = sum((Counter(report["totals"]) for report in reports), Counter())
-    states = [state for state in STATES if totals[state]]
     started = min(report["started"] for report in reports)
     finished = max(report["finished"] for report in reports)
-    reasons = _merge_reasons(reports)
     outcomes = [report["outcome"] for report in reports]
     merged = {
         **first,
@@ -43,17 +39,14 @@ def merge_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "started": started,
         "finished": finished,
         "seconds": seconds_between(started, finished),
-        # In the order of a report, and with the counts that are 0.
-        "totals": {**dict.fromkeys(("interfaces", "addresses"), 0), **{name: totals[name] for name in (*first["totals"], *states)}},
+        "totals": in_order(sum((Counter(report["totals"]) for report in reports), Counter())),
         "refusals": list(dict.fromkeys(refusal for report in reports for refusal in report["refusals"])),
         "stopped": ". ".join(dict.fromkeys(report["stopped"] for report in reports if report["stopped"])),
         "sure": ". ".join(dict.fromkeys(report["sure"] for report in reports if report["sure"])),
         "difference": {name: [pair for report in reports for pair in report["difference"][name]] for name in first["difference"]},
         "groups": _merge_groups(reports),
-        "reasons": reasons,
-        "guards": by_guard(reasons),
+        "reasons": _merge_reasons(reports),
         "waves": _merge_waves(reports, started),
-        "states": states,
         "interfaces": sorted((row for report in reports for row in report["interfaces"]), key=worst_first),
         "unreadable": [entry for report in reports for entry in report["unreadable"]],
         "files": {},

@@ -16,14 +16,12 @@ from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, PLANNED, SKIPPED, EniLedger
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._approval import make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, read_document, recipe_after
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name, report_name
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import make_mark
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render_all
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
-
-REPORT_KINDS = ("json", "md", "html")
 
 
 class Records:
@@ -45,7 +43,7 @@ class Records:
         """Seconds since the last opposite run ended: a restore if this run unassigns, and the other way round. ``document``: the plan or
         recipe of this run. Infinite if no opposite run is known. None if that run did not end, so that the time of its last write is not
         known."""
-        opposite = "unassign" if self._view.operation == "restore" else "restore"
+        opposite = self._view.opposite
         if (self._folder.read(lock_name(document.whole_digest)) or "").startswith(opposite):
             return None
         if opposite == "restore":
@@ -109,11 +107,9 @@ class Records:
 
     def write_reports(self, report: dict[str, Any]) -> None:
         """If a report cannot be written, add this error to the result. The rest of the result is complete."""
-        digest = self._view.plan.digest if self._view.plan else "0" * 12
         try:
-            for kind in REPORT_KINDS:
-                name = report_name(self._view.operation, digest, self._view.started, kind)
-                self._write(kind, name, render(report, kind))
+            for kind, name, text in render_all(report):
+                self._write(kind, name, text)
         except FolderError as error:
             self._note(report, f"The report could not be written: {error}")
         report["files"] = dict(self._view.files)

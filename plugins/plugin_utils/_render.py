@@ -13,22 +13,29 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import report_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import format_duration, label
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import format_conflict
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._lines import FILE_LABELS, split_step
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES, states_of
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "audit_secondary_ips" / "templates"
 MOST_COPIED = 2_000  # addresses of a recipe that the page itself holds, to be copied; a larger one is in its file
 # Characters that Markdown (as tickets render it) takes for markup or HTML.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+
+
+def render_all(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Kind, file name and text of the report in each form."""
+    for kind in ("json", "md", "html"):
+        yield kind, report_name(report["operation"], report["digest"] or "0" * 12, report["started"], kind), render(report, kind)
 
 
 def render(report: Mapping[str, Any], kind: str) -> str:
@@ -45,12 +52,17 @@ def render(report: Mapping[str, Any], kind: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(label=label, duration=format_duration, clusters=_clusters, code=_Code, csp_hash=_csp_hash)
-    environment.filters["step"] = split_step
-    environment.filters["conflict"] = format_conflict
-    environment.filters["file_label"] = lambda kind: FILE_LABELS.get(kind, kind)
+    environment.filters.update(label=label, duration=format_duration, clusters=_clusters, csp_hash=_csp_hash)
+    environment.filters.update(step=split_step, conflict=format_conflict)
     table, recipe = (_table(report), _recipe(report)) if kind == "html" else (None, "")
-    return environment.get_template(f"report.{kind}.j2").render(report=report, table=table, recipe=recipe, differences=DIFFERENCES)
+    return environment.get_template(f"report.{kind}.j2").render(
+        report=report,
+        states=states_of(report["totals"]),
+        table=table,
+        recipe=recipe,
+        differences=DIFFERENCES,
+        file_labels=FILE_LABELS,
+    )
 
 
 def _as_json(report: Mapping[str, Any]) -> str:
@@ -60,16 +72,12 @@ def _as_json(report: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in {**entries, "interfaces": f"[\n{rows}\n]"}.items()) + "\n}\n"
 
 
-class _Code(str):
-    """A line of a Markdown code block, where nothing is markup."""
-
-    __slots__ = ()
-
-
-def _for_markdown(value: Any) -> Any:
-    """Escaped for Markdown, and marked as safe, so that Jinja does not escape it for HTML as well."""
-    line = str(value).replace("\n", " ")
-    return Markup(line if isinstance(value, _Code) else _MARKDOWN.sub(r"\\\1", line))  # noqa: S704 - this is the escaping
+def _for_markdown(value: Any) -> Markup:
+    """Escaped for Markdown, and marked as safe, so that Jinja does not escape it for HTML as well. What the template marks as safe is in
+    a code block, where nothing is markup."""
+    if isinstance(value, Markup):
+        return value
+    return Markup(_MARKDOWN.sub(r"\\\1", str(value).replace("\n", " ")))  # noqa: S704 - this is the escaping
 
 
 def _clusters(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[str]]]:

@@ -12,23 +12,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _plan
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, kind_of, sort_key
+from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten, sort_key
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import NOT_VERIFIED
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import AddressState, EniLedger
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import Reason
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE_KEY, UNCHANGED_KEY, format_name
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _evidence
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import REASON_CODES, Evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import MOST_EXAMPLES, clean, label, many, seconds_between
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_report import add_levels, describe_guests
-
-if TYPE_CHECKING:
-    from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
-    from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import Evidence
 
 VERSION = 1  # of the JSON report
 # The states of an address in the report, worst first. This is also the order of the report.
@@ -52,7 +49,7 @@ GUARDS = {
     **dict.fromkeys((_plan.INSTANCE_STATE, _plan.INSTANCE_IN_TRANSITION, _plan.INSTANCE_UNKNOWN), "instance state"),
     **dict.fromkeys((_plan.ADDRESS_HELD, _plan.HOLDER_UNREADABLE), "address in use"),
     _plan.ENI_MISSING: "missing ENI",
-    **dict.fromkeys((_evidence.GUEST_IN_USE, _evidence.GUEST_CONFIGURED, _evidence.GUEST_UNKNOWN), "guests"),
+    **dict.fromkeys(REASON_CODES.values(), "guests"),
 }
 # How today's plan can differ from the saved or approved one → text for the pairs of ENI and address.
 DIFFERENCES = {
@@ -66,7 +63,7 @@ _ONE_OF = "for example: "  # before the text of the first address, if those of t
 
 @dataclass(frozen=True)
 class WaveView:
-    """One wave. Times are ISO 8601 in UTC; ``finished`` is empty while the wave runs."""
+    """One wave that has ended. Times are ISO 8601 in UTC."""
 
     number: int
     of: int
@@ -75,7 +72,7 @@ class WaveView:
     failed: int
     api_calls: int
     started: str
-    finished: str = ""
+    finished: str
 
 
 @dataclass
@@ -85,9 +82,9 @@ class RunView:
     ``plan``: what the run may write, or what an audit found. ``interfaces``: the ENIs as first read. ``final``: the ENIs as the
     last read shows them, None if there was no last read. ``security_groups``: id → name. ``selected_groups``: ids of those that the
     user selected. ``unreadable``: id of an ENI or instance → why it cannot be read. ``refusals``: why nothing was written.
-    ``difference``: as in DIFFERENCES. ``sure``: text about addresses that looked already done. ``files``: kind → path.
-    ``next_steps``: exact commands, each after its purpose ("To undo it: ansible-playbook …"). ``evidence``: what the
-    guests returned, None if no guests are set. ``mask`` removes secrets from a text.
+    ``stops``: why it wrote no more, or could not prove what it wrote. ``difference``: as in DIFFERENCES. ``sure``: text about addresses
+    that looked already done. ``files``: kind → path. ``next_steps``: exact commands, each after its purpose ("To undo it:
+    ansible-playbook …"). ``evidence``: what the guests returned, None if no guests are set. ``mask`` removes secrets from a text.
     """
 
     operation: str
@@ -104,11 +101,11 @@ class RunView:
     security_groups: Mapping[str, str] = field(default_factory=dict)
     selected_groups: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    refusals: Sequence[str] = ()
-    stopped: str = ""
+    refusals: list[str] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
     difference: Mapping[str, Sequence[str]] = field(default_factory=dict)
     final: Mapping[str, Interface] | None = None
-    waves: Sequence[WaveView] = ()
+    waves: list[WaveView] = field(default_factory=list)
     api_calls: int = 0
     sure: str = ""
     files: dict[str, str] = field(default_factory=dict)
@@ -121,6 +118,11 @@ class RunView:
         """Of the change module; empty for an audit."""
         return STATE_OF[self.operation]
 
+    @property
+    def opposite(self) -> str:
+        """The operation that undoes this one."""
+        return "unassign" if self.operation == "restore" else "restore"
+
     def text(self, given: str) -> str:
         """Free text for the report, which may repeat what was sent to the service. Ids, addresses and documents are never masked:
         with a part masked, a recipe would restore nothing."""
@@ -131,7 +133,7 @@ def build_report(run: RunView) -> dict[str, Any]:
     """The report, ready for JSON. Every address of the ledger (of an audit: of the plan) has one line in ``interfaces``."""
     rows = sorted(_rows(run), key=worst_first)
     counts = Counter(line["state"] for row in rows for line in row["addresses"])
-    totals = {"interfaces": len(rows), "addresses": counts.total(), **{state: counts[state] for state in STATES if counts[state]}}
+    totals = {**counts, "interfaces": len(rows), "addresses": counts.total(), "api_calls": run.api_calls}
     reasons = _reasons(rows)
     guests = _guests(run, rows)
     unverified = _unverified(run)
@@ -149,16 +151,14 @@ def build_report(run: RunView) -> dict[str, Any]:
         "started": run.started,
         "finished": run.finished,
         "seconds": seconds_between(run.started, run.finished),
-        "totals": {**totals, "api_calls": run.api_calls},
+        "totals": in_order(totals),
         "refusals": [run.text(refusal) for refusal in run.refusals],
-        "stopped": ". ".join(filter(None, (run.text(run.stopped).rstrip("."), unverified))),
+        "stopped": ". ".join(filter(None, (run.text(". ".join(run.stops)).rstrip("."), unverified))),
         "sure": run.text(run.sure),
         "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
         "groups": _by_group(run, rows),
         "reasons": reasons,
-        "guards": by_guard(reasons),
         "waves": [_wave(wave, run.waves[0].started) for wave in run.waves],
-        "states": [state for state in STATES if counts[state]],
         "interfaces": rows,
         "unreadable": [{"id": name, "reason": run.text(reason)} for name, reason in sorted(run.unreadable.items())],
         "files": {kind: run.text(path) for kind, path in run.files.items()},
@@ -168,6 +168,17 @@ def build_report(run: RunView) -> dict[str, Any]:
     }
     report["headline"] = build_headline(report)
     return report
+
+
+def in_order(totals: Mapping[str, int]) -> dict[str, int]:
+    """The totals as in a report: without the states that no address has."""
+    states = {state: totals[state] for state in states_of(totals)}
+    return {"interfaces": totals["interfaces"], "addresses": totals["addresses"], **states, "api_calls": totals["api_calls"]}
+
+
+def states_of(totals: Mapping[str, int]) -> list[str]:
+    """The states that addresses have, worst first."""
+    return [state for state in STATES if totals.get(state)]
 
 
 # -- one row an ENI, one line an address
@@ -226,7 +237,6 @@ def _row(run: RunView, eni_id: str, outcomes: Outcomes, eni: EniLedger | None = 
         "type": interface.type if interface else "",
         "status": last.status if last else "cannot be read" if eni and eni.change.failure else "does not exist",
         "instance_id": (interface.instance_id if interface else eni.change.instance_id if eni else None) or "",
-        "private_ip_address": interface.private_ip_address if interface else "",
         "security_group_id": group_of(interface, run.selected_groups) if interface else NO_GROUP,
         "security_group_ids": list(interface.security_group_ids) if interface else [],
         "failure": _line(run, "", FAILED, failure, None) if failure else None,  # of the ENI as a whole, if it has no address here
@@ -251,7 +261,6 @@ def worst_first(row: Mapping[str, Any]) -> tuple[int, str]:
 def _line(run: RunView, address: str, state: str, reason: Reason | None, eip: str | None) -> dict[str, Any]:
     return {
         "address": address,
-        "kind": kind_of(address).name,
         "state": state,
         "code": reason.code if reason else None,
         "reason": run.text(reason.text) if reason else "",
@@ -279,7 +288,7 @@ def _guests(run: RunView, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One entry for each state and code: how many addresses of how many ENIs, and the first few of them."""
+    """One entry for each state and code: how many addresses of how many ENIs, the first few of them, and the guard that skipped them."""
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
     for row in rows:
         new = set()
@@ -288,6 +297,7 @@ def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 continue
             key = line["state"], line["code"]
             start = {"state": key[0], "code": key[1], "reason": line["reason"], "request_id": line["request_id"]}
+            start["guard"] = GUARDS.get(line["code"], line["code"]) if line["state"] == SKIPPED else None
             entry = found.setdefault(key, {**start, "addresses": 0, "interfaces": 0, "first": []})
             entry["addresses"] += bool(line["address"])
             entry["interfaces"] += key not in new
@@ -301,11 +311,6 @@ def _reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def order_of_reason(entry: Mapping[str, Any]) -> tuple[int, int, str]:
     return STATES.index(entry["state"]), -entry["addresses"], entry["code"]
-
-
-def by_guard(reasons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What each guard skipped."""
-    return [{"guard": GUARDS.get(entry["code"], entry["code"]), **entry} for entry in reasons if entry["state"] == SKIPPED]
 
 
 def _by_group(run: RunView, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -349,14 +354,12 @@ def _outcome(run: RunView, reasons: Iterable[Mapping[str, Any]], counts: Counter
         return "refused"
     if not run.state:
         return "listed"
-    if run.finished and counts[PENDING]:
-        return "stopped"
+    if counts[PENDING]:
+        return "stopped" if run.finished else "planned"
     if unverified:
         return "not verified"
-    if run.stopped:
+    if run.stops:
         return "stopped"
-    if not run.finished and (run.waves or counts[PENDING]):
-        return "under way" if run.waves else "planned"
     if any(entry["state"] in wrong_states(run.operation) for entry in reasons):
         return "failed"
     # A run with refused, missing or unreadable addresses has something to do.
@@ -371,7 +374,7 @@ def wrong_states(operation: str) -> tuple[str, ...]:
 
 def build_headline(report: Mapping[str, Any]) -> str:
     totals, broken = report["totals"], len(report["unreadable"])
-    parts = [f"{totals[state]} {label(state)}" for state in report["states"]]
+    parts = [f"{totals[state]} {label(state)}" for state in states_of(totals)]
     parts += [f"{many(broken, 'ENI or instance', 'ENIs or instances')} cannot be read"] if broken else []
     subject = f"{many(totals['addresses'], 'address')} on {many(totals['interfaces'], 'ENI')}"
     return f"{subject}: {', '.join(parts)}" if parts else subject

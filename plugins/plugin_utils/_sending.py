@@ -13,9 +13,9 @@ from __future__ import annotations
 import threading
 import urllib.error
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
-from ansible.module_utils.urls import NoSSLError, SSLValidationError, open_url
+from ansible.module_utils.urls import open_url
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._transport import is_loopback, query_values, split_url
 
@@ -24,20 +24,18 @@ TIMEOUT = 15  # seconds, for each of two files
 TYPES = {"json": "application/json", "html": "text/html; charset=utf-8"}
 
 
-def validate_url(name: str, url: str, errors: list[str]) -> None:
-    """``name``: the variable. The value is not repeated, because it may hold a secret."""
+def validate_url(url: str) -> None:
+    """ValueError says what is wrong, without the URL, because it may hold a secret."""
     parts = split_url(url)
     if parts is None or parts.scheme not in ("https", "http") or not parts.hostname or parts.fragment:
-        errors.append(f"{name}: it is not a URL such as https://reports.example.com/bulk/")
-    elif parts.scheme == "http" and not is_loopback(parts.hostname):
-        errors.append(f"{name}: http is allowed only for a loopback address, because a report shows what is in the account; use https")
+        raise ValueError("it is not a URL such as https://reports.example.com/bulk/")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("http is allowed only for a loopback address, because a report shows what is in the account; use https")
 
 
 def secrets_of(url: str) -> Iterator[str]:
-    """The parts of the URL that nobody may see."""
-    parts = split_url(url)
-    if parts is None:
-        return
+    """The parts of a valid URL that nobody may see."""
+    parts = urlsplit(url)
     texts = [parts.query, *query_values(url)] + [
         each for text in (parts.password, parts.username) if text for each in (text, unquote(text))
     ]
@@ -48,14 +46,12 @@ def secrets_of(url: str) -> Iterator[str]:
 
 
 def send(url: str, texts: Mapping[str, tuple[str, str]]) -> list[str]:
-    """PUT each text; returns a line for each. ``texts``: kind (json, html) → (file name, text). It never raises."""
+    """PUT each text to a valid URL; returns a line for each. ``texts``: kind (json, html) → (file name, text). It never raises."""
     return [_send_one(url, name, kind, text) for kind, (name, text) in texts.items()]
 
 
 def _send_one(url: str, name: str, kind: str, text: str) -> str:
-    parts = split_url(url)
-    if parts is None:  # validated before the run
-        return "The report could not be sent: it is not a URL. The result of the run does not depend on it."
+    parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     path = f"{parts.path.rstrip('/')}/{quote(name)}"
     label = f"{parts.scheme}://{host}{path}"
@@ -93,8 +89,6 @@ def _put(target: str, login: tuple[str, str] | None, kind: str, text: str) -> st
         answer.close()  # its body does not matter
     except urllib.error.HTTPError as error:
         return f"HTTP status {error.code}"
-    except (SSLValidationError, NoSSLError):
-        return "the certificate cannot be verified"
     except Exception as error:
         # Not the text of the error, which may have the URL.
         cause = getattr(error, "reason", error)

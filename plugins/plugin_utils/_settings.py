@@ -17,22 +17,19 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import KIND_BY_NAME, PRIVATE_IPV4
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import Connection, connection_spec, parse_connection
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import (
-    ADDRESS_FILTERS,
     GUARDS,
-    SELECTORS,
-    VPC_ID,
     Request,
     Selection,
-    parse_id,
     parse_request,
     parse_selection,
+    request_spec,
+    selection_spec,
+    target_spec,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards, validate_numbers
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
-    DIGEST,
     Document,
     DocumentError,
     plain,
@@ -40,7 +37,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
 )
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings, parse_guest_settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import STATE_OF
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of, validate_url
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._sending import secrets_of
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import Part, share_pace, take_part
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import (
     GROUPS,
@@ -54,20 +51,10 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
     variables_of,
 )
 
-# Options of the change module that a play may set for a role. The role itself sets state, wait, missing and the addresses.
-_REQUEST_SPEC: Mapping[str, Mapping[str, Any]] = {
-    "keep": {"type": "list", "elements": "str"},
-    "allow_eip": {"type": "bool", "default": False},
-    "protected_tags": {"type": "dict"},
-    "max_addresses": {"type": "raw"},
-    "on_refusal": {"type": "str", "choices": ["fail", "skip"], "default": "skip"},
-    "wait_timeout": {"type": "int", "default": 60},
-}
-_OF_THE_ROLE = {"state": "", "wait": True, "missing": "ignore", "eni_id": None, "instance_id": None, "all_secondary": False}
-_OF_THE_ROLE |= {**dict.fromkeys(KIND_BY_NAME), "assignments": []}
+# Options of the change module that the role itself sets, so that module_defaults do not count.
+_OF_THE_ROLE = ("state", "wait", "missing", "assignments", *target_spec())
 _OWN = ("approved_digest", "require_approval", "approval_max_age", "wave_size", "wave_pause", "max_failures")
-_ALIASES = ("network_interface_id", "secondary_private_ip_addresses")
-_SPEC: Mapping[str, Mapping[str, Any]] = {**connection_spec(), **_REQUEST_SPEC}
+_SPEC: Mapping[str, Mapping[str, Any]] = {**connection_spec(), **request_spec()}
 _MAIN_NAMES = {alias: name for name, option in _SPEC.items() for alias in (name, *option.get("aliases", ()))}
 # Options that no variable of a role sets. Outputs and files do not have their values.
 _LOGIN = connection_spec().keys() - {variable.option.rpartition(".")[2] for variable in VARIABLES.values()}
@@ -87,7 +74,6 @@ class Settings:
     too has the combined value. Times are seconds."""
 
     role: str
-    operation: str
     selection: Selection
     request: Request
     connection: Connection
@@ -108,8 +94,17 @@ class Settings:
     max_failures: str = "0"
 
     @property
+    def operation(self) -> str:
+        return self.role.removesuffix("_secondary_ips")
+
+    @property
     def prefix(self) -> str:
         return f"{self.role}_"
+
+    @property
+    def own_digest(self) -> str | None:
+        """The approved digest of what this run does. The settings have proven that the part of a slice belongs to the approved plan."""
+        return self.saved.digest if self.part and self.saved else self.approved_digest
 
     @property
     def given_with_plan(self) -> dict[str, Any]:
@@ -118,14 +113,6 @@ class Settings:
         left_out = {*GROUPS, *NARROWING, *SAVED, "approved_digest"}
         left_out |= {"report_url"} if any(secrets_of(self.report_url or "")) else set()
         return {name: value for name, value in self.given.items() if name not in left_out}
-
-
-def allowed_failures(text: str, total: int) -> int:
-    """The number of failures that ``max_failures``, a count or a percentage, allows of ``total`` addresses."""
-    number = re.fullmatch(r"([0-9]+)(%?)", text.strip())
-    if not number or (number[2] and int(number[1]) > 100):
-        raise ValueError(f"'{text}' is neither a count such as 10 nor a share such as 5%")
-    return total * int(number[1]) // 100 if number[2] else int(number[1])
 
 
 def read_settings(
@@ -142,7 +129,8 @@ def read_settings(
     if encrypted := find_encrypted({**variables, **shown_defaults}):
         raise SettingsError(encrypted)  # without the other errors, which repeat values
     table = variables_of(role)
-    if not is_blank(variables.get(f"{prefix}enis", "")) and variables[f"{prefix}enis"] is not None:
+    enis = variables.get(f"{prefix}enis")
+    if enis is not None and not is_blank(enis):
         # A slice takes its addresses from the plan, so it ignores the variables that select, which are for the planning job of its
         # workflow. But only_not_seen protects too, so ignoring it would be wrong.
         if is_true(variables.get(f"{prefix}only_not_seen")):
@@ -151,24 +139,20 @@ def read_settings(
                 "and leave it out here"
             )
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
-    given, named = read_variables(role, plain(variables), table, errors)
-    values = {name.removeprefix(prefix): variable.default for name, variable in table.items()} | given
-    validate_own(prefix, values, errors)
+    given, named = read_variables(role, plain(variables), errors)
+    values = {name: variable.default for name, variable in table.items()} | given
     _validate_sources(prefix, table, named, errors)
     guests = parse_guest_settings(prefix, values, given, errors)
     saved, saved_path, saved_name = _read_saved(prefix, given, read_file, errors)
     module_defaults = _read_defaults(plain(defaults), errors)
     parts, paths = _merge(prefix, table, given, module_defaults, errors)
-
-    if operation == "unassign":
-        _validate_slices(prefix, saved, values, parts, errors)
+    _validate_slices(prefix, saved, values, parts, errors)
     by_group = any(given.get(name) not in (None, {}) for name in GROUPS)
-    selection_params: dict[str, Any] = {**dict.fromkeys((*SELECTORS, *ADDRESS_FILTERS)), "whole_region": False, "instance_enis": "primary"}
-    selection_params |= {"vpc_ids": None, "kinds": [PRIVATE_IPV4], **parts["selection"]}
+    selection_params = {"vpc_ids": None, **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []
     # An audit has no request. Its settings get one as well, so that the guards are the same.
-    request_params = {**_OF_THE_ROLE, **parts["request"], "state": STATE_OF[operation] or "absent"}
+    request_params = {**parts["request"], "state": STATE_OF[operation] or "absent", "missing": "ignore", "assignments": []}
     connection_params = parts["connection"]
     if saved and saved.region and "region" not in given:
         connection_params["region"], paths["connection"]["region"] = saved.region, saved_name
@@ -202,7 +186,6 @@ def read_settings(
         saved, part = take_part(saved, given["enis"])
     return Settings(
         role,
-        operation,
         selection,
         request,
         replace(connection, account_id=connection_params["account_id"] or connection.account_id),
@@ -223,29 +206,11 @@ def read_settings(
 # -- the rules of the roles
 
 
-def validate_own(prefix: str, values: dict[str, Any], errors: list[str]) -> None:
-    """Validate the variables that have no module option. The digest becomes lower case."""
-    for name, least in (("wave_size", 1), ("wave_pause", 0), ("approval_max_age", 1), ("slices", 1)):
-        validate_numbers({prefix + name: values.get(name)}, {prefix + name: (least, None)}, errors)
-    for vpc_id in values.get("vpc_ids") or ():
-        parse_id(f"{prefix}vpc_ids", vpc_id, VPC_ID, errors)
-    try:
-        allowed_failures(values.get("max_failures", "0"), 0)
-    except ValueError as error:
-        errors.append(f"{prefix}max_failures: {error}")
-    if values.get("report_url"):
-        validate_url(f"{prefix}report_url", values["report_url"], errors)
-    if values.get("approved_digest"):
-        values["approved_digest"] = values["approved_digest"].lower()
-        if not DIGEST.fullmatch(values["approved_digest"]):
-            errors.append(f"{prefix}approved_digest: '{values['approved_digest']}' is not the digest of a plan, which has 64 hex digits")
-
-
 def _validate_sources(prefix: str, table: Mapping[str, Variable], named: Iterable[str], errors: list[str]) -> None:
     given = [name for name in (*GROUPS, *SAVED) if name in named]
     saved = [name for name in given if name in SAVED]
     if not given:
-        sources = [prefix + name for name in (*GROUPS, *SAVED) if prefix + name in table]
+        sources = [prefix + name for name in (*GROUPS, *SAVED) if name in table]
         errors.append(f"nothing is selected; set {' or '.join(sources)}")
     if len(saved) > 1:
         errors.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both set; set only one of them")
@@ -299,11 +264,14 @@ def _read_saved(
 def _read_defaults(defaults: Mapping[str, Any], errors: list[str]) -> dict[str, Any]:
     """The defaults that are set, by the main names of their options, typed."""
     found = {name: value for name, value in defaults.items() if value is not None}
-    unknown = [name for name in found if name not in _MAIN_NAMES and name not in (*_OF_THE_ROLE, *_ALIASES)]
-    errors.extend(f"module_defaults.{name}: eni_secondary_ip has no such option" for name in unknown)
+    errors.extend(f"module_defaults.{name}: eni_secondary_ip has no such option" for name in found if name not in _MAIN_NAMES)
     guards = {f"module_defaults.{name}": found.get(name) for name in GUARDS}
     validate_guards(guards, guards, errors)
-    found = {name: value for name, value in found.items() if name in _MAIN_NAMES and not (name in GUARDS and is_blank(value))}
+    found = {
+        name: value
+        for name, value in found.items()
+        if name in _MAIN_NAMES and _MAIN_NAMES[name] not in _OF_THE_ROLE and not (name in GUARDS and is_blank(value))
+    }
     validated = ArgumentSpecValidator(_SPEC).validate(found)
     errors.extend(f"module_defaults: {message}" for message in validated.error_messages)
     typed = {_MAIN_NAMES[name]: validated.validated_parameters[_MAIN_NAMES[name]] for name in found} if not validated.error_messages else {}
@@ -336,22 +304,21 @@ def _merge(
     prefix: str, table: Mapping[str, Variable], given: dict[str, Any], defaults: Mapping[str, Any], errors: list[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
     """The module options by part, and the variable or default that set each, for error messages. Puts joined guards into ``given``."""
-    specs: Mapping[str, Mapping[str, Any]] = {"selection": {}, "request": _REQUEST_SPEC, "connection": connection_spec()}
+    specs: Mapping[str, Mapping[str, Any]] = {"selection": selection_spec(), "request": request_spec(), "connection": connection_spec()}
     parts = {part: {name: defaults.get(name, option.get("default")) for name, option in spec.items()} for part, spec in specs.items()}
     paths = {part: {name: f"module_defaults.{name}" for name in spec if name in defaults} for part, spec in specs.items()}
-    for full_name, variable in table.items():
+    for name, variable in table.items():
         part, _dot, option = variable.option.partition(".")
         if not part:
             continue
-        name = full_name.removeprefix(prefix)
         value = given.get(name)
-        default = defaults.get(option) if part != "selection" else None
+        default = defaults.get(option)
         if option == "account_id" and None not in (value, default) and value != default:
-            errors.append(f"{full_name}: {value} is set, but module_defaults.account_id is {default}; set the same account")
+            errors.append(f"{prefix}{name}: {value} is set, but module_defaults.account_id is {default}; set the same account")
         if value is None and (default is None or option in _STRICTER):
             value = variable.default
         if name in given or default is None:
-            paths[part][option] = full_name + (f" and module_defaults.{option}" if default is not None and option in _STRICTER else "")
+            paths[part][option] = prefix + name + (f" and module_defaults.{option}" if default is not None and option in _STRICTER else "")
         if default is not None and option in _STRICTER:
             given[name] = value = default if value is None else _STRICTER[option](value, default)
         if value is not None:

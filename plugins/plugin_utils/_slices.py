@@ -25,8 +25,9 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents im
     publishable,
     read_document,
 )
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._merged_report import merge_reports
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import is_packed, pack, unpack
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import pack, unpack
 
 VERSION = 1
 FINISHED = ("done", "nothing to do")
@@ -37,12 +38,10 @@ MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, it pu
 
 @dataclass(frozen=True)
 class Part:
-    """The place of a slice in the approved plan. ``digest``, ``addresses`` and ``interfaces`` are those of the whole plan."""
+    """A slice of an approved plan. ``plan``: the whole plan."""
 
     name: str
-    digest: str
-    addresses: int
-    interfaces: int
+    plan: Document
 
 
 def slice_name(hosts: Iterable[str]) -> str:
@@ -54,8 +53,7 @@ def take_part(plan: Document, hosts: Iterable[str]) -> tuple[Document, Part]:
     """The part of the plan for the ENIs in ``hosts``. Hosts that are not in the plan are ignored."""
     names = set(hosts)
     mine = {eni_id: addresses for eni_id, addresses in plan.assignments.items() if eni_id in names}
-    part = Part(slice_name(names), plan.digest, plan.addresses, len(plan.assignments))
-    return replace(plan, assignments=mine, plan=plan.digest), part
+    return replace(plan, assignments=mine, plan=plan.digest), Part(slice_name(names), plan)
 
 
 def share_pace(calls_per_minute: int, slices: int) -> int:
@@ -73,8 +71,8 @@ def share_pace(calls_per_minute: int, slices: int) -> int:
 
 def part_line(part: Part, document: Document) -> str:
     return (
-        f"slice {part.name}: {document.addresses} of {part.addresses} addresses, {len(document.assignments)} of {part.interfaces} ENIs of "
-        f"the approved plan {part.digest}"
+        f"slice {part.name}: {document.addresses} of {part.plan.addresses} addresses, {len(document.assignments)} of "
+        f"{len(part.plan.assignments)} ENIs of the approved plan {part.plan.digest}"
     )
 
 
@@ -85,7 +83,7 @@ def artifact(part: Part, document: Document, report: Mapping[str, Any], recipe: 
     value = {
         "version": VERSION,
         "slice": part.name,
-        "plan": part.digest,
+        "plan": part.plan.digest,
         "outcome": report["outcome"],
         "enis": pack([*document.assignments]),
         "report": pack(shown),
@@ -116,9 +114,9 @@ def merge(plan: Document, artifacts: Mapping[str, Any]) -> Merged:
             "was cancelled, or the inventory lacks them"
         )
     if doubles := [eni_id for eni_id, number in counts.items() if number > 1]:
-        errors.append(f"{len(doubles)} ENIs are in more than one slice: {shorten(doubles)}")
+        errors.append(f"{many(len(doubles), 'ENI')} in more than one slice: {shorten(doubles)}")
     if strangers := [eni_id for eni_id in counts if eni_id not in plan.assignments]:
-        errors.append(f"{len(strangers)} ENIs are not in the plan: {shorten(strangers)}")
+        errors.append(f"{many(len(strangers), 'ENI')} not in the plan: {shorten(strangers)}")
     report = _merge_reports(mine)
     errors += [f"slice {part['slice']}: {_describe(part['report'])}" for part in mine if part["outcome"] not in FINISHED]
     recipes = [part["recipe"].as_dict(compact=True) for part in mine if part["recipe"]]
@@ -136,8 +134,6 @@ def _read_part(name: str, value: Any) -> dict[str, Any]:
             raise ValueError(_NOT_OF_A_SLICE)
         part = dict(value)
         for key in ("enis", "report", "rows"):
-            if part[key] and not is_packed(part[key]):
-                raise ValueError(f"{key} is not packed text")
             part[key] = unpack(part[key])[0] if part[key] else []
         part["enis"] = [*part["enis"]]
         part["recipe"] = read_document(part["recipe"]) if part["recipe"] else None

@@ -162,7 +162,7 @@ def _sample(emulator: Emulator, way: Any, size: int, latency: int, folder: Path)
 
 
 def _throttled(emulator: Emulator, size: int, seconds: float, folder: Path) -> dict[str, Any]:
-    """The module under the service's own limit. A shorter minute is one for the module's pacer too."""
+    """The module under the limit of the service. If the minute is shorter, it is shorter for the pacer of the module too."""
     assignments = folder / f"assignments-{size}.json"
     write_assignments(assignments, size)
     emulator.reset(seed=seed(size), calls_per_minute=LIMIT, window_seconds=seconds)

@@ -105,8 +105,8 @@ def run(command: Sequence[str], environ: Mapping[str, str]) -> Process:
 
 
 def count(emulator: Emulator) -> dict[str, Any]:
-    """What the endpoint's log comes to. By another process: this one has to stay small, for the kernel counts the memory
-    of the process that starts another one as that one's."""
+    """The figures in the log of the endpoint. Another process reads the log, because this one must stay small: the kernel counts the memory
+    of a process also for the processes that it starts."""
     counted = subprocess.run([sys.executable, str(PROGRAMS / "count.py"), emulator.endpoint], check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(counted.stdout)
     return found

@@ -264,7 +264,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
 
 
 def _plot(figures: _Figures, path: Path) -> None:
-    """Late: it is large, and the process that measures has to be small."""
+    """matplotlib is imported only here, because it is large, and the process that measures must stay small."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -24,7 +24,7 @@ Command = Callable[[Path], list[str]]
 
 @dataclass(frozen=True)
 class Way:
-    """``fewest_calls``: with which it can be done for so many ENIs in this way; 0 where nothing is to be done."""
+    """``fewest_calls``: number of ENIs → the fewest calls that this way needs. 0 if it changes nothing."""
 
     name: str
     title: str
@@ -33,7 +33,7 @@ class Way:
 
 
 def seed(interfaces: int, each: int = ADDRESSES_EACH, group: str = "") -> dict[str, Any]:
-    """ENIs with so many secondary addresses each, all in one security group if one is named."""
+    """ENIs with ``each`` secondary addresses. If ``group`` is set, all are in this security group."""
     grouped = {"security_group_ids": [group]} if group else {}
     return {
         "region": "cn-hangzhou",
@@ -44,7 +44,7 @@ def seed(interfaces: int, each: int = ADDRESSES_EACH, group: str = "") -> dict[s
 
 
 def write_assignments(path: Path, interfaces: int, each: int = ADDRESSES_EACH) -> None:
-    """All that the seed has. It gives the addresses in their order, to each ENI the primary one first."""
+    """All secondary addresses of the seed. The seed numbers addresses in ascending order, for each ENI the primary one first."""
     first = int(NETWORK.network_address) + 1
     assignments = [
         {
@@ -90,5 +90,5 @@ IDLE = Way("idle", "a module that does nothing", _program("answer_alone.py"), _n
 LOOP = Way("loop", "loop of tasks", _playbook("loop_of_tasks.yml"), _one_by_one)
 SCRIPTS = Way("scripts", "loop of SDK scripts", _playbook("loop_of_scripts.yml"), _one_by_one)
 WAYS: Mapping[str, Way] = {way.name: way for way in (FLOOR, MODULE, IDLE, TASK, ANSIBLE, LOOP, SCRIPTS)}
-# What the same arguments and the same result take without any work.
+# The way that has the same arguments and the same result, but does no work.
 WITHOUT_WORK: Mapping[Way, Way] = {TASK: ANSIBLE, MODULE: IDLE}

@@ -14,7 +14,7 @@ from support.emulator import Emulator
 
 from chaos.case import DONE
 from chaos.evidence import PARAMETERS
-from chaos.oracles import judge, judge_prediction
+from chaos.oracles import find_prediction_problems, find_problems
 from chaos.predictions import differences
 from chaos.running import Run, prepare, run_scenario
 from chaos.scenario import Scenario, make_calm, make_faulty
@@ -40,20 +40,20 @@ class Campaign:
 def run_with_faults(emulator: Emulator, scenario: Scenario) -> Trial:
     prepare(emulator, scenario)
     run = run_scenario(emulator, scenario)
-    trial = Trial(scenario, judge(scenario, run), {"run": run})
+    trial = Trial(scenario, find_problems(scenario, run), {"run": run})
     trial.met.update({f"fault {fault['kind']}": fault["fired"] for fault in emulator.fault_counts() if fault["fired"]})
     trial.met.update(f"by others: {event_kind}" for call in run.calls for event in call["by_others"] for event_kind in event if event)
     _count(trial, run)
     return trial
 
 
-def run_in_peace(emulator: Emulator, scenario: Scenario) -> Trial:
+def run_without_faults(emulator: Emulator, scenario: Scenario) -> Trial:
     """Check mode, run, second run, and a run that undoes what the first one returned."""
     prepare(emulator, scenario)
     runs = {"check": run_scenario(emulator, scenario, check=True)}
     runs |= {name: run_scenario(emulator, scenario) for name in ("run", "second run")}
     result = runs["run"].result
-    complaints = judge(scenario, runs["run"]) + judge_prediction(scenario, runs["check"])
+    complaints = find_problems(scenario, runs["run"]) + find_prediction_problems(scenario, runs["check"])
     complaints += differences(scenario, runs["check"].result, result)
     if runs["run"].result.get("changed"):
         complaints += _too_many_writes(runs["run"])
@@ -67,7 +67,7 @@ def run_in_peace(emulator: Emulator, scenario: Scenario) -> Trial:
     return trial
 
 
-FAULTS, TRUTH = Campaign(make_faulty, run_with_faults), Campaign(make_calm, run_in_peace)
+FAULTS, TRUTH = Campaign(make_faulty, run_with_faults), Campaign(make_calm, run_without_faults)
 CAMPAIGNS = {"faults": FAULTS, "truth": TRUTH}
 
 

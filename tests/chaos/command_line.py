@@ -35,7 +35,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="make chaos", description="Run random scenarios against the local ECS endpoint, and judge each result."
+        prog="make chaos", description="Run random scenarios against the local ECS endpoint, and check each result."
     )
     parser.add_argument(
         "--campaign", choices=[*CAMPAIGNS, roles.NAME], help="campaign to run; default: faults and truth, one after the other"

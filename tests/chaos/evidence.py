@@ -106,7 +106,7 @@ class Evidence:
         return not ended or any(row and read.began >= max(ended) for read, row in self.views_of(eni_id))
 
     def is_shown_changed(self, eni_id: str, address: str, state: str) -> bool:
-        return any((address in held(row)) == (state == "present") for row in self.later_views(eni_id, address))
+        return any((address in secondary_addresses(row)) == (state == "present") for row in self.later_views(eni_id, address))
 
     def looked_again(self, eni_id: str, address: str) -> bool:
         """Whether a read of it was sent after its last write, with any reply."""
@@ -165,7 +165,7 @@ class Evidence:
         return shown[-1] if shown else None
 
 
-def held(row: Mapping[str, Any]) -> set[str]:
+def secondary_addresses(row: Mapping[str, Any]) -> set[str]:
     return {address for kind in KINDS for address in row[kind]}
 
 

@@ -20,7 +20,7 @@ TRANSIENT = re.compile(
     r"ConnectionFailed|UnreadableReply|InternalError|ServiceUnavailable|Throttling|Rejected|Operation\.?Conflict|NotVerified|PlanAged"
     r"|SignatureNonceUsed|Idempotent"
 )
-# Ends when the reads no longer lag, for which wait=false does not wait.
+# Ends when reads no longer lag. With wait=false, the module does not wait for that.
 ALREADY_ABSENT = re.compile(r"InvalidIp\.(IpUnassigned|IpPrefixIllegal)")
 TRANSIENT_ERROR = re.compile(r"Throttling|Rejected\.Throttling|Operation\.?Conflict|InvalidOperation\.Conflict|IdempotentProcessing")
 # Codes of calls that are refused because an address is already held.
@@ -28,7 +28,7 @@ HELD = re.compile(r"InvalidIp\.IpAssigned|InvalidPrivateIpAddress\.Duplicated")
 LONG_LIFE = 30
 
 
-def judge_liveness(case: Case) -> Iterator[str]:
+def find_liveness_problems(case: Case) -> Iterator[str]:
     if not _all_ends(case):
         return
     failures = [(entry, failure) for entry in case.result.get("interfaces", ()) for failure in entry["failures"]]

@@ -10,31 +10,31 @@ import json
 from collections.abc import Iterator
 
 from chaos.case import Case
-from chaos.liveness_oracles import judge_liveness
-from chaos.result_oracles import judge_ledger, judge_result
+from chaos.liveness_oracles import find_liveness_problems
+from chaos.result_oracles import find_ledger_problems, find_result_problems
 from chaos.running import Run
 from chaos.scenario import Scenario
-from chaos.write_oracles import judge_writes
+from chaos.write_oracles import find_write_problems
 
 
-def judge(scenario: Scenario, run: Run) -> list[str]:
+def find_problems(scenario: Scenario, run: Run) -> list[str]:
     """All problems of this run."""
     if "traceback" in run.result:
         return [f"the module raised: {run.result['traceback']}"]
     return list(_complaints(Case(scenario, run)))
 
 
-def judge_prediction(scenario: Scenario, run: Run) -> list[str]:
+def find_prediction_problems(scenario: Scenario, run: Run) -> list[str]:
     """All problems in the result of check mode, apart from its prediction of the run."""
     if "traceback" in run.result:
         return [f"check mode raised: {run.result['traceback']}"]
-    return [f"check mode: {complaint}" for complaint in judge_ledger(Case(scenario, run))]
+    return [f"check mode: {complaint}" for complaint in find_ledger_problems(Case(scenario, run))]
 
 
 def _complaints(case: Case) -> Iterator[str]:
     result = json.dumps(case.result)
     if "Traceback" in result or "emulator-key-secret" in result:
         yield "the result holds a traceback or a secret"
-    yield from judge_writes(case)
-    yield from judge_liveness(case)
-    yield from judge_result(case)
+    yield from find_write_problems(case)
+    yield from find_liveness_problems(case)
+    yield from find_result_problems(case)

@@ -17,15 +17,15 @@ WAITS = "a run waits up to"
 
 
 def differences(scenario: Scenario, predicted: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
-    """All keys are compared, except the number of calls. If a transitional state has ended since, the errors or the entries of
-    ``interfaces`` are compared as they are without it; what is derived from them is then not what check mode says."""
+    """Compare all keys except the number of calls. If a transitional state has ended since check mode, compare only the entries of
+    ``interfaces`` or only the errors, as they are without that state. All other keys follow from these."""
     if "interfaces" in predicted and "interfaces" in result:
         expected = [_after_the_wait(scenario, *both) for both in zip(predicted["interfaces"], result["interfaces"], strict=False)]
         if expected != predicted["interfaces"]:
             return _differences(scenario, {"interfaces": expected}, {"interfaces": result["interfaces"]})
     ended = {error for error in predicted.get("errors", ()) if WAITS in error} - set(result.get("errors", ()))
     if ended:
-        # Then more addresses are written, so that the limit may be exceeded.
+        # Now more addresses are written, so the run may exceed max_addresses.
         ours, theirs = (
             [error for error in errors if error not in ended and not error.startswith("max_addresses:")]
             for errors in (predicted["errors"], result.get("errors", []))

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chaos.case import Case, flat
-from chaos.evidence import held
+from chaos.evidence import secondary_addresses
 
 # A possible write whose outcome no read has shown.
 OPEN_CODES = ("NotVerified", "EniNotReturned")
@@ -26,23 +26,23 @@ CLOCK_GRAIN = 0.1
 NO_CODE = ("Unexpected", "", None)
 
 
-def judge_result(case: Case) -> Iterator[str]:
+def find_result_problems(case: Case) -> Iterator[str]:
     yield from _nothing_seen_is_missing(case)
     if "interfaces" not in case.result:
         yield from _nothing_was_begun(case)
         return
-    yield from judge_ledger(case)
+    yield from find_ledger_problems(case)
     for entry in case.result["interfaces"]:
         if entry["eni_id"] in case.before:
             yield from (f"{entry['eni_id']}: {complaint}" for complaint in _reads_decide(case, entry))
-            yield from (f"{entry['eni_id']}: {complaint}" for complaint in _is_so(case, entry))
+            yield from (f"{entry['eni_id']}: {complaint}" for complaint in _matches_the_real_state(case, entry))
         elif entry["type"] is not None:
             yield f"{entry['eni_id']} does not exist, but its type is {entry['type']}"
         yield from _unreadable_is_its_own(case, entry)
     yield from _changed_is_true(case)
 
 
-def judge_ledger(case: Case) -> Iterator[str]:
+def find_ledger_problems(case: Case) -> Iterator[str]:
     """Whether the parts of a result agree with each other."""
     if "interfaces" in case.result:
         yield from _ledger_adds_up(case)
@@ -108,7 +108,8 @@ def _target_is_listed(case: Case, target: Mapping[str, Any]) -> Iterator[str]:
     listed = {address for entry in mine for _place, address in case.listed(entry)}
     lost = case.addresses_of(target, eni_id) - listed
     if target.get("all_secondary") and eni_id:
-        # all_secondary means what was there when it was read: nothing, if no read could show the ENI, whatever its instance has besides.
+        # all_secondary means the addresses that a read shows. If no read shows the ENI, there are none, and the other ENIs of the
+        # instance do not matter.
         own = [entry for entry in mine if entry["eni_id"] in (eni_id, None)]
         is_unknown = case.is_disturbed(eni_id) or all(entry["type"] is None for entry in own)
         lost = set() if is_unknown else lost - case.taken_by_others(eni_id)
@@ -187,8 +188,8 @@ def _reads_decide(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
         for address in failure["addresses"]:
             yield from _failed_for_a_reason(case, entry, failure, address)
     rows = [row for _read, row in evidence.views_of(eni_id) if row]
-    if case.arguments["wait"] and entry["type"] and entry["status"] and rows and flat(entry["after"]) != held(rows[-1]):
-        yield f"after is not what the last read shows: they differ by {sorted(flat(entry['after']) ^ held(rows[-1]))}"
+    if case.arguments["wait"] and entry["type"] and entry["status"] and rows and flat(entry["after"]) != secondary_addresses(rows[-1]):
+        yield f"after is not what the last read shows: they differ by {sorted(flat(entry['after']) ^ secondary_addresses(rows[-1]))}"
 
 
 def _failed_for_a_reason(case: Case, entry: Mapping[str, Any], failure: Mapping[str, Any], address: str) -> Iterator[str]:
@@ -247,7 +248,7 @@ def _unreadable_is_its_own(case: Case, entry: Mapping[str, Any]) -> Iterator[str
 # --- one ENI, compared with the real state
 
 
-def _is_so(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
+def _matches_the_real_state(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
     eni_id = entry["eni_id"]
     places: dict[str, set[str]] = {place: set() for place in (case.done_key, case.unchanged_key, "skipped", "failed")}
     for place, address in case.listed(entry):
@@ -260,14 +261,14 @@ def _is_so(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
     reported = places[case.done_key] | _open(case, entry) | hidden
     yield from (f"{address} was changed by our calls, but is reported as neither done nor open" for address in ours - reported)
     if entry["type"] is not None or not case.evidence.times_left_out(eni_id):
-        yield from _addresses_are_so(case, done, unchanged, ours, taken, there, is_deleted)
+        yield from _addresses_match_the_real_state(case, done, unchanged, ours, taken, there, is_deleted)
     if is_disturbed:
         return
     if entry["type"] is not None and case.credible(eni_id, flat(entry["before"]) ^ flat(case.before[eni_id])):
-        yield f"before is not what was so: {entry['before']}"
+        yield f"before is not the real state: {entry['before']}"
     wrong_after = case.credible(eni_id, (flat(entry["after"]) ^ there) - hidden)
     if entry["verified"] and entry["type"] is not None and wrong_after:
-        yield f"verified, but after differs from what is so by {sorted(wrong_after)}"
+        yield f"verified, but after differs from the real state by {sorted(wrong_after)}"
     is_trusted = case.arguments["wait"] is False and places[case.done_key]
     is_shown = case.evidence.is_shown_after_last_write(eni_id)
     if entry["verified"] and not is_shown:
@@ -276,7 +277,7 @@ def _is_so(case: Case, entry: Mapping[str, Any]) -> Iterator[str]:
         yield "not verified, though nothing is open"
 
 
-def _addresses_are_so(
+def _addresses_match_the_real_state(
     case: Case, done: set[str], unchanged: set[str], ours: set[str], taken: set[str], there: set[str], is_deleted: bool
 ) -> Iterator[str]:
     if case.state == "absent":

@@ -86,7 +86,7 @@ class _Trial:
         emulator.reset(seed=seed(story.enis, each=story.each), latency_ms=story.latency_ms, lag_ms=story.lag_ms)
         self._playbooks = Playbooks(emulator, folder)
         self._bulk = Bulk(emulator, folder)
-        self._start = self._bulk.held()
+        self._start = self._bulk.secondary_addresses()
         self._chosen: dict[str, Any] = {
             "security_group_tags": "stage=test",
             "wave_size": story.wave_size,
@@ -143,7 +143,7 @@ class _Trial:
             if len(self._bulk.writes()) > stopped_at:
                 self._complaints.append(f"{len(self._bulk.writes()) - stopped_at} writes later than {SECONDS_TO_STOP:.0f} s after the kill")
             self._look("when the killed run had stopped")
-        gone = len(changed_by(self._start, self._bulk.held()))
+        gone = len(changed_by(self._start, self._bulk.secondary_addresses()))
         whole = sum(map(len, self._start.values()))
         self._met["killed before a write" if not writes else "killed when all was gone" if gone == whole else "killed in the middle"] += 1
         plans = list(self._bulk.reports.glob("plan-*.json"))
@@ -151,7 +151,7 @@ class _Trial:
 
     def _look(self, when: str) -> None:
         """The recipe is read after the addresses, so it has all addresses that disappear in between."""
-        gone = changed_by(self._start, self._bulk.held())
+        gone = changed_by(self._start, self._bulk.secondary_addresses())
         named = {pair for recipe in self._bulk.recipes() for pair in pairs(recipe)}
         if lost := gone - named:
             self._complaints.append(f"{when} no recipe has {sorted(lost)}")
@@ -174,7 +174,7 @@ class _Trial:
             result = self._bulk.run("unassign", **chosen)
             if result.get("failed"):
                 self._complaints.append(f"the run that continues fails: {result['msg']}")
-        if left := {eni_id: held for eni_id, held in self._bulk.held().items() if held}:
+        if left := {eni_id: held for eni_id, held in self._bulk.secondary_addresses().items() if held}:
             self._complaints.append(f"the run that continues leaves {left}")
         self._look("when the run that continues had ended")
 
@@ -186,7 +186,7 @@ class _Trial:
                 self._complaints.append(f"restoring fails: {result['msg']}")
         # Not at once, because the killed run may still have an open write.
         time.sleep(0.5)
-        if lost := changed_by(self._start, self._bulk.held()):
+        if lost := changed_by(self._start, self._bulk.secondary_addresses()):
             self._complaints.append(f"lost: {sorted(lost)}")
             self._met["addresses lost"] += len(lost)
 

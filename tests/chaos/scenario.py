@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecs_emulator.actions import ACTIONS
-from ecs_emulator.faults import BENT, OTHERS, POSTPONED, REFUSALS, REPEATED, ROWS, SHAPES, SPOILT
+from ecs_emulator.faults import LATE_OR_STALE, OTHERS, POSTPONED, REFUSALS, REPEATED, ROWS, SHAPES, SPOILT
 from ecs_emulator.switches import SWITCHES
 
 from chaos.worlds import IPV4_PREFIXES, IPV6, IPV6_PREFIXES, KINDS, PRIVATE_IPV4, World, make_world
@@ -269,7 +269,7 @@ def _as_people_write(chance: random.Random, named: Mapping[str, list[str]]) -> d
 
 # --- faults
 
-LASTING = (REFUSALS, ("error",), SPOILT, SPOILT, BENT, ROWS, REPEATED, POSTPONED)
+LASTING = (REFUSALS, ("error",), SPOILT, SPOILT, LATE_OR_STALE, ROWS, REPEATED, POSTPONED)
 
 
 def _fault(chance: random.Random, world: World, arguments: Mapping[str, Any], *, bounded: bool) -> dict[str, Any]:

@@ -18,8 +18,8 @@ PRIVATE_IPV4, IPV4_PREFIXES, IPV6, IPV6_PREFIXES = KINDS = (
 )
 # Maximum number of addresses and prefixes of an ENI in these worlds. Only a write shows that the limit is reached.
 ROOM = (((PRIVATE_IPV4, IPV4_PREFIXES), 49), ((IPV6, IPV6_PREFIXES), 10))
-PASSING_ENI_STATES = ("Attaching", "Detaching")
-PASSING_INSTANCE_STATES = ("Starting", "Stopping", "Pending")
+TRANSITIONAL_ENI_STATES = ("Attaching", "Detaching")
+TRANSITIONAL_INSTANCE_STATES = ("Starting", "Stopping", "Pending")
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _add_instance(chance: random.Random, world: World, number: int) -> None:
     if dice < 0.2:
         instance["status"] = "Stopped"
     elif dice < 0.4:
-        instance["status"] = chance.choice(PASSING_INSTANCE_STATES)
+        instance["status"] = chance.choice(TRANSITIONAL_INSTANCE_STATES)
         if chance.random() < 0.7:
             instance["becomes"] = {"status": chance.choice(("Running", "Stopped")), "after_ms": chance.randint(5, 150)}
     world.instances.append(instance)
@@ -138,7 +138,7 @@ def _secondary(chance: random.Random, world: World, eni_id: str, *, calm: bool) 
     if dice < 0.06:
         interface["status"] = chance.choice(("Deleting", "Creating", "CreateFailed"))
     elif dice < 0.16:
-        interface["status"] = chance.choice(PASSING_ENI_STATES)
+        interface["status"] = chance.choice(TRANSITIONAL_ENI_STATES)
         if chance.random() < 0.7:
             interface["becomes"] = {"status": "InUse" if attached else "Available", "after_ms": chance.randint(5, 150)}
     elif dice < 0.22:

@@ -21,7 +21,7 @@ TOKEN_USED_UP = re.compile(r"Idempotent(Failed|ParameterMismatch)")
 SCHEDULING = 0.3
 
 
-def judge_writes(case: Case) -> Iterator[str]:
+def find_write_problems(case: Case) -> Iterator[str]:
     yield from _only_what_is_named(case)
     yield from _guards_hold(case)
     yield from _calls_are_well_formed(case)

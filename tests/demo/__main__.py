@@ -200,7 +200,10 @@ def offer(emulator: Emulator) -> int:
     }
     for title, command in tries.items():
         print(f"\n# {title}\n{command}")
-    print("\nWhat is Starting or Detaching arrives within ten seconds. A new start brings everything back.", flush=True)
+    print(
+        "\nTransitional states such as Detaching end within ten seconds. If you start the endpoint again, everything is as at the start.",
+        flush=True,
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         signal.pause()

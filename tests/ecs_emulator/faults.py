@@ -17,7 +17,7 @@ REFUSALS = ("throttle", "conflict", "500", "503", "error")
 # The reply is not a reply of the service.
 SPOILT = ("503_unreadable", "html", "empty", "truncated", "shape", "cut", "reset_before", "reset_after")
 # The call succeeds, but late, or it reads an old state.
-BENT = ("slow", "stale")
+LATE_OR_STALE = ("slow", "stale")
 # Someone else changes something right before the call takes effect.
 OTHERS = ("take_address", "delete_interface", "change_state")
 # A read leaves out existing records.
@@ -25,7 +25,7 @@ ROWS = ("drop_rows", "strip_rows")
 # The request arrives twice, or the service carries it out later.
 REPEATED = ("twice",)
 POSTPONED = ("processing",)
-KINDS = REFUSALS + SPOILT + BENT + OTHERS + ROWS + REPEATED + POSTPONED
+KINDS = REFUSALS + SPOILT + LATE_OR_STALE + OTHERS + ROWS + REPEATED + POSTPONED
 # By default these happen after the action took effect, and all others before it.
 AFTER_EFFECT = ("empty", "truncated", "shape", "cut", "reset_after")
 SHAPES = ("object", "null", "missing")

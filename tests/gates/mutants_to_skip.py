@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Take mutants out of a session of cosmic-ray that are not another program: what stands in an annotation is never evaluated here, the * in
-a signature is not a product, and == and `is` are the same for the members of an enumeration and for booleans.
+"""Remove mutants from a session of cosmic-ray that do not change the program: an annotation is never evaluated here, the * in a
+signature is not a product, and == and `is` are the same for the members of an enumeration and for booleans.
 
 usage: mutants_to_skip.py SESSION MOST
 
-If MOST is not 0, only so many of the others remain, always the same.
+If MOST is not 0, at most MOST of the others remain, always the same ones.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(session: str, most: int) -> None:
         ):
             database.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
         else:
-            # The id of a job is another one in each session.
+            # The id of a job differs in each session.
             kept.append((mutation.start_pos, mutation.operator_name, mutation.occurrence, item.job_id))
     kept = [job_id for *_mutation, job_id in sorted(kept)]
     chosen = set(random.Random(1).sample(kept, most)) if 0 < most < len(kept) else set(kept)

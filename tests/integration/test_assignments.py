@@ -37,7 +37,7 @@ def module(emulator: Emulator) -> Module:
 
 
 def many(count: int, addresses: int = 3) -> dict[str, Any]:
-    """A seed of so many secondary ENIs in one vSwitch and one group."""
+    """A seed of ``count`` secondary ENIs in one vSwitch and one group."""
     return {
         "region": "cn-hangzhou",
         "credentials": [{"user": "owner", "access_key_id": "emulator-key-id", "access_key_secret": "emulator-key-secret"}],
@@ -210,7 +210,7 @@ class TestManyTargets:
         assert result["unassigned"][0]["private_ip_addresses"] == ["192.168.0.121"]
         assert len(module.writes()) == 1
 
-    def test_what_was_carried_out_of_a_refused_batch_all_the_same_is_not_denied(self, module: Module) -> None:
+    def test_a_part_of_a_refused_batch_that_was_carried_out_is_reported(self, module: Module) -> None:
         fault = {"kind": "error", "code": "InvalidOperation.EniServiceManaged", "status": 403, "after_effect": True, "nth": 1}
         module.emulator.faults([{"action": "UnassignPrivateIpAddresses", **fault}])
         result = module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.101", "192.168.0.102"])
@@ -228,7 +228,7 @@ class TestManyTargets:
         reads = [call["parameters"] for call in module.emulator.calls("DescribeNetworkInterfaces")]
         sizes = [sum(name.startswith("NetworkInterfaceId.") for name in read) for read in reads]
         assert sizes[:2] == [100, 100]
-        assert sizes == sorted(sizes, reverse=True), "those not seen yet are looked for together"
+        assert sizes == sorted(sizes, reverse=True), "the changes that no read has shown yet are read together"
 
     @pytest.mark.parametrize("batch", ["atomic", "partial", "lenient"])
     @pytest.mark.parametrize("message", ["named", "bare"])

@@ -23,11 +23,11 @@ import pytest
 from support.awx import SHOWN_BYTES, Awx, answers
 from support.bulk import Bulk
 from support.emulator import Emulator
-from support.playbook import held
+from support.playbook import secondary_addresses
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import read_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import name_questions
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import name_questions
 
 GROUPS = "pods\nweb\n"
 
@@ -55,7 +55,7 @@ def recipe_lines(shown: list[str]) -> list[str]:
 
 def test_plan_approve_unassign_report_restore(awx: Awx) -> None:
     emulator = awx.emulator
-    start = held(emulator)
+    start = secondary_addresses(emulator)
     chosen = answers("unassign", security_group_names=GROUPS, within="10.10.0.0/16, 192.168.0.96/27")
 
     planned = awx.launch("unassign", chosen, check=True)
@@ -95,7 +95,7 @@ def test_plan_approve_unassign_report_restore(awx: Awx) -> None:
     restored = awx.launch("restore", answers("restore", recipe="\n".join(shown)))
     assert restored.status == "successful", restored.output
     assert restored.artifacts["secondary_ips_restore"]["totals"]["assigned"] == 96
-    assert held(emulator) == start
+    assert secondary_addresses(emulator) == start
 
 
 def test_a_failed_job_publishes_and_its_error_names_the_question(awx: Awx) -> None:
@@ -141,7 +141,7 @@ def test_errors_name_the_question_whatever_finds_them(awx: Awx) -> None:
     ):
         with pytest.raises(SettingsError) as refusal:
             plan(**given)
-        assert error in "; ".join(name_questions(refusal.value.errors))
+        assert error in "; ".join(map(name_questions, refusal.value.errors))
     # Other empty text counts as not set.
     assert plan(security_group_names="web", security_group_ids="", region="")["outcome"] == "planned"
 
@@ -159,7 +159,7 @@ def test_an_expired_approval_is_refused(awx: Awx) -> None:
 
 
 def test_an_approval_is_valid_for_one_finished_run_if_the_folder_is_kept(awx: Awx, tmp_path: Path) -> None:
-    start = held(awx.emulator)
+    start = secondary_addresses(awx.emulator)
     awx.environment = {"XDG_STATE_HOME": str(tmp_path / "volume")}
     chosen = answers("unassign", security_group_names=GROUPS)
     approved = awx.approved(chosen, by_job=True)
@@ -172,7 +172,7 @@ def test_an_approval_is_valid_for_one_finished_run_if_the_folder_is_kept(awx: Aw
     refused = awx.launch("unassign", approved)
     assert refused.status == "failed"
     assert "the approval was used by the run that finished at" in " ".join(refused.output.split())
-    assert held(awx.emulator) == start
+    assert secondary_addresses(awx.emulator) == start
     # The same addresses, planned and approved again.
     time.sleep(1)
     assert awx.launch("unassign", awx.approved(chosen, by_job=True)).status == "successful"
@@ -184,7 +184,7 @@ def test_a_job_that_was_stopped_is_restored_from_its_output_and_goes_on_when_it_
 ) -> None:
     emulator = awx.emulator
     emulator.reset(seed=seed(), latency_ms=60)
-    start = held(emulator)
+    start = secondary_addresses(emulator)
     approved = awx.approved(answers("unassign", security_group_names=GROUPS, wave_size=12))
 
     def stop_after_the_second_wave(text: str, pid: int) -> str:
@@ -203,7 +203,7 @@ def test_a_job_that_was_stopped_is_restored_from_its_output_and_goes_on_when_it_
     assert stopped.artifacts == {}
     # Nothing is written after the job has ended and its caller is gone.
     time.sleep(2.5)
-    gone = 96 - sum(len(set(held(emulator)[eni_id])) for eni_id in start if eni_id in held(emulator))
+    gone = 96 - sum(len(set(secondary_addresses(emulator)[eni_id])) for eni_id in start if eni_id in secondary_addresses(emulator))
     calls = len(emulator.calls(writes=True))
     assert 24 <= gone < 96
     time.sleep(1)
@@ -216,7 +216,7 @@ def test_a_job_that_was_stopped_is_restored_from_its_output_and_goes_on_when_it_
     # Only from the text that AWX shows.
     restored = awx.launch("restore", answers("restore", recipe="\n".join(recipe_lines(stopped.shown)), wait_timeout=3))
     assert restored.status == "successful", restored.output
-    assert held(emulator) == start
+    assert secondary_addresses(emulator) == start
 
     # AWX passes the same variables to a job that is launched again.
     again = awx.launch("unassign", approved)

@@ -17,7 +17,7 @@ import pytest
 from support.awx import Awx, answers, slice_of, together
 from support.bulk import Bulk
 from support.emulator import Emulator
-from support.playbook import Playbooks, held
+from support.playbook import Playbooks, secondary_addresses
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
 
@@ -59,13 +59,13 @@ def enis_written(emulator: Emulator) -> Counter[str]:
 def test_concurrent_slices_reach_the_same_state_as_one_run(awx: Awx, count: int, calls_per_minute: int) -> None:
     emulator = awx.emulator
     emulator.reset(seed=seed(FEW_ENIS))
-    start = held(emulator)
+    start = secondary_addresses(emulator)
     approved = approve(awx, count, calls_per_minute=calls_per_minute, max_concurrency=1)
     # The inventory may have more ENIs than the plan.
     hosts = [*start, "eni-other", "localhost"]
     jobs = awx.slices(approved, hosts, count)
     assert [job.status for job in jobs] == ["successful"] * count, "\n".join(job.output for job in jobs if job.status != "successful")
-    assert all(addresses == [] for addresses in held(emulator).values())
+    assert all(addresses == [] for addresses in secondary_addresses(emulator).values())
     assert enis_written(emulator) == dict.fromkeys(start, 1)
     # All slices share the pace. Otherwise they would be throttled most of the time.
     interval = count * 60 / calls_per_minute if calls_per_minute else 0
@@ -86,12 +86,12 @@ def test_concurrent_slices_reach_the_same_state_as_one_run(awx: Awx, count: int,
     # One recipe restores all of it.
     restored = awx.launch("restore", answers("restore", recipe=json.dumps(report.artifacts)))
     assert restored.status == "successful", restored.output
-    assert held(emulator) == start
+    assert secondary_addresses(emulator) == start
 
 
 def test_a_missing_slice_is_noticed_and_what_ran_is_restored_without_the_report(awx: Awx) -> None:
     emulator = awx.emulator
-    start = held(emulator)
+    start = secondary_addresses(emulator)
     approved = approve(awx, 4)
     ran = [awx.launch("unassign_slice", approved, hosts=slice_of(sorted(start), number, 4)) for number in (1, 2)]
     report = awx.launch("unassign_report", {**approved, **together(ran)})
@@ -104,19 +104,19 @@ def test_a_missing_slice_is_noticed_and_what_ran_is_restored_without_the_report(
     bulk = Bulk(emulator, awx.folder)
     restored = bulk.run("restore", recipe=json.dumps(together(ran)))
     assert not restored.get("failed"), restored["msg"]
-    assert held(emulator) == start
+    assert secondary_addresses(emulator) == start
     again = awx.launch("unassign_slice", approved, hosts=slice_of(sorted(start), 1, 4))
     assert again.status == "successful", again.output
-    assert sum(not addresses for addresses in held(emulator).values()) == ENIS // 4
+    assert sum(not addresses for addresses in secondary_addresses(emulator).values()) == ENIS // 4
     # Some addresses are already present. The run reads them again until wait_timeout is over.
     restored = bulk.run("restore", recipe=lines, wait_timeout=1)
     assert not restored.get("failed"), restored["msg"]
-    assert held(emulator) == start
+    assert secondary_addresses(emulator) == start
 
 
 def test_a_line_that_is_missing_in_one_slice_is_noticed_though_another_has_the_same_wave(awx: Awx) -> None:
     approved = approve(awx, 2, wave_size=16)
-    enis = sorted(held(awx.emulator))
+    enis = sorted(secondary_addresses(awx.emulator))
     ran = [awx.launch("unassign_slice", approved, hosts=slice_of(enis, number, 2)) for number in (1, 2)]
     lines = [line for job in ran for line in job.lines("{version: 1")]
     second = [line for line in ran[1].lines("{version: 1") if "wave: 2 of 5" in line]
@@ -139,7 +139,7 @@ def test_a_slice_that_cannot_prove_its_part_writes_nothing(awx: Awx, changed: di
     """test_settings.py has the other reasons."""
     awx.calls_per_minute = None
     given = {name: value for name, value in {**approve(awx, 8), **changed}.items() if value is not None}
-    refused = awx.launch("unassign_slice", given, hosts=slice_of(sorted(held(awx.emulator)), 1, 8))
+    refused = awx.launch("unassign_slice", given, hosts=slice_of(sorted(secondary_addresses(awx.emulator)), 1, 8))
     assert refused.status == "failed"
     assert message in " ".join(refused.output.split())
     assert awx.emulator.calls(writes=True) == []
@@ -157,7 +157,7 @@ def test_a_slice_without_an_eni_of_the_plan_has_nothing_to_do(awx: Awx) -> None:
 @pytest.mark.parametrize("strategy", ["linear", "free", "host_pinned"])
 def test_one_host_carries_out_the_slice_under_every_strategy(awx: Awx, tmp_path: Path, strategy: str) -> None:
     approved = approve(awx, 1)
-    enis = sorted(held(awx.emulator))
+    enis = sorted(secondary_addresses(awx.emulator))
     inventory = tmp_path / "hosts.ini"
     inventory.write_text("".join(f"{eni_id} ansible_connection=local\n" for eni_id in enis))
     limited = enis[:10]

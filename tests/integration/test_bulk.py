@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bulk runs against the local endpoint, in the process of the test: the gate, the recipe, what reads that lag or lack rows do to
-them, and the files. ``test_roles.py`` has what takes a real ansible-playbook."""
+"""Bulk runs against the local endpoint, in the process of the test: the gate, the recipe, reads that lag or lack rows, and the files.
+``test_roles.py`` has the tests that need a real ansible-playbook."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from support.module import run_module
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _clock
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _records
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _bulk, _documents, _records
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import make_document, read_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import SettingsError
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import merge
 
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
 WEB = {"security_group_ids": ["sg-web"]}
@@ -66,11 +67,11 @@ def documents(bulk: Bulk, result: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def test_a_change_between_plan_and_run_stops_the_run_and_is_shown(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     digest = bulk.run("unassign", check=True, **WEB)["published"]["unassign_secondary_ips_approved_digest"]
     change(bulk, "present", "eni-web00001", "10.3.0.77")
     change(bulk, "absent", "eni-both1", "10.3.0.11")
-    drifted = bulk.held()
+    drifted = bulk.secondary_addresses()
     refused = bulk.run("unassign", approved_digest=digest, **WEB)
     assert (refused["outcome"], refused["failed"], refused["changed"]) == ("refused", True, False)
     assert "1 not in the saved or approved plan: eni-web00001 10.3.0.77" in refused["msg"]
@@ -82,42 +83,42 @@ def test_a_change_between_plan_and_run_stops_the_run_and_is_shown(bulk: Bulk) ->
     # With plan and groups, an address that is not in the plan stops the run. With the plan alone, the run does what still matches.
     plan_file = str(bulk.reports / document_name("plan", digest))
     assert "eni-web00001 10.3.0.77" in bulk.run("unassign", plan_file=plan_file, **WEB)["msg"]
-    assert bulk.held() == drifted
+    assert bulk.secondary_addresses() == drifted
     done = bulk.run("unassign", plan_file=plan_file, approved_digest=digest)
     assert done["outcome"] == "done"
     assert (done["digest"], done["approved_digest"]) == (digest, digest)
     assert done["totals"]["already_absent"] == 1
-    assert bulk.held()["eni-web00001"] == ["10.3.0.77"]
+    assert bulk.secondary_addresses()["eni-web00001"] == ["10.3.0.77"]
 
     # The recipe also has the address that was gone before its write: nobody knows who has unassigned it.
     assert pairs(documents(bulk, done)[1]) == pairs(documents(bulk, done)[0])
     restore_all(bulk)
     change(bulk, "absent", "eni-web00001", "10.3.0.77")
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_a_run_that_finds_nothing_left_to_do_still_publishes_the_recipe(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     plan_file = bulk.run("unassign", check=True, **WEB)["files"]["plan"]
     done = bulk.run("unassign", plan_file=plan_file)
     again = bulk.run("unassign", plan_file=plan_file)
     assert (done["outcome"], again["outcome"], again["changed"]) == ("done", "nothing to do", False)
-    assert pairs(again["recipe"]) == pairs(read_json(Path(again["files"]["recipe"]))) == changed_by(start, bulk.held())
+    assert pairs(again["recipe"]) == pairs(read_json(Path(again["files"]["recipe"]))) == changed_by(start, bulk.secondary_addresses())
     assert again["published"]["restore_secondary_ips_recipe"]
     assert "To undo it" in again["next_steps"][-1]
 
 
 def test_a_refused_address_that_nobody_approved_does_not_stop_the_approved_ones(bulk: Bulk) -> None:
-    """An address with an EIP is skipped in check mode, and no part of the plan that is approved."""
+    """An address with an EIP is skipped in check mode, and is not a part of the approved plan."""
     world = seed(20)
     world["interfaces"][0]["eips"] = {"10.3.0.11": "203.0.113.7"}
     bulk.emulator.reset(seed=world)
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     planned = bulk.run("unassign", check=True, **WEB)
     assert planned["totals"]["skipped"] == 1
     done = bulk.run("unassign", approved_digest=planned["digest"], **WEB)
     assert done["outcome"] == "done", done["msg"]
-    assert len(changed_by(start, bulk.held())) == 13
+    assert len(changed_by(start, bulk.secondary_addresses())) == 13
     again = bulk.run("unassign", approved_digest=planned["digest"], **WEB)
     assert (again.get("failed", False), again["changed"]) == (False, False), again.get("msg")
 
@@ -132,7 +133,7 @@ def test_an_approved_plan_with_an_address_that_is_refused_today_fails_before_a_w
     refused = bulk.run("unassign", approved_digest=planned["digest"], **source)
     assert refused["failed"]
     assert "eni-both1 10.3.0.11" in refused["msg"]
-    # It is still there.
+    # The addresses are still assigned.
     assert refused["report"]["difference"] == {"added": [], "removed": [], "left": ["eni-both1 10.3.0.11", "eni-both1 10.3.0.12"]}
     assert "no longer" not in "".join(bulk.lines)
     assert bulk.writes() == []
@@ -205,7 +206,53 @@ def test_a_saved_plan_shows_the_names_of_security_groups(bulk: Bulk) -> None:
     assert "  sg-web: 5 ENIs, 14 planned" in bulk.lines
 
 
-def test_more_than_the_cap_is_planned_but_not_done(bulk: Bulk) -> None:
+def test_a_saved_plan_of_which_no_eni_exists_is_refused(bulk: Bulk) -> None:
+    """More likely, the credentials are those of another account."""
+    planned = bulk.run("unassign", check=True, **WEB)
+    bulk.emulator.reset(seed=seed(20, groups=("other", "enis")))
+    bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
+    refused = bulk.run("unassign", plan_file=planned["files"]["plan"])
+    assert (refused["outcome"], refused["failed"], refused["changed"]) == ("refused", True, False)
+    assert f"ENIs of the saved plan exists in cn-hangzhou in this account; it is of account {ACCOUNT}" in refused["msg"]
+    assert bulk.writes() == []
+
+
+def test_a_plan_that_is_too_large_for_an_artifact_says_that_it_cannot_be_handed_on(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planned() -> tuple[bool, bool]:
+        published = bulk.run("unassign", check=True, **WEB)["published"]
+        assert published["unassign_secondary_ips_approved_digest"]
+        says_so = (
+            "This plan cannot be handed on to a later job: it has 14 addresses, more than" in published["unassign_secondary_ips_plan_text"]
+        )
+        return "unassign_secondary_ips_plan" in published, says_so
+
+    for most, expected in ((14, (True, False)), (13, (False, True))):
+        for module in (_bulk, _documents):
+            monkeypatch.setattr(module, "MOST_PUBLISHED", most)
+        assert planned() == expected
+
+
+def test_slices_do_their_part_of_the_plan_and_publish_it_under_their_own_names(bulk: Bulk) -> None:
+    start = bulk.secondary_addresses()
+    planned = bulk.run("unassign", check=True, **WEB)["published"]
+    given = {name: planned[f"unassign_secondary_ips_{name}"] for name in ("plan", "approved_digest")}
+    published: dict[str, Any] = {}
+    first, *others = sorted({eni_id for eni_id, _address in pairs(given["plan"])})
+    for enis in ([first], [*others, "eni-elsewhere"]):
+        before = bulk.secondary_addresses()
+        done = bulk.run("unassign", enis=enis, slices=2, **given)
+        assert done["outcome"] == "done", done["msg"]
+        assert {eni_id for eni_id, _address in changed_by(before, bulk.secondary_addresses())} == {*enis} - {"eni-elsewhere"}
+        assert any(line.startswith("slice ") and line.endswith(f"of the approved plan {given['approved_digest']}") for line in bulk.lines)
+        assert len(done["published"]) == 1
+        published |= done["published"]
+    merged = merge(read_document(given["plan"]), published)
+    assert (merged.errors, len(published)) == ([], 2)
+    assert merged.recipe
+    assert set(merged.recipe.pairs()) == changed_by(start, bulk.secondary_addresses())
+
+
+def test_more_than_max_addresses_is_planned_but_not_done(bulk: Bulk) -> None:
     refused = bulk.run("unassign", check=True, security_group_names="web", max_addresses="13")
     assert "unassign_secondary_ips_max_addresses: at most 13 may be unassigned, but 14 would be" in refused["msg"]
     assert (refused["outcome"], refused["changed"]) == ("refused", False)
@@ -341,35 +388,35 @@ def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bul
 
 
 def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     bulk.emulator.reset(seed=seed(20), lag_ms=4000)
     failed = bulk.run("unassign", wait_timeout=1, **WEB)
     plan, recipe = documents(bulk, failed)
     assert failed["failed"]
     assert failed["changed"]
     assert failed["totals"]["failed"] == 14
-    assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.held())
+    assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.secondary_addresses())
     # While reads lag, all addresses look already present. The run reads them again before it believes that.
     restored = bulk.run("restore", recipe_file=failed["files"]["recipe"], wait_timeout=6)
     assert not restored.get("failed"), restored["msg"]
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
     assert "looked already present and were read again after" in restored["report"]["sure"]
 
 
 def test_a_restore_right_after_the_run_does_not_believe_a_read_that_lags(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     done = bulk.run("unassign", **WEB)
     # The next read shows the state before the last change of each ENI.
     bulk.emulator.faults([{"kind": "stale", "action": READ, "times": 1}])
     restored = bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=1)
     assert restored["totals"]["assigned"] == 14
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
     assert any("look already present" in line for line in bulk.lines)
 
 
 @pytest.mark.parametrize("how", ["plan_file", "plan", "approved_digest", "plan_file and groups"])
 def test_an_unassign_by_plan_right_after_a_restore_does_not_believe_a_read_that_lags(bulk: Bulk, how: str) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     planned = bulk.run("unassign", check=True, **WEB)
     done = bulk.run("unassign", plan_file=planned["files"]["plan"])
     assert not bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=1).get("failed")
@@ -382,15 +429,15 @@ def test_an_unassign_by_plan_right_after_a_restore_does_not_believe_a_read_that_
     }[how]
     again = bulk.run("unassign", wait_timeout=2, **given)
     assert again["totals"]["unassigned"] == 14
-    assert pairs(again["plan"]) == changed_by(start, bulk.held())
+    assert pairs(again["plan"]) == changed_by(start, bulk.secondary_addresses())
     assert any("addresses look already absent" in line for line in bulk.lines)
     assert "looked already absent and were read again after" in again["report"]["sure"]
     restore_all(bulk, wait_timeout=1)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_one_stale_last_read_leaves_the_recipe_whole_and_fails_the_run(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     bulk.run("unassign", **WEB)
     reads = len(bulk.emulator.calls(READ))
     restore_all(bulk)
@@ -398,48 +445,63 @@ def test_one_stale_last_read_leaves_the_recipe_whole_and_fails_the_run(bulk: Bul
         path.unlink()
     bulk.emulator.reset(seed=seed(20))
     bulk.emulator.faults([{"kind": "stale", "action": READ, "nth": reads}])
-    red = bulk.run("unassign", **WEB)
+    failed = bulk.run("unassign", **WEB)
     assert bulk.emulator.fault_counts()[0]["fired"] == 1
     assert len(bulk.emulator.calls(READ)) == reads
-    plan, recipe = documents(bulk, red)
-    assert red["failed"]
-    assert "Contradiction" in red["msg"]
-    assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.held())
+    plan, recipe = documents(bulk, failed)
+    assert failed["failed"]
+    assert "Contradiction" in failed["msg"]
+    assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.secondary_addresses())
     restore_all(bulk, wait_timeout=1)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
+
+
+def test_a_last_read_that_fails_leaves_the_recipe_whole_and_fails_the_run(bulk: Bulk) -> None:
+    start = bulk.secondary_addresses()
+    bulk.run("unassign", **WEB)
+    reads = len(bulk.emulator.calls(READ))
+    bulk.emulator.reset(seed=seed(20))
+    for path in bulk.reports.iterdir():
+        path.unlink()
+    bulk.emulator.faults([{"kind": "error", "action": READ, "nth": reads, "code": "Forbidden.RAM", "status": 403}])
+    red = bulk.run("unassign", **WEB)
+    assert bulk.emulator.fault_counts()[0]["fired"] == 1
+    assert (red["failed"], red["changed"]) == (True, True)
+    assert "the last read failed, so the run does not verify what it did: DescribeNetworkInterfaces failed with Forbidden.RAM" in red["msg"]
+    assert pairs(documents(bulk, red)[1]) == pairs(documents(bulk, red)[0]) == changed_by(start, bulk.secondary_addresses())
 
 
 def test_a_recipe_is_a_plan_too(bulk: Bulk) -> None:
     """What was restored is unassigned again by the recipe, also when that is smaller than the plan was."""
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     bulk.emulator.faults([{"action": "write", "eni_id": "eni-legacy00001", "kind": "error", "code": "OperationDenied", "status": 403}])
     stopped = bulk.run("unassign", wave_size=3, security_group_tags="stage=test")
     recipe = {"recipe_file": stopped["files"]["recipe"], "wait_timeout": 1}
     bulk.emulator.faults([])
-    gone = changed_by(start, bulk.held())
+    gone = changed_by(start, bulk.secondary_addresses())
     assert len(pairs(documents(bulk, stopped)[1])) < len(pairs(documents(bulk, stopped)[0]))
     bulk.run("restore", **recipe)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
     again = bulk.run("unassign", plan_file=stopped["files"]["recipe"])
     assert again["outcome"] == "done", again.get("msg")
-    assert gone <= changed_by(start, bulk.held()) == pairs(documents(bulk, again)[1])
+    assert gone <= changed_by(start, bulk.secondary_addresses()) == pairs(documents(bulk, again)[1])
     restore_all(bulk, wait_timeout=1)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_an_eni_that_a_read_by_id_lacks_fails_the_run_and_the_others_are_done(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     planned = bulk.run("unassign", check=True, **WEB)
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
-    red = bulk.run("unassign", plan_file=planned["files"]["plan"])
-    assert red["failed"]
-    assert "eni-both1" in red["msg"]
-    assert "already_absent" not in red["totals"]
-    assert outcomes(red["report"], "failed") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
-    assert bulk.held()["eni-both1"] == start["eni-both1"]
-    assert len(changed_by(start, bulk.held())) == 12
+    failed = bulk.run("unassign", plan_file=planned["files"]["plan"])
+    assert failed["failed"]
+    assert "eni-both1" in failed["msg"]
+    assert "already_absent" not in failed["totals"]
+    assert outcomes(failed["report"], "failed") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
+    assert bulk.secondary_addresses()["eni-both1"] == start["eni-both1"]
+    assert len(changed_by(start, bulk.secondary_addresses())) == 12
     # Nothing is known about an ENI that could not be read, so it stays in the recipe.
-    assert len(pairs(documents(bulk, red)[1])) == 14
+    assert len(pairs(documents(bulk, failed)[1])) == 14
     # With an approval nothing is written.
     bulk.emulator.reset(seed=seed(20))
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
@@ -460,13 +522,13 @@ def test_an_eni_of_a_group_that_cannot_be_read_fails_the_run(bulk: Bulk, nothing
         world["generate"] = [{**world["generate"][0], "count": 1}, *world["generate"][1:]]
         world["interfaces"] = []
         bulk.emulator.reset(seed=world)
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-web00000"]}])
-    red = bulk.run("unassign", **WEB)
-    assert red["failed"]
-    assert "eni-web00000" in red["msg"]
-    assert bulk.held()["eni-web00000"] == start["eni-web00000"]
-    assert len(changed_by(start, bulk.held())) == (0 if nothing_else else 11)
+    failed = bulk.run("unassign", **WEB)
+    assert failed["failed"]
+    assert "eni-web00000" in failed["msg"]
+    assert bulk.secondary_addresses()["eni-web00000"] == start["eni-web00000"]
+    assert len(changed_by(start, bulk.secondary_addresses())) == (0 if nothing_else else 11)
 
 
 def test_an_eni_that_the_last_read_lacks_fails_the_run(bulk: Bulk) -> None:
@@ -474,9 +536,9 @@ def test_an_eni_that_the_last_read_lacks_fails_the_run(bulk: Bulk) -> None:
     reads = len(bulk.emulator.calls(READ))
     bulk.emulator.reset(seed=seed(20))
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"], "nth": reads, "times": 2}])
-    red = bulk.run("unassign", **WEB)
-    assert red["outcome"] == "not verified"
-    assert "eni-both1" in red["msg"]
+    failed = bulk.run("unassign", **WEB)
+    assert failed["outcome"] == "not verified"
+    assert "eni-both1" in failed["msg"]
 
 
 def test_a_clock_that_is_set_back_does_not_delay_the_run(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -495,7 +557,7 @@ def test_a_clock_that_is_set_back_does_not_delay_the_run(bulk: Bulk, monkeypatch
 
     monkeypatch.setattr(_records, "datetime", Clock)
     monkeypatch.setattr(_clock, "sleep", lambda seconds, sleep=_clock.sleep: (slept.append(seconds), sleep(min(seconds, 1))))
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     done = bulk.run("unassign", wave_size=5, wave_pause=1, wait_timeout=30, say=set_back, **WEB)
     assert done["outcome"] == "done"
     assert done["report"]["seconds"] >= 0
@@ -506,7 +568,7 @@ def test_a_clock_that_is_set_back_does_not_delay_the_run(bulk: Bulk, monkeypatch
     change(bulk, "present", "eni-both1", "10.3.0.11")
     assert not bulk.run("restore", recipe_file=done["files"]["recipe"], wait_timeout=30).get("failed")
     assert max(slept) <= 30
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_the_report_says_how_sure_already_present_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -566,11 +628,11 @@ def test_how_sure_already_absent_is(bulk: Bulk, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_failures_in_a_wave_stop_the_run_and_what_was_done_can_be_restored(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     bulk.emulator.faults([{"action": "write", "eni_id": "eni-legacy00001", "kind": "error", "code": "OperationDenied", "status": 403}])
     chosen = {"security_group_tags": "stage=test", "wave_size": 20}
     stopped = bulk.run("unassign", **chosen)
-    gone = changed_by(start, bulk.held())
+    gone = changed_by(start, bulk.secondary_addresses())
     report = stopped["report"]
     assert "stopped after wave 2 of 4: 3 of 62 addresses failed" in stopped["msg"]
     assert stopped["outcome"] == stopped["published"]["secondary_ips_unassign"]["outcome"] == "stopped"
@@ -587,20 +649,20 @@ def test_failures_in_a_wave_stop_the_run_and_what_was_done_can_be_restored(bulk:
     ended = bulk.run("unassign", max_failures="20%", **chosen)
     assert ended["outcome"] == "failed"
     assert "OperationDenied" in ended["msg"]
-    assert set(bulk.held()["eni-legacy00001"]) == set(start["eni-legacy00001"])
-    assert len(changed_by(start, bulk.held())) == 59
+    assert set(bulk.secondary_addresses()["eni-legacy00001"]) == set(start["eni-legacy00001"])
+    assert len(changed_by(start, bulk.secondary_addresses())) == 59
 
     bulk.emulator.faults([])
     restore_all(bulk, wait_timeout=1)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_what_failed_before_the_first_wave_does_not_stop_the_waves(bulk: Bulk) -> None:
     planned = bulk.run("unassign", check=True, security_group_tags="stage=test")
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
-    red = bulk.run("unassign", plan_file=planned["files"]["plan"], wave_size=20)
-    assert red["outcome"] == "failed"
-    assert red["totals"]["unassigned"] == 60
+    failed = bulk.run("unassign", plan_file=planned["files"]["plan"], wave_size=20)
+    assert failed["outcome"] == "failed"
+    assert failed["totals"]["unassigned"] == 60
 
 
 class TimeoutOfTask(BaseException):
@@ -609,35 +671,57 @@ class TimeoutOfTask(BaseException):
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), TimeoutOfTask("60 s")])
 def test_the_result_has_what_was_done_whatever_goes_wrong(bulk: Bulk, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
 
     def fail(ecs: Any, request: Any, wave: Any, carry_out: Any = _bulk.carry_out) -> None:
         carry_out(ecs, request, wave)
         raise error
 
     monkeypatch.setattr(_bulk, "carry_out", fail)
-    red = bulk.run("unassign", wave_size=5, **WEB)
-    gone = changed_by(start, bulk.held())
-    assert (red["outcome"], red["failed"], red["changed"]) == ("stopped", True, True)
-    assert type(error).__name__ in red["msg"]
+    failed = bulk.run("unassign", wave_size=5, **WEB)
+    gone = changed_by(start, bulk.secondary_addresses())
+    assert (failed["outcome"], failed["failed"], failed["changed"]) == ("stopped", True, True)
+    assert type(error).__name__ in failed["msg"]
     assert 0 < len(gone) < 14
-    assert outcomes(red["report"], "unassigned") == gone == pairs(documents(bulk, red)[1])
-    assert "To undo it" in str(red["next_steps"])
+    assert outcomes(failed["report"], "unassigned") == gone == pairs(documents(bulk, failed)[1])
+    assert "To undo it" in str(failed["next_steps"])
+
+
+def test_an_interrupt_ends_the_run_at_once_and_the_next_one_goes_on_with_its_plan(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = bulk.secondary_addresses()
+
+    def interrupt(ecs: Any, request: Any, wave: Any, carry_out: Any = _bulk.carry_out) -> None:
+        carry_out(ecs, request, wave)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_bulk, "carry_out", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            bulk.run("unassign", wave_size=5, **WEB)
+    gone = changed_by(start, bulk.secondary_addresses())
+    assert 0 < len(gone) < 14
+    assert gone <= pairs(bulk.recipes()[0])
+    (plan,) = bulk.reports.glob("plan-*.json")
+    again = bulk.run("unassign", plan_file=str(plan))
+    assert any(line.startswith("An earlier run of this plan did not end (unassign, process ") for line in bulk.lines)
+    assert again["outcome"] == "done", again["msg"]
+    restore_all(bulk, wait_timeout=1)
+    assert bulk.secondary_addresses() == start
 
 
 def test_what_cannot_be_restored_is_reported_and_the_rest_is_restored(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     recipe = {"recipe_file": bulk.run("unassign", **WEB)["files"]["recipe"]}
     taken = start["eni-web00000"][0]
     change(bulk, "present", "eni-data00000", taken)
     failed = bulk.run("restore", **recipe)
     assert (failed["outcome"], failed["failed"], failed["changed"]) == ("failed", True, True)
     assert f"it is already assigned to eni-data00000; unassign it there first: eni-web00000 {taken}" in failed["msg"]
-    assert changed_by(start, bulk.held()) == {("eni-web00000", taken)}
+    assert changed_by(start, bulk.secondary_addresses()) == {("eni-web00000", taken)}
 
     change(bulk, "absent", "eni-data00000", taken)
     bulk.run("restore", wait_timeout=1, **recipe)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_a_restore_of_an_eni_that_was_deleted_fails_and_names_it(bulk: Bulk) -> None:
@@ -687,7 +771,7 @@ def test_without_a_report_dir_all_files_are_in_the_state_folder_of_the_user(bulk
 
 
 def test_no_file_of_an_encrypted_plan_is_written_as_plain_text(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     planned = bulk.run("unassign", check=True, **WEB)
     secret = VaultSecret(b"secret")
     vault = VaultLib([("team", secret)])
@@ -702,13 +786,13 @@ def test_no_file_of_an_encrypted_plan_is_written_as_plain_text(bulk: Bulk) -> No
     restored = bulk.run("restore", recipe_file=done["files"]["recipe"], report_dir=str(bulk.folder / "restored"))
     assert not restored.get("failed"), restored["msg"]
     assert all(is_encrypted(path.read_bytes()) for path in (bulk.folder / "restored").iterdir())
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 @pytest.mark.parametrize(("after", "outcome"), [("wave 1/", "stopped"), ("wave 4/", "not verified")])
 def test_the_next_run_knows_that_a_run_ended_early_because_nobody_waited(bulk: Bulk, after: str, outcome: str) -> None:
-    """The next run says so. The last wave, after which only a read is left, is no exception."""
-    start = bulk.held()
+    """The next run says so, also if nobody waited only for the last read."""
+    start = bulk.secondary_addresses()
     gone = False
 
     def close(line: str) -> None:
@@ -718,14 +802,14 @@ def test_the_next_run_knows_that_a_run_ended_early_because_nobody_waited(bulk: B
     stopped = bulk.run("unassign", wave_size=5, say=close, waiting=lambda: not gone, **WEB)
     assert (stopped["outcome"], stopped["failed"]) == (outcome, True)
     assert "nobody waits for this run any more" in stopped["msg"]
-    assert changed_by(start, bulk.held()) <= pairs(documents(bulk, stopped)[1])
+    assert changed_by(start, bulk.secondary_addresses()) <= pairs(documents(bulk, stopped)[1])
     again = bulk.run("unassign", plan_file=stopped["files"]["plan"])
     assert any(line.startswith("An earlier run of this plan did not end (unassign, process ") for line in bulk.lines)
     assert not again.get("failed"), again["msg"]
     bulk.run("unassign", plan_file=stopped["files"]["plan"])
     assert not any("An earlier run" in line for line in bulk.lines)
     restore_all(bulk, wait_timeout=1)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_a_restore_keeps_its_files_in_the_folder_of_the_recipe(bulk: Bulk) -> None:
@@ -736,7 +820,7 @@ def test_a_restore_keeps_its_files_in_the_folder_of_the_recipe(bulk: Bulk) -> No
 
 def test_one_plan_is_never_restored_and_unassigned_at_the_same_time(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_bulk, "PATIENCE", 0)
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     tried: list[dict[str, Any]] = []
 
     def restore(line: str) -> None:
@@ -748,11 +832,11 @@ def test_one_plan_is_never_restored_and_unassigned_at_the_same_time(bulk: Bulk, 
     assert refused["outcome"] == "refused"
     assert "another run works on this plan" in refused["msg"]
     restore_all(bulk, wait_timeout=1)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_a_run_that_waited_for_another_one_reads_again_before_it_writes(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     plan_file = bulk.run("unassign", check=True, **WEB)["files"]["plan"]
     other, waits, results = Bulk(bulk.emulator, bulk.folder), threading.Event(), []
 
@@ -773,16 +857,16 @@ def test_a_run_that_waited_for_another_one_reads_again_before_it_writes(bulk: Bu
     assert (done["totals"]["unassigned"], done["outcome"]) == (14, "done")
     assert "unassigned" not in second["totals"]
     assert (second["totals"]["already_absent"], second["changed"]) == (14, False)
-    assert len(bulk.writes()) == len({eni_id for eni_id, _address in changed_by(start, bulk.held())})
+    assert len(bulk.writes()) == len({eni_id for eni_id, _address in changed_by(start, bulk.secondary_addresses())})
     restore_all(bulk, wait_timeout=1)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 @pytest.mark.parametrize("operation", ["unassign", "restore"])
 def test_a_run_with_nothing_to_do_fails_if_the_run_that_it_waited_for_undid_it(
     bulk: Bulk, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     files = bulk.run("unassign", **WEB)["files"]
     source = {"unassign": {"plan_file": files["plan"]}, "restore": {"recipe_file": files["recipe"]}}
     if operation == "restore":
@@ -809,11 +893,11 @@ def test_a_run_with_nothing_to_do_fails_if_the_run_that_it_waited_for_undid_it(
     assert (result["outcome"], result["totals"]["failed"]) == ("failed", 14)
     assert "Contradiction" in result["msg"]
     restore_all(bulk, wait_timeout=1)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_a_run_with_nothing_to_do_waits_for_the_reads_if_the_opposite_run_is_killed_while_it_waits(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     files = bulk.run("unassign", **WEB)["files"]
     restore_all(bulk, wait_timeout=1)
     bulk.emulator.reset(seed=seed(20), lag_ms=1500)
@@ -831,17 +915,17 @@ def test_a_run_with_nothing_to_do_waits_for_the_reads_if_the_opposite_run_is_kil
     assert (restored["outcome"], restored["totals"]["failed"]) == ("failed", 1), restored
     assert "Contradiction" in restored["msg"]
     restore_all(bulk, wait_timeout=3)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 # -- the same again, and many
 
 
 def test_check_mode_a_run_and_a_second_run_agree(bulk: Bulk) -> None:
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     planned, done, again = (bulk.run("unassign", check=check, **WEB) for check in (True, False, False))
     assert (planned["changed"], done["changed"], again["changed"]) == (True, True, False)
-    assert outcomes(planned["report"], "planned") == outcomes(done["report"], "unassigned") == changed_by(start, bulk.held())
+    assert outcomes(planned["report"], "planned") == outcomes(done["report"], "unassigned") == changed_by(start, bulk.secondary_addresses())
     assert (planned["digest"], again["outcome"]) == (done["digest"], "nothing to do")
     recipe = {"recipe_file": done["files"]["recipe"], "wait_timeout": 1}
     written = len(bulk.writes())
@@ -850,35 +934,35 @@ def test_check_mode_a_run_and_a_second_run_agree(bulk: Bulk) -> None:
     restored, again = (bulk.run("restore", **recipe) for _time in range(2))
     assert (predicted["changed"], restored["changed"], again["changed"]) == (True, True, False)
     assert outcomes(predicted["report"], "planned") == outcomes(restored["report"], "assigned")
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_all_kinds_are_unassigned_and_restored(bulk: Bulk) -> None:
     bulk.emulator.reset()
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     kinds = "private_ip_addresses, ipv4_prefixes, ipv6_addresses, ipv6_prefixes"
     done = bulk.run("unassign", security_group_names="web, data, pods", kinds=kinds, allow_eip=True, wait_timeout=5, wave_size=7)
     assert done["outcome"] == "done", done.get("msg")
-    gone = changed_by(start, bulk.held())
+    gone = changed_by(start, bulk.secondary_addresses())
     assert {":" in address for _eni_id, address in gone} == {"/" in address for _eni_id, address in gone} == {True, False}
     assert gone == outcomes(done["report"], "unassigned") == pairs(documents(bulk, done)[1])
     # It also works only from the lines of the output.
     shown = [line for line in bulk.lines if line.startswith("{version")]
     assert not bulk.run("restore", recipe="\n".join(shown), wait_timeout=5).get("failed")
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def test_a_thousand_enis_are_unassigned_and_restored(bulk: Bulk) -> None:
     bulk.emulator.reset(seed=seed(1000, each=1))
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     many = {"wave_size": 350, "max_concurrency": 16, "wait_timeout": 20}
     done = bulk.run("unassign", security_group_tags="stage", max_addresses=1002, **many)
     assert [wave["addresses"] for wave in done["report"]["waves"]] == [350, 350, 302]
-    assert len(changed_by(start, bulk.held())) == 1002
+    assert len(changed_by(start, bulk.secondary_addresses())) == 1002
     # One write for each ENI. For each wave, only the reads for its ENIs and the polls.
     assert len(bulk.writes()) == 1001
     bulk.run("restore", recipe_file=done["files"]["recipe"], **many)
-    assert bulk.held() == start
+    assert bulk.secondary_addresses() == start
 
 
 def without_group(all_enis: bool) -> dict[str, Any]:
@@ -927,7 +1011,7 @@ def test_a_recipe_that_cannot_be_written_stops_the_run_before_the_first_write(bu
 
 def test_a_disk_that_is_full_after_the_waves_leaves_the_result_and_the_recipe(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports and long commands are written last."""
-    start = bulk.held()
+    start = bulk.secondary_addresses()
     full = False
 
     def say(line: str) -> None:
@@ -947,8 +1031,24 @@ def test_a_disk_that_is_full_after_the_waves_leaves_the_result_and_the_recipe(bu
     assert (done["failed"], done["changed"]) == (True, True)
     assert "No space left" in done["msg"]
     recipe = Path(done["files"]["recipe"])
-    assert changed_by(start, bulk.held()) <= pairs(read_json(recipe))
+    assert changed_by(start, bulk.secondary_addresses()) <= pairs(read_json(recipe))
     assert any("restore" in step and str(recipe) in step for step in done["next_steps"])
+
+
+def test_a_used_approval_that_cannot_be_recorded_is_reported(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = bulk.secondary_addresses()
+    planned = bulk.run("unassign", check=True, **WEB)
+
+    def write(folder: Folder, name: str, text: str, written: Any = Folder.write) -> Path:
+        if name.startswith("approval-"):
+            raise FolderError(f"{name}: it cannot be written: No space left on device")
+        return written(folder, name, text)
+
+    monkeypatch.setattr(Folder, "write", write)
+    done = bulk.run("unassign", approved_digest=planned["digest"], **WEB)
+    assert (done["outcome"], len(changed_by(start, bulk.secondary_addresses()))) == ("done", 14)
+    for shown in (done["stopped"], done["report"]["stopped"], " ".join(bulk.lines)):
+        assert "The use of the approval could not be recorded: approval-" in shown
 
 
 def test_no_file_of_a_plan_that_was_encrypted_in_the_folder_is_written_as_plain_text(bulk: Bulk) -> None:

@@ -23,12 +23,12 @@ from support.emulator import Emulator
 from support.playbook import BIN, ansible_environment
 
 ENIS = 60  # of each caller
-FEW = 15  # where all of the change is waited for
+FEW = 15  # if the test waits until the whole change is done
 SECONDS_PER_WRITE = 0.3
 # Writes must have ended by then (DESIGN section 3), and must not begin again in the time after it.
 SECONDS_TO_STOP, SECONDS_OF_SILENCE = 2.0, 1.5
 MODULE = "alicloud_ops.network.eni_secondary_ip"
-# Callers that are looked at together, each with ENIs of its own. A change takes one of them about 18 s, one write after the other.
+# Callers that run at the same time, each with its own ENIs. The change of each takes about 18 s, one write after the other.
 CALLERS = ("first", "second", "third", "fourth")
 
 
@@ -71,7 +71,7 @@ def writes(emulator: Emulator, caller: str) -> list[dict[str, Any]]:
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to this in time"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.05)
 
 

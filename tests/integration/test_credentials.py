@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each way to log in, for real: the real SDK, what hands out keys on loopback, and the local endpoint, which checks every
-signature and token. And each way that fails: one clear error, nothing on standard error, no request, no secret."""
+"""Each way to log in: the real SDK, servers on loopback that issue keys, and the local endpoint, which checks every signature and token.
+Each failure is one clear error, with nothing on standard error, no request and no secret."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STS_CALLER = {"STS.emulator-key-id": ("emulator-sts-secret", "emulator-sts-token
 
 
 class Runner:
-    """Reads one ENI with what is given, or frees an address of it, in a home and on a machine of its own, and nothing else set."""
+    """Reads one ENI, or unassigns an address of it, with the given options and variables, in a home of its own."""
 
     def __init__(self, emulator: Emulator, folder: Path, capture: pytest.CaptureFixture[str], tls: Tls) -> None:
         self.emulator, self.capture, self.tls = emulator, capture, tls
@@ -203,7 +203,7 @@ class TestEveryKindLogsIn:
         result = run(options, {variable: metadata.role} if variable else {})
         source = "environment" if by == "ALICLOUD" else by
         assert (result["credential_source"], run.caller()) == (f"ecs_ram_role from {source}", "role")
-        # A session token and the key; the name of the role as well, with a token of its own, where the role is not named.
+        # A session token and the key. If the role is not named, also its name, with another token.
         assert len(metadata.asked) == (4 if by == "default chain" else 2)
 
     def test_a_role_with_the_role_of_the_instance(self, run: Runner, metadata: MetadataService, sts: Sts) -> None:
@@ -349,7 +349,7 @@ def refused(result: dict[str, Any]) -> str:
 
 
 class TestWhatFails:
-    """Each of these is one message, with what was asked, of whom, and the answer. Nothing else was said anywhere (see Runner)."""
+    """Each failure is one message with the request, the server and the answer. Nothing else is written anywhere (see Runner)."""
 
     ROLE_OPTIONS = {**AK, "role_arn": ROLE}  # noqa: RUF012 (read only)
 
@@ -480,7 +480,7 @@ class TestWhatFails:
         started = time.monotonic()
         (error,) = run()["errors"]
         assert error.startswith("access_key_id: no credential is set")
-        assert time.monotonic() - started < 0.5, "the metadata service is not waited for where there is none"
+        assert time.monotonic() - started < 0.5, "the login waited for a metadata service that does not exist"
 
 
 @pytest.mark.parametrize("module", ["eni_secondary_ip_info", "eni_secondary_ip"])
@@ -545,7 +545,7 @@ class TestOnTheWay:
     def test_a_write_can_be_stopped_after_the_login(
         self, run: Runner, sts: Sts, metadata: MetadataService, uri: CredentialsUri, way: str
     ) -> None:
-        """The last look before a write is taken when the key is there, and requests for the key do not count as the write."""
+        """The last check before a write comes after the login, and requests for the key do not count as the write."""
         options, asked = {
             "role": ({**AK, "role_arn": ROLE, "sts_endpoint": sts.endpoint}, sts.asked),
             "metadata": ({"ecs_role_name": metadata.role}, metadata.asked),
@@ -575,7 +575,7 @@ class TestOnTheWay:
     @pytest.mark.parametrize("status", [301, 302, 307])
     @pytest.mark.parametrize("kind", ["endpoint", "sts", "pod", "uri", "metadata", "base", "sso"])
     def test_a_redirect_is_not_followed(self, run: Runner, tls: Tls, kind: str, status: int) -> None:
-        """It would take token and signature elsewhere, into the clear as well, and what is answered there would be believed."""
+        """A redirect would send token and signature to another server, perhaps unencrypted, and the module would believe its answer."""
         servers: dict[str, tuple[StandIn, StandIn]] = {
             "endpoint": (Front(tls), Front(behind=run.emulator.endpoint)),
             "sts": (Sts(tls), Sts()),

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module with the real SDK against the local endpoint, one target: does it, does nothing the second time, check mode
-says the same, diff, and each error. What is expected of the service is read from its own state and call log."""
+"""The module with the real SDK against the local endpoint, with one target: run, second run, check mode, diff, and each error. The tests
+compare with the state and the call log of the endpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Module:
     def __call__(self, check: bool = False, **arguments: Any) -> dict[str, Any]:
         return run_module("eni_secondary_ip", {"state": "absent", **arguments}, self.environment, check=check)
 
-    def held(self, eni_id: str, kind: str = "private_ip_addresses") -> list[str]:
+    def secondary_addresses(self, eni_id: str, kind: str = "private_ip_addresses") -> list[str]:
         return self.emulator.state()["interfaces"][eni_id][kind]
 
     def actions(self) -> list[str]:
@@ -52,7 +52,7 @@ class TestOneEni:
         result = module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.101", "192.168.0.103"])
 
         assert result["changed"] is True
-        assert module.held("eni-web1001") == ["192.168.0.102", "192.168.0.104", "192.168.0.105"]
+        assert module.secondary_addresses("eni-web1001") == ["192.168.0.102", "192.168.0.104", "192.168.0.105"]
         (interface,) = result["interfaces"]
         assert interface["after"]["private_ip_addresses"] == ["192.168.0.102", "192.168.0.104", "192.168.0.105"]
         assert interface["unassigned"]["private_ip_addresses"] == ["192.168.0.101", "192.168.0.103"]
@@ -65,7 +65,7 @@ class TestOneEni:
         assert module.actions() == ["DescribeNetworkInterfaces", "UnassignPrivateIpAddresses", "DescribeNetworkInterfaces"]
         assert result["summary"]["api_calls"] == 3
 
-    def test_of_a_primary_eni_reads_the_state_of_its_instance_too(self, module: Module) -> None:
+    def test_reads_the_state_of_the_instance_of_a_primary_eni_too(self, module: Module) -> None:
         module(eni_id="eni-web0001", private_ip_addresses=["192.168.0.11"])
 
         assert module.actions() == [
@@ -74,7 +74,7 @@ class TestOneEni:
             "UnassignPrivateIpAddresses",
             "DescribeNetworkInterfaces",
         ]
-        assert module.held("eni-web0001") == ["192.168.0.12", "192.168.0.13"]
+        assert module.secondary_addresses("eni-web0001") == ["192.168.0.12", "192.168.0.13"]
 
     def test_a_second_run_changes_nothing_and_writes_nothing(self, module: Module) -> None:
         module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.101"])
@@ -141,7 +141,7 @@ class TestOneEni:
 
         assert result["summary"]["unassigned"] == 49
         assert [len(call["effect"]["unassigned"]["private_ip_addresses"]) for call in module.writes()] == [32, 17]
-        assert module.held("eni-many1") == []
+        assert module.secondary_addresses("eni-many1") == []
 
 
 class TestOneInstance:
@@ -149,7 +149,7 @@ class TestOneInstance:
         result = module(instance_id="i-web0001", private_ip_addresses=["192.168.0.11"])
 
         assert result["unassigned"][0]["eni_id"] == "eni-web0001"
-        assert module.held("eni-web0001") == ["192.168.0.12", "192.168.0.13"]
+        assert module.secondary_addresses("eni-web0001") == ["192.168.0.12", "192.168.0.13"]
         assert module.actions() == [
             "DescribeInstances",
             "DescribeNetworkInterfaces",
@@ -171,7 +171,7 @@ class TestOneInstance:
         result = module(instance_id="i-web0003", private_ip_addresses=["192.168.0.31"])
 
         assert result["changed"] is True
-        assert module.held("eni-web0003") == []
+        assert module.secondary_addresses("eni-web0003") == []
 
     def test_an_instance_that_stays_starting_is_refused_in_the_end(self, module: Module) -> None:
         result = module(instance_id="i-web0004", private_ip_addresses=["192.168.0.41"], wait_timeout=1)
@@ -214,11 +214,11 @@ class TestRefusals:
         assert predicted["msg"] == result["msg"]
         assert module.writes() == []
 
-    def test_are_reported_and_left_out_where_the_user_says_so(self, module: Module) -> None:
+    def test_are_reported_and_left_out_if_the_user_says_so(self, module: Module) -> None:
         result = module(eni_id="eni-web1002", all_secondary=True, on_refusal="skip")
 
         assert result.get("failed") is not True
-        assert module.held("eni-web1002") == ["192.168.0.111"]
+        assert module.secondary_addresses("eni-web1002") == ["192.168.0.111"]
         (skipped,) = result["interfaces"][0]["skipped"]
         assert skipped["address"] == "192.168.0.111"
 
@@ -242,7 +242,7 @@ class TestRefusals:
         assert module.writes() == []
 
 
-class TestMistakes:
+class TestErrorsInTheRequest:
     @pytest.mark.parametrize("options", [{}, {"on_refusal": "skip"}])
     def test_the_primary_address_is_never_sent(self, module: Module, options: dict[str, Any]) -> None:
         result = module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.100", "192.168.0.101"], **options)
@@ -300,7 +300,7 @@ class TestMistakes:
 
     def test_an_empty_list_is_nothing_to_do(self, module: Module) -> None:
         assert module(eni_id="eni-web1001", private_ip_addresses=[])["changed"] is False
-        assert module.held("eni-web1001") == SERVICE_ADDRESSES
+        assert module.secondary_addresses("eni-web1001") == SERVICE_ADDRESSES
 
     def test_no_target_is_an_error(self, module: Module) -> None:
         assert "no ENI is named" in module(private_ip_addresses=["192.168.0.101"])["msg"]
@@ -341,7 +341,7 @@ class TestServiceFailures:
         result = module(eni_id="eni-web1001", private_ip_addresses=["192.168.0.101"])
 
         assert result["summary"]["unassigned"] == 1
-        assert module.held("eni-web1001") == SERVICE_ADDRESSES[1:]
+        assert module.secondary_addresses("eni-web1001") == SERVICE_ADDRESSES[1:]
 
     def test_a_lost_reply_is_cleared_up_by_reading_and_not_by_sending_again(self, module: Module) -> None:
         module.emulator.faults([{"action": "UnassignPrivateIpAddresses", "kind": "reset_after", "nth": 1}])
@@ -357,7 +357,7 @@ class TestServiceFailures:
         result = module(eni_id="eni-web1001", private_ip_addresses=SERVICE_ADDRESSES[:3])
 
         assert result["interfaces"][0]["unassigned"]["private_ip_addresses"] == SERVICE_ADDRESSES[:3]
-        assert module.held("eni-web1001") == SERVICE_ADDRESSES[3:]
+        assert module.secondary_addresses("eni-web1001") == SERVICE_ADDRESSES[3:]
 
     def test_an_eni_that_is_deleted_meanwhile_fails(self, module: Module) -> None:
         module.emulator.faults([{"action": "UnassignPrivateIpAddresses", "kind": "delete_interface", "nth": 1}])

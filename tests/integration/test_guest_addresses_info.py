@@ -307,7 +307,7 @@ def test_the_table_is_about_60_addresses_of_six_guests() -> None:
 
 
 def test_each_address_gets_the_right_level(network: Network) -> None:
-    """One test, because as one for each address they would be shared by two processes, and each would make the guests."""
+    """One test for all addresses. Otherwise two processes of pytest would share the tests, and each would make the guests."""
     findings = join_guests(ENIS, Guests(network.results)).findings
     found = {(eni_id, address): findings[eni_id][address] for eni_id, address in ROWS}
     expected = {(eni_id, address): TABLE[eni_id][2][address] for eni_id, address in ROWS}

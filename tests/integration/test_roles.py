@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The roles by real ansible-playbook. What is expected of the service is read from its own state and call log, and after
-unassigning and restoring its state is that of the start, in every test. ``test_bulk.py`` has what needs no Ansible around it."""
+"""The roles by real ansible-playbook. The tests compare with the state and the call log of the endpoint. After unassign and restore, its
+state is the same as at the start, in every test. ``test_bulk.py`` has the tests that do not need Ansible."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def playbooks(emulator: Emulator, tmp_path: Path) -> Playbooks:
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to this in time"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.05)
 
 
@@ -84,7 +84,7 @@ def recipes(playbooks: Playbooks) -> set[tuple[str, str]]:
 
 
 def in_process(playbooks: Playbooks) -> Bulk:
-    """For what a test only needs before or after the run that it is about: it has the same files."""
+    """Without ansible-playbook, in the same folder: for steps before and after the run that a test is about."""
     return Bulk(playbooks.emulator, playbooks.folder)
 
 
@@ -151,7 +151,7 @@ def test_an_audit_lists_by_name_and_changes_nothing(playbooks: Playbooks) -> Non
     assert playbooks.writes() == []
 
 
-def test_all_wrong_variables_come_at_once_and_no_call_is_made(playbooks: Playbooks) -> None:
+def test_all_wrong_variables_are_reported_at_once_and_no_call_is_made(playbooks: Playbooks) -> None:
     refused = playbooks.run(
         "unassign",
         succeeds=False,
@@ -186,7 +186,7 @@ def test_all_wrong_variables_come_at_once_and_no_call_is_made(playbooks: Playboo
 
 def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Playbooks) -> None:
     playbooks.emulator.reset(seed=seed(200))
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     chosen = {"security_group_tags": {"stage": "test"}, "keep": ["10.3.0.12"], "wave_size": 250, "account_id": ACCOUNT, **FAST}
 
     # Plan and report, no write.
@@ -216,7 +216,7 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     waves = re.findall(r"^wave (\d/3) · (\d+) of 601 addresses · (\d+) unassigned", done.output, re.M)
     assert waves == [("1/3", "250", "250"), ("2/3", "499", "499"), ("3/3", "601", "601")]
     assert done.tasks[-2:] == ["Plan, unassign in waves and verify", "Publish the outcome for later jobs"]
-    gone = changed_by(start, playbooks.held())
+    gone = changed_by(start, playbooks.secondary_addresses())
     assert len(gone) == 601
     assert ("eni-both1", "10.3.0.12") not in gone
     report = playbooks.report("unassign")
@@ -241,13 +241,13 @@ def test_two_hundred_enis_planned_approved_unassigned_and_restored(playbooks: Pl
     assert len(playbooks.writes()) == written
     assert playbooks.report("restore")["totals"]["planned"] == 601
     assert playbooks.run("restore", **recipe).changed == 1
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
     assert playbooks.run("restore", **recipe).changed == 0
 
 
 def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
     """Plan → the command that does it → (a failure) the command that goes on → the command that undoes it."""
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     playbooks.reports = playbooks.folder / "a folder with 'quotes' & spaces"
 
     def run_as_printed(output: str, title: str, succeeds: bool = True) -> str:
@@ -266,53 +266,53 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
     playbooks.emulator.faults([{"action": "write", "eni_id": "eni-web00002", "kind": "error", "code": "OperationDenied", "status": 403}])
     stopped = run_as_printed(planned.output, "To carry out exactly this plan", succeeds=False)
     assert "OperationDenied" in stopped
-    assert 0 < len(changed_by(start, playbooks.held())) < 13
+    assert 0 < len(changed_by(start, playbooks.secondary_addresses())) < 13
     playbooks.emulator.faults([])
     done = run_as_printed(stopped, "To continue with this plan")
-    assert len(changed_by(start, playbooks.held())) == 13
-    assert "10.3.0.12" in playbooks.held()["eni-both1"]
+    assert len(changed_by(start, playbooks.secondary_addresses())) == 13
+    assert "10.3.0.12" in playbooks.secondary_addresses()["eni-both1"]
     # Nothing is restored. Otherwise the next run would look at what is present until its wait_timeout is over.
     playbooks.emulator.faults([{"action": "write", "kind": "error", "code": "OperationDenied", "status": 403}])
     failed = run_as_printed(done, "To undo it", succeeds=False)
     playbooks.emulator.faults([])
     run_as_printed(failed, "To continue this restore")
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 # -- runs that are killed, interrupted or started twice
 
 
 def kill_in_the_middle(playbooks: Playbooks, writes: int, **chosen: Any) -> tuple[set[tuple[str, str]], str]:
-    """SIGKILL to the whole process group after so many writes; returns what is gone soon after, and the output."""
-    start = {eni_id: list(held) for eni_id, held in playbooks.held().items()}
+    """Send SIGKILL to the whole process group after ``writes`` writes. Returns the addresses that are gone soon after, and the output."""
+    start = {eni_id: list(held) for eni_id, held in playbooks.secondary_addresses().items()}
     with started(playbooks, **chosen) as (process, output):
         wait_until(lambda: len(playbooks.writes()) >= writes or process.poll() is not None)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return changed_by(start, playbooks.held()), output.read_text(encoding="utf-8")
+    return changed_by(start, playbooks.secondary_addresses()), output.read_text(encoding="utf-8")
 
 
 def test_a_killed_run_and_the_same_command_again_at_once(playbooks: Playbooks) -> None:
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"security_group_names": ["web", "shop", "data"], "wave_size": 15, "max_concurrency": 1, **FAST}
     kill_in_the_middle(playbooks, 8, **chosen)
     playbooks.run("unassign", **chosen)
-    gone = changed_by(start, playbooks.held())
+    gone = changed_by(start, playbooks.secondary_addresses())
     assert len(gone) == 38
     assert gone <= recipes(playbooks)
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbooks: Playbooks) -> None:
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"security_group_names": ["web", "shop", "data", "batch", "legacy"], "wave_size": 15, "max_concurrency": 1, **FAST}
     digest = plan(playbooks, **chosen)
     _gone, shown = kill_in_the_middle(playbooks, 8, approved_digest=digest, **chosen)
     time.sleep(SECONDS_TO_STOP)
-    gone = changed_by(start, playbooks.held())
+    gone = changed_by(start, playbooks.secondary_addresses())
     assert 0 < len(gone) < 62
     assert gone <= pairs(read_json(playbooks.saved("recipe", digest)))
     # The output holds the recipe of each wave that began.
@@ -324,33 +324,33 @@ def test_a_killed_run_goes_on_by_its_plan_and_all_of_it_can_be_restored(playbook
     report = playbooks.report("unassign")
     assert report["totals"]["already_absent"] == len(gone)
     assert report["digest"] == report["approved_digest"] == digest
-    assert changed_by(start, playbooks.held()) == pairs(read_json(Path(plan_file)))
+    assert changed_by(start, playbooks.secondary_addresses()) == pairs(read_json(Path(plan_file)))
     # One recipe for both runs.
     assert pairs(read_json(playbooks.saved("recipe", digest))) == pairs(read_json(Path(plan_file)))
     assert list(playbooks.reports.glob("lock-*")) == []
 
     # From what the output of the killed run shows, as somebody would paste it, and then the rest.
     playbooks.run("restore", recipe=shown, wait_timeout=5, **FAST)
-    assert gone.isdisjoint(changed_by(start, playbooks.held()))
+    assert gone.isdisjoint(changed_by(start, playbooks.secondary_addresses()))
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_a_killed_run_goes_on_while_reads_lag(playbooks: Playbooks) -> None:
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     playbooks.emulator.reset(seed=seed(20), latency_ms=100, lag_ms=6_000)
     chosen = {"wave_size": 8, "max_concurrency": 1, **WEB}
     kill_in_the_middle(playbooks, 2, **chosen)
     playbooks.run("unassign", plan_file=str(playbooks.saved("plan")), **FAST)
-    assert len(changed_by(start, playbooks.held())) == 14
-    assert recipes(playbooks) == changed_by(start, playbooks.held())
+    assert len(changed_by(start, playbooks.secondary_addresses())) == 14
+    assert recipes(playbooks) == changed_by(start, playbooks.secondary_addresses())
     # Reads also lag behind this change, so the run does not believe at once that an address is already present.
     restore_all(playbooks, wait_timeout=12)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_of_two_concurrent_runs_one_is_refused(playbooks: Playbooks, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     chosen = {"wave_size": 3, "max_concurrency": 1, "wave_pause": 30, **WEB}
     digest = plan(playbooks, **chosen)
@@ -366,25 +366,25 @@ def test_of_two_concurrent_runs_one_is_refused(playbooks: Playbooks, monkeypatch
         assert len(playbooks.writes()) == before
         assert first.poll() is None
         os.killpg(first.pid, signal.SIGKILL)
-    assert changed_by(start, playbooks.held()) <= recipes(playbooks)
+    assert changed_by(start, playbooks.secondary_addresses()) <= recipes(playbooks)
     # The worker of the killed run is in its pause. Nevertheless the lock of the plan is free within seconds.
     playbooks.run("unassign", plan_file=plan_file, **FAST)
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 @pytest.mark.parametrize("how", ["setting", "task"])
 def test_the_timeout_of_a_task_stops_the_writes_and_leaves_the_recipe_whole(plays: Plays, how: str) -> None:
     playbooks = plays.playbooks
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     playbooks.emulator.reset(seed=seed(60), latency_ms=300)
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     chosen = {"max_concurrency": 1, "wave_size": 20, "security_group_tags": "stage", "security_group_ids": ""}
     environment = {"ANSIBLE_TASK_TIMEOUT": "10"} if how == "setting" else {}
     keywords = {} if how == "setting" else {"timeout": 10}
     output = plays.run(play([use_role(**keywords)]), succeeds=False, environment=environment, **chosen)
     stopped_at = len(playbooks.writes())
-    gone = changed_by(start, playbooks.held())
+    gone = changed_by(start, playbooks.secondary_addresses())
     assert 0 < stopped_at < 61
     assert gone <= recipes(playbooks)
     # Files, result and stats have what was done, although Ansible has interrupted the task.
@@ -396,11 +396,11 @@ def test_the_timeout_of_a_task_stops_the_writes_and_leaves_the_recipe_whole(play
     time.sleep(1)
     assert len(playbooks.writes()) == stopped_at
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> None:
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     playbooks.emulator.reset(seed=seed(20), latency_ms=150)
     with started(playbooks, wave_size=5, max_concurrency=1, **WEB) as (process, _output):
         wait_until(lambda: len(playbooks.writes()) >= 2)
@@ -410,14 +410,14 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
     stopped_at = len(playbooks.writes())
     time.sleep(1)
     assert len(playbooks.writes()) == stopped_at
-    assert changed_by(start, playbooks.held()) <= recipes(playbooks)
+    assert changed_by(start, playbooks.secondary_addresses()) <= recipes(playbooks)
     (plan_file,) = playbooks.reports.glob("plan-*.json")
     assert len(list(playbooks.reports.glob("lock-*"))) == 1
     done = playbooks.run("unassign", plan_file=str(plan_file), **FAST)
     assert "An earlier run of this plan did not end (unassign, process " in done.output
     assert list(playbooks.reports.glob("lock-*")) == []
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 # -- what a play sets
@@ -425,19 +425,19 @@ def test_sigterm_ends_the_writes_and_the_run_goes_on(playbooks: Playbooks) -> No
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
 def test_every_strategy_works(playbooks: Playbooks, strategy: str) -> None:
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     environment = {"ANSIBLE_STRATEGY": strategy}
     done = playbooks.run("unassign", environment=environment, wave_size=5, wave_pause=1, **WEB)
-    assert len(changed_by(start, playbooks.held())) == 14
+    assert len(changed_by(start, playbooks.secondary_addresses())) == 14
     assert playbooks.report("unassign")["outcome"] == "done"
     assert done.published["secondary_ips_unassign"]["outcome"] == "done"
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 @pytest.mark.parametrize("where", ["play", "block", "task"])
 def test_module_defaults_apply(plays: Plays, where: str) -> None:
-    start = plays.playbooks.held()
+    start = plays.playbooks.secondary_addresses()
 
     def use_with(defaults: Mapping[str, Any], **keywords: Any) -> str:
         keyword = {"module_defaults": defaults}
@@ -452,16 +452,16 @@ def test_module_defaults_apply(plays: Plays, where: str) -> None:
         assert "...ignoring" in output
     assert plays.playbooks.writes() == []
     plays.run(use_with({GROUP: {"account_id": ACCOUNT}, MODULE: {"keep": ["10.3.0.12", "10.255.0.0/30"]}}))
-    assert plays.playbooks.held()["eni-both1"] == ["10.3.0.12"]
+    assert plays.playbooks.secondary_addresses()["eni-both1"] == ["10.3.0.12"]
     assert outcomes(plays.playbooks.report("unassign"), "skipped") == {("eni-both1", "10.3.0.12")}
     restore_all(plays.playbooks)
-    assert plays.playbooks.held() == start
+    assert plays.playbooks.secondary_addresses() == start
 
 
 @pytest.mark.parametrize("where", ["play", "block", "task"])
 def test_the_environment_of_play_block_and_task_applies(plays: Plays, where: str) -> None:
     """Endpoint and credentials are set nowhere else."""
-    start = plays.playbooks.held()
+    start = plays.playbooks.secondary_addresses()
     names = plays.playbooks.emulator.environment()
     keyword = {"environment": {**names, "ALIBABA_CLOUD_ACCOUNT_ID": "{{ the_account }}"}}
     variables = {"vars": {"the_account": ACCOUNT, "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}
@@ -472,16 +472,16 @@ def test_the_environment_of_play_block_and_task_applies(plays: Plays, where: str
     }[where]()
     nothing = dict.fromkeys(names, "")
     output = plays.run(text, environment=nothing)
-    assert len(changed_by(start, plays.playbooks.held())) == 14
+    assert len(changed_by(start, plays.playbooks.secondary_addresses())) == 14
     assert names["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] not in output
     restore_all(plays.playbooks)
-    assert plays.playbooks.held() == start
+    assert plays.playbooks.secondary_addresses() == start
 
 
 def test_the_mode_of_task_block_and_role_decides_and_not_that_of_the_play(plays: Plays) -> None:
     """The report must show the mode that was really used."""
     playbooks = plays.playbooks
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     for text in (
         play([use_role(check_mode=True)]),
         play([{"block": [use_role()], "check_mode": True}]),
@@ -493,18 +493,18 @@ def test_the_mode_of_task_block_and_role_decides_and_not_that_of_the_play(plays:
         assert (report["outcome"], report["check_mode"]) == ("planned", True)
         assert playbooks.writes() == []
     output = plays.run(play([use_role(check_mode=False)]), "--check")
-    gone = changed_by(start, playbooks.held())
+    gone = changed_by(start, playbooks.secondary_addresses())
     assert len(gone) == 14
     assert "{version: 1" in output
     assert playbooks.report("unassign")["check_mode"] is False
     assert outcomes(playbooks.report("unassign"), "unassigned") == gone
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_a_loop_in_a_job_of_awx_warns_of_artifacts_that_are_replaced(plays: Plays) -> None:
     playbooks = plays.playbooks
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     loop = play([use_role("include_role", loop=["sg-web", "sg-shop"], loop_control={"loop_var": "the_group"})])
     group = {"security_group_ids": "{{ [the_group] }}"}
     warning = "Later jobs do not get what this job published before"
@@ -524,18 +524,18 @@ def test_a_loop_in_a_job_of_awx_warns_of_artifacts_that_are_replaced(plays: Play
     assert pairs(read_document("\n".join(lines)).as_dict()) == pairs(first)
     assert pairs(last).isdisjoint(pairs(first))
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_no_log_shows_nothing_of_the_run(plays: Plays) -> None:
-    start = plays.playbooks.held()
+    start = plays.playbooks.secondary_addresses()
     for keywords in ({"no_log": True}, {"no_log": True, "ignore_errors": True}):
         output = plays.run(play([use_role(**keywords)]), "-vv", wave_size=5)
         for shown in ("eni-web", "10.3.0.1", "digest", "wave 1", "sg-web", "recipe-", "part: 1 of"):
             assert shown not in output, shown
-    assert len(changed_by(start, plays.playbooks.held())) == 14
+    assert len(changed_by(start, plays.playbooks.secondary_addresses())) == 14
     restore_all(plays.playbooks)
-    assert plays.playbooks.held() == start
+    assert plays.playbooks.secondary_addresses() == start
 
 
 def test_many_hosts_are_a_clear_error(plays: Plays) -> None:
@@ -555,7 +555,7 @@ def test_with_run_once_one_host_does_the_work_of_all(plays: Plays, keywords: dic
 
 def test_a_link_to_a_plan_leads_to_its_folder(playbooks: Playbooks) -> None:
     """The lock of the plan, and the mark of a used approval, are there."""
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     digest = playbooks.run("unassign", check=True, **WEB).published[DIGEST]
     links = playbooks.folder / "links"
     links.mkdir()
@@ -564,7 +564,7 @@ def test_a_link_to_a_plan_leads_to_its_folder(playbooks: Playbooks) -> None:
     playbooks.run("unassign", **given)
     assert [path.name for path in links.iterdir()] == ["latest.json"]
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
     assert (
         "the approval was used" in playbooks.run("unassign", succeeds=False, **{**given, "plan_file": str(playbooks.saved("plan"))}).output
     )
@@ -626,7 +626,7 @@ def test_variables_may_be_templates_and_survey_text_is_never_a_template(plays: P
 
 def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Plays) -> None:
     playbooks = plays.playbooks
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     playbooks.emulator.faults([{"action": "write", "eni_id": "eni-web00002", "kind": "error", "code": "OperationDenied", "status": 403}])
     rescue = [
         {
@@ -637,7 +637,7 @@ def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Pla
         {"ansible.builtin.fail": {"msg": "{{ unassign_secondary_ips_result.msg }}"}},
     ]
     output = plays.run(play([{"block": [use_role()], "rescue": rescue}]), succeeds=False, wave_size=5)
-    gone = changed_by(start, playbooks.held())
+    gone = changed_by(start, playbooks.secondary_addresses())
     assert 0 < len(gone) < 14
     assert f"RESCUED {len(gone)} stopped" in output
     stats = json.loads(re.search(r"RUN: (\{.*\})", output)[1])
@@ -645,11 +645,11 @@ def test_what_was_done_is_in_the_result_and_the_stats_after_a_failure(plays: Pla
     assert gone <= pairs(stats["restore_secondary_ips_recipe"])
     playbooks.emulator.faults([])
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_a_plan_that_is_encrypted_with_vault_stays_encrypted(playbooks: Playbooks) -> None:
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     digest = plan(playbooks, **WEB)
     secret = VaultSecret(b"open sesame")
     vaulted = playbooks.folder / "vaulted" / "plan.json"
@@ -660,41 +660,41 @@ def test_a_plan_that_is_encrypted_with_vault_stays_encrypted(playbooks: Playbook
     environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(password)}
     assert "it cannot be read" in playbooks.run("unassign", succeeds=False, plan_file=str(vaulted), report_dir="", **FAST).output
     playbooks.run("unassign", environment=environment, plan_file=str(vaulted), report_dir="", **FAST)
-    assert len(changed_by(start, playbooks.held())) == 14
+    assert len(changed_by(start, playbooks.secondary_addresses())) == 14
     files = list(vaulted.parent.iterdir())
     assert len(files) == 6  # the plan as it was, and as it is saved, the recipe and three reports
     assert all(is_encrypted(path.read_bytes()) for path in files)
     (recipe,) = vaulted.parent.glob("recipe-*")
     playbooks.run("restore", environment=environment, recipe_file=str(recipe), report_dir=str(vaulted.parent), **FAST)
     assert all(is_encrypted(path.read_bytes()) for path in vaulted.parent.iterdir())
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_a_url_never_masks_a_part_of_a_recipe(playbooks: Playbooks) -> None:
     """Each value of its query may be a secret, such as the region here. The file, the artifact and the lines still restore all."""
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     url = "http://127.0.0.1:9/?region=cn-hangzhou&account=1000000000000001&kind=private_ip_addresses"
     done = playbooks.run("unassign", report_url=url, **WEB)
     assert "account=" not in done.output
-    gone = changed_by(start, playbooks.held())
+    gone = changed_by(start, playbooks.secondary_addresses())
     file = read_document(playbooks.saved("recipe").read_text(encoding="utf-8"))
     artifact = read_document(done.published["restore_secondary_ips_recipe"])
     lines = read_document(done.output)
     assert {*file.pairs()} == {*artifact.pairs()} == {*lines.pairs()} == gone
     assert read_document(playbooks.saved("plan").read_text(encoding="utf-8")).digest == file.plan
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 def test_without_a_folder_the_files_are_in_the_state_folder(playbooks: Playbooks) -> None:
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     state = playbooks.folder / "state"
     done = playbooks.run("unassign", environment={"XDG_STATE_HOME": str(state)}, report_dir="", **WEB)
     (recipe,) = (state / "alicloud_ops.network").glob("recipe-*.json")
     assert f"restore recipe: {recipe}" in done.output
     assert shlex.quote(f"restore_secondary_ips_recipe_file={recipe}") in done.output
     playbooks.run("restore", recipe_file=str(recipe), **FAST)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start
 
 
 CANARY = "10.77.66.55"
@@ -709,7 +709,7 @@ def vaulted(text: str) -> str:
 
 def test_a_variable_that_is_encrypted_with_vault_is_never_written_in_clear(plays: Plays) -> None:
     playbooks = plays.playbooks
-    start = playbooks.held()
+    start = playbooks.secondary_addresses()
     (playbooks.folder / "password").write_text("open sesame", encoding="utf-8")
     environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(playbooks.folder / "password")}
     planned = playbooks.run("unassign", check=True, within=["10.3.0.12/32"], **WEB)
@@ -753,7 +753,7 @@ def test_a_variable_that_is_encrypted_with_vault_is_never_written_in_clear(plays
         environment={"CANARY_OF_THE_TEST": "{{ key }}"},
         module_defaults={GROUP: {"access_key_id": access_key_id, "secret_key": "{{ key }}"}},
     )
-    assert len(changed_by(start, playbooks.held())) == 14
+    assert len(changed_by(start, playbooks.secondary_addresses())) == 14
     assert not any("s3cr3t-4711" in path.read_text(encoding="utf-8") for path in playbooks.reports.iterdir())
     restore_all(playbooks)
-    assert playbooks.held() == start
+    assert playbooks.secondary_addresses() == start

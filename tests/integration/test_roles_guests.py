@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The roles with guests, by real ansible-playbook: network namespaces that have the MAC addresses of the ENIs of the local endpoint,
-read by Ansible's ssh connection. What needs no guest of its own takes the result of one from the inventory."""
+read by Ansible's ssh connection. Tests without real guests have their results in the inventory."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Roles(Playbooks):
         return self._play([*command, "-i", "inventory.json"], succeeds, self.environment)
 
     def gone(self) -> set[tuple[str, str]]:
-        held = self.held()
+        held = self.secondary_addresses()
         return {(eni_id, address) for eni_id, address in ADDRESSES if address not in held[eni_id]}
 
 
@@ -206,13 +206,13 @@ def test_an_audit_shows_the_level_of_each_address(roles: Roles, check: bool) -> 
 
 
 def test_protect_skips_what_is_in_use_or_configured_and_unassigns_the_rest(roles: Roles) -> None:
-    """It is the policy if guests are given and nothing else is said. The digest is that of what would be unassigned."""
+    """It is the default policy if guests are set. The digest is that of the addresses that would be unassigned."""
     planned = roles.guests_run("unassign", check=True)
     report = roles.report("unassign")
     assert roles.writes() == []
     assert of_state(report, "skipped") == IN_USE_OR_CONFIGURED
     assert set(of_state(report, "planned")) == ADDRESSES.keys() - IN_USE_OR_CONFIGURED.keys()
-    # What is approved names each level, and each reason with its number.
+    # The plan that somebody approves shows each level, and each reason with its number of addresses.
     for line in (
         "policy protect",
         "not seen: 3 addresses",

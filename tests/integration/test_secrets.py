@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No secret anywhere: every kind of login, working and failing, by the real command lines with everything turned up, and then every
-place searched where something could have been left. Each kind has secrets of its own, so that a found secret shows its source."""
+"""No secret is left anywhere. Each way to log in is used, with success and with failure, by the real command lines with full verbosity.
+Then every place that could have a trace is searched. Each way has secrets of its own, so that a found secret shows its source."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ COLLECTION = "alicloud_ops.network"
 ROLE = "acs:ram::1000000000000001:role/network-operator"
 IDP = "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1"
 
-# Of the form that the real ones have, and with all that is spelled otherwise in a URL or in JSON.
-# With the id of this process: the search looks at every process of the machine, and one test shows its canary on purpose.
+# They look like real secrets, and have the characters that URLs and JSON encode.
+# They have the id of this process, because the search reads every process of the machine, and one test shows its canary on purpose.
 OPTION, VARIABLE, PROFILE = (f"Canary{name}/{os.getpid()}+a=" for name in ("Option", "Variable", "Profile"))
 TOKEN, POD_TOKEN, URI_TOKEN, PROXY_PASSWORD = "CanaryToken/4+d==", "CanaryPod.5-e_", "CanaryUri/6+f=", "CanaryProxy7"
 FROM_STS = Key("STS.from-sts", "CanaryStsSecret/8+g=", "CanaryStsToken/9+h==")
@@ -79,7 +79,7 @@ class CallbackModule(CallbackBase):
 
 
 def spellings(secret: str) -> set[bytes]:
-    """As it is, as in a URL, twice encoded, as in JSON and in Python, and as base64 has it."""
+    """The secret as it is, encoded for a URL once and twice, as a string in JSON and in Python, and in base64."""
     once = {secret, quote(secret, safe=""), quote(secret, safe="~"), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
     once |= {quote(text, safe="") for text in once} | {base64.b64encode(secret.encode()).decode()}
     return {text.encode() for text in once} | {secret.rstrip("=").encode()}
@@ -104,7 +104,7 @@ class Places:
 
 @contextmanager
 def watched_processes(places: Places, program: bytes) -> Iterator[None]:
-    """What `ps` shows to anybody, looked at ten times a second: a module runs for longer. ``program``: what must be seen."""
+    """Read what `ps` shows to everybody, ten times a second, because a module runs for longer than that. ``program``: what must be seen."""
     over = threading.Event()
     seen: set[bytes] = set()
 
@@ -129,7 +129,7 @@ def watched_processes(places: Places, program: bytes) -> Iterator[None]:
 
 @dataclass
 class World:
-    """Who hands out keys, and a home to run in. ``inputs`` are the files that have to hold a secret."""
+    """The servers that issue keys, and a home folder to run in. ``inputs``: the files that must have a secret."""
 
     emulator: Emulator
     folder: Path
@@ -186,7 +186,7 @@ class World:
         self.places.search(f"{name}: standard output", done.stdout)
         self.places.search(f"{name}: standard error", done.stderr)
         self.places.search_folder(self.folder, but=self.inputs)
-        assert b"censored" not in done.stdout, "nothing is hidden wholesale, as no_log would"
+        assert b"censored" not in done.stdout, "a whole result is hidden, as no_log does it"
         return done
 
 
@@ -232,7 +232,7 @@ def logins(world: World) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def playbook(world: World, *only: str) -> Path:
-    """Check mode, diff, a change and its undoing, and a failure, with each kind. Secrets stand in a file of variables, as from a vault."""
+    """Check mode, diff, a change and its undoing, and a failure, with each kind. Secrets are in a file of variables, as from a vault."""
     tasks: list[dict[str, Any]] = []
     variables: dict[str, Any] = {}
     for number, (name, (login, broken)) in enumerate((name, login) for name, login in logins(world).items() if not only or name in only):
@@ -296,7 +296,7 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 def test_by_environment(world: World, name: str) -> None:
     uri = f"{world.uri.url}/keys?token={quote(URI_TOKEN, safe='')}"
     environment = {variable: uri if text == "URI" else text for variable, text in ENVIRONMENTS[name].items()}
-    # A proxy with a password, which only what is not on loopback would go through.
+    # A proxy with a password. Only requests to other machines would use it.
     proxy = {"HTTPS_PROXY": world.proxy.url.replace("//", f"//me:{PROXY_PASSWORD}@"), "NO_PROXY": "127.0.0.1"}
     arguments = f"state=absent eni_id=eni-web1001 private_ip_addresses=192.168.0.101 retry_timeout=0 ca_bundle={world.tls.bundle}"
     command = ("ansible", "localhost", "-m", "alicloud_ops.network.eni_secondary_ip", "-a", arguments, "-vvvv", "--diff")
@@ -324,7 +324,7 @@ def test_ansible_runner(world: World, by: str) -> None:
     events = [place for place in world.places.searched if "artifacts/one/job_events" in place]
     assert len(events) > 3
     assert "work/runner/artifacts/one/stdout" in world.places.searched
-    # Its own record of the environment, which the guide describes, and which no module can change.
+    # ansible-runner itself records the environment. The guide says so, and a module cannot change it.
     record = [("work/runner/artifacts/one/command", VARIABLE)] if by == "environment" else []
     assert world.places.found == record
 
@@ -332,7 +332,7 @@ def test_ansible_runner(world: World, by: str) -> None:
 def role_login(world: World, by: str) -> tuple[dict[str, Any], dict[str, str], str]:
     """Keywords of the play, environment of the command, and the caller that the service then sees."""
     if by == "environment of the command":
-        # The guide's way for an authority that has to be known to STS as well.
+        # What the guide says if the connection to STS needs this certificate authority too.
         return {}, {**ENVIRONMENTS["role"], "SSL_CERT_FILE": str(world.tls.bundle)}, FROM_STS.access_key_id
     if by == "environment of the play":
         keyword = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "variable-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "{{ the_secret }}"}
@@ -343,7 +343,7 @@ def role_login(world: World, by: str) -> tuple[dict[str, Any], dict[str, str], s
 
 @pytest.mark.parametrize("by", ["environment of the command", "environment of the play", "module_defaults"])
 def test_the_roles_show_publish_and_write_no_secret(world: World, by: str) -> None:
-    """The service repeats what it was sent, so that lines, ledger, stats, reports and recipe would get it, if anything did."""
+    """The service repeats secrets in its message, and this message reaches lines, ledger, stats and reports."""
     keywords, environment, caller = role_login(world, by)
     known = {"environment of the play": [VARIABLE], "module_defaults": [OPTION, TOKEN]}
     sent = " ".join(known.get(by, [VARIABLE, FROM_STS.access_key_secret, FROM_STS.security_token]))
@@ -378,7 +378,7 @@ def test_the_roles_show_publish_and_write_no_secret(world: World, by: str) -> No
     assert {call["caller"] for call in world.emulator.calls()} == {caller}
     assert {path.suffix for path in reports.iterdir()} >= {".json", ".md", ".html"}
     repeated = [path.name for path in reports.iterdir() if "Sent: " in path.read_text(encoding="utf-8")]
-    assert {Path(name).suffix for name in repeated} >= {".json", ".md", ".html"}, "they have the refusal, without what it repeats"
+    assert {Path(name).suffix for name in repeated} >= {".json", ".md", ".html"}, "the reports lack the message of the service"
     assert b"Sent: " in failed.stdout
     assert {f"work/reports/{path.name}" for path in reports.iterdir()} <= set(world.places.searched)
     assert world.places.found == []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The AWX kit as data: held to what AWX's API accepts, and made by the modules of awx.awx, where they are installed."""
+"""The files of the AWX kit have the form that the API of AWX accepts, and the modules of awx.awx create its objects from them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from support.emulator import Emulator
 from support.playbook import BIN, ROOT, ansible_environment
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._auth.choose import ENVIRONMENTS
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._survey import QUESTIONS
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import variables_of
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import VARIABLES, variables_of
 
 SURVEYS = sorted((PATTERN / "template_surveys").glob("*.yml"))
 PLAYBOOKS = "extensions/patterns/bulk_secondary_ips/playbooks"
@@ -37,7 +36,7 @@ has_awx_modules = pytest.mark.skipif(
     not (AWX_MODULES / "ansible_collections" / "awx" / "awx").exists(), reason="awx.awx is not installed; `make test` tries to get it"
 )
 NAMES = ("bulk_secondary_ips_image", "bulk_secondary_ips_webhook", "bulk_secondary_ips_audit_groups")
-GIVEN = dict(zip(NAMES, ("registry.example.com/alicloud_ops:1", "https://hooks.example.com/awx", "web,shop"), strict=True))
+INSTALL_VARIABLES = dict(zip(NAMES, ("registry.example.com/alicloud_ops:1", "https://hooks.example.com/awx", "web,shop"), strict=True))
 
 
 def options(role: str) -> dict[str, Any]:
@@ -91,12 +90,13 @@ def test_surveys_are_of_the_form_that_awx_accepts_and_ask_for_variables_that_exi
         if question["type"] == "multiplechoice":
             assert all(isinstance(choice, str) and choice for choice in question["choices"])
             assert question.get("default", question["choices"][0]) in question["choices"]
-            assert sorted(question["choices"]) == sorted(variables_of(role)[name].choices or ("false", "true")), name
+            choices = variables_of(role)[name.removeprefix(f"{role}_")].choices or ("false", "true")
+            assert sorted(question["choices"]) == sorted(choices), name
         assert all(isinstance(question.get(key, 0), int) for key in ("min", "max"))
 
 
 def test_job_templates_name_playbooks_that_awx_lists() -> None:
-    setup = templated(**GIVEN)
+    setup = templated(**INSTALL_VARIABLES)
     for template in setup["controller_templates"]:
         path = Path(template["playbook"])
         assert not {"roles", "tasks", "group_vars", "host_vars"}.intersection(path.parts)
@@ -120,14 +120,14 @@ def test_job_templates_name_playbooks_that_awx_lists() -> None:
 def test_the_survey_of_a_workflow_does_not_ask_for_what_its_first_job_publishes() -> None:
     asked = {question["variable"] for question in load(PATTERN / "template_surveys" / "unassign.yml")["spec"]}
     published = {"unassign_secondary_ips_approved_digest", "unassign_secondary_ips_plan"}
-    for workflow in templated(**GIVEN)["controller_workflows"]:
+    for workflow in templated(**INSTALL_VARIABLES)["controller_workflows"]:
         # The inventory of the slices has the region of its credential, whatever an answer says.
-        elsewhere = {"unassign_secondary_ips_region"} if "in slices" in workflow["name"] else set()
-        assert asked - {question["variable"] for question in workflow["survey_spec"]["spec"]} == published | elsewhere
+        from_credential = {"unassign_secondary_ips_region"} if "in slices" in workflow["name"] else set()
+        assert asked - {question["variable"] for question in workflow["survey_spec"]["spec"]} == published | from_credential
 
 
 def test_each_workflow_ends_with_the_report_and_writes_only_behind_the_approval() -> None:
-    setup = templated(**GIVEN)
+    setup = templated(**INSTALL_VARIABLES)
     writing = {template["name"] for template in setup["controller_templates"] if "extra_vars" in template}
     known = {template["name"] for template in setup["controller_templates"]}
     known |= {source["name"] for source in setup["controller_inventory_sources"]}
@@ -149,7 +149,7 @@ def test_schedule_and_notification_are_made_only_if_they_are_configured() -> Non
     setup = templated(bulk_secondary_ips_image="registry.example.com/alicloud_ops:1")
     assert setup["controller_schedules"] == setup["controller_notifications"] == []
     assert all(template["notification_templates_error"] == [] for template in setup["controller_templates"])
-    (schedule,) = templated(**GIVEN)["controller_schedules"]
+    (schedule,) = templated(**INSTALL_VARIABLES)["controller_schedules"]
     # AWX wants one of each, and an interval.
     assert re.fullmatch(r"DTSTART:\d{8}T\d{6}Z RRULE:FREQ=DAILY;INTERVAL=1", schedule["rrule"])
     assert schedule["extra_data"] == {"audit_secondary_ips_security_group_names": "web,shop"}
@@ -161,7 +161,7 @@ def test_errors_can_name_each_question() -> None:
         for question in load(path)["spec"]:
             name = re.sub("^[a-z]+_secondary_ips_", "", question["variable"])
             assert asked.setdefault(name, question["question_name"]) == question["question_name"]
-    assert asked == dict(QUESTIONS)
+    assert asked == {name: variable.question for name, variable in VARIABLES.items() if variable.question}
 
 
 def test_the_credential_type_is_of_the_form_that_awx_accepts() -> None:
@@ -233,7 +233,7 @@ def install(api: AwxApi, *arguments: str, collections: Path = AWX_MODULES) -> su
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
         "ANSIBLE_NOCOLOR": "true",
-        # The modules are those of AWX: fewer processes for each of them prove as much.
+        # Fewer processes for each task. The modules of AWX do the same with it.
         "ANSIBLE_PIPELINING": "true",
     }
     environment |= {"CONTROLLER_HOST": api.url, "CONTROLLER_OAUTH_TOKEN": "example"}
@@ -243,7 +243,7 @@ def install(api: AwxApi, *arguments: str, collections: Path = AWX_MODULES) -> su
 
 @has_awx_modules
 def test_the_set_up_creates_everything_once_and_keeps_the_keys_that_were_filled_in() -> None:
-    given = ["-e", json.dumps(GIVEN)]
+    given = ["-e", json.dumps(INSTALL_VARIABLES)]
     with AwxApi() as api:
         first = install(api, *given)
         assert first.returncode == 0, first.stdout
@@ -292,7 +292,7 @@ def test_the_set_up_works_with_the_modules_of_either_name(tmp_path: Path) -> Non
     (tmp_path / "ansible_collections" / "ansible" / "controller").symlink_to(AWX_MODULES / "ansible_collections" / "awx" / "awx")
     with AwxApi() as api:
         for folder in (tmp_path, AWX_MODULES):
-            checked = install(api, "--syntax-check", "-e", json.dumps(GIVEN), collections=folder)
+            checked = install(api, "--syntax-check", "-e", json.dumps(INSTALL_VARIABLES), collections=folder)
             assert checked.returncode == 0, checked.stdout
 
 

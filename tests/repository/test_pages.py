@@ -26,10 +26,10 @@ from support.pages import PAGES, ROOT, Block, blocks
 from support.playbook import ansible_environment
 
 SAMPLE = yaml.safe_load((FOLDER / "seeds" / "sample.yml").read_text(encoding="utf-8"))
-# Chinese pages have the same blocks, which another test sees to.
+# Another test checks that Chinese pages have the same blocks.
 RUN = [page for page in PAGES if not re.search(r"_zh\.rst|zh-CN", page.name) and blocks(page)]
-TMP = "/var/tmp"  # noqa: S108 - only named: what the pages write there goes into a folder of the test
-RESTS = {"console", "yaml", "json", "text", "python", "ini"}
+TMP = "/var/tmp"  # noqa: S108 - only the name in the pages; their files go into a folder of the test
+LANGUAGES = {"console", "yaml", "json", "text", "python", "ini"}
 # A host of the group web that is this machine: guests that a test can read without a network.
 INVENTORY = {
     "web": {
@@ -45,7 +45,7 @@ STAND_INS = {
 }
 
 
-def at_rest() -> dict[str, Any]:
+def without_transitions() -> dict[str, Any]:
     """The sample after all transitional states have ended, so that the output of a page does not depend on the time."""
     seed: dict[str, Any] = json.loads(json.dumps(SAMPLE))
     for row in [*seed["instances"], *seed["interfaces"]]:
@@ -60,7 +60,7 @@ class Reader:
     """Somebody who types what a page says, in a folder of their own. ``/var/tmp`` of the page is a folder of the test."""
 
     def __init__(self, emulator: Emulator, folder: Path) -> None:
-        emulator.reset(seed=at_rest())
+        emulator.reset(seed=without_transitions())
         self.folder = folder
         self.tmp = folder / "var-tmp"
         for name in ("home", "bin", "var-tmp"):
@@ -104,7 +104,7 @@ class Reader:
 
     def follow(self, block: Block) -> None:
         where = f"{block.page.relative_to(ROOT)}:{block.line}"
-        assert block.language in RESTS, f"{where}: {block.language} is none of {sorted(RESTS)}"
+        assert block.language in LANGUAGES, f"{where}: {block.language} is none of {sorted(LANGUAGES)}"
         if block.not_run or block.language == "text":
             return
         if block.language == "console":

@@ -22,7 +22,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence imp
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, read_text
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import read_settings
 from support.emulator import Emulator
-from support.playbook import held
+from support.playbook import secondary_addresses
 
 
 class Bulk:
@@ -69,15 +69,15 @@ class Bulk:
     def recipes(self) -> list[Any]:
         return [read_json(path) for path in sorted(self.reports.glob("recipe-*.json"))]
 
-    def held(self) -> dict[str, list[str]]:
-        return held(self.emulator)
+    def secondary_addresses(self) -> dict[str, list[str]]:
+        return secondary_addresses(self.emulator)
 
     def writes(self) -> list[dict[str, Any]]:
         return self.emulator.calls(writes=True)
 
 
 def seed(count: int, each: int = 3, groups: tuple[str, ...] = ("web", "shop", "data", "batch", "legacy")) -> dict[str, Any]:
-    """``count`` ENIs over the groups, those of the first one primary; one more is in two of the groups."""
+    """``count`` ENIs, spread over the groups. Those of the first group are primary. One more ENI is in two groups."""
     return {
         "region": "cn-hangzhou",
         "account": "1000000000000001",
@@ -109,7 +109,7 @@ def seed(count: int, each: int = 3, groups: tuple[str, ...] = ("web", "shop", "d
 
 
 def changed_by(before: Mapping[str, list[str]], after: Mapping[str, list[str]]) -> set[tuple[str, str]]:
-    """Each ENI with each address that it held before, and not after."""
+    """Each ENI with each address that it had before, but not after."""
     return {(eni_id, address) for eni_id, held in before.items() for address in held if address not in after[eni_id]}
 
 

@@ -39,7 +39,7 @@ def ansible_environment(emulator: Emulator) -> dict[str, str]:
     }
 
 
-def held(emulator: Emulator) -> dict[str, list[str]]:
+def secondary_addresses(emulator: Emulator) -> dict[str, list[str]]:
     """ENI → its secondary addresses of all kinds, in the real state."""
     kinds = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
     return {
@@ -127,8 +127,8 @@ class Playbooks:
         (found,) = self.reports.glob(f"{what}-{digest[:12]}*.json")
         return found
 
-    def held(self) -> dict[str, list[str]]:
-        return held(self.emulator)
+    def secondary_addresses(self) -> dict[str, list[str]]:
+        return secondary_addresses(self.emulator)
 
     def writes(self) -> list[dict[str, Any]]:
         return self.emulator.calls(writes=True)

@@ -30,7 +30,7 @@ class AccessKey(AuthMethod):
                 "which needs its security token"
             )
 
-    def host_label(self, settings: Settings, transport: Transport) -> str:
+    def host_label(self, settings: Settings, transport: Transport) -> str:  # pragma: no cover - a given key comes from no host
         return "no host"
 
     def provider(self, settings: Settings, transport: Transport, base: Any) -> Any:

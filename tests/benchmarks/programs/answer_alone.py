@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Ansible takes in the Python of a module: arguments and result as in `module_alone.py`, and no work between them.
+"""The cost of Ansible in the Python of a module: arguments and result as in `module_alone.py`, and no work between them.
 
 `answer_alone.py ASSIGNMENTS.json`, after `module_alone.py` with the same file.
 """

@@ -11,13 +11,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "collections"))
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import Guests
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import find_not_assigned, find_remaining, join_guests
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import Eni, find_not_assigned, find_remaining, join_guests
 
 HOSTS, ENIS, ADDRESSES, LIMIT = 500, 10_000, 10, 1.0
 ENIS_OF_A_GUEST, OTHERS = 4, 20  # OTHERS: containers' addresses, the same on each guest
@@ -31,17 +33,10 @@ def ip(number: int) -> str:
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
-def make_eni(number: int) -> dict[str, Any]:
+def make_eni(number: int) -> Eni:
     first = number * 32
-    return {
-        "eni_id": f"eni-{number:05}",
-        "mac_address": mac(number),
-        "private_ip_address": ip(first),
-        "private_ip_addresses": [ip(first + offset) for offset in range(1, ADDRESSES + 1)],
-        "ipv4_prefixes": [f"{ip(first + 16)}/28"],
-        "ipv6_addresses": [f"2001:db8::{number:x}:1"],
-        "ipv6_prefixes": [],
-    }
+    addresses = [*(ip(first + offset) for offset in range(1, ADDRESSES + 1)), f"2001:db8::{number:x}:1"]
+    return Eni(f"eni-{number:05}", mac(number), addresses, [f"{ip(first + 16)}/28"])
 
 
 def entry(address: str, macs: list[str], length: int = 24, **fields: Any) -> dict[str, Any]:
@@ -63,7 +58,7 @@ def entry(address: str, macs: list[str], length: int = 24, **fields: Any) -> dic
 
 
 def make_result(host: int) -> dict[str, Any]:
-    """Of the addresses of its ENIs, a guest has two thirds, and uses half of these."""
+    """A guest has two thirds of the addresses of its ENIs, and uses half of these."""
     numbers = [host * ENIS_OF_A_GUEST + offset for offset in range(ENIS_OF_A_GUEST)]
     addresses = [
         entry(ip(number * 32 + offset), [mac(number)], connections=offset % 2)
@@ -97,12 +92,12 @@ def main() -> None:
     report = measure("join_guests", join_guests, enis, guests)
     joined = round(sum(seconds.values()), 3)
     not_assigned = measure("find_not_assigned", find_not_assigned, enis, guests)
-    nothing: dict[str, list[str]] = {"private_ip_addresses": [], "ipv4_prefixes": [], "ipv6_addresses": []}
-    remaining = measure("find_remaining", find_remaining, enis, [{**eni, **nothing} for eni in enis], guests)
+    emptied = [replace(eni, addresses=[], prefixes=[]) for eni in enis]
+    remaining = measure("find_remaining", find_remaining, enis, emptied, guests)
     figures = {
         "hosts": HOSTS,
         "enis": ENIS,
-        "findings": report.totals,
+        "findings": Counter(finding.level for of_eni in report.findings.values() for finding in of_eni.values()),
         "not_assigned": len(not_assigned),
         "remaining": len(remaining),
         "cpu_seconds": seconds,

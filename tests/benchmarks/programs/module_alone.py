@@ -18,7 +18,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.alicloud_ops.network.plugins.modules.eni_secondary_ip import main
 
-# The arguments as text, which is how they come: a list of them would be one more in this process's memory.
+# The arguments are text, as Ansible passes them. A list would take memory of this process in addition.
 start = b'{"ANSIBLE_MODULE_ARGS": {"state": "absent", "calls_per_minute": 0, '
 arguments = start + Path(sys.argv[1]).read_bytes().removeprefix(b"{") + b"}"
 with (

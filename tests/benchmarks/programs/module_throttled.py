@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The module alone under a throttle. An argument sets the length of a minute. `module_throttled.py ASSIGNMENTS.json SECONDS`
 
-The pacer's clock is scaled by the same factor, and nothing else: its minute, its first hold, and how far behind the turn
-of the minute it tries again.
+The times of the pacer are scaled by the same factor: its minute, its first hold, and how long after the turn of the minute it
+tries again. Nothing else is scaled.
 """
 
 from __future__ import annotations

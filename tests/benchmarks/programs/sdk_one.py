@@ -11,7 +11,7 @@ from alibabacloud_ecs20140526 import models
 from sdk_client import REGION, client
 
 
-def held(eni_id: str) -> list[str]:
+def secondary_addresses(eni_id: str) -> list[str]:
     request = models.DescribeNetworkInterfacesRequest(region_id=REGION, network_interface_id=[eni_id])
     (interface,) = client.describe_network_interfaces(request).body.network_interface_sets.network_interface_set
     return [address.private_ip_address for address in interface.private_ip_sets.private_ip_set if not address.primary]
@@ -19,11 +19,11 @@ def held(eni_id: str) -> list[str]:
 
 def main() -> None:
     eni_id, *addresses = sys.argv[1:]
-    there = [address for address in held(eni_id) if address in addresses]
+    there = [address for address in secondary_addresses(eni_id) if address in addresses]
     if there:
         request = models.UnassignPrivateIpAddressesRequest(region_id=REGION, network_interface_id=eni_id, private_ip_address=there)
         client.unassign_private_ip_addresses(request)
-    if set(held(eni_id)) & set(addresses):
+    if set(secondary_addresses(eni_id)) & set(addresses):
         sys.exit("not unassigned")
 
 

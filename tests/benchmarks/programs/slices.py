@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "collections"))
 
 from support.awx import Awx, Job, answers, together
 from support.emulator import Emulator
-from support.playbook import held
+from support.playbook import secondary_addresses
 
 QUOTA, WINDOW = 300, 15.0  # calls of one API in seconds
 PACE = int(QUOTA * 60 / WINDOW)
@@ -54,14 +54,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Emulator() as emulator:
         awx = Awx(emulator, Path(name))
         emulator.reset(seed=seed(interfaces))
-        enis = list(held(emulator))
+        enis = list(secondary_addresses(emulator))
         limits = {"max_addresses": 100_000, "wave_size": WAVE}
         unlimited = {"unassign_secondary_ips_calls_per_minute": 0}
         approved = awx.approved({**answers("unassign", security_group_names="web", **limits), **unlimited})
 
         one = awx.launch("unassign", approved)
         succeeded(one)
-        end_of_one = held(emulator)
+        end_of_one = secondary_addresses(emulator)
         print(f"one run without a quota: {one.seconds:.0f} s", flush=True)
 
         emulator.reset(seed=seed(interfaces), calls_per_minute=QUOTA, window_seconds=WINDOW)
@@ -79,7 +79,8 @@ def main() -> None:
         succeeded(report)
         print(f"{count} slices, {interfaces} ENIs: {wall:.0f} s, bound {bound:.0f} s, ratio {wall / bound:.3f}")
         print(f"calls {len(calls)}, throttled {throttled} ({throttled / len(calls):.2%}), writes {sum(writes.values())}")
-        print(f"ENIs written twice: {sum(number > 1 for number in writes.values())}; same end state: {held(emulator) == end_of_one}")
+        twice = sum(number > 1 for number in writes.values())
+        print(f"ENIs written twice: {twice}; same end state: {secondary_addresses(emulator) == end_of_one}")
         sizes = [len(str(job.artifacts)) for job in jobs]
         print(f"artifacts: plan {len(str(approved['unassign_secondary_ips_plan']))} bytes, slices {sum(sizes)} bytes together")
         print(f"report: {report.artifacts['secondary_ips_unassign']['headline']}, {report.seconds:.1f} s")

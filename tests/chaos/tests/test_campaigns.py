@@ -18,7 +18,7 @@ from unittest import mock
 import pytest
 import requests
 from chaos.campaigns import CAMPAIGNS, run_with_faults
-from chaos.oracles import judge, judge_prediction
+from chaos.oracles import find_prediction_problems, find_problems
 from chaos.predictions import differences
 from chaos.running import Run, prepare, run_scenario
 from chaos.scenario import CODES, Scenario, make_calm, make_faulty
@@ -35,7 +35,7 @@ HELD = ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
 
 
 def scenario(faults: list[dict[str, Any]], *, settings: dict[str, Any] | None = None, **arguments: Any) -> Scenario:
-    """One ENI with three addresses, all of which are to be unassigned, if the arguments do not say otherwise."""
+    """One ENI with three addresses. By default all of them are to be unassigned."""
     seed = {
         "region": "cn-hangzhou",
         "vswitches": [{"id": "vsw-one", "vpc_id": "vpc-one", "cidr": "10.0.0.0/24", "held": []}],
@@ -263,7 +263,7 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
     "verified although not shown again": (DENIED, {}, without_later_reads, "verified, but no read after the last write shows the ENI"),
     "not verified without a reason": (LOST, {}, entry(verified=False), "not verified, though nothing is open"),
     "another after": (LOST, {}, entry(after=dict.fromkeys(KINDS, ("10.0.0.99",))), "after is not what the last read shows"),
-    "another before": (LOST, {}, entry(before=dict.fromkeys(KINDS, ("10.0.0.99",))), "before is not what was so"),
+    "another before": (LOST, {}, entry(before=dict.fromkeys(KINDS, ("10.0.0.99",))), "before is not the real state"),
     "a failure without a message": (DENIED, {}, lambda _made, run: entry_of(run)["failures"][0].update(message=""), "says too little"),
     "failed is false": (DENIED, {}, result(failed=False), "failed is False with 1 failures"),
     "a seen ENI is missing": (LOST, {}, result(missing=[ENI]), f"{ENI} does not exist, says the result, but 0 reads have left it out"),
@@ -280,7 +280,7 @@ LIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Lie, str]] = {
     "unreadable although shown": (BROKEN, {}, lambda _made, run: run.exchanges[0]["interfaces"][ENI].update(whole=True), "shows it"),
     "a holder that can be read": (LOST, {}, move("skipped", FIRST, "HolderUnreadable"), "every other ENI of the vSwitch can be read"),
     "not returned although returned": (DENIED, {}, move("failures", FIRST, "EniNotReturned"), "but no read left it out"),
-    # what is so
+    # the real state
     "changed in truth": (
         DENIED,
         {},
@@ -347,7 +347,7 @@ def test_a_request_that_the_module_stopped_is_not_recorded(error: Exception, rec
 
 
 class TestTheOraclesNotice:
-    """A judge that never complains proves nothing. Here the report of an honest run is changed, or what is known of the run."""
+    """An oracle that never complains proves nothing. Each test changes the report of a correct run, or what is known about the run."""
 
     @pytest.mark.parametrize("name", LIES)
     def test_a_false_result_is_found(self, emulator: Emulator, name: str) -> None:
@@ -355,11 +355,11 @@ class TestTheOraclesNotice:
         made = scenario(copy.deepcopy(faults), **arguments)
         prepare(emulator, made)
         run = run_scenario(emulator, made)
-        assert judge(made, run) == []
+        assert find_problems(made, run) == []
 
         made, run = copy.deepcopy((made, run))
         lie(made, run)
-        complaints = judge(made, run)
+        complaints = find_problems(made, run)
         assert complaints
         assert any(complaint in one for one in complaints), complaints
 
@@ -369,7 +369,7 @@ class TestTheOraclesNotice:
         run = run_scenario(emulator, made)
         run.result.clear()
         run.result["traceback"] = "ZeroDivisionError"
-        assert judge(made, run) == ["the module raised: ZeroDivisionError"]
+        assert find_problems(made, run) == ["the module raised: ZeroDivisionError"]
 
     @pytest.mark.parametrize(
         ("values", "complaint"),
@@ -385,9 +385,9 @@ class TestTheOraclesNotice:
         made = scenario([{"action": "read", "kind": "error", "code": "Forbidden.RAM", "status": 403}])
         prepare(emulator, made)
         run = run_scenario(emulator, made)
-        assert judge(made, run) == []
+        assert find_problems(made, run) == []
         run.result.update(values)
-        assert any(complaint in one for one in judge(made, run))
+        assert any(complaint in one for one in find_problems(made, run))
 
     def test_a_run_that_ended_because_of_one_record_is_found(self, emulator: Emulator) -> None:
         made = scenario([])
@@ -395,17 +395,17 @@ class TestTheOraclesNotice:
         run = run_scenario(emulator, made)
         error = {"action": "DescribeNetworkInterfaces", "code": "UnreadableReply", "request_id": run.exchanges[0]["request_id"]}
         ended = Run(run.before, run.before, [], run.exchanges[:1], {"failed": True, "changed": False, "msg": "no", "error": error})
-        assert judge(made, ended) == [f"the record of one ENI or instance ended the whole run: {error}"]
+        assert find_problems(made, ended) == [f"the record of one ENI or instance ended the whole run: {error}"]
 
     def test_a_prediction_that_a_run_does_not_confirm_is_found(self, emulator: Emulator) -> None:
         made = scenario([])
         prepare(emulator, made)
         check, run = run_scenario(emulator, made, check=True), run_scenario(emulator, made)
-        assert judge_prediction(made, check) + differences(made, check.result, run.result) == []
+        assert find_prediction_problems(made, check) + differences(made, check.result, run.result) == []
         check.result["changed"] = False
         assert differences(made, check.result, run.result) == ["check mode says changed=False, the run True"]
         check.result["summary"]["unassigned"] = 0
-        assert "check mode: the summary is" in judge_prediction(made, check)[0]
+        assert "check mode: the summary is" in find_prediction_problems(made, check)[0]
 
     @pytest.mark.parametrize("ends", [False, True])
     def test_a_prediction_is_wrong_about_a_transitional_state_only_if_it_has_ended(self, emulator: Emulator, ends: bool) -> None:
@@ -423,7 +423,7 @@ class TestTheOraclesNotice:
 
 
 class TestFound:
-    """Each was a wrong result once."""
+    """Each test repeats a scenario whose result was once wrong."""
 
     @pytest.mark.parametrize("later", ["reset_before", "html"])
     def test_a_write_whose_outcome_is_not_known_is_never_verified(self, emulator: Emulator, later: str) -> None:

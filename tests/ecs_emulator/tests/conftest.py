@@ -181,7 +181,7 @@ def many(process: Emulator) -> Emulator:
 
 @pytest.fixture
 def call(process: Emulator) -> Call:
-    """Send one signed call and give the answer as it came. Lists are spread over Name.1, Name.2 and so on."""
+    """Send one signed call and return the unchanged answer. Lists are spread over Name.1, Name.2 and so on."""
 
     def send(action: str, /, *, key: tuple[str, str] = raw_call.KEY, region: str = REGION, **parameters: Any) -> raw_call.Answer:
         given = {"RegionId": region} if region else {}

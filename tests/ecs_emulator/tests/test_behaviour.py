@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pace, lag, latency, states that pass, and what goes wrong on demand."""
+"""Pace, lag, latency, transitional states, and faults."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LIST, UNASSIGN = "DescribeNetworkInterfaces", "UnassignPrivateIpAddresses"
 ONE = {"NetworkInterfaceId": ["eni-primary"]}
 
 
-def seen(answer: Any) -> list[str]:
+def shown_addresses(answer: Any) -> list[str]:
     (row,) = answer.json["NetworkInterfaceSets"]["NetworkInterfaceSet"]
     return [address["PrivateIpAddress"] for address in row["PrivateIpSets"]["PrivateIpSet"] if not address["Primary"]]
 
 
-def so(emulator: Any, eni_id: str = "eni-primary") -> list[str]:
+def real_addresses(emulator: Any, eni_id: str = "eni-primary") -> list[str]:
     return list(emulator.state()["interfaces"][eni_id]["private_ip_addresses"])
 
 
@@ -75,7 +75,7 @@ def test_two_writes_on_one_interface_at_once(process: Any, seed: dict[str, Any],
     if switch == "conflict":
         (refused,) = (answer for answer in answers if answer.status == 403)
         assert (refused.code, refused.json["Message"]) == ("Operation.Conflict", "ecs task is conflicted.")
-        assert len(so(process)) == 2
+        assert len(real_addresses(process)) == 2
 
 
 def test_writes_on_two_interfaces_at_once(process: Any, seed: dict[str, Any], call: Any) -> None:
@@ -92,13 +92,13 @@ def test_writes_on_two_interfaces_at_once(process: Any, seed: dict[str, Any], ca
 def test_a_read_shows_the_old_view_until_the_lag_is_over(process: Any, seed: dict[str, Any], call: Any) -> None:
     process.reset(seed=seed, lag_ms=300)
     assert unassign(call, "10.0.0.11").status == 200
-    assert so(process) == ["10.0.0.12", "10.0.0.13"]
-    assert seen(call(LIST, **ONE)) == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
-    assert seen(call(LIST, PrivateIpAddress=["10.0.0.11"])) == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
-    # Writes know better than reads.
+    assert real_addresses(process) == ["10.0.0.12", "10.0.0.13"]
+    assert shown_addresses(call(LIST, **ONE)) == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
+    assert shown_addresses(call(LIST, PrivateIpAddress=["10.0.0.11"])) == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
+    # A write uses the real state.
     assert unassign(call, "10.0.0.11").code == "InvalidIp.IpUnassigned"
     time.sleep(0.3)
-    assert seen(call(LIST, **ONE)) == ["10.0.0.12", "10.0.0.13"]
+    assert shown_addresses(call(LIST, **ONE)) == ["10.0.0.12", "10.0.0.13"]
     assert call(LIST, PrivateIpAddress=["10.0.0.11"]).json["NetworkInterfaceSets"]["NetworkInterfaceSet"] == []
 
 
@@ -109,15 +109,15 @@ def test_a_lag_between_two_bounds_is_the_same_in_every_run(process: Any, seed: d
         for address in ("10.0.0.11", "10.0.0.12", "10.0.0.13"):
             unassign(call, address)
         time.sleep(0.2)
-        shown.append(seen(call(LIST, **ONE)))
+        shown.append(shown_addresses(call(LIST, **ONE)))
     assert shown[0] == shown[1]
 
 
 def test_transitional_states_end_by_themselves(process: Any, seed: dict[str, Any], call: Any) -> None:
-    passing = {**seed, "instances": [dict(item) for item in seed["instances"]], "interfaces": [dict(item) for item in seed["interfaces"]]}
-    passing["instances"][1]["becomes"] = {"status": "Running", "after_ms": 300}
-    passing["interfaces"][4]["becomes"] = {"status": "Available", "after_ms": 300}
-    process.reset(seed=passing)
+    changing = {**seed, "instances": [dict(item) for item in seed["instances"]], "interfaces": [dict(item) for item in seed["interfaces"]]}
+    changing["instances"][1]["becomes"] = {"status": "Running", "after_ms": 300}
+    changing["interfaces"][4]["becomes"] = {"status": "Available", "after_ms": 300}
+    process.reset(seed=changing)
     detaching = {"NetworkInterfaceId": "eni-detaching", "PrivateIpAddress": ["10.0.0.51"]}
     starting = {"NetworkInterfaceId": "eni-starting", "PrivateIpAddress": ["10.0.0.21"]}
     assert [call(UNASSIGN, **detaching).status, call(UNASSIGN, **starting).status] == [400, 400]
@@ -149,16 +149,16 @@ def test_faults_with_a_code(emulator: Any, call: Any, fault: dict[str, Any], sta
     emulator.faults([{"action": UNASSIGN, "nth": 1, **fault}])
     answer = unassign(call, "10.0.0.11")
     assert (answer.status, answer.code) == (status, code)
-    assert len(so(emulator)) == 3
+    assert len(real_addresses(emulator)) == 3
     assert unassign(call, "10.0.0.11").status == 200
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "error", "conflict"])
-def test_a_refusal_may_lie(emulator: Any, call: Any, fault: str) -> None:
+def test_a_refused_call_may_have_taken_effect(emulator: Any, call: Any, fault: str) -> None:
     more = {"code": "InternalError", "status": 500} if fault == "error" else {}
     faulty(emulator, fault, after_effect=True, **more)
     assert unassign(call, "10.0.0.11").status >= 400
-    assert so(emulator) == ["10.0.0.12", "10.0.0.13"]
+    assert real_addresses(emulator) == ["10.0.0.12", "10.0.0.13"]
     assert emulator.calls()[0]["effect"]["unassigned"] == {"private_ip_addresses": ["10.0.0.11"]}
 
 
@@ -177,7 +177,7 @@ def test_unreadable_replies(emulator: Any, call: Any, kind: str, status: int, bo
     answer = unassign(call, "10.0.0.11")
     assert answer.status == status
     assert answer.body.startswith(body)
-    assert ("10.0.0.11" in so(emulator)) is not after_effect
+    assert ("10.0.0.11" in real_addresses(emulator)) is not after_effect
 
 
 def test_truncated_json_is_not_valid_json(emulator: Any, call: Any) -> None:
@@ -203,7 +203,7 @@ def test_connection_resets(emulator: Any, call: Any, kind: str, left: int) -> No
     faulty(emulator, kind)
     with pytest.raises(ConnectionResetError):
         unassign(call, "10.0.0.11")
-    assert len(so(emulator)) == left
+    assert len(real_addresses(emulator)) == left
     assert emulator.calls()[0]["status"] is None
     assert unassign(call, "10.0.0.12").status == 200
 
@@ -212,7 +212,7 @@ def test_a_reply_cut_off(emulator: Any, call: Any) -> None:
     faulty(emulator, "cut")
     with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
         unassign(call, "10.0.0.11")
-    assert len(so(emulator)) == 2
+    assert len(real_addresses(emulator)) == 2
 
 
 @pytest.mark.parametrize(("after_effect", "left"), [(False, 3), (True, 2)])
@@ -221,9 +221,9 @@ def test_slow_calls_take_effect_before_or_after_the_wait(emulator: Any, call: An
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(unassign, call, "10.0.0.11")
         time.sleep(0.1)
-        assert len(so(emulator)) == left
+        assert len(real_addresses(emulator)) == left
         assert answer.result().status == 200
-    assert len(so(emulator)) == 2
+    assert len(real_addresses(emulator)) == 2
 
 
 def test_stale_reads(emulator: Any, call: Any) -> None:
@@ -231,22 +231,22 @@ def test_stale_reads(emulator: Any, call: Any) -> None:
     time.sleep(0.1)
     unassign(call, "10.0.0.12")
     emulator.faults([{"kind": "stale", "nth": 1}, {"kind": "stale", "nth": 2, "ms": 60000}, {"kind": "stale", "nth": 3, "ms": 90}])
-    assert seen(call(LIST, **ONE)) == ["10.0.0.12", "10.0.0.13"]
-    assert seen(call(LIST, **ONE)) == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
-    assert seen(call(LIST, **ONE)) == ["10.0.0.12", "10.0.0.13"]
-    assert seen(call(LIST, **ONE)) == ["10.0.0.13"]
+    assert shown_addresses(call(LIST, **ONE)) == ["10.0.0.12", "10.0.0.13"]
+    assert shown_addresses(call(LIST, **ONE)) == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
+    assert shown_addresses(call(LIST, **ONE)) == ["10.0.0.12", "10.0.0.13"]
+    assert shown_addresses(call(LIST, **ONE)) == ["10.0.0.13"]
 
 
 def test_somebody_else_unassigns_an_address(emulator: Any, call: Any) -> None:
     emulator.faults([{"kind": "take_address", "action": UNASSIGN, "nth": 1}])
     assert unassign(call, "10.0.0.11", "10.0.0.12").code == "InvalidIp.IpUnassigned"
-    assert so(emulator) == ["10.0.0.12", "10.0.0.13"]
+    assert real_addresses(emulator) == ["10.0.0.12", "10.0.0.13"]
     (record,) = emulator.calls()
     assert record["by_others"] == [{"eni_id": "eni-primary", "unassigned": {"private_ip_addresses": ["10.0.0.11"]}}]
     assert record["effect"] == {}
     emulator.faults([{"kind": "take_address", "id": "eni-secondary", "address": "10.0.0.32", "nth": 1}])
     assert call(LIST).status == 200
-    assert so(emulator, "eni-secondary") == ["10.0.0.31"]
+    assert real_addresses(emulator, "eni-secondary") == ["10.0.0.31"]
 
 
 def test_somebody_else_deletes_the_interface(emulator: Any, call: Any) -> None:

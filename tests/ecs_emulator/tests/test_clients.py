@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clients that nobody here wrote talk to the endpoint as they are."""
+"""Clients of other projects work with the endpoint without changes."""
 
 from __future__ import annotations
 

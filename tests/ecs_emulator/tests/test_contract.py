@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each reply is one that the real SDK understands, whole: no field is invented, none is lost."""
+"""The real SDK understands every reply completely: no field is invented, and no field is lost."""
 
 from __future__ import annotations
 

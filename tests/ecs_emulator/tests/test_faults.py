@@ -25,7 +25,7 @@ INSTANCES, GROUPS = "DescribeInstances", "DescribeSecurityGroups"
 UNASSIGN, ASSIGN = "UnassignPrivateIpAddresses", "AssignPrivateIpAddresses"
 
 
-def held(emulator: Any, eni_id: str = "eni-primary") -> list[str]:
+def real_addresses(emulator: Any, eni_id: str = "eni-primary") -> list[str]:
     return list(emulator.state()["interfaces"][eni_id]["private_ip_addresses"])
 
 
@@ -63,7 +63,7 @@ REFUSING = [
     ({"kind": "error", "code": "ServiceTimeout", "status": 504}, 504, "ServiceTimeout", "The request was refused."),
     ({"kind": "error", "code": "SystemBusy", "status": 599, "message": "Busy."}, 599, "SystemBusy", "Busy."),
     ({"kind": "error", "code": "Forbidden.RAM", "status": 400}, 400, "Forbidden.RAM", "User not authorized to operate on the specified "),
-    # A text with a gap has no value to put there.
+    # The usual text has a placeholder, and the fault has no value for it.
     ({"kind": "error", "code": "InvalidEniId.NotFound", "status": 404}, 404, "InvalidEniId.NotFound", "The request was refused."),
 ]
 
@@ -78,7 +78,7 @@ def test_any_refusal_comes_before_or_after_the_effect(
     assert (answer.status, answer.code) == (status, code)
     assert answer.json["Message"].startswith(message)
     assert set(answer.json) == {"RequestId", "HostId", "Code", "Message", "Recommend"}
-    assert ("10.0.0.11" in held(emulator)) is not after_effect
+    assert ("10.0.0.11" in real_addresses(emulator)) is not after_effect
     (record,) = emulator.calls()
     assert (record["status"], record["code"], record["faults"]) == (status, code, [fault["kind"]])
     assert bool(record["effect"]) is after_effect
@@ -146,7 +146,7 @@ def test_a_repeated_request_has_a_used_nonce(emulator: Any, call: Any) -> None:
         "SignatureNonceUsed",
         "Specified signature nonce was used already.",
     )
-    assert held(emulator) == ["10.0.0.12", "10.0.0.13"]
+    assert real_addresses(emulator) == ["10.0.0.12", "10.0.0.13"]
     first, second = emulator.calls()
     assert first["effect"] == {"eni_id": "eni-primary", "unassigned": {"private_ip_addresses": ["10.0.0.11"]}}
     # The client got the second reply and never the first one.
@@ -164,15 +164,15 @@ def test_a_repeated_request_with_signature_version_1(emulator: Any) -> None:
     parameters = {"RegionId": "cn-hangzhou", "NetworkInterfaceId": "eni-primary", "PrivateIpAddress.1": "10.0.0.11"}
     answer = version_1(emulator.endpoint, UNASSIGN, parameters).send(emulator.endpoint)
     assert answer.code == "SignatureNonceUsed"
-    assert held(emulator) == ["10.0.0.12", "10.0.0.13"]
+    assert real_addresses(emulator) == ["10.0.0.12", "10.0.0.13"]
 
 
 def test_a_repeat_that_was_signed_again_gets_what_the_action_answers_then(emulator: Any, call: Any) -> None:
     emulator.faults([{"kind": "twice", "nonce": "fresh"}])
     assert unassign(call, "10.0.0.11").code == "InvalidIp.IpUnassigned"
-    assert held(emulator) == ["10.0.0.12", "10.0.0.13"]
+    assert real_addresses(emulator) == ["10.0.0.12", "10.0.0.13"]
     assert assign(call, "10.0.0.150").code == "InvalidIp.IpAssigned"
-    assert held(emulator, "eni-available") == ["10.0.0.41", "10.0.0.150"]
+    assert real_addresses(emulator, "eni-available") == ["10.0.0.41", "10.0.0.150"]
 
 
 def test_a_repeat_with_the_same_client_token_is_idempotent(emulator: Any, call: Any) -> None:
@@ -180,7 +180,7 @@ def test_a_repeat_with_the_same_client_token_is_idempotent(emulator: Any, call: 
     answer = call(ASSIGN, NetworkInterfaceId="eni-available", SecondaryPrivateIpAddressCount=2, ClientToken="token-1")
     assert answer.status == 200
     assigned = answer.json["AssignedPrivateIpAddressesSet"]["PrivateIpSet"]["PrivateIpAddress"]
-    assert held(emulator, "eni-available") == ["10.0.0.41", *assigned]
+    assert real_addresses(emulator, "eni-available") == ["10.0.0.41", *assigned]
     assert [bool(record["effect"]) for record in emulator.calls()] == [True, False]
 
 
@@ -194,10 +194,10 @@ def test_other_faults_meet_the_first_of_the_two(emulator: Any, call: Any) -> Non
     """So SignatureNonceUsed does not prove that something took effect."""
     emulator.faults([{"kind": "twice"}, {"kind": "503"}])
     assert unassign(call, "10.0.0.11").code == "SignatureNonceUsed"
-    assert len(held(emulator)) == 3
+    assert len(real_addresses(emulator)) == 3
     emulator.faults([{"kind": "reset_before"}, {"kind": "twice", "nonce": "fresh"}])
     assert unassign(call, "10.0.0.11").status == 200
-    assert held(emulator) == ["10.0.0.12", "10.0.0.13"]
+    assert real_addresses(emulator) == ["10.0.0.12", "10.0.0.13"]
     assert [(record["repeats"], bool(record["effect"])) for record in emulator.calls()] == [
         (None, False),
         (1, False),
@@ -234,7 +234,7 @@ def test_dropped_rows_are_not_there(emulator: Any, call: Any) -> None:
     interfaces = instance["NetworkInterfaces"]["NetworkInterface"]
     assert [row["NetworkInterfaceId"] for row in interfaces] == ["eni-secondary", "eni-detaching"]
     assert [row["SecurityGroupId"] for row in call(GROUPS).json["SecurityGroups"]["SecurityGroup"]] == ["sg-a"]
-    # It is all there: writes find it.
+    # It still exists, and writes find it.
     assert "eni-primary" in emulator.state()["interfaces"]
     assert unassign(call, "10.0.0.11").status == 200
 
@@ -302,8 +302,8 @@ def test_addresses_can_be_stripped_wherever_the_interface_is_shown(emulator: Any
         "eni-detaching": 2,
     }
     assert shown[1]["PrimaryIpAddress"] == "10.0.0.30"
-    # It holds them all the same.
-    assert len(held(emulator, "eni-secondary")) == 2
+    # The interface still has them.
+    assert len(real_addresses(emulator, "eni-secondary")) == 2
 
 
 def test_a_stripped_reply_is_one_that_the_sdk_reads(emulator: Any, sdk: Any) -> None:
@@ -324,13 +324,13 @@ def test_a_request_is_processed_for_a_while(emulator: Any, call: Any) -> None:
     postpone(emulator, ms=250)
     first = assign(call, "10.0.0.150", token="token-1")
     assert (first.status, first.code) == (503, "ServiceUnavailable")
-    assert held(emulator, "eni-available") == ["10.0.0.41"]
+    assert real_addresses(emulator, "eni-available") == ["10.0.0.41"]
     again = assign(call, "10.0.0.150", token="token-1")
     assert (again.status, again.code) == (400, "IdempotentProcessing")
     assert again.json["Message"] == "The previous idempotent request(s) is still processing."
     time.sleep(0.26)
-    # Nobody has to ask for it.
-    assert held(emulator, "eni-available") == ["10.0.0.41", "10.0.0.150"]
+    # It ends without another call.
+    assert real_addresses(emulator, "eni-available") == ["10.0.0.41", "10.0.0.150"]
     done = assign(call, "10.0.0.150", token="token-1")
     assert done.json["AssignedPrivateIpAddressesSet"]["PrivateIpSet"]["PrivateIpAddress"] == ["10.0.0.150"]
     assert [bool(record["effect"]) for record in emulator.calls()] == [True, False, False]
@@ -345,7 +345,7 @@ def test_a_request_is_processed_for_some_calls(emulator: Any, call: Any) -> None
     assert unassign(call, "10.0.0.11").status == 200
     codes = [assign(call, "10.0.0.150", token="token-1").code for _number in range(3)]
     assert codes == ["IdempotentProcessing", "IdempotentProcessing", ""]
-    assert held(emulator, "eni-available") == ["10.0.0.41", "10.0.0.150"]
+    assert real_addresses(emulator, "eni-available") == ["10.0.0.41", "10.0.0.150"]
 
 
 def test_whichever_comes_first_ends_the_processing(emulator: Any, call: Any) -> None:
@@ -367,7 +367,7 @@ def test_meanwhile_the_interface_is_busy(emulator: Any, call: Any) -> None:
     assert call(UNASSIGN, NetworkInterfaceId="eni-available", PrivateIpAddress=["10.0.0.41"]).code == "Operation.Conflict"
     time.sleep(0.21)
     assert assign(call, "10.0.0.151", token="token-2").status == 200
-    assert held(emulator, "eni-available") == ["10.0.0.41", "10.0.0.150", "10.0.0.151"]
+    assert real_addresses(emulator, "eni-available") == ["10.0.0.41", "10.0.0.150", "10.0.0.151"]
 
 
 def test_writes_at_once_may_be_accepted_meanwhile(process: Any, seed: dict[str, Any], call: Any) -> None:
@@ -375,7 +375,7 @@ def test_writes_at_once_may_be_accepted_meanwhile(process: Any, seed: dict[str, 
     postpone(process, calls=2)
     assign(call, "10.0.0.150", token="token-1")
     assert [assign(call, "10.0.0.151").status, assign(call, "10.0.0.152").status] == [200, 200]
-    assert held(process, "eni-available") == ["10.0.0.41", "10.0.0.151", "10.0.0.152", "10.0.0.150"]
+    assert real_addresses(process, "eni-available") == ["10.0.0.41", "10.0.0.151", "10.0.0.152", "10.0.0.150"]
 
 
 def test_an_earlier_request_that_failed_uses_its_token_up(emulator: Any, call: Any) -> None:
@@ -384,11 +384,11 @@ def test_an_earlier_request_that_failed_uses_its_token_up(emulator: Any, call: A
     codes = [assign(call, "10.0.0.150", token="token-1").code for _number in range(3)]
     assert codes == ["IdempotentProcessing", "IdempotentFailed", "IdempotentFailed"]
     assert "has failed" in assign(call, "10.0.0.150", token="token-1").json["Message"]
-    assert held(emulator, "eni-available") == ["10.0.0.41"]
+    assert real_addresses(emulator, "eni-available") == ["10.0.0.41"]
     assert assign(call, "10.0.0.150", token="token-2").status == 200
 
 
-def test_what_the_action_refuses_comes_out_at_the_end(emulator: Any, call: Any) -> None:
+def test_a_refusal_of_the_action_shows_at_the_end(emulator: Any, call: Any) -> None:
     postpone(emulator, ms=30)
     assert assign(call, "10.0.0.11", token="token-1").code == "ServiceUnavailable"
     time.sleep(0.04)
@@ -400,9 +400,9 @@ def test_a_write_without_a_token_takes_effect_late(emulator: Any, call: Any) -> 
     postpone(emulator, ms=100)
     assert unassign(call, "10.0.0.11").code == "ServiceUnavailable"
     assert unassign(call, "10.0.0.11").code == "Operation.Conflict"
-    assert len(held(emulator)) == 3
+    assert len(real_addresses(emulator)) == 3
     time.sleep(0.11)
-    assert held(emulator) == ["10.0.0.12", "10.0.0.13"]
+    assert real_addresses(emulator) == ["10.0.0.12", "10.0.0.13"]
     assert unassign(call, "10.0.0.11").code == "InvalidIp.IpUnassigned"
     assert emulator.calls()[0]["effect"] == {"eni_id": "eni-primary", "unassigned": {"private_ip_addresses": ["10.0.0.11"]}}
 
@@ -413,7 +413,7 @@ def test_another_fault_decides_what_the_client_gets(emulator: Any, call: Any) ->
     with pytest.raises(ConnectionResetError):
         assign(call, "10.0.0.150", token="token-1")
     assert [assign(call, "10.0.0.150", token="token-1").code for _number in range(2)] == ["IdempotentProcessing", ""]
-    # What fails before the effect keeps the request from the service.
+    # With a failure before the effect, the request does not reach the service.
     emulator.faults([processing, {"kind": "reset_before", "nth": 1}])
     with pytest.raises(ConnectionResetError):
         assign(call, "10.0.0.151", token="token-2")
@@ -446,7 +446,7 @@ def test_a_late_effect_lags_from_when_it_took_place(process: Any, seed: dict[str
     asked = {"PrivateIpAddress": ["10.0.0.11"]}
     time.sleep(0.2)
     assert ids(call(LIST, **asked)) == ["eni-primary"]
-    assert len(held(process)) == 2
+    assert len(real_addresses(process)) == 2
     time.sleep(0.25)
     assert ids(call(LIST, **asked)) == []
 
@@ -457,7 +457,7 @@ def test_the_errors_of_a_token_do_not_depend_on_earlier_calls(emulator: Any, cal
     assert [assign(call, "10.0.0.150", token="token-1").code for _number in range(3)] == [*codes, ""]
 
 
-def test_faults_hold_when_calls_come_at_once(emulator: Any, call: Any) -> None:
+def test_faults_work_with_concurrent_calls(emulator: Any, call: Any) -> None:
     emulator.faults([{"kind": "twice", "action": UNASSIGN, "nonce": "fresh"}])
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda last: unassign(call, f"10.0.0.{last}"), (11, 12, 13)))
@@ -525,7 +525,7 @@ def test_a_wrong_fault_is_refused(emulator: Any, fault: dict[str, Any], problems
         assert problem in text
     assert "faults[1]: " in text
     assert "faults[0]" not in text
-    # Those before stay.
+    # The earlier faults stay.
     assert [fault["kind"] for fault in emulator.fault_counts()] == ["503"]
 
 

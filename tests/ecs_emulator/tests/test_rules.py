@@ -23,7 +23,7 @@ def addresses(*last: int) -> list[str]:
 
 
 REFUSED: list[tuple[str, dict[str, Any], int, str, str]] = [
-    # what both look at first
+    # what both actions check first
     (UNASSIGN, {"region": "", **of("eni-primary")}, 400, "MissingParameter", NOT_GIVEN.format("RegionId")),
     (
         UNASSIGN,

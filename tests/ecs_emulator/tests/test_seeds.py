@@ -261,7 +261,7 @@ def test_the_options_reach_the_endpoint_and_a_used_port_is_reported() -> None:
 
 
 def test_the_endpoint_does_not_outlive_what_started_it() -> None:
-    """A helper that dies without a word closes the standard input of its endpoint."""
+    """The end of a process also closes the standard input of its endpoint."""
     script = (
         f"import os, sys; sys.path.insert(0, {str(FOLDER.parent)!r}); from support.emulator import Emulator; "
         "print(Emulator().start().pid, flush=True); os._exit(1)"

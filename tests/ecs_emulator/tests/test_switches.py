@@ -1,7 +1,7 @@
 # Copyright (c) alicloud_ops maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each choice of what is not known of the service does what it says."""
+"""Each choice of each switch has the effect that it describes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def switched(process: Any, seed: dict[str, Any]) -> Any:
     return switch
 
 
-def so(emulator: Any, eni_id: str = "eni-primary") -> Any:
+def real_state(emulator: Any, eni_id: str = "eni-primary") -> Any:
     return emulator.state()["interfaces"][eni_id]
 
 
@@ -40,11 +40,11 @@ def test_batch(switched: Any, call: Any, choice: str, status: int, left: list[st
     emulator = switched(batch=choice)
     answer = call(UNASSIGN, NetworkInterfaceId="eni-primary", PrivateIpAddress=["10.0.0.11", "10.0.0.10", "10.0.0.99"])
     assert answer.status == status
-    assert so(emulator)["private_ip_addresses"] == left
-    assert so(emulator)["primary_address"] == "10.0.0.10"
+    assert real_state(emulator)["private_ip_addresses"] == left
+    assert real_state(emulator)["primary_address"] == "10.0.0.10"
     effect = emulator.calls()[0]["effect"]
     assert effect == ({} if choice == "atomic" else {"eni_id": "eni-primary", "unassigned": {"private_ip_addresses": ["10.0.0.11"]}})
-    # With nothing to take away all are the same.
+    # If there is nothing to unassign, all choices refuse the call.
     assert call(UNASSIGN, NetworkInterfaceId="eni-primary", PrivateIpAddress=["10.0.0.10"]).code == "InvalidIp.IpUnassigned"
 
 
@@ -60,7 +60,7 @@ def test_eip(switched: Any, call: Any, choice: str, status: int) -> None:
     emulator = switched(eip=choice)
     answer = call(UNASSIGN, NetworkInterfaceId="eni-secondary", PrivateIpAddress=["10.0.0.31"])
     assert answer.status == status
-    assert ("10.0.0.31" in so(emulator, "eni-secondary")["eips"]) is (choice == "refuse")
+    assert ("10.0.0.31" in real_state(emulator, "eni-secondary")["eips"]) is (choice == "refuse")
     dropped = emulator.calls()[0]["effect"].get("eips_dropped")
     assert dropped == ({"10.0.0.31": "203.0.113.31"} if choice == "drop" else None)
 
@@ -107,7 +107,7 @@ def test_mixed(switched: Any, call: Any, choice: str, status: int) -> None:
     emulator = switched(mixed=choice)
     answer = call(UNASSIGN, NetworkInterfaceId="eni-secondary", PrivateIpAddress=["10.0.0.32"], Ipv4Prefix=["10.0.0.64/28"])
     assert answer.status == status
-    assert (so(emulator, "eni-secondary")["ipv4_prefixes"] == ["10.0.0.80/28"]) is (choice == "accept")
+    assert (real_state(emulator, "eni-secondary")["ipv4_prefixes"] == ["10.0.0.80/28"]) is (choice == "accept")
 
 
 @pytest.mark.parametrize("choice", ["InvalidIp.IpUnassigned", "InvalidIp.IpPrefixIllegal"])

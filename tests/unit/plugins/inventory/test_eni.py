@@ -7,9 +7,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 import yaml
+from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.alicloud_ops.network.plugins.doc_fragments.connection import ModuleDocFragment
 from ansible_collections.alicloud_ops.network.plugins.inventory.eni import DOCUMENTATION, EXAMPLES, InventoryModule
@@ -126,6 +131,17 @@ class TestFileName:
 
     def test_a_file_that_does_not_exist_is_not_read(self, tmp_path):
         assert not InventoryModule().verify_file(str(tmp_path / "web.eni.yml"))
+
+
+def test_without_the_sdk_the_file_is_named_and_the_package(tmp_path, monkeypatch):
+    path = tmp_path / "eni.yml"
+    path.write_text(yaml.safe_dump({"plugin": InventoryModule.NAME, "region": "cn-hangzhou", "whole_region": True, **KEY}))
+    monkeypatch.setitem(sys.modules, "alibabacloud_ecs20140526.client", None)
+    with pytest.raises(AnsibleParserError) as raised:
+        inventory_loader.get(InventoryModule.NAME).parse(InventoryData(), DataLoader(), str(path), cache=False)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert "alibabacloud-ecs20140526" in str(raised.value)
+    assert SECRET not in str(raised.value)
 
 
 class TestOptions:

@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _caller
 from ansible_collections.alicloud_ops.network.plugins.module_utils._caller import Caller
 
-DEADLINE = 40  # seconds until a test gives up that waits for a process
+DEADLINE = 40  # seconds that a test waits for a process before it fails
 LIFE = 2 * DEADLINE  # seconds after which each of these processes ends by itself
 
 ACTORS = f"""
@@ -309,3 +309,10 @@ def test_once_gone_the_caller_is_looked_for_each_time(monkeypatch):
     monkeypatch.setattr(_caller, "_has_hung_up", lambda _descriptor: True)
     assert not caller.is_waiting()
     assert not caller.is_waiting()
+
+
+def test_a_process_that_has_ended_has_no_session():
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert _caller._session(process.pid) is None
+    assert _caller._session(os.getpid()) == os.getsid(0)

@@ -142,6 +142,34 @@ def failed(code, status=None, **more):
 
 
 @pytest.mark.parametrize(
+    ("proof", "code", "sent"),
+    [
+        (failed("DryRunOperation", 400), None, 3),  # proven once
+        (failed("Forbidden.RAM", 403), "Forbidden.RAM", 2),
+        (None, UNREADABLE_REPLY, 2),
+    ],
+)
+def test_an_empty_list_of_instances_is_believed_only_if_a_dry_run_says_so(clock, proof, code, sent):
+    class Empty(Service):
+        def call(self, action, parameters, before_send=None):
+            reply = {**super().call(action, parameters, before_send), "Instances": {"Instance": []}}
+            if parameters.get("dry_run") and proof:
+                raise proof
+            return reply
+
+    service = Empty(clock)
+    ecs = make_ecs(service)
+    ecs._may_read_instances = False
+    if code is None:
+        assert ecs.instances(instance_ids=["i-1"]) == ecs.instances(instance_ids=["i-2"]) == []
+    else:
+        with pytest.raises(EcsError) as caught:
+            ecs.instances(instance_ids=["i-1"])
+        assert caught.value.code == code
+    assert [bool(parameters.get("dry_run")) for _action, parameters in service.sent] == [False, True, False][:sent]
+
+
+@pytest.mark.parametrize(
     ("error", "read_again", "write_again"),
     [
         (failed("Operation.Conflict", 403), True, True),

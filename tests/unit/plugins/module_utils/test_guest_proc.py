@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils import _guest_proc as proc
-from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_reading import Reading, Unreadable
+from ansible_collections.alicloud_ops.network.plugins.module_utils._guest_reading import Address, Reading, Unreadable
 
 ANY = "0.0.0.0"  # noqa: S104 (compared, not bound)
 DATA = Path(__file__).parents[1] / "data" / "guests" / "instance"
@@ -140,6 +140,12 @@ def test_text_that_ends_within_a_line_is_refused(name):
                 PARSERS[name](text(name)[:length])
 
 
+def test_an_address_of_an_unknown_length_is_an_error():
+    header, line, *_others = text("tcp").splitlines(keepends=True)
+    with pytest.raises(Unreadable):
+        proc.parse_sockets(header + line.replace(line.split()[1].split(":")[0], "0A00A8"), "tcp")
+
+
 @pytest.mark.parametrize("name", PARSERS)
 def test_an_invalid_line_is_an_error(name):
     first, *others = text(name).splitlines(keepends=True)
@@ -207,3 +213,31 @@ def test_addresses_that_keep_changing_are_a_problem(folder, monkeypatch):
 
     monkeypatch.setattr(proc, "read_file", restless)
     assert [problem.code for problem in read(folder).problems] == ["addresses_not_read"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "promoting"),
+    [
+        ({"all": "1\n", "eth0": "0\n"}, {"eth0": True}),
+        ({"all": "0\n", "eth0": "1\n"}, {"eth0": True}),
+        ({"all": "0\n", "eth0": "0\n"}, {"eth0": False}),
+        ({"all": "0\n"}, {}),  # the interface is gone
+    ],
+)
+def test_whether_secondary_addresses_stay_is_asked_only_where_there_are_some(monkeypatch, settings, promoting):
+    def read_setting(path):
+        part, name = path.removeprefix("/proc/sys/net/ipv4/conf/").split("/")
+        assert name == "promote_secondaries"
+        if part not in settings:
+            raise FileNotFoundError(path)
+        return settings[part]
+
+    monkeypatch.setattr(proc, "read_file", read_setting)
+    reading = Reading("own")
+    reading.addresses = [
+        Address("192.168.0.11", 24, 2, "eth0", "global", False, True),
+        Address("192.168.0.12", 24, 2, "eth1", "global", False, False),
+        Address("192.168.0.13", 24, None, None, "global", None, True),
+    ]
+    proc.read_promotion(reading)
+    assert reading.promoting == promoting

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -192,3 +194,29 @@ def test_the_mounts_are_those_that_the_child_sees_after_it_entered(tmp_path, mon
     assert entered.read_text() == f"{namespace} {0x00020000}"
     with pytest.raises(FileNotFoundError):
         system._read_mounts(str(tmp_path / "ended"))
+
+
+@pytest.mark.parametrize("by_python", [True, False], ids=["Python 3.12 and later", "an older Python"])
+def test_a_namespace_is_entered_by_the_call_that_this_python_has(monkeypatch, by_python):
+    entered = []
+
+    def setns(descriptor, kind):
+        entered.append((descriptor, kind))
+        return 0
+
+    monkeypatch.setattr(os, "setns", setns if by_python else None, raising=False)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name, **_options: SimpleNamespace(setns=setns))
+    system._enter(4, CLONE_NEWNET)
+    assert entered == [(4, CLONE_NEWNET)]
+
+
+def test_a_namespace_that_may_not_be_entered_is_an_error_with_its_number(monkeypatch):
+    monkeypatch.delattr(os, "setns", raising=False)
+    receiver, sender = os.pipe()
+    try:
+        with pytest.raises(OSError, match=r"Invalid argument|Operation not permitted") as raised:
+            system._enter(receiver, CLONE_NEWNET)
+    finally:
+        os.close(receiver)
+        os.close(sender)
+    assert raised.value.errno in (errno.EINVAL, errno.EPERM)

@@ -152,8 +152,8 @@ def test_a_primary_address_is_never_a_secondary_address(private_rows, own):
         pytest.param(eni_record(PrivateIpSets={}), id="addresses without list"),
         pytest.param(eni_record(PrivateIpSets=private()), id="addresses empty"),
         pytest.param(eni_record(PrivateIpSets=[{"PrivateIpAddress": "192.168.0.1"}]), id="addresses not wrapped"),
-        pytest.param(eni_record(PrivateIpSets={"PrivateIpSet": {"PrivateIpAddress": "192.168.0.1"}}), id="addresses no list"),
-        pytest.param(eni_record(PrivateIpSets={"PrivateIpSet": ["192.168.0.1"]}), id="addresses no records"),
+        pytest.param(eni_record(PrivateIpSets={"PrivateIpSet": {"PrivateIpAddress": "192.168.0.1"}}), id="addresses are not a list"),
+        pytest.param(eni_record(PrivateIpSets={"PrivateIpSet": ["192.168.0.1"]}), id="addresses are not records"),
         pytest.param(eni_record(PrivateIpSets=private({"Primary": True}), PrivateIpAddress=""), id="address missing"),
         pytest.param(eni_record(addresses=["192.168.0.300"]), id="address malformed"),
         pytest.param(eni_record(addresses=["2001:db8::1"]), id="address of the other family"),
@@ -164,11 +164,11 @@ def test_a_primary_address_is_never_a_secondary_address(private_rows, own):
         pytest.param(eni_record(PrivateIpSets=private({"PrivateIpAddress": "192.168.0.10"})), id="primary address not among the addresses"),
         pytest.param(eni_record(Ipv6Sets={"Ipv6Set": [{"Ipv6Address": "2001:db8::1", "Primary": "true"}]}), id="primary mark is a text"),
         pytest.param(eni_record(Ipv4PrefixSets={"Ipv4PrefixSet": [{"Prefix": "192.168.0.16/28"}]}), id="prefix by another name"),
-        pytest.param(eni_record(Ipv4PrefixSets={"Ipv4PrefixSet": "192.168.0.16/28"}), id="prefixes no list"),
+        pytest.param(eni_record(Ipv4PrefixSets={"Ipv4PrefixSet": "192.168.0.16/28"}), id="prefixes are not a list"),
         pytest.param(eni_record(Ipv6Sets={"Ipv6Set": [None]}), id="ipv6 null"),
         pytest.param(eni_record(Ipv6PrefixSets="2001:db8::/80"), id="ipv6 prefixes are a text"),
-        pytest.param(eni_record(SecurityGroupIds={"SecurityGroupId": "sg-1"}), id="groups no list"),
-        pytest.param(eni_record(Tags={"Tag": ["creator"]}), id="tags no records"),
+        pytest.param(eni_record(SecurityGroupIds={"SecurityGroupId": "sg-1"}), id="groups are not a list"),
+        pytest.param(eni_record(Tags={"Tag": ["creator"]}), id="tags are not records"),
         pytest.param(eni_record(Tags={"Tag": [{"Key": "creator", "Value": "terway"}]}), id="tag by other names"),
         pytest.param(
             eni_record(
@@ -220,7 +220,7 @@ def test_an_instance_that_shows_no_eni_has_no_primary_eni():
     [
         pytest.param({"Status": "Running"}, id="no id"),
         pytest.param({"InstanceId": "i-1"}, id="no status"),
-        pytest.param({"InstanceId": "i-1", "Status": "Running", "NetworkInterfaces": {"NetworkInterface": {}}}, id="enis no list"),
+        pytest.param({"InstanceId": "i-1", "Status": "Running", "NetworkInterfaces": {"NetworkInterface": {}}}, id="enis are not a list"),
         pytest.param(
             {"InstanceId": "i-1", "Status": "Running", "NetworkInterfaces": {"NetworkInterface": [{"Type": "Primary"}]}},
             id="eni without id",

@@ -79,7 +79,7 @@ def test_a_key_without_a_profile_uses_the_region_of_the_current_profile(tmp_path
     assert parse(environ=profile_home(tmp_path, PROFILES), region=None)[0].region == "me-central-1"
 
 
-def test_of_the_command_line_alone(tmp_path):
+def test_a_region_comes_only_from_a_profile_of_the_command_line(tmp_path):
     """The credentials file of the SDKs may belong to another account, and has no current profile."""
     environ = profile_home(tmp_path, {**PROFILES, "current": "no region"})
     (tmp_path / ".alibabacloud").mkdir()
@@ -98,6 +98,11 @@ def test_an_unreadable_configuration_is_reported(tmp_path):
 def test_a_failed_login_does_not_lead_to_a_second_error(tmp_path):
     (error,) = parse(environ=profile_home(tmp_path, PROFILES), region=None, **NO_KEYS, profile="nobody")[1]
     assert error.startswith("profile: there is no profile nobody")
+
+
+def test_a_file_of_profiles_that_cannot_be_used_is_named_once(tmp_path):
+    (error,) = parse(environ=profile_home(tmp_path, "{"), region=None, **NO_KEYS)[1]
+    assert "config.json" in error
 
 
 def test_the_region_does_not_come_from_another_profile(tmp_path):

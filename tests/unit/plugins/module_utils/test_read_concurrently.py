@@ -13,7 +13,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import M
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import EcsError
 from ansible_collections.alicloud_ops.network.plugins.module_utils._pacing import Pacer, Stopwatch
 
-PATIENCE = 20  # seconds until a thread that waits for another one in vain gives up
+PATIENCE = 20  # seconds that a thread waits for another one before the test fails
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def ecs():
     return SimpleNamespace(writers=8, _pacer=pacer, stop=pacer.stop)
 
 
-def test_the_first_read_goes_alone_and_then_as_many_as_may(ecs):
+def test_the_first_read_goes_alone_and_then_as_many_as_allowed(ecs):
     under_way, most, met = [], [], threading.Barrier(MOST_READERS, timeout=PATIENCE)
 
     def read(batch):

@@ -28,7 +28,7 @@ LATE = Reason("NotVerified", "late")
 
 
 def build_result(*arguments):
-    """As Ansible hands it on."""
+    """The result as plain JSON, as Ansible passes it on."""
     return json.loads(json.dumps(_result.build_result(*arguments)))
 
 

@@ -1420,7 +1420,7 @@ def test_check_mode_predicts_exactly_what_a_run_does(world, request, wait):
 # Any faults
 
 
-def gone_wrong(kind):
+def make_write_fault(kind):
     """A fault of a write that is possible with the service and the network. A refusal because of an address does not change the address."""
     reply, _comma, effect = kind.partition(", ")
 
@@ -1448,7 +1448,7 @@ def gone_wrong(kind):
     return step
 
 
-KINDS_OF_WRONG = [
+WRITE_FAULTS = [
     *(f"{reply}, {effect}" for reply in OPEN for effect in ("all done", "some done", "none done")),
     "accepted, some done",
     "accepted, none done",
@@ -1460,7 +1460,7 @@ KINDS_OF_WRONG = [
     "Throttling.User",
     "IdempotentParameterMismatch, none done",
 ]
-scripts = st.lists(st.one_of(st.none(), st.sampled_from(KINDS_OF_WRONG).map(gone_wrong)), min_size=1, max_size=6)
+scripts = st.lists(st.one_of(st.none(), st.sampled_from(WRITE_FAULTS).map(make_write_fault)), min_size=1, max_size=6)
 delays = st.lists(st.sampled_from([0, 0, 30, 61]), max_size=4)
 read_faults = st.lists(
     st.one_of(

@@ -143,6 +143,17 @@ def test_the_message_of_a_refused_signature_does_not_show_the_signed_text(call):
     assert error.message.endswith("calculation. (access_key from options: the secret does not belong to this access_key_id)")
 
 
+def test_an_exception_that_cannot_be_explained_is_one_error_and_is_not_shown(call, monkeypatch):
+    """Another version of the SDK may have other exceptions."""
+
+    def explain(self, action, failure):
+        raise TypeError(f"not-shown: {failure}")
+
+    monkeypatch.setattr(Sdk, "_explain_refusal", explain)
+    error = call((403, {"Code": "Throttling", "Message": "not-shown", "RequestId": "R-1"}))
+    assert (type(error), error.action, error.code, error.status) == (EcsError, "DescribeInstances", UNREADABLE_REPLY, 403)
+
+
 def test_a_login_that_fails_sent_nothing(call):
     error = call((200, {}), credential=Key(failure=CredentialError("no key")))
     assert (error.code, error.message, error.unsent, call.adapter.sent) == (INVALID_CREDENTIALS, "no key", True, [])
@@ -167,4 +178,4 @@ def test_an_exception_of_the_hook_is_raised_and_nothing_is_sent(call, raised):
 
     assert call((200, {"RequestId": "R-1"}), hook) is raised
     assert call.adapter.sent == []
-    assert call((200, {"RequestId": "R-1"})) == {"RequestId": "R-1"}, "it is over"
+    assert call((200, {"RequestId": "R-1"})) == {"RequestId": "R-1"}, "the hook belongs to one call"

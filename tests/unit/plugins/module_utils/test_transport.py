@@ -421,7 +421,7 @@ def test_the_hook_is_called_right_before_requests_to_its_host_and_to_no_other():
     assert order == ["hook, then 4 sent"]
     assert len(adapter.sent) == 5
     send(f"https://{ECS}/", None, adapter=adapter)
-    assert len(order) == 1, "it is over"
+    assert len(order) == 1, "the hook ends with the block"
 
 
 @pytest.mark.parametrize("raised", [ValueError("stop"), OSError("stop"), KeyboardInterrupt()], ids=repr)

@@ -212,7 +212,7 @@ def with_mac(number: int, *addresses: str, **more: Any) -> Interface:
 
 
 def guest_evidence(policy: str = "report", *, only_not_seen: bool = False, results: Mapping[str, Any] | None = None) -> Evidence:
-    """Of web, which has eni-1, and of db, which could not be reached and would have eni-2."""
+    """The results of web, which has eni-1, and of db, which has eni-2 and could not be reached."""
     default = {"web": guest_result(1, "10.0.1.5", "10.0.1.1!", "10.0.1.2", "10.0.1.99"), "db": {"unreachable": True, "msg": HOSTILE}}
     results = default if results is None else results
     return Evidence(GuestSettings("web,db", policy, only_not_seen, 15), results, results)

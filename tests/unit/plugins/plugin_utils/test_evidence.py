@@ -122,7 +122,7 @@ def aged(*ages: timedelta | str | None, most: int = 15) -> list[str]:
         (timedelta(seconds=-60), False),  # somebody set the clock
         (timedelta(seconds=-61), True),
         (None, True),
-        ("2026-01-05T12:00:00", True),  # of which time zone?
+        ("2026-01-05T12:00:00", True),  # without a time zone
         ("now", True),
     ],
 )
@@ -202,7 +202,7 @@ def test_the_plan_has_one_line_for_each_level_and_one_for_each_reason():
     ]
     assert lines[at + 10].startswith("  guest db: the guest could not be reached: <script>")
     assert "  1 skipped, GuestInUse: in use on web (eth1): sshd listens on port 22: eni-1 10.0.1.1" in lines
-    assert [entry["guard"] for entry in build_report(guests("protect"))["guards"]] == ["guests", "guests"]
+    assert [entry["guard"] for entry in build_report(guests("protect"))["reasons"]] == ["guests", "guests"]
 
 
 @pytest.mark.parametrize("results", [{"web": {"unreachable": True}, "db": {"failed": True, "msg": "no Python"}}, {}])
@@ -257,7 +257,7 @@ def test_after_an_unassign_the_guests_that_still_have_the_address_are_named(has_
     if has_last_read:
         run.final = {"eni-1": with_mac(1, A), "eni-2": with_mac(2)}
     report = build_report(run)
-    # Not that which may be on the ENI still.
+    # Without the address that may still be on the ENI.
     assert [(entry["host"], entry["address"], entry["command"]) for entry in report["guests"]["remaining"]] == [
         ("web", B, "ip address del 10.0.1.2/24 dev eth1")
     ]

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import compare
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import compare, find_expiry, find_unknown_age, find_use, make_mark
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import document, interface
 
 
@@ -17,3 +22,45 @@ def test_only_an_address_that_a_read_shows_as_gone_is_gone() -> None:
         "removed": ["eni-1 10.0.1.2"],
         "left": ["eni-1 10.0.1.3", "eni-2 10.0.2.1"],
     }
+
+
+# -- approvals
+
+PLAN = replace(document({"eni-1": ["10.0.0.1"]}), made="2026-01-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("hour", "zone", "is_refused"),
+    [("23:59", "+00:00", False), ("24:00", "+00:00", False), ("24:30", "+00:00", True), ("24:30", "+08:00", False)],
+)
+def test_an_approval_is_valid_for_some_hours(hour, zone, is_refused):
+    hours, minutes = map(int, hour.split(":"))
+    now = datetime.fromisoformat(f"2026-01-{1 + hours // 24:02}T{hours % 24:02}:{minutes:02}:00{zone}").astimezone(UTC)
+    found = find_expiry(PLAN, 24, now)
+    assert bool(found) == is_refused
+    if found:
+        assert "was made 24.5 hours ago, at 2026-01-01T00:00:00+00:00" in found[0]
+        assert "unassign_secondary_ips_approval_max_age" in found[0]
+
+
+def test_a_plan_without_a_known_time_does_not_expire():
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    assert find_expiry(None, 24, now) == find_expiry(replace(PLAN, made=""), 24, now) == []
+    # Where an approval is required, its age must be known.
+    for unknown in (None, replace(PLAN, made="")):
+        (error,) = find_unknown_age(unknown)
+        assert error.startswith("unassign_secondary_ips_approved_digest: the age of the approved plan is not known; set unassign_")
+    assert find_unknown_age(PLAN) == []
+    # With a clock that is behind, no plan is too old.
+    assert find_expiry(PLAN, 24, datetime(2025, 1, 1, tzinfo=UTC)) == []
+
+
+def test_an_approval_is_valid_for_one_finished_run():
+    mark = make_mark(PLAN, "2026-01-01T01:00:00+00:00")
+    assert find_use(PLAN, None) == []
+    (used,) = find_use(PLAN, mark)
+    assert "finished at 2026-01-01T01:00:00+00:00" in used
+    # If nobody knows which plan was approved, the digest alone does not count a second time.
+    assert find_use(None, mark) == [used]
+    # The same addresses in a later plan.
+    assert find_use(replace(PLAN, made="2026-01-02T00:00:00+00:00"), mark) == []

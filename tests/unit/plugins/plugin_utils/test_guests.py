@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _guests
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import (
     CONFIGURED,
     IN_USE,
@@ -22,12 +23,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_result
     UNKNOWN,
     Guests,
 )
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
-    PERMANENT_CONFIGURATION,
-    find_not_assigned,
-    find_remaining,
-    join_guests,
-)
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import PERMANENT_CONFIGURATION, make_eni
 
 ANY = "0.0.0.0"  # noqa: S104 (compared, not bound)
 
@@ -50,6 +46,25 @@ def eni(number=1, *addresses, **lists):
         "ipv6_prefixes": [],
         **lists,
     }
+
+
+def as_eni(one, mac_address=None, primary=()):
+    kinds = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")
+    return make_eni(one["eni_id"], mac_address or one.get("mac_address"), {kind: one.get(kind, ()) for kind in kinds}, primary)
+
+
+def join_guests(enis, guests):
+    return _guests.join_guests([as_eni(one) for one in enis], guests)
+
+
+def find_not_assigned(enis, guests):
+    return _guests.find_not_assigned([as_eni(one, primary=[one["private_ip_address"]]) for one in enis], guests)
+
+
+def find_remaining(unassigned, enis, guests):
+    macs = {one["eni_id"]: one["mac_address"] for one in enis}
+    gone = [as_eni(one, macs[one["eni_id"]]) for one in unassigned]
+    return _guests.find_remaining(gone, [as_eni(one, primary=[one["private_ip_address"]]) for one in enis], guests)
 
 
 def seen(address, length=24, number=1, **fields):
@@ -275,7 +290,7 @@ def test_two_enis_with_one_mac_address_are_a_conflict():
     assert {finding.level for findings in report.findings.values() for finding in findings.values()} == {UNKNOWN}
 
 
-def test_one_guest_with_a_mac_address_on_two_interfaces_is_no_conflict():
+def test_one_guest_with_a_mac_address_on_two_interfaces_is_not_a_conflict():
     result = guest()
     result["interfaces"].append({"interface": "bond0", "namespace": "", "mac_address": mac(1)})
     assert find(ONE, web=result).level == NOT_SEEN
@@ -352,11 +367,6 @@ def test_addresses_of_ipv6_are_compared_by_value():
     result = guest(seen("2001:db8::10", 64), seen("2001:db8:0:1::7", 128, listeners=[listener()]))
     assert find(one, "2001:DB8:0:0::10", web=result).level == CONFIGURED
     assert find(one, "2001:db8:0:1::/80", web=result).level == IN_USE
-
-
-def test_addresses_with_an_eip_are_understood():
-    one = eni(1, {"address": "192.168.1.10", "eip": "203.0.113.30"})
-    assert find(one, web=guest(seen("192.168.1.10"))).level == CONFIGURED
 
 
 def test_each_address_of_each_eni_has_a_finding():
@@ -539,10 +549,10 @@ def test_an_address_that_is_configured_but_not_assigned():
         seen("2001:db8::9"),
     ]
     found = find_not_assigned([eni(1, "192.168.1.10", ipv4_prefixes=["192.168.1.16/28"])], Guests({"web": guest(*entries)}))
-    assert [(entry["eni_id"], entry["address"], entry["interface"], entry["level"]) for entry in found] == [
-        ("eni-1", "10.9.9.9", "mv0", CONFIGURED),
-        ("eni-1", "192.168.1.99", "eth1", IN_USE),
-        ("eni-1", "2001:db8::9", "eth1", CONFIGURED),
+    assert [(entry["eni_id"], entry["address"], entry["interface"], entry["text"].split(" on ")[0]) for entry in found] == [
+        ("eni-1", "10.9.9.9", "mv0", "configured"),
+        ("eni-1", "192.168.1.99", "eth1", "in use"),
+        ("eni-1", "2001:db8::9", "eth1", "configured"),
     ]
     assert found[0]["text"] == "configured on web (mv0 on eth1) but not assigned to this ENI"
 
@@ -550,10 +560,16 @@ def test_an_address_that_is_configured_but_not_assigned():
 def test_an_address_of_a_neighbour_eni_names_the_neighbour():
     result = guest(seen("192.168.2.10"), macs=[1, 2])
     (entry,) = find_not_assigned([ONE, eni(2, "192.168.2.10")], Guests({"web": result}))
-    assert entry["assigned_to"] == "eni-2"
     assert entry["text"].endswith("but assigned to eni-2 of the same guest")
     (entry,) = find_not_assigned([ONE, eni(2, "192.168.2.10")], Guests({"web": guest(seen("192.168.2.10"))}))
-    assert entry["assigned_to"] is None
+    assert entry["text"].endswith("but not assigned to this ENI")
+
+
+def test_the_primary_address_of_an_eni_is_assigned_and_an_eni_without_one_is_joined_all_the_same():
+    guests = Guests({"web": guest(seen("192.168.1.5"), seen("192.168.1.10"))})
+    assert find_not_assigned([ONE], guests) == []
+    (entry,) = find_not_assigned([{**ONE, "private_ip_address": None}], guests)
+    assert (entry["address"], entry["assigned_to"]) == ("192.168.1.5", None)
 
 
 def test_a_bridge_over_two_enis_may_have_the_addresses_of_both():
@@ -599,7 +615,7 @@ def test_what_is_not_assigned_is_what_the_only_owner_has_and_the_eni_has_not(eni
                 on_guest = [other for other in enis if other["mac_address"] in macs_of(results[owners[0]])]
                 expected.append((one["eni_id"], entry["address"], owners[0], is_held(entry["address"], on_guest)))
     found = find_not_assigned(enis, Guests(results))
-    assert sorted((entry["eni_id"], entry["address"], entry["host"], entry["assigned_to"] is not None) for entry in found) == sorted(
+    assert sorted((entry["eni_id"], entry["address"], entry["host"], " but assigned to " in entry["text"]) for entry in found) == sorted(
         expected
     )
 
@@ -636,23 +652,19 @@ def remaining(*entries, assignment=None, enis=None, macs=(1,), **others):
 
 def test_a_command_removes_an_address_until_the_next_boot():
     (entry,) = remaining(seen("192.168.1.10", 32, listeners=[listener()]), seen("192.168.1.11"))
-    assert (entry["eni_id"], entry["host"], entry["level"]) == ("eni-1", "web", IN_USE)
+    assert (entry["eni_id"], entry["host"]) == ("eni-1", "web")
     assert entry["command"] == "ip address del 192.168.1.10/32 dev eth1"
     assert entry["text"] == "still in use on web (eth1): sshd listens on port 22"
 
 
-@pytest.mark.parametrize("dynamic", [True, False, None])
-def test_where_an_address_remains(dynamic):
-    (entry,) = remaining(seen("192.168.1.10", dynamic=dynamic, namespace="blue"))
+def test_where_an_address_remains():
+    (entry,) = remaining(seen("192.168.1.10", namespace="blue"))
     assert entry == {
         "eni_id": "eni-1",
         "address": "192.168.1.10",
-        "level": CONFIGURED,
         "host": "web",
         "interface": "eth1",
         "namespace": "blue",
-        "prefix_length": 24,
-        "dynamic": dynamic,
         "command": "ip netns exec blue ip address del 192.168.1.10/24 dev eth1",
         "text": "still configured on web (eth1 in network namespace blue)",
     }
@@ -738,7 +750,7 @@ def test_no_command_for_another_guest_that_has_an_equal_address():
 def test_an_address_that_was_assigned_to_another_eni_of_the_guest_does_not_remain():
     entry = seen("192.168.1.10", number=2)
     assert remaining(entry, enis=[eni(1), eni(2, "192.168.1.10")], macs=[1, 2]) == []
-    # Of another instance: then it is wrong here.
+    # If that ENI belongs to another instance, the address is wrong here.
     assert len(remaining(entry, enis=[eni(1), eni(2, "192.168.1.10")], macs=[1])) == 1
 
 

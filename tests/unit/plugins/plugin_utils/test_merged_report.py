@@ -34,13 +34,12 @@ FAILED = (AddressState.FAILED, OTHER)
 def test_reasons_add_up_and_the_most_frequent_is_first() -> None:
     first, second = report_of(SKIPPED_EIP, FAILED), report_of(SKIPPED_KEPT, SKIPPED_KEPT, SKIPPED_EIP, SKIPPED_KEPT, number=2)
     merged = merge_reports([first, second])
-    found = [(entry["code"], entry["addresses"], entry["interfaces"], entry["first"]) for entry in merged["reasons"]]
+    found = [(entry["guard"], entry["code"], entry["addresses"], entry["interfaces"], entry["first"]) for entry in merged["reasons"]]
     assert found == [
-        (OTHER.code, 1, 1, ["eni-1 10.0.1.2"]),
-        (KEPT.code, 3, 1, ["eni-2 10.0.2.1", "eni-2 10.0.2.2", "eni-2 10.0.2.4"]),
-        (EIP.code, 2, 2, ["eni-1 10.0.1.1", "eni-2 10.0.2.3"]),
+        (None, OTHER.code, 1, 1, ["eni-1 10.0.1.2"]),
+        ("keep", KEPT.code, 3, 1, ["eni-2 10.0.2.1", "eni-2 10.0.2.2", "eni-2 10.0.2.4"]),
+        ("allow_eip", EIP.code, 2, 2, ["eni-1 10.0.1.1", "eni-2 10.0.2.3"]),
     ]
-    assert [entry["code"] for entry in merged["guards"]] == [KEPT.code, EIP.code]
     # The reports themselves stay as they are.
     assert [entry["addresses"] for entry in first["reasons"] if entry["code"] == EIP.code] == [1]
 

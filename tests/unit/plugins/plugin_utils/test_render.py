@@ -24,6 +24,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView, build_report
 from ansible_collections.alicloud_ops.network.tests.unit.plugins.plugin_utils.report_builders import (
     HOSTILE,
+    STARTED,
     audit,
     document,
     eni,
@@ -40,13 +41,13 @@ DONE = AddressState.DONE
 RUNS = {
     "audit": audit(),
     "plan": plan(),
-    "under way": replace(plan(check_mode=False), waves=[replace(wave(1, 3), finished="")]),
+    "stopped": replace(plan(check_mode=False), finished=STARTED, waves=[wave(1, 3)]),
     "failed": failed(),
     "refused": refused(),
     "restore": restore(),
     "guests": guests(),
     "audit of guests": guests("report", "audit"),
-    "nothing": RunView("unassign", refusals=[HOSTILE], stopped=HOSTILE, sure=HOSTILE, next_steps=[HOSTILE], files={HOSTILE: HOSTILE}),
+    "nothing": RunView("unassign", refusals=[HOSTILE], stops=[HOSTILE], sure=HOSTILE, next_steps=[HOSTILE], files={"plan": HOSTILE}),
 }
 
 
@@ -77,7 +78,7 @@ def test_markdown_and_html_have_every_address(name: str) -> None:
 def test_approved_digest_and_eips_are_text_in_every_form(kind: str) -> None:
     text = render(build_report(replace(failed(), approved_digest="ab" * 32)), kind)
     assert text.count("ab" * 32) == 1
-    assert text.count("10.0.5.1 EIP 203.0.113.7") == {"json": 0, "md": 1, "html": 2}[kind]  # HTML: once more for who runs no scripts
+    assert text.count("10.0.5.1 EIP 203.0.113.7") == {"json": 0, "md": 1, "html": 2}[kind]  # HTML: once more for readers without scripts
     assert '"eip": "203.0.113.7"' in text or kind != "json"
 
 
@@ -248,7 +249,7 @@ def test_a_large_table_grows_on_demand_and_every_eni_has_a_link(browser: Browser
     show(browser, tmp_path, large(450), fragment="eni-0449")
     assert browser.shown_rows() == ["eni-0449"]
     assert browser.wait_for("document.querySelector('tr.target')?.id") == "eni-0449"
-    # A link to one that is shown takes no other row away.
+    # A link to one that is shown removes no other row.
     show(browser, tmp_path, failed())
     browser.click("#guards a[href='#eni-4']")
     assert browser.wait_for("document.querySelector('tr.target')?.id") == "eni-4"
@@ -281,7 +282,7 @@ def test_digest_recipe_and_command_can_be_copied(browser: Browser, tmp_path: Pat
 def test_the_page_is_never_wider_than_the_screen(browser: Browser, tmp_path: Path, name: str, width: int) -> None:
     made = RUNS[name]
     if name == "failed":
-        made = replace(made, security_groups={"sg-web": "w" * 80}, files={"plan": "/state/" + "p" * 200}, stopped="s" * 200)
+        made = replace(made, security_groups={"sg-web": "w" * 80}, files={"plan": "/state/" + "p" * 200}, stops=["s" * 200])
     show(browser, tmp_path, made, width=width)
     assert browser.errors() == []
     assert browser.value("window.innerWidth") == width

@@ -106,3 +106,12 @@ def test_without_a_thread_the_run_still_has_its_result(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", fail)
     assert "json: this machine cannot start another thread." in send(monkeypatch, "127.0.0.1:9")
+
+
+@pytest.mark.parametrize("url", ["http://[192.0.2.1", "https://reports.example.com:port/"])
+def test_text_that_is_not_a_url_is_neither_sent_nor_repeated(url):
+    """A run validates it before. A report must never stop a run, whoever gives its URL."""
+    assert list(_sending.secrets_of(url)) == []
+    (line,) = _sending.send(url, {"json": ("report.json", "{}")})
+    assert line.startswith("The report could not be sent: it is not a URL.")
+    assert url not in line

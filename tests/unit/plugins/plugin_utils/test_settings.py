@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.vault import EncryptedString
 from ansible.template import trust_as_template
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import Blocks, group
@@ -18,11 +19,12 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, make_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import GuestSettings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import FolderError
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, allowed_failures, read_settings
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import VARIABLES, variables_of
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings, SettingsError, read_settings
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import VARIABLES, allowed_failures, variables_of
 
 AUDIT, UNASSIGN, RESTORE = ROLES = ("audit_secondary_ips", "unassign_secondary_ips", "restore_secondary_ips")
 ACCOUNT, OTHER = "1000000000000001", "1000000000000002"
+HIDDEN = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n3832\n")
 ENVIRON = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "example-id",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "example-secret",
@@ -201,8 +203,8 @@ def test_empty_text_is_not_given():
     groups = {"security_group_ids", "security_group_names", "security_group_tags"}
     empty = {name: " " for name, variable in VARIABLES.items() if "u" in variable.roles and name not in guards}
     assert guards == {name for name, variable in VARIABLES.items() if variable.is_guard}
-    beside_a_group = {name: text for name, text in empty.items() if name not in groups}
-    given, plain = read(**beside_a_group, security_group_ids="sg-1"), read(security_group_ids="sg-1")
+    with_a_group = {name: text for name, text in empty.items() if name not in groups}
+    given, plain = read(**with_a_group, security_group_ids="sg-1"), read(security_group_ids="sg-1")
     assert blocks_as_text(given.selection) == blocks_as_text(plain.selection)
     assert blocks_as_text(given.request) == blocks_as_text(plain.request)
     assert pace_of(given) == pace_of(plain)
@@ -351,7 +353,7 @@ def test_one_saved_document_and_no_variable_without_effect():
         assert read(plan=plan, security_group_ids="sg-1", **{name: value}).by_group
 
 
-def test_everything_that_is_wrong_comes_at_once():
+def test_everything_that_is_wrong_is_reported_at_once():
     given = {"plan_file": "/x", "wave_size": "many", "max_failures": "few", "keep": "here", "within": "there", "alow_eip": True}
     errors = errors_of(
         **given, region="nowhere", defaults={"keep": " ", "read_timeout": 0}, environ={"ALIBABA_CLOUD_ENDPOINT_TYPE": "private"}
@@ -370,6 +372,22 @@ def test_a_secret_is_in_no_error():
     errors = errors_of(security_group_ids="web", defaults={"access_key_secret": "top-secret", "read_timeout": 0}, environ={})
     assert errors
     assert "top-secret" not in str(errors)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({"keep": HIDDEN}, ["unassign_secondary_ips_keep"]),
+        ({"excluding": ["192.0.2.1", HIDDEN]}, ["unassign_secondary_ips_excluding"]),
+        ({"protected_tags": {"team": HIDDEN}, "wave_size": "no number"}, ["unassign_secondary_ips_protected_tags"]),
+        ({"defaults": {"keep": [HIDDEN], "access_key_secret": HIDDEN}}, ["module_defaults.keep"]),
+    ],
+    ids=str,
+)
+def test_a_value_that_is_encrypted_is_the_only_error_unless_it_is_a_secret(given, names):
+    """Other errors repeat values, so they wait until the value is not encrypted."""
+    errors = errors_of(security_group_ids="sg-web", **given)
+    assert [error.partition(": it is encrypted with Ansible Vault")[0] for error in errors] == names
 
 
 # -- the saved document and the variables that go with it
@@ -587,10 +605,12 @@ def spec(role: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_argument_spec_documents_the_table(role):
-    table, options = variables_of(role), spec(role)
+    options = spec(role)
+    table = {f"{role}_{name}": variable for name, variable in variables_of(role).items()}
     assert list(options) == list(table)
     for name, variable in table.items():
-        documented = variable.kind if variable.kind in ("list", "str", "path") and not variable.choices else "raw"
+        kind = {"digest": "str", "share": "str", "url": "str"}.get(variable.kind, variable.kind)
+        documented = kind if kind in ("list", "str", "path") and not variable.choices else "raw"
         assert options[name]["type"] == documented, name
         assert options[name].get("elements") == ("str" if documented == "list" else None), name
         assert options[name].get("default") == variable.default, name

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import group
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils import _documents
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, make_document
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._last_step import read_last_step
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import pack, unpack
@@ -43,7 +45,7 @@ def finished(published: dict[str, Any]) -> dict[str, Any]:
 def test_slices_together_have_the_whole_plan_and_nothing_twice(numbers: list[int]) -> None:
     parts = [take_part(PLAN, [eni_id for eni_id, mine in zip(ENIS, numbers, strict=True) if mine == number]) for number in range(4)]
     assert sorted(pair for document, _part in parts for pair in document.pairs()) == sorted(PLAN.pairs())
-    assert {document.whole_digest for document, _part in parts} == {part.digest for _document, part in parts} == {PLAN.digest}
+    assert {document.whole_digest for document, _part in parts} == {part.plan.digest for _document, part in parts} == {PLAN.digest}
     merged = merge(PLAN, {name: value for document, _part in parts for name, value in finished(publish([*document.assignments])).items()})
     assert merged.errors == []
     assert merged.recipe is not None
@@ -70,11 +72,13 @@ def test_errors_between_slices() -> None:
     other = replace(PLAN, region="cn-beijing")
     artifacts = finished(publish(ENIS[:3])) | finished(publish(ENIS[2:4])) | publish(ENIS[4:5], refusals=["not today"])
     artifacts |= finished(publish(ENIS[5:6], plan=other))
+    artifacts["secondary_ips_slice_0"] = {**artifacts[f"secondary_ips_slice_{slice_name(ENIS[:3])}"], "enis": pack(["eni-stranger"])}
     errors = merge(PLAN, artifacts).errors
-    assert len(errors) == 4
+    assert len(errors) == 5
+    assert "1 ENI not in the plan: eni-stranger" in errors
     assert any(f"it belongs to the plan {other.digest}, not to {PLAN.digest}" in error for error in errors)
     assert any(error.startswith("3 of 8 ENIs of the plan are in no slice that reported: eni-6, eni-7, eni-8") for error in errors)
-    assert "1 ENIs are in more than one slice: eni-3" in errors
+    assert "1 ENI in more than one slice: eni-3" in errors
     assert any(error.endswith(": refused: not today") for error in errors)
 
 
@@ -115,6 +119,7 @@ def test_an_artifact_of_another_kind_is_an_error(value: Any) -> None:
         ({"report": pack([])}, "it is not what a slice of this collection publishes"),
         ({"outcome": None}, "it is not what a slice of this collection publishes"),
         ({"rows": "secondary-ips-zlib:eJw"}, "the packed text is incomplete"),
+        ({"enis": "eni-1"}, "it does not begin with secondary-ips-zlib:"),
         ({"recipe": {"assignments": "all"}}, "it is not a plan or recipe"),
     ],
 )
@@ -137,6 +142,18 @@ def test_a_changed_report_among_others_is_an_error_with_its_name_alone(changed: 
     assert first not in str(raised.value)
 
 
+def test_reports_that_do_not_fit_together_are_an_error_with_all_their_names() -> None:
+    """Each of them alone has the form of a report."""
+    artifacts = {**publish(ENIS[:4]), **publish(ENIS[4:])}
+    first, second = sorted(artifacts)
+    for name, differences in ((first, {"added": []}), (second, {})):
+        report = unpack(artifacts[name]["report"])[0]
+        artifacts[name] = {**artifacts[name], "report": pack({**report, "difference": differences})}
+    with pytest.raises(DocumentError) as raised:
+        merge(PLAN, artifacts)
+    assert str(raised.value).startswith(f"{first}, {second}: it is not what a slice")
+
+
 # -- the last step
 
 
@@ -151,6 +168,22 @@ def test_the_last_step_fails_if_a_part_is_missing_and_publishes_what_there_is() 
     assert "4 of 8 ENIs of the plan are in no slice that reported" in result["msg"]
     assert len(result["published"]["restore_secondary_ips_recipe"]["assignments"]) == 4
     assert result["published"]["secondary_ips_unassign"]["digest"] == PLAN.digest
+
+
+def test_the_last_step_of_slices_of_another_plan_has_nothing_to_publish() -> None:
+    step = read_last_step(variables(**finished(publish(ENIS, plan=replace(PLAN, region="cn-beijing")))))
+    result = step.result()
+    assert (result["failed"], result["outcome"], result["published"], step.files()) == (True, "missing", {}, {})
+    assert any(line.startswith("missing or failed: 8 of 8 ENIs of the plan are in no slice that reported") for line in step.lines())
+
+
+def test_the_last_step_says_where_a_recipe_is_that_is_too_large_for_an_artifact(monkeypatch: pytest.MonkeyPatch) -> None:
+    artifacts = finished(publish(ENIS[:4])) | finished(publish(ENIS[4:]))
+    monkeypatch.setattr(_documents, "MOST_PUBLISHED", 7)  # one slice has 4
+    step = read_last_step(variables(**artifacts))
+    assert "restore_secondary_ips_recipe" not in step.result()["published"]
+    assert len(step.report["recipe"]["assignments"]) == 8
+    assert any("so it is in the JSON report" in line for line in step.lines())
 
 
 def test_the_last_step_of_one_run_believes_only_its_own_plan() -> None:
@@ -215,16 +248,14 @@ def test_the_last_step_takes_a_folder_as_the_roles_do(monkeypatch: pytest.Monkey
     ],
 )
 def test_a_report_is_sent_only_to_https_or_a_loopback_address(url: str, is_right: bool) -> None:
-    errors: list[str] = []
-    validate_url("report_url", url, errors)
-    assert (errors == []) == is_right
+    with nullcontext() if is_right else pytest.raises(ValueError, match=r"URL|loopback"):
+        validate_url(url)
 
 
 def test_a_wrong_url_is_not_repeated() -> None:
-    errors: list[str] = []
-    validate_url("report_url", "http://name:pass-4711@192.0.2.1/", errors)
-    assert len(errors) == 1
-    assert "4711" not in errors[0]
+    with pytest.raises(ValueError, match="loopback") as raised:
+        validate_url("http://name:pass-4711@192.0.2.1/")
+    assert "4711" not in str(raised.value)
 
 
 def test_the_secrets_of_a_url_are_found_and_a_short_value_is_not_a_secret() -> None:

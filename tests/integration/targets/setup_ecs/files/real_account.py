@@ -106,9 +106,9 @@ class Account:
         rows: list[Any] = self._client.describe_network_interfaces(request).body.network_interface_sets.network_interface_set
         return rows
 
-    def _wait(self, is_so: Callable[[], bool], problem: str) -> None:
+    def _wait(self, condition: Callable[[], bool], problem: str) -> None:
         waited = 0.0
-        while not is_so():
+        while not condition():
             if waited >= SECONDS:
                 raise TimeoutError(f"After {SECONDS:.0f} s {problem}.")
             self._sleep(2.0)

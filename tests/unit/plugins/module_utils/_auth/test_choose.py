@@ -138,7 +138,7 @@ BROKEN = {
         "role_arn: this option is not set, but role_session_name is",
     ),
     "external id without a role": ({}, {**NEW, "ALIBABA_CLOUD_EXTERNAL_ID": "x"}, "ALIBABA_CLOUD_ROLE_ARN: this environment variable"),
-    "a role that is no ARN": ({**OPTIONS, "role_arn": "operator"}, {}, "role_arn: 'operator' is not valid; an example is acs:ram::"),
+    "a role that is not an ARN": ({**OPTIONS, "role_arn": "operator"}, {}, "role_arn: 'operator' is not valid; an example is acs:ram::"),
     "a session too short": ({**OPTIONS, "role_arn": ROLE, "role_session_expiration": 60}, {}, "role_session_expiration: '60'"),
     "a session name too short": ({**OPTIONS, "role_arn": ROLE, "role_session_name": "x"}, {}, "role_session_name: 'x'"),
     "a role and no key": ({"role_arn": ROLE}, {}, "access_key_id: no credential is set"),
@@ -150,7 +150,7 @@ BROKEN = {
         {"ALIBABA_CLOUD_ROLE_ARN": ROLE, "ALIBABA_CLOUD_OIDC_TOKEN_FILE": "TOKEN"},
         "ALIBABA_CLOUD_OIDC_PROVIDER_ARN: this",
     ),
-    "a provider that is no ARN": (
+    "a provider that is not an ARN": (
         {"role_arn": ROLE, "oidc_provider_arn": "x", "oidc_token_file": "TOKEN"},
         {},
         "oidc_provider_arn: 'x' is not",
@@ -202,12 +202,12 @@ BROKEN = {
     ),
     "a file that no system can have": ({"credentials_file": "/keys\0"}, {}, "cannot be read (ValueError)"),
     "a role name that bends the path": ({"ecs_role_name": "../x"}, {}, "ecs_role_name: '../x' is not"),
-    "a URI in the clear": (
+    "a URI without encryption": (
         {URI: "http://keys.example.com/a"},
         {},
         "would fetch a key without encryption from keys.example.com",
     ),
-    "no URI": ({URI: "keys?token=not-shown"}, {}, "credentials_uri: is not a valid URI"),
+    "not a URI": ({URI: "keys?token=not-shown"}, {}, "credentials_uri: is not a valid URI"),
     "a URI with a password": ({URI: "https://a:not-shown@keys.example.com/"}, {}, "must not have a user or a password"),
     "a URI of an IPv6 address": ({URI: "http://[::1]:8080/x"}, {}, "credentials_uri: has an IPv6 address, which the SDK does not support"),
     "a URI with a blank parameter": (
@@ -220,7 +220,7 @@ BROKEN = {
         {},
         "has an empty or repeated query parameter",
     ),
-    "a URI with a port that is none": ({URI: "https://keys.example.com:x/"}, {}, "credentials_uri: is not a valid URI"),
+    "a URI with a port that is not a number": ({URI: "https://keys.example.com:x/"}, {}, "credentials_uri: is not a valid URI"),
     "two ways": ({**OPTIONS, "ecs_role_name": "operator"}, {}, "access_key_id and access_key_secret / ecs_role_name: these are different"),
     "a profile and a key": ({**OPTIONS, "profile": "default"}, {}, "access_key_secret / profile: these are different ways"),
     "a profile that is not there": (

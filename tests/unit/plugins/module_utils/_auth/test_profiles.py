@@ -150,15 +150,15 @@ BROKEN_PROFILES = {
     "an OAuth login that has ended": ({**AK, "mode": "OAuth", "sts_expiration": EARLIER}, "its OAuth login has ended"),
     "only a token": ({"mode": "StsToken", "sts_token": "not-shown"}, "access_key_id of profile default"),
     "no mode": ({**AK, "mode": ""}, "profile default of ~/.aliyun/config.json: it has no mode, such as AK"),
-    "an end that is no number": (
+    "an end that is not a number": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_access_token_expire": "\N{SUPERSCRIPT TWO}"},
         "cloud_sso_access_token_expire of profile default of ~/.aliyun/config.json: '\N{SUPERSCRIPT TWO}' is not valid; an example is",
     ),
-    "a sign-in URL in the clear": (
+    "a sign-in URL without encryption": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_sign_in_url": "http://127.0.0.1/start"},
         "cloud_sso_sign_in_url of profile default of ~/.aliyun/config.json: would fetch a key without encryption from 127.0.0.1; use https://",
     ),
-    "a sign-in URL that is none": (
+    "a sign-in URL that is not a URL": (
         {"mode": "CloudSSO", "access_token": "x", **SSO, "cloud_sso_sign_in_url": "sso.example.com"},
         "is not a valid URI; set one such as https://keys.example.com/network",
     ),
@@ -181,7 +181,7 @@ def test_a_file_that_is_not_a_configuration_is_an_error(find, home, text):
     (home / ".aliyun" / "config.json").write_text(text)
     (error,) = find()[1]
     assert "~/.aliyun/config.json is not a configuration" in error
-    assert find(OPTIONS)[0], "it is not read where something else is named"
+    assert find(OPTIONS)[0], "the file is not read if another source is named"
 
 
 @pytest.mark.parametrize("environ", [{}, {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}])
