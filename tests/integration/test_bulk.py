@@ -213,7 +213,7 @@ def test_a_saved_plan_of_which_no_eni_exists_is_refused(bulk: Bulk) -> None:
     bulk.emulator.faults([{"kind": "drop_rows", "action": READ, "ids": ["eni-both1"]}])
     refused = bulk.run("unassign", plan_file=planned["files"]["plan"])
     assert (refused["outcome"], refused["failed"], refused["changed"]) == ("refused", True, False)
-    assert f"ENIs of the saved plan exists in cn-hangzhou in this account; it is of account {ACCOUNT}" in refused["msg"]
+    assert f"ENIs of the saved plan exists in cn-hangzhou in this account; the account of the plan is {ACCOUNT}" in refused["msg"]
     assert bulk.writes() == []
 
 
@@ -222,7 +222,7 @@ def test_a_plan_that_is_too_large_for_an_artifact_says_that_it_cannot_be_handed_
         published = bulk.run("unassign", check=True, **WEB)["published"]
         assert published["unassign_secondary_ips_approved_digest"]
         says_so = (
-            "This plan cannot be handed on to a later job: it has 14 addresses, more than" in published["unassign_secondary_ips_plan_text"]
+            "This plan cannot be passed on to a later job: it has 14 addresses, more than" in published["unassign_secondary_ips_plan_text"]
         )
         return "unassign_secondary_ips_plan" in published, says_so
 
