@@ -157,6 +157,8 @@ def test_documents_of_two_regions_accounts_or_plans_are_not_joined(other, name):
     [
         (lambda text: text.replace("192.168.0.20", "192.168.0.21"), "it was changed, or is incomplete"),
         (lambda text: text.replace("cn-hangzhou", "cn-beijing"), "it was changed, or is incomplete"),
+        (lambda text: text.replace(document().digest, "0" * 64), "it was changed, or is incomplete"),
+        (lambda text: text.replace(document().digest, "f" * 64), "it was changed, or is incomplete"),
         (lambda text: text.replace(ACCOUNT, "1000000000000002"), "it was changed, or is incomplete"),
         (lambda text: text[: len(text) // 2], "line 1 cannot be read"),
         (lambda text: json.dumps(json.loads(text), indent=1)[:-20], r"line [2-9]\d* cannot be read"),

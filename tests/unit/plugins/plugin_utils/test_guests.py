@@ -306,6 +306,12 @@ def test_an_address_inside_a_prefix_counts_for_the_prefix():
     assert finding.text == "in use on web (eth1): 192.168.1.18: 2 connections; 2 addresses of the prefix are seen"
 
 
+def test_of_a_prefix_only_the_addresses_on_the_guest_of_its_eni_are_counted():
+    entries = {"web": guest(seen("192.168.1.17")), "db": guest(seen("192.168.1.18", number=2), seen("192.168.1.19", number=2), macs=[2])}
+    finding = find(eni(1, ipv4_prefixes=["192.168.1.16/28"]), "192.168.1.16/28", **entries)
+    assert finding.text == "configured on web (eth1): 192.168.1.17; 1 address of the prefix is seen"
+
+
 @pytest.mark.parametrize(
     ("prefix", "level"),
     [
@@ -586,6 +592,8 @@ def test_an_address_of_an_assigned_prefix_is_assigned(prefix, number):
 def test_with_a_conflict_no_address_is_reported_as_not_assigned():
     results = {"web": guest(seen("192.168.1.99")), "web-alias": guest(seen("192.168.1.99"))}
     assert find_not_assigned([ONE], Guests(results)) == []
+    twin = {**eni(2, "192.168.2.10"), "mac_address": mac(1)}
+    assert find_not_assigned([ONE, twin], Guests({"web": guest(seen("192.168.1.99"))})) == []
 
 
 def network(address, length=None):
