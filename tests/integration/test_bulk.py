@@ -389,7 +389,8 @@ def test_a_recipe_that_cannot_be_read_stops_the_run_and_stays_as_it_is(bulk: Bul
 
 def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bulk) -> None:
     start = bulk.secondary_addresses()
-    bulk.emulator.reset(seed=seed(20), lag_ms=4000)
+    # Faults and not a lag in milliseconds, so that a slow machine sees the same.
+    bulk.emulator.faults([{"kind": "stale", "action": READ, "times": 10_000}])
     failed = bulk.run("unassign", wait_timeout=1, **WEB)
     plan, recipe = documents(bulk, failed)
     assert failed["failed"]
@@ -397,7 +398,8 @@ def test_reads_that_lag_for_longer_than_the_wait_leave_the_recipe_whole(bulk: Bu
     assert failed["totals"]["failed"] == 14
     assert pairs(recipe) == pairs(plan) == changed_by(start, bulk.secondary_addresses())
     # While reads lag, all addresses look already present. The run reads them again before it believes that.
-    restored = bulk.run("restore", recipe_file=failed["files"]["recipe"], wait_timeout=6)
+    bulk.emulator.faults([{"kind": "stale", "action": READ, "times": 1}])
+    restored = bulk.run("restore", recipe_file=failed["files"]["recipe"], wait_timeout=1)
     assert not restored.get("failed"), restored["msg"]
     assert bulk.secondary_addresses() == start
     assert "looked already present and were read again after" in restored["report"]["sure"]
