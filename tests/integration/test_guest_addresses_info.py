@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,13 @@ from support.guests import Guest, Hub, make_keys, why_not
 from support.playbook import BIN, ROOT
 
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guest_results import Guests
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import find_not_assigned, find_remaining, join_guests
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._guests import (
+    Eni,
+    find_not_assigned,
+    find_remaining,
+    join_guests,
+    make_eni,
+)
 
 ANY = "0.0.0.0"  # noqa: S104 (only inside of a guest)
 PLAYBOOK = """
@@ -144,17 +150,21 @@ TABLE: dict[str, tuple[str, str, dict[str, tuple[str, str, str]]]] = {
 ROWS = [(eni_id, address) for eni_id, (_host, _mac, addresses) in TABLE.items() for address in addresses]
 
 
-def make_eni(eni_id: str) -> dict[str, Any]:
+def eni_of_table(eni_id: str) -> Eni:
     _host, mac, addresses = TABLE[eni_id]
     lists: dict[str, list[str]] = {"private_ip_addresses": [], "ipv4_prefixes": [], "ipv6_addresses": [], "ipv6_prefixes": []}
     for address in addresses:
         name = ("ipv6_prefixes" if ":" in address else "ipv4_prefixes") if "/" in address else ""
         lists[name or ("ipv6_addresses" if ":" in address else "private_ip_addresses")].append(address)
-    number = int(mac[-2:])
-    return {"eni_id": eni_id, "mac_address": mac, "private_ip_address": f"192.168.{number}.5", **lists}
+    return make_eni(eni_id, mac, lists)
 
 
-ENIS = [make_eni(eni_id) for eni_id in TABLE]
+def with_primary(eni: Eni) -> Eni:
+    number = int(eni.mac_address[-2:])
+    return replace(eni, addresses=[*eni.addresses, f"192.168.{number}.5"])
+
+
+ENIS = [eni_of_table(eni_id) for eni_id in TABLE]
 
 
 @dataclass
@@ -350,7 +360,7 @@ def test_addresses_are_those_that_ip_shows(network: Network) -> None:
 
 
 def test_an_address_that_is_not_assigned_is_found(network: Network) -> None:
-    found = find_not_assigned(ENIS, Guests(network.results))
+    found = find_not_assigned([with_primary(eni) for eni in ENIS], Guests(network.results))
     assert {(entry["eni_id"], entry["host"], entry["address"]) for entry in found} == {
         ("eni-old", "old", "192.168.5.99"),
         ("eni-web", "web", "192.168.4.13"),
@@ -359,10 +369,10 @@ def test_an_address_that_is_not_assigned_is_found(network: Network) -> None:
 
 def test_the_commands_remove_what_remains(network: Network) -> None:
     """The addresses are configured again afterwards, because other tests read the same guest."""
-    assignments = [{"eni_id": "eni-node", "private_ip_addresses": ["192.168.2.14", "192.168.2.16", "192.168.2.17", "192.168.2.10"]}]
-    before = [eni for eni in ENIS if eni["eni_id"] == "eni-node"]
-    now = [{**before[0], "private_ip_addresses": []}]
-    found = {entry["address"]: entry for entry in find_remaining(assignments, now, Guests(network.results))}
+    before = eni_of_table("eni-node")
+    unassigned = replace(before, addresses=["192.168.2.14", "192.168.2.16", "192.168.2.17", "192.168.2.10"])
+    now = with_primary(replace(before, addresses=[]))
+    found = {entry["address"]: entry for entry in find_remaining([unassigned], [now], Guests(network.results))}
     assert {address: entry["command"] for address, entry in found.items()} == {
         "192.168.2.10": None,
         "192.168.2.14": "ip netns exec blue ip address del 192.168.2.14/24 dev mv2",
@@ -379,7 +389,7 @@ def test_the_commands_remove_what_remains(network: Network) -> None:
             if entry["command"]:
                 network.guests["node"].run(entry["command"])
         results = {**network.results, **{"node": network.read("--limit", "node")["node"]}}
-        findings = join_guests(before, Guests(results)).findings["eni-node"]
+        findings = join_guests([before], Guests(results)).findings["eni-node"]
         assert [findings[address].level for address in ("192.168.2.14", "192.168.2.16", "192.168.2.17")] == [NOT_SEEN] * 3
     finally:
         for command in undo:
