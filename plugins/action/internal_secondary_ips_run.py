@@ -186,20 +186,19 @@ class ActionModule(ActionBase):
             step = read_last_step(plain(found))
         except DocumentError as error:
             return {"failed": True, "msg": name_questions(str(error)) if _is_awx(task_vars) else str(error)}
-        texts = step.files()
-        self._write_files(step, texts, Folder(step.report_dir or default_folder(environ), self._loader))
+        self._write_files(step, Folder(step.report_dir or default_folder(environ), self._loader))
         lines = step.lines()
         if step.report_url:
-            lines += fold_lines(send(step.report_url, {kind: text for kind, text in texts.items() if kind in ("json", "html")}))
+            lines += fold_lines(send(step.report_url, {kind: text for kind, text in step.files.items() if kind in ("json", "html")}))
         for line in lines:
             self._show(line)
         return step.result()
 
-    def _write_files(self, step: LastStep, texts: Mapping[str, tuple[str, str]], folder: Folder) -> None:
+    def _write_files(self, step: LastStep, folder: Folder) -> None:
         """A folder that cannot be written to is a note of the report, and does not change the outcome."""
         try:
             folder.prove_writable()
-            for kind, (name, text) in texts.items():
+            for kind, (name, text) in step.files.items():
                 step.report["files"][kind] = str(folder.write(name, text))
         except FolderError as error:
             step.notes.append(f"The report could not be written: {error}")

@@ -51,8 +51,8 @@ def lock_name(plan_digest: str) -> str:
 
 
 def report_name(operation: str, plan_digest: str, started: str, ending: str) -> str:
-    """``started``: UTC, ISO 8601. ``ending``: json, md or html."""
-    return f"{operation}-{plan_digest[:12]}-{re.sub('[-:]|[+.].*', '', started)}Z.{ending}"
+    """``started``: UTC, ISO 8601. It may be from an artifact, so nothing of it leads to another folder. ``ending``: json, md or html."""
+    return f"{operation}-{plan_digest[:12]}-{re.sub(r'[+.].*|[^0-9T]', '', started)}Z.{ending}"
 
 
 @contextmanager

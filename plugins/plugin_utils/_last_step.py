@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jinja2 import UndefinedError
+
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     MOST_PUBLISHED,
     SLICE_ARTIFACT,
@@ -41,20 +43,18 @@ _NOTHING = (
 
 @dataclass
 class LastStep:
-    """``report``: that of all slices; empty if there is none. ``errors``: why the plan is not done. ``notes``: more lines
-    for the output."""
+    """``report``: that of all slices; empty if there is none. ``files``: kind → name and text of each report file; empty for a run
+    without slices, because that run has written its report itself. ``errors``: why the plan is not done. ``notes``: more lines for the
+    output."""
 
     summary: dict[str, Any]
     report: dict[str, Any]
     recipe: Any  # as published
     errors: list[str]
+    files: dict[str, tuple[str, str]] = field(default_factory=dict)
     report_dir: str | None = None
     report_url: str | None = None
     notes: list[str] = field(default_factory=list)
-
-    def files(self) -> dict[str, tuple[str, str]]:
-        """Kind → name and text of each report file. Empty for a run without slices, because that run has written its report itself."""
-        return {kind: (name, text) for kind, name, text in render_all(self.report)} if self.report else {}
 
     def lines(self) -> list[str]:
         lines = summary_lines(self.report) if self.report else []
@@ -108,7 +108,13 @@ def _of_slices(given: Mapping[str, Any], digest: str) -> LastStep:
         # An ENI that no slice reported is not done.
         report["outcome"] = "stopped" if merged.errors and report["outcome"] in FINISHED else report["outcome"]
         report["stopped"] = ". ".join(filter(None, (report["stopped"], *merged.errors[:MOST_LINES])))
-    step = LastStep({name: report[name] for name in SUMMARY} if report else {}, report, recipe, merged.errors)
+    try:
+        summary = {name: report[name] for name in SUMMARY} if report else {}
+        files = {kind: (name, text) for kind, name, text in render_all(report)} if report else {}
+    except (LookupError, TypeError, AttributeError, ValueError, UndefinedError):
+        names = ", ".join(name for name in given if name.startswith(SLICE_ARTIFACT))
+        raise DocumentError(f"{names}: a report in them was changed, or is of another version of this collection") from None
+    step = LastStep(summary, report, recipe, merged.errors, files)
     if merged.recipe and recipe is None:
         step.notes.append(f"The recipe has more than {MOST_PUBLISHED} addresses, so it is in the JSON report, and not in the artifacts.")
     return step

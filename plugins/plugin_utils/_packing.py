@@ -11,7 +11,6 @@ variable, and AWX stores it, so a text is cheaper than the value itself.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import zlib
 from collections.abc import Callable
@@ -44,7 +43,7 @@ def _decompress(text: str) -> str:
     try:
         engine = zlib.decompressobj()
         data = engine.decompress(base64.b64decode(text, validate=True), MOST_BYTES)
-    except (binascii.Error, zlib.error):
+    except (ValueError, zlib.error):  # also for text that is not ASCII
         raise ValueError("the packed text is incomplete, or was changed; copy the whole text") from None
     if engine.unconsumed_tail:
         raise ValueError(f"the unpacked text would have more than {MOST_BYTES} bytes; this is not a plan or recipe of the role")

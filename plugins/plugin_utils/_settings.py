@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,7 +146,7 @@ def read_settings(
     saved, saved_path, saved_name = _read_saved(prefix, given, read_file, errors)
     module_defaults = _read_defaults(plain(defaults), errors)
     parts, paths = _merge(prefix, table, given, module_defaults, errors)
-    _validate_slices(prefix, saved, values, parts, errors)
+    _validate_slices(prefix, saved, named, values, parts, errors)
     by_group = any(given.get(name) not in (None, {}) for name in GROUPS)
     selection_params = {"vpc_ids": None, **parts["selection"]}
     if not by_group:
@@ -220,13 +220,18 @@ def _validate_sources(prefix: str, table: Mapping[str, Variable], named: Iterabl
 
 
 def _validate_slices(
-    prefix: str, plan: Document | None, values: Mapping[str, Any], parts: Mapping[str, dict[str, Any]], errors: list[str]
+    prefix: str,
+    plan: Document | None,
+    named: Collection[str],
+    values: Mapping[str, Any],
+    parts: Mapping[str, dict[str, Any]],
+    errors: list[str],
 ) -> None:
     """A slice proves that its part belongs to the approved plan, so it has to have both. Divides the pace by the number of slices."""
     if values.get("enis") is not None:
-        if plan is None:
+        if not {*SAVED} & {*named}:
             errors.append(f"{prefix}enis: the runs that share a plan need the plan itself; set {prefix}plan or {prefix}plan_file")
-        if not values.get("approved_digest"):
+        if "approved_digest" not in named:
             errors.append(f"{prefix}enis: the runs that share a plan need its digest; set {prefix}approved_digest")
         most = parts["request"]["max_addresses"]
         if plan and most is not None and plan.addresses > most:

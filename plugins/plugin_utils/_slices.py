@@ -31,7 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing impo
 
 VERSION = 1
 FINISHED = ("done", "nothing to do")
-_CHANGED = (KeyError, TypeError, AttributeError)  # what a changed artifact raises
+_CHANGED = (LookupError, TypeError, AttributeError)  # what a changed artifact raises
 _NOT_OF_A_SLICE = "it is not what a slice of this collection publishes"
 MOST_ROWS_BYTES = 1_000_000  # of the packed rows of one slice; with more, it publishes its counts without its rows
 
@@ -133,10 +133,12 @@ def _read_part(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping) or value.get("version") != VERSION:
             raise ValueError(_NOT_OF_A_SLICE)
         part = dict(value)
-        for key in ("enis", "report", "rows"):
-            part[key] = unpack(part[key])[0] if part[key] else []
-        part["enis"] = [*part["enis"]]
-        part["recipe"] = read_document(part["recipe"]) if part["recipe"] else None
+        for key, read in (("enis", _unpack), ("report", _unpack), ("rows", _unpack), ("recipe", read_document)):
+            try:
+                part[key] = read(part[key]) if part[key] else []
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+        part["enis"] = [*map(str, part["enis"])]
         part["report"] = {**part["report"], "interfaces": part["rows"], "recipe": None}
         _describe(part["report"])
         return {"name": name, **{key: part[key] for key in ("slice", "plan", "outcome", "enis", "report", "recipe")}}
@@ -144,6 +146,10 @@ def _read_part(name: str, value: Any) -> dict[str, Any]:
         raise DocumentError(f"{name}: {error}") from None
     except _CHANGED:
         raise DocumentError(f"{name}: {_NOT_OF_A_SLICE}") from None
+
+
+def _unpack(text: str) -> Any:
+    return unpack(text)[0]
 
 
 def _merge_reports(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

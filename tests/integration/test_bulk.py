@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import resource
 import sys
 import threading
@@ -270,6 +271,23 @@ def test_the_stricter_of_variable_and_module_default_wins(bulk: Bulk) -> None:
     assert outcomes(planned["report"], "skipped") == {("eni-both1", "10.3.0.11"), ("eni-both1", "10.3.0.12")}
     # The printed command runs without the play, and keeps the same addresses.
     assert '{"unassign_secondary_ips_keep": ["10.3.0.12", "10.3.0.11"]}' in planned["next_steps"][0]
+
+
+@pytest.mark.parametrize("groups", [{}, WEB, {"security_group_names": "web"}])
+def test_a_plan_of_another_account_or_region_is_refused_before_any_write(bulk: Bulk, groups: dict[str, Any]) -> None:
+    bulk.emulator.reset(seed={**seed(20), "regions": ["cn-beijing"]})
+    plan = bulk.run("unassign", check=True, **WEB)["plan"]
+    of_account = make_document(plan["assignments"], plan["region"], OTHER_ACCOUNT, plan["made"]).as_dict()
+    of_region = make_document(plan["assignments"], "cn-beijing", ACCOUNT, plan["made"]).as_dict()
+    refused = bulk.run("unassign", plan=of_account, **groups)
+    assert f"the saved plan belongs to account {OTHER_ACCOUNT}, but this run uses account {ACCOUNT}" in refused["msg"]
+    with pytest.raises(SettingsError, match="region: cn-hangzhou is set, but unassign_secondary_ips_plan belongs to region cn-beijing"):
+        bulk.run("unassign", plan=of_region, region="cn-hangzhou", **groups)
+    # Without the variable, the run is in the region of the plan, which has neither these ENIs nor these security groups.
+    refused = bulk.run("unassign", plan=of_region, defaults={"region": "cn-hangzhou"}, **groups)
+    assert (refused["outcome"], refused["region"]) == ("refused", "cn-beijing")
+    assert re.search("exists? in cn-beijing", refused["msg"])
+    assert bulk.writes() == []
 
 
 def test_unknown_groups_and_names_in_several_vpcs_name_their_variables(bulk: Bulk) -> None:

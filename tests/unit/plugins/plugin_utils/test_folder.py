@@ -233,6 +233,9 @@ def test_names():
     digest = "0123456789abcdef"
     assert document_name("recipe", digest) == "recipe-0123456789ab.json"
     assert report_name("unassign", digest, "2026-01-02T03:04:05+00:00", "html") == "unassign-0123456789ab-20260102T030405Z.html"
+    # The time may be from an artifact.
+    assert report_name("unassign", digest, "2026/../../../tmp/1", "html") == "unassign-0123456789ab-2026Z.html"
+    assert report_name("unassign", digest, "/tmp/1", "html") == "unassign-0123456789ab-1Z.html"  # noqa: S108 - it is only a text
     assert default_folder({"XDG_STATE_HOME": "/state", "HOME": "/home/me"}) == Path("/state/alicloud_ops.network")
     for environ in ({"HOME": "/home/me"}, {"XDG_STATE_HOME": "", "HOME": "/home/me"}, {"XDG_STATE_HOME": "state", "HOME": "/home/me"}):
         assert default_folder(environ) == Path("/home/me/.local/state/alicloud_ops.network")

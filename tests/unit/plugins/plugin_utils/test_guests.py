@@ -413,6 +413,13 @@ def test_a_result_of_another_form_never_makes_an_address_look_unused(change):
     assert find(ONE, web=result).level == UNKNOWN
 
 
+@pytest.mark.parametrize("lacking", seen("192.168.1.10"))
+def test_an_entry_that_lacks_a_field_is_as_used_as_before_or_unknown(lacking):
+    entry = seen("192.168.1.10", listeners=[listener()])
+    del entry[lacking]
+    assert find(ONE, web=guest(entry)).level in (IN_USE, UNKNOWN)
+
+
 @pytest.mark.parametrize(
     ("address", "prefix_length"), [("192.168.1.10", 0), ("192.168.1.10", 32), ("2001:db8::1", 0), ("2001:db8::1", 128)]
 )

@@ -417,6 +417,18 @@ def test_a_document_of_another_account_region_or_digest_is_refused(given, messag
     assert only_error(plan=document().as_dict(), **given).startswith(f"unassign_secondary_ips_{message}")
 
 
+@pytest.mark.parametrize("groups", [{}, {"security_group_names": "web"}, {"security_group_ids": "sg-1"}])
+@pytest.mark.parametrize(
+    "elsewhere", [{"defaults": {"region_id": "cn-beijing"}}, {"environ": {"ALIBABA_CLOUD_REGION_ID": "", "ALICLOUD_REGION": "cn-beijing"}}]
+)
+def test_a_plan_is_never_carried_out_in_the_region_of_the_play_or_the_environment(groups, elsewhere):
+    assert read(plan=document().as_dict(), **groups, **elsewhere).connection.region == "cn-hangzhou"
+    error = only_error(plan=document().as_dict(), region="cn-beijing", **groups, **elsewhere)
+    assert error.startswith(
+        "unassign_secondary_ips_region: cn-beijing is set, but unassign_secondary_ips_plan belongs to region cn-hangzhou"
+    )
+
+
 def test_what_agrees_with_the_document_passes():
     digest = document().digest.upper()
     settings = read(plan=document().as_dict(), account_id=ACCOUNT, region="cn-hangzhou", approved_digest=digest)
@@ -577,6 +589,7 @@ def test_the_policy_goes_with_the_plan(given, policy):
         ({"guest_policy": "protect"}, "guest_policy: needs unassign_secondary_ips_guests; set that variable too, or leave this one out"),
         ({"only_not_seen": True}, "only_not_seen: needs unassign_secondary_ips_guests"),
         ({"guests": "web", "guest_max_age": 0}, "guest_max_age: 0 is too small; it must be 1 or more"),
+        ({"guest_max_age": 0}, "guest_max_age: 0 is too small; it must be 1 or more"),  # so that it is not a surprise with guests
         ({"guests": "web", "guest_policy": "keep"}, "guest_policy: 'keep' is not one of report, protect, require"),
         ({"guests": {"hosts": "web"}}, "guests: {'hosts': 'web'} is not text"),
     ],
@@ -673,6 +686,8 @@ def test_a_slice_takes_its_part_of_the_plan_and_of_the_pace():
     ("changed", "error"),
     [
         ({"approved_digest": None}, "enis: the runs that share a plan need its digest; set unassign_secondary_ips_approved_digest"),
+        ({"approved_digest": "approved"}, "approved_digest: 'approved' is not the digest of a plan"),
+        ({"plan": "approved"}, "plan: it is not a plan or recipe of this collection"),
         ({"max_addresses": 1}, "max_addresses: at most 1 may be unassigned, but the plan of all slices has 2"),
         ({"slices": 100, "calls_per_minute": 300}, "slices: 300 calls per minute over 100 slices are fewer than 4 for each; use fewer"),
     ],

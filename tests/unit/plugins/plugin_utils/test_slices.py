@@ -118,9 +118,10 @@ def test_an_artifact_of_another_kind_is_an_error(value: Any) -> None:
         ({"report": pack({"headline": "done"})}, "it is not what a slice of this collection publishes"),
         ({"report": pack([])}, "it is not what a slice of this collection publishes"),
         ({"outcome": None}, "it is not what a slice of this collection publishes"),
-        ({"rows": "secondary-ips-zlib:eJw"}, "the packed text is incomplete"),
-        ({"enis": "eni-1"}, "it does not begin with secondary-ips-zlib:"),
-        ({"recipe": {"assignments": "all"}}, "it is not a plan or recipe"),
+        ({"report": "secondary-ips-zlib:é"}, "report: the packed text is incomplete, or was changed"),
+        ({"rows": "secondary-ips-zlib:eJw"}, "rows: the packed text is incomplete"),
+        ({"enis": "eni-1"}, "enis: it does not begin with secondary-ips-zlib:"),
+        ({"recipe": {"assignments": "all"}}, "recipe: it is not a plan or recipe"),
     ],
 )
 def test_a_changed_artifact_is_an_error_with_its_name(changed: dict[str, Any], message: str) -> None:
@@ -130,7 +131,14 @@ def test_a_changed_artifact_is_an_error_with_its_name(changed: dict[str, Any], m
         merge(PLAN, {name: wrong})
 
 
-@pytest.mark.parametrize("changed", [{"groups": None}, {"reasons": [{"state": "gone", "code": "X", "addresses": 1, "first": []}]}])
+def test_a_changed_list_of_enis_is_one_more_error() -> None:
+    ((name, value),) = publish(ENIS).items()
+    assert "1 ENI not in the plan: ['eni-1']" in merge(PLAN, {name: {**value, "enis": pack([["eni-1"], *ENIS])}}).errors
+
+
+@pytest.mark.parametrize(
+    "changed", [{"groups": None}, {"difference": [1]}, {"reasons": [{"state": "gone", "code": "X", "addresses": 1, "first": []}]}]
+)
 def test_a_changed_report_among_others_is_an_error_with_its_name_alone(changed: dict[str, Any]) -> None:
     artifacts = {**publish(ENIS[:4]), **publish(ENIS[4:])}
     first, second = sorted(artifacts)
@@ -140,6 +148,19 @@ def test_a_changed_report_among_others_is_an_error_with_its_name_alone(changed: 
         merge(PLAN, artifacts)
     assert str(raised.value).startswith(f"{second}: it is not what a slice")
     assert first not in str(raised.value)
+
+
+@pytest.mark.parametrize("changed", [{"region": None}, {"title": None}, {"outcome": 5}, {"unreadable": [{}]}, {"guests": {"hosts": 1}}])
+def test_a_changed_report_that_cannot_be_shown_is_an_error_with_the_names_of_the_artifacts(changed: dict[str, Any]) -> None:
+    artifacts = {**publish(ENIS[:4]), **publish(ENIS[4:])}
+    for name, value in artifacts.items():
+        report = {**unpack(value["report"])[0], **changed}
+        artifacts[name] = {
+            **value,
+            "report": pack({key: entry for key, entry in report.items() if key not in changed or entry is not None}),
+        }
+    with pytest.raises(DocumentError, match=f"^{', '.join(artifacts)}: a report in them was changed, or is of another version"):
+        read_last_step(variables(**artifacts))
 
 
 def test_reports_that_do_not_fit_together_are_an_error_with_all_their_names() -> None:
@@ -173,7 +194,7 @@ def test_the_last_step_fails_if_a_part_is_missing_and_publishes_what_there_is() 
 def test_the_last_step_of_slices_of_another_plan_has_nothing_to_publish() -> None:
     step = read_last_step(variables(**finished(publish(ENIS, plan=replace(PLAN, region="cn-beijing")))))
     result = step.result()
-    assert (result["failed"], result["outcome"], result["published"], step.files()) == (True, "missing", {}, {})
+    assert (result["failed"], result["outcome"], result["published"], step.files) == (True, "missing", {}, {})
     assert any(line.startswith("missing or failed: 8 of 8 ENIs of the plan are in no slice that reported") for line in step.lines())
 
 
