@@ -58,7 +58,7 @@ def describe_guests(
 
 def guest_plan_lines(guests: Mapping[str, Any] | None) -> list[str]:
     """For the plan: one line a level with its counts, one line a reason, and what could not be read."""
-    if guests is None:
+    if not guests:
         return []
     lines = [_format_guests(guests)] + [f"  warning: {guests['warning']}"] * bool(guests["warning"])
     for level, number in guests["totals"].items():
@@ -72,7 +72,7 @@ def guest_plan_lines(guests: Mapping[str, Any] | None) -> list[str]:
 
 def guest_summary_lines(guests: Mapping[str, Any] | None) -> list[str]:
     """At the end: addresses that are configured in a guest, but not assigned to its ENI."""
-    if guests is None:
+    if not guests:
         return []
     lines = []
     if found := guests["not_assigned"]:

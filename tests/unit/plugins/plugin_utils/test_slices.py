@@ -163,6 +163,18 @@ def test_a_changed_report_that_cannot_be_shown_is_an_error_with_the_names_of_the
         read_last_step(variables(**artifacts))
 
 
+@pytest.mark.parametrize("guests", ["", [], {}])
+def test_a_report_with_empty_guests_is_one_without_guests(guests: Any) -> None:
+    artifacts = publish(ENIS)
+    (name,) = artifacts
+    report = unpack(artifacts[name]["report"])[0]
+    shown = [
+        read_last_step(variables(**{name: {**artifacts[name], "report": pack({**report, "guests": value})}})).lines()
+        for value in (None, guests)
+    ]
+    assert shown[0] == shown[1] != []
+
+
 def test_reports_that_do_not_fit_together_are_an_error_with_all_their_names() -> None:
     """Each of them alone has the form of a report."""
     artifacts = {**publish(ENIS[:4]), **publish(ENIS[4:])}
