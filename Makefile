@@ -66,7 +66,12 @@ collections/ansible_collections/alicloud_ops/network:
 
 .PHONY: collection
 collection: .venv  ## install this collection, as it stands, into .venv/collections
-	@$(BIN)/ansible-galaxy collection install . -p $(VENV)/collections --force >/dev/null
+	@rm -rf $(VENV)/collections.new $(VENV)/collections.old
+	@ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/$(VENV)/collections.new \
+		$(BIN)/ansible-galaxy collection install . -p $(VENV)/collections.new >/dev/null
+	@# Exchanged only now, because commands in other terminals use it.
+	@mkdir -p $(VENV)/collections && mv $(VENV)/collections $(VENV)/collections.old && mv $(VENV)/collections.new $(VENV)/collections
+	@rm -rf $(VENV)/collections.old
 
 .PHONY: demo
 demo: collection  ## the main job, step by step, against the local ECS emulator

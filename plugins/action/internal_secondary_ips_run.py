@@ -25,7 +25,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._caller impor
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import Ecs
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
-from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, plain
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
@@ -148,7 +148,7 @@ class ActionModule(ActionBase):
             errors = [*map(name_questions, error.errors)] if in_awx else error.errors
             outcome = {"outcome": "refused"}
             published = {outcome_name(role.removesuffix("_secondary_ips")): outcome}
-            return {"failed": True, "errors": errors, "msg": f"Nothing was changed. {'; '.join(errors)}", **outcome, "published": published}
+            return {"failed": True, **build_refusal(errors), **outcome, "published": published}
         secrets: set[str] = set()
         settings.connection.credential.report_secrets_to(secrets.update)
         secrets.update(secrets_of(settings.report_url or ""))

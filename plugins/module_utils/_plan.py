@@ -274,7 +274,7 @@ def _format_kept(address: str, block: str) -> str:
 def _find_error(target: Target, interface: Interface, address: str, instances: Mapping[str, Instance]) -> str | None:
     """Why it is an error to name this address, which is not a secondary address of the ENI. None if it is not an error."""
     if address in interface.primary:
-        return f"{address} is the primary address of {interface.eni_id}, which is never assigned or unassigned"
+        return f"{address} is the primary address of {interface.eni_id}; a primary address is never assigned or unassigned"
     prefix = Blocks((*interface.held["ipv4_prefixes"], *interface.held["ipv6_prefixes"])).overlapping(address)
     if prefix:
         how = "is inside" if lies_in(address, prefix) else "contains"

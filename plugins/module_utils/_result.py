@@ -54,7 +54,7 @@ def build_result(state: str, ledger: Sequence[EniLedger], api_calls: int) -> dic
     lines = [format_failure(eni, reason, of_reason) for eni in ledger for reason, of_reason in eni.failures()]
     if lines:
         result["failed"] = True
-        result["msg"] = f"{failed} of {addresses} addresses failed, {done} were {DONE_KEY[state]}. {_format_list(lines)}"
+        result["msg"] = f"{failed} of {addresses} addresses failed, {done} were {DONE_KEY[state]}. {format_list(lines)}"
     return result
 
 
@@ -82,7 +82,7 @@ UNCHANGED = "Nothing was changed. "
 
 def build_refusal(errors: Sequence[str], first: str = UNCHANGED) -> dict[str, Any]:
     """The result of a request that was refused before any write: all errors in one message, and as a list."""
-    return {"changed": False, "msg": f"{first}{_format_list(errors)}", "errors": list(errors)}
+    return {"changed": False, "msg": f"{first}{format_list(errors)}", "errors": list(errors)}
 
 
 def build_failure(error: EcsError | SdkMissing, first: str = UNCHANGED) -> dict[str, Any]:
@@ -161,7 +161,8 @@ def _diff_lines(interface: Mapping[str, Any], side: str) -> str:
     return "".join(f"{interface['eni_id']} {address}\n" for addresses in interface[side].values() for address in addresses)
 
 
-def _format_list(lines: Sequence[str]) -> str:
+def format_list(lines: Sequence[str]) -> str:
+    """One line as it is; several with their numbers, because a line can have any punctuation."""
     if len(lines) == 1:
         return lines[0]
     return "; ".join(f"({number}) {line}" for number, line in enumerate(first_few(lines, MOST_LINES), 1))

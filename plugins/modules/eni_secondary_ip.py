@@ -245,7 +245,8 @@ interfaces:
       description: Secondary addresses after the task.
       type: dict
     verified:
-      description: Whether a read after the last write shows the ENI and the outcome of every write. Ignore it in check mode.
+      description:
+        - Whether a read after the last write shows the ENI and the outcome of every write. In check mode it is predicted, like the rest.
       type: bool
     unassigned:
       description: Addresses that were unassigned.

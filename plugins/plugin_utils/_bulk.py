@@ -258,9 +258,10 @@ class BulkRun:
             return False
         # The clock may have been set in the meantime, so the pause is never negative and never longer than the timeout.
         left = timeout if age is None else min(max(timeout - age, 0), timeout)
-        self._say(f"{addresses} addresses look {already}. A read may still show an old state, so they are read again in {left:.0f} s")
+        when = f"in {left:.0f} s" if round(left) else "now"
+        self._say(f"{addresses} addresses look {already}. A read may still show an old state, so they are read again {when}")
         _clock.sleep(left)
-        view.sure = f"{addresses} looked {already} and were read again after {left:.0f} s"
+        view.sure = f"{addresses} looked {already} and were read again" + (f" after {left:.0f} s" if round(left) else "")
         return True
 
     def _read_again_after(self, holder: str) -> None:

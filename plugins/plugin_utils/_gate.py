@@ -166,13 +166,20 @@ def find_unknown_groups(settings: Settings, found: Found, region: str) -> list[s
 # only the age limits the approval.
 
 _PREFIX = "unassign_secondary_ips_"  # only this role has approvals
+_CLOCK_DIFFERENCE = 1  # hours by which the clocks of two machines may differ; a plan of the future would never be too old
 
 
 def find_expiry(plan: Document | None, max_age: int, now: datetime) -> list[str]:
-    """Why the approval of this plan is too old. ``max_age``: hours. A plan that is unknown or has no time has no age."""
+    """Why the approval of this plan is too old, or cannot have been given yet. ``max_age``: hours. A plan that is unknown or has no time
+    has no age."""
     if plan is None or not plan.made:
         return []
     age = (now - datetime.fromisoformat(plan.made)).total_seconds() / 3600
+    if age < -_CLOCK_DIFFERENCE:
+        return [
+            f"{_PREFIX}approved_digest: the approved plan was made at {plan.made}, which is {-age:.1f} hours after the time of this "
+            "machine; correct the clock, or make a new plan in check mode (--check) and have it approved"
+        ]
     if age <= max_age:
         return []
     return [

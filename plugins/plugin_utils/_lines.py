@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE_KEY
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import DONE_KEY, format_list
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import (
     MOST_EXAMPLES,
@@ -91,7 +91,7 @@ def wave_line(waves: Sequence[WaveView], addresses: int, operation: str, elapsed
 def failure_message(report: Mapping[str, Any]) -> str:
     """Why the task fails; empty if it does not."""
     if report["outcome"] == "refused":
-        return "Nothing was changed. " * (report["operation"] != "audit") + "; ".join(first_few(report["refusals"], MOST_LINES))
+        return "Nothing was changed. " * (report["operation"] != "audit") + format_list(report["refusals"])
     if report["outcome"] not in ("stopped", "not verified", "failed"):
         return ""
     wrong = [format_reason(entry) for entry in report["reasons"] if entry["state"] in wrong_states(report["operation"])]

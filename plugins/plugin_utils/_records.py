@@ -18,7 +18,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, PLANNED, SKIPPED, EniLedger
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, read_document, recipe_after
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import make_mark
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import find_use, make_mark
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._render import render_all
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import RunView
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
@@ -101,6 +101,8 @@ class Records:
             return
         try:
             made = self._settings.saved or self.saved_plan(view.plan.digest) or view.plan
+            if find_use(made, self.approval_mark(view.plan.digest)):
+                return  # a run with nothing to write does not replace the mark of the run that wrote
             self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished))
         except (DocumentError, FolderError) as error:
             self._note(report, f"The use of the approval could not be recorded: {error}")

@@ -54,8 +54,8 @@ GUARDS = {
 # How today's plan can differ from the saved or approved one → text for the pairs of ENI and address.
 DIFFERENCES = {
     "added": "not in the saved or approved plan",
-    "removed": "in that plan, but no longer on the ENI",
-    "left": "in that plan, but refused, not readable or not selected today",
+    "removed": "in the saved or approved plan, but no longer on their ENI",
+    "left": "in the saved or approved plan, but refused, not readable or not selected today",
 }
 NO_GROUP = "no security group"
 _ONE_OF = "for example: "  # before the text of the first address, if those of the others differ

@@ -51,8 +51,15 @@ def test_a_plan_without_a_known_time_does_not_expire():
         (error,) = find_unknown_age(unknown)
         assert error.startswith("unassign_secondary_ips_approved_digest: the age of the approved plan is not known; set unassign_")
     assert find_unknown_age(PLAN) == []
-    # With a clock that is behind, no plan is too old.
-    assert find_expiry(PLAN, 24, datetime(2025, 1, 1, tzinfo=UTC)) == []
+
+
+def test_a_plan_of_the_future_is_refused_but_clocks_may_differ_by_an_hour():
+    """Otherwise a changed time would make an approval that never ends."""
+    assert find_expiry(PLAN, 24, datetime(2025, 12, 31, 23, tzinfo=UTC)) == []
+    (error,) = find_expiry(PLAN, 24, datetime(2025, 12, 31, 22, tzinfo=UTC))
+    assert error.startswith(
+        "unassign_secondary_ips_approved_digest: the approved plan was made at 2026-01-01T00:00:00+00:00, which is 2.0 hours after the time"
+    )
 
 
 def test_an_approval_is_valid_for_one_finished_run():
