@@ -233,6 +233,8 @@ def install(api: AwxApi, *arguments: str, collections: Path = AWX_MODULES) -> su
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
         "ANSIBLE_NOCOLOR": "true",
+        # The API is plain HTTP. Otherwise the modules load all certificates of this machine for each request.
+        "SSL_CERT_FILE": os.devnull,
         # Fewer processes for each task. The modules of AWX do the same with it.
         "ANSIBLE_PIPELINING": "true",
     }

@@ -24,12 +24,14 @@ BIN = Path(sys.executable).parent
 
 def ansible_environment(emulator: Emulator) -> dict[str, str]:
     """As little of this machine as possible, the collection in this checkout, and the local endpoint."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "SSL_CERT_FILE", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
     return {
         **kept,
         **emulator.environment(),
         "PATH": f"{BIN}:/usr/bin:/bin",
         "LC_ALL": "C.UTF-8",
+        # The endpoint is plain HTTP. Otherwise each process loads all certificates of this machine.
+        "SSL_CERT_FILE": os.devnull,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
         "ANSIBLE_HOME": str(ROOT / ".venv" / "ansible"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
