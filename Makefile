@@ -15,7 +15,7 @@ VENV := .venv$(if $(CORE),-$(CORE))$(if $(PY),-py$(PY))
 
 # The first Python of these versions that really runs (a version manager's shim may not) and can make virtual environments.
 # What only a version manager knows is used only if CORE or PY asks for it.
-find-python = $(shell for v in $(1); do for p in python$$v python3 $(if $(CORE)$(PY)$(2),~/.pyenv/versions/$$v.*/bin/python$$v \
+find-python = $(shell for v in $(1); do for p in python$$v python3 $(if $(CORE)$(PY)$(2),$(or $(PYENV_ROOT),~/.pyenv)/versions/$$v.*/bin/python$$v \
 	~/.local/share/uv/python/cpython-$$v.*/bin/python$$v); do $$p -c 'import ensurepip, sys; \
 	sys.exit("%d.%d" % sys.version_info[:2] != "'$$v'")' 2>/dev/null && echo $$p && exit; done; done)
 PYTHON ?= $(call find-python,$(or $(PY),$(PYTHONS_$(CORE)),3.14 3.13 3.12 3.11))

@@ -85,11 +85,24 @@ def test_it_is_written_for_python_3_9(path):
     assert imports <= {*sys.stdlib_module_names, "ansible", "ansible_collections"}
 
 
+def find_python(version):
+    """One that really runs, on PATH or kept by a version manager: the shim of a version that is not selected does not run."""
+    managers = [
+        Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions",
+        Path.home() / ".local" / "share" / "uv" / "python",
+    ]
+    kept = [path for folder in managers for path in sorted(folder.glob(f"*{version}.*/bin/python{version}"))]
+    for python in filter(None, [shutil.which(f"python{version}"), *kept]):
+        if not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+            return python
+    return None
+
+
 @linux
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_each_python_of_an_instance_runs_it(version, tmp_path):
-    python = shutil.which(f"python{version}")
-    if not python or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+    python = find_python(version)
+    if not python:
         pytest.skip(f"there is no Python {version} on this machine")
     package = tmp_path / "ansible_collections" / "alicloud_ops" / "network" / "plugins" / "module_utils"
     package.mkdir(parents=True)
