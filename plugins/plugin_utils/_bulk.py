@@ -91,7 +91,7 @@ class BulkRun:
         self._view = RunView(
             operation=settings.operation,
             check_mode=check_mode,
-            started=now(),
+            started_at=now(),
             region=ecs.region,
             approved_digest=settings.approved_digest,
             evidence=evidence,
@@ -121,7 +121,7 @@ class BulkRun:
         view = self._view
         if self._in_awx:
             view.refusals = [*map(name_questions, view.refusals)]
-        view.finished, view.api_calls = now(), self._ecs.api_calls
+        view.finished_at, view.api_calls = now(), self._ecs.api_calls
         handover = Handover(self._settings, view, self._folder)
         view.next_steps = handover.next_jobs() if self._in_awx else handover.next_steps()
         report = build_report(view)

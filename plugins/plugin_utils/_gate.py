@@ -202,14 +202,21 @@ def find_use(plan: Document | None, mark: str | None) -> list[str]:
     """Why the approval of this plan is used up. ``mark``: the text that the run that used it left."""
     if not mark:
         return []
-    used = json.loads(mark)
-    if plan is not None and plan.made != used["made"]:
+    try:
+        used = json.loads(mark)
+        made, finished_at = used["made"], used["finished_at"]
+    except (ValueError, LookupError, TypeError):
+        return [
+            f"{_PREFIX}approved_digest: its file approval-….json in the folder of the reports cannot be read, so the approval counts as "
+            "used; see whether the plan was carried out, and then delete this file"
+        ]
+    if plan is not None and plan.made != made:
         return []  # the same addresses, but a later plan and approval
     return [
-        f"{_PREFIX}approved_digest: the approval was used by the run that finished at {used['finished']}, and it is valid for one "
+        f"{_PREFIX}approved_digest: the approval was used by the run that finished at {finished_at}, and it is valid for one "
         "run; make a new plan in check mode (--check) and have it approved"
     ]
 
 
-def make_mark(plan: Document, finished: str) -> str:
-    return json.dumps({"digest": plan.digest, "made": plan.made, "finished": finished}, indent=1)
+def make_mark(plan: Document, finished_at: str) -> str:
+    return json.dumps({"digest": plan.digest, "made": plan.made, "finished_at": finished_at}, indent=1)

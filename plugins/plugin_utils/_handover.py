@@ -27,7 +27,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report impor
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._slices import artifact
 
-SUMMARY = ("outcome", "headline", "region", "account_id", "digest", "approved_digest", "started", "finished", "totals")
+SUMMARY = ("outcome", "headline", "region", "account_id", "digest", "approved_digest", "started_at", "finished_at", "totals")
 RECIPE = "restore_secondary_ips_recipe"  # the name of a published recipe
 TO_UNDO = "To undo it, launch 'Restore secondary addresses' with the artifacts of this job."
 _SIMPLE = re.compile(r"[A-Za-z0-9_./:%+,-]+")

@@ -29,15 +29,15 @@ OUTCOMES = ("refused", "stopped", "not verified", "failed", "planned", "done", "
 def merge_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """At least one report. The caller sets ``recipe``, ``digest``, ``files`` and ``next_steps``."""
     first = reports[0]
-    started = min(report["started"] for report in reports)
-    finished = max(report["finished"] for report in reports)
+    started = min(report["started_at"] for report in reports)
+    finished = max(report["finished_at"] for report in reports)
     outcomes = [report["outcome"] for report in reports]
     merged = {
         **first,
         "outcome": min(outcomes, key=lambda outcome: OUTCOMES.index(outcome) if outcome in OUTCOMES else 0),
         "account_id": next((report["account_id"] for report in reports if report["account_id"]), None),
-        "started": started,
-        "finished": finished,
+        "started_at": started,
+        "finished_at": finished,
         "seconds": seconds_between(started, finished),
         "totals": in_order(sum((Counter(report["totals"]) for report in reports), Counter())),
         "refusals": list(dict.fromkeys(refusal for report in reports for refusal in report["refusals"])),
@@ -84,8 +84,8 @@ def _merge_groups(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _merge_waves(reports: Iterable[Mapping[str, Any]], start: str) -> list[dict[str, Any]]:
     """In the order in which they began. Waves of different slices ran at the same time."""
-    waves = sorted((wave for report in reports for wave in report["waves"]), key=lambda wave: wave["started"])
+    waves = sorted((wave for report in reports for wave in report["waves"]), key=lambda wave: wave["started_at"])
     return [
-        {**wave, "number": number, "of": len(waves), "offset": seconds_between(start, wave["started"])}
+        {**wave, "number": number, "of": len(waves), "offset": seconds_between(start, wave["started_at"])}
         for number, wave in enumerate(waves, 1)
     ]

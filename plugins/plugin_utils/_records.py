@@ -103,7 +103,7 @@ class Records:
             made = self._settings.saved or self.saved_plan(view.plan.digest) or view.plan
             if find_use(made, self.approval_mark(view.plan.digest)):
                 return  # a run with nothing to write does not replace the mark of the run that wrote
-            self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished))
+            self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished_at))
         except (DocumentError, FolderError) as error:
             self._note(report, f"The use of the approval could not be recorded: {error}")
 

@@ -35,7 +35,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 def render_all(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Kind, file name and text of the report in each form."""
     for kind in ("json", "md", "html"):
-        yield kind, report_name(report["operation"], report["digest"] or "0" * 12, report["started"], kind), render(report, kind)
+        yield kind, report_name(report["operation"], report["digest"] or "0" * 12, report["started_at"], kind), render(report, kind)
 
 
 def render(report: Mapping[str, Any], kind: str) -> str:

@@ -71,13 +71,13 @@ class WaveView:
     done: int
     failed: int
     api_calls: int
-    started: str
-    finished: str
+    started_at: str
+    finished_at: str
 
 
 @dataclass
 class RunView:
-    """What a run has so far. Times are ISO 8601 in UTC; ``finished`` is empty while the run goes on.
+    """What a run has so far. Times are ISO 8601 in UTC; ``finished_at`` is empty while the run goes on.
 
     ``plan``: what the run may write, or what an audit found. ``interfaces``: the ENIs as first read. ``final``: the ENIs as the
     last read shows them, None if there was no last read. ``security_groups``: id → name. ``selected_groups``: ids of those that the
@@ -89,8 +89,8 @@ class RunView:
 
     operation: str
     check_mode: bool = False
-    started: str = ""
-    finished: str = ""
+    started_at: str = ""
+    finished_at: str = ""
     region: str | None = None
     account_id: str | None = None
     plan: Document | None = None
@@ -148,9 +148,9 @@ def build_report(run: RunView) -> dict[str, Any]:
         "account_id": run.account_id,
         "digest": run.plan.digest if run.plan else None,
         "approved_digest": run.approved_digest,
-        "started": run.started,
-        "finished": run.finished,
-        "seconds": seconds_between(run.started, run.finished),
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "seconds": seconds_between(run.started_at, run.finished_at),
         "totals": in_order(totals),
         "refusals": [run.text(refusal) for refusal in run.refusals],
         "stopped": ". ".join(filter(None, (run.text(". ".join(run.stops)).rstrip("."), unverified))),
@@ -158,7 +158,7 @@ def build_report(run: RunView) -> dict[str, Any]:
         "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
         "groups": _by_group(run, rows),
         "reasons": reasons,
-        "waves": [_wave(wave, run.waves[0].started) for wave in run.waves],
+        "waves": [_wave(wave, run.waves[0].started_at) for wave in run.waves],
         "interfaces": rows,
         "unreadable": [{"id": name, "reason": run.text(reason)} for name, reason in sorted(run.unreadable.items())],
         "files": {kind: run.text(path) for kind, path in run.files.items()},
@@ -332,7 +332,11 @@ def order_of_group(group: Mapping[str, Any]) -> tuple[int, str]:
 
 def _wave(wave: WaveView, start: str) -> dict[str, Any]:
     """With its place in the timeline: seconds from the start of the first wave, and how long it took."""
-    return {**asdict(wave), "offset": seconds_between(start, wave.started), "seconds": seconds_between(wave.started, wave.finished)}
+    return {
+        **asdict(wave),
+        "offset": seconds_between(start, wave.started_at),
+        "seconds": seconds_between(wave.started_at, wave.finished_at),
+    }
 
 
 # -- the outcome
@@ -341,7 +345,7 @@ def _wave(wave: WaveView, start: str) -> dict[str, Any]:
 def _unverified(run: RunView) -> str:
     """Why the last read does not prove what was done; empty if it does, or if there is nothing to prove."""
     written = [eni.eni_id for eni in run.ledger if eni.writes]
-    if not run.finished or run.check_mode or not written:
+    if not run.finished_at or run.check_mode or not written:
         return ""
     if run.final is None:
         return "There is no last read, so the result is not verified"
@@ -355,7 +359,7 @@ def _outcome(run: RunView, reasons: Iterable[Mapping[str, Any]], counts: Counter
     if not run.state:
         return "listed"
     if counts[PENDING]:
-        return "stopped" if run.finished else "planned"
+        return "stopped" if run.finished_at else "planned"
     if unverified:
         return "not verified"
     if run.stops:

@@ -1077,7 +1077,7 @@ def test_a_run_with_nothing_to_write_keeps_the_mark_of_the_run_that_used_the_app
     approved = {"security_group_names": "web", "plan_file": planned["files"]["plan"], "approved_digest": planned["digest"]}
     assert bulk.run("unassign", **approved)["outcome"] == "done"
     (mark,) = bulk.reports.glob("approval-*")
-    used = {**read_json(mark), "finished": "2026-01-01T00:00:00+00:00"}
+    used = {**read_json(mark), "finished_at": "2026-01-01T00:00:00+00:00"}
     mark.write_text(json.dumps(used), encoding="utf-8")
     assert bulk.run("unassign", **approved)["outcome"] == "done"
     assert read_json(mark) == used

@@ -15,7 +15,11 @@ from collections.abc import Mapping
 from typing import Any
 from unittest import mock
 
+from ansible.module_utils.common.parameters import PASS_VARS
 from ansible.module_utils.testing import patch_module_args
+
+# ansible-core 2.21 repeats the arguments in the result only if it is asked to. Older versions always do, and refuse to be asked.
+REPEAT_ARGUMENTS = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
 
 
 def run_module(
@@ -27,7 +31,7 @@ def run_module(
     output = io.StringIO()
     with (
         mock.patch.dict(os.environ, {**kept, **environment}, clear=True),
-        patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": diff}),
+        patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": diff, **REPEAT_ARGUMENTS}),
         contextlib.redirect_stdout(output),
         contextlib.suppress(SystemExit),
     ):

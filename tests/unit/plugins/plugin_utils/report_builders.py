@@ -76,8 +76,8 @@ def run_of(operation: str, ledger: Sequence[EniLedger] = (), **more: Any) -> Run
     written = (AddressState.PLANNED, AddressState.IN_FLIGHT, AddressState.DONE, AddressState.FAILED)
     start = RunView(
         operation=operation,
-        started=STARTED,
-        finished="2026-01-05T10:02:05+00:00",
+        started_at=STARTED,
+        finished_at="2026-01-05T10:02:05+00:00",
         region="cn-hangzhou",
         account_id=ACCOUNT,
         plan=document({one.eni_id: one.having(*written) for one in ledger}),
@@ -125,7 +125,7 @@ def plan(check_mode: bool = True, number: int = 9) -> RunView:
     files = {"plan": "/state/plan-0123456789ab.json", "json": "/state/unassign-0123456789ab.json"}
     step = "ansible-playbook alicloud_ops.network.unassign_secondary_ips -e unassign_secondary_ips_plan_file=/state/plan-0123456789ab.json"
     return run_of(
-        "unassign", [kept, *ledger], check_mode=check_mode, finished=STARTED if check_mode else "", files=files, next_steps=[step]
+        "unassign", [kept, *ledger], check_mode=check_mode, finished_at=STARTED if check_mode else "", files=files, next_steps=[step]
     )
 
 
@@ -158,7 +158,7 @@ def failed() -> RunView:
 def refused() -> RunView:
     refusal = "unassign_secondary_ips_max_addresses: at most 5 addresses may be unassigned, but 9 would be"
     difference = {"added": ["eni-1 10.0.1.1"], "removed": ["eni-7 10.0.7.1", "eni-7 10.0.7.2"], "left": ["eni-8 10.0.8.1"]}
-    return replace(plan(False), finished=STARTED, refusals=[refusal], difference=difference, approved_digest="ab" * 32)
+    return replace(plan(False), finished_at=STARTED, refusals=[refusal], difference=difference, approved_digest="ab" * 32)
 
 
 def restore() -> RunView:

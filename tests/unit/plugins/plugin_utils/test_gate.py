@@ -71,3 +71,10 @@ def test_an_approval_is_valid_for_one_finished_run():
     assert find_use(None, mark) == [used]
     # The same addresses in a later plan.
     assert find_use(replace(PLAN, made="2026-01-02T00:00:00+00:00"), mark) == []
+
+
+@pytest.mark.parametrize("mark", ["{", "[]", '"used"', "{}", '{"made": "2026-01-01T00:00:00+00:00"}'])
+def test_an_approval_with_a_mark_that_cannot_be_read_counts_as_used(mark):
+    for plan in (PLAN, None):
+        (used,) = find_use(plan, mark)
+        assert "approved_digest: its file approval-….json in the folder of the reports cannot be read" in used

@@ -41,7 +41,7 @@ DONE = AddressState.DONE
 RUNS = {
     "audit": audit(),
     "plan": plan(),
-    "stopped": replace(plan(check_mode=False), finished=STARTED, waves=[wave(1, 3)]),
+    "stopped": replace(plan(check_mode=False), finished_at=STARTED, waves=[wave(1, 3)]),
     "failed": failed(),
     "refused": refused(),
     "restore": restore(),

@@ -175,7 +175,7 @@ def test_every_address_has_one_line_and_every_sum_is_right(
 ) -> None:
     ledger = [eni(eni_id, of_eni) for eni_id, of_eni in states.items()]
     final = None if held is None else {eni_id: interface(eni_id, held) for eni_id in states}
-    report = build_report(run_of(operation, ledger, check_mode=check_mode, final=final, finished=finished))
+    report = build_report(run_of(operation, ledger, check_mode=check_mode, final=final, finished_at=finished))
     shown = [(row["eni_id"], line["address"]) for row in report["interfaces"] for line in row["addresses"]]
     assert sorted(shown) == sorted((eni_id, address) for eni_id, of_eni in states.items() for address in of_eni)
     counts = Counter(line["state"] for row in report["interfaces"] for line in row["addresses"])
@@ -197,7 +197,7 @@ def test_every_address_has_one_line_and_every_sum_is_right(
         (audit(), "listed"),
         (plan(), "planned"),
         (plan(check_mode=False), "planned"),
-        (replace(plan(check_mode=False), finished=STARTED), "stopped"),
+        (replace(plan(check_mode=False), finished_at=STARTED), "stopped"),
         (failed(), "failed"),
         (refused(), "refused"),
         (restore(), "done"),
@@ -205,7 +205,7 @@ def test_every_address_has_one_line_and_every_sum_is_right(
         (replace(restore(), final=None), "not verified"),
         (replace(restore(), final={}), "not verified"),
         (replace(restore(), final=None, stops=["the last read failed"]), "not verified"),
-        (replace(plan(check_mode=False), finished=STARTED, final={}), "stopped"),
+        (replace(plan(check_mode=False), finished_at=STARTED, final={}), "stopped"),
         (run_of("unassign", [eni("eni-1", {A: UNCHANGED})]), "nothing to do"),
         (run_of("unassign", [eni("eni-1", {A: (SKIPPED, KEPT)})]), "nothing to do"),
         (run_of("unassign", [eni("eni-1", {A: (SKIPPED, EIP)})]), "done"),
@@ -288,8 +288,8 @@ def test_every_reason_code_of_the_plan_names_its_guard() -> None:
 
 
 def test_the_timeline_has_offsets_and_a_clock_that_is_set_back_breaks_nothing() -> None:
-    waves = [wave(1, 3), wave(2, 3, start=30, seconds=5), replace(wave(3, 3), started="2026-01-05T09:00:00+00:00")]
-    report = build_report(replace(restore(), waves=waves, finished="2026-01-05T09:00:00+00:00"))
+    waves = [wave(1, 3), wave(2, 3, start=30, seconds=5), replace(wave(3, 3), started_at="2026-01-05T09:00:00+00:00")]
+    report = build_report(replace(restore(), waves=waves, finished_at="2026-01-05T09:00:00+00:00"))
     assert [(one["offset"], one["seconds"]) for one in report["waves"]] == [(0, 20), (30, 5), (0, 3620)]
     assert report["seconds"] == 0
 
@@ -360,7 +360,7 @@ def test_summary_says_why_nothing_was_written_and_how_sure_a_restore_is() -> Non
     assert "  1 in the saved or approved plan, but refused, not readable or not selected today: eni-8 10.0.8.1" in plan_lines(report)
     assert restore().sure in summary_lines(build_report(restore()))
     assert "  cannot be read: eni-9: no primary address" in plan_lines(build_report(audit()))
-    stopped = replace(plan(check_mode=False), finished=STARTED, stops=["2 of 9 addresses failed."])
+    stopped = replace(plan(check_mode=False), finished_at=STARTED, stops=["2 of 9 addresses failed."])
     assert "2 of 9 addresses failed" in summary_lines(build_report(stopped))
 
 

@@ -32,7 +32,7 @@ def publish(hosts: list[str], plan: Document = PLAN, minute: int = 1, **view: An
     document, part = take_part(plan, hosts)
     waves = [WaveView(1, 1, 1, 1, 0, 3, f"2026-01-01T00:0{minute}:00+00:00", f"2026-01-01T00:0{minute + 1}:00+00:00")]
     run = {"operation": "unassign", "region": "cn-hangzhou", "plan": document, "waves": waves, "api_calls": 3, **view}
-    run |= {"started": f"2026-01-01T00:0{minute}:00+00:00", "finished": f"2026-01-01T00:0{minute + 2}:00+00:00"}
+    run |= {"started_at": f"2026-01-01T00:0{minute}:00+00:00", "finished_at": f"2026-01-01T00:0{minute + 2}:00+00:00"}
     report = build_report(RunView(**run))
     return artifact(part, document, report, document if document.addresses else None)
 
@@ -87,7 +87,7 @@ def test_reports_add_up_and_render() -> None:
     report = merged.report
     assert report["totals"] == {"interfaces": 8, "addresses": 8, "pending": 8, "api_calls": 6}
     assert report["headline"] == "8 addresses on 8 ENIs: 8 pending"
-    assert (report["started"], report["finished"]) == ("2026-01-01T00:02:00+00:00", "2026-01-01T00:07:00+00:00")
+    assert (report["started_at"], report["finished_at"]) == ("2026-01-01T00:02:00+00:00", "2026-01-01T00:07:00+00:00")
     assert [(wave["number"], wave["of"], wave["offset"]) for wave in report["waves"]] == [(1, 2, 0), (2, 2, 180)]
     assert [row["eni_id"] for row in report["interfaces"]] == ENIS
     (every,) = report["groups"]
@@ -100,7 +100,7 @@ def test_one_slice_alone_reports_what_one_run_would() -> None:
     (value,) = publish(ENIS).values()
     document, _part = take_part(PLAN, ENIS)
     waves = [WaveView(1, 1, 1, 1, 0, 3, "2026-01-01T00:01:00+00:00", "2026-01-01T00:02:00+00:00")]
-    times = {"started": "2026-01-01T00:01:00+00:00", "finished": "2026-01-01T00:03:00+00:00"}
+    times = {"started_at": "2026-01-01T00:01:00+00:00", "finished_at": "2026-01-01T00:03:00+00:00"}
     alone = build_report(RunView(operation="unassign", region="cn-hangzhou", plan=document, waves=waves, api_calls=3, **times))
     assert merge(PLAN, {f"secondary_ips_slice_{value['slice']}": value}).report == {**alone, "recipe": None}
 
