@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+# For numbers without a limit of their own. Clocks and floating-point numbers have limits, and more is a typing error.
+LARGEST = 2**31 - 1
+
 
 def text_or_none(value: Any) -> str | None:
     """The stripped text. None for null and for a blank text, because both count as not set."""
@@ -52,17 +55,29 @@ def parse_number(option_path: str, value: Any, errors: list[str]) -> int | None:
     if isinstance(value, bool) or not text.removeprefix("-").isdecimal() or not text.isascii():
         errors.append(f"{option_path}: '{value}' is not a whole number such as 10")
         return None
+    if len(text.lstrip("-0")) > len(str(LARGEST)):  # int() refuses thousands of digits
+        errors.append(_too_large(option_path, text, LARGEST))
+        return None
     return int(text)
 
 
 def validate_numbers(params: Mapping[str, Any], ranges: Mapping[str, tuple[int, int | None]], errors: list[str]) -> None:
-    """``ranges``: option path → lowest and highest allowed number. None sets no upper limit."""
-    for name, (least, most) in ranges.items():
-        number = params[name]
+    """``ranges``: option path → lowest and highest allowed number. None stands for LARGEST."""
+    for name, (least, own_most) in ranges.items():
+        number, most = params[name], LARGEST if own_most is None else own_most
         if number is not None and number < least:
-            errors.append(f"{name}: {number} is too small; it must be {least} or more")
-        elif number is not None and most is not None and number > most:
-            errors.append(f"{name}: {number} is too large; it must be {most} or less")
+            errors.append(f"{name}: {_shorten_digits(number)} is too small; it must be {least} or more")
+        elif number is not None and number > most:
+            errors.append(_too_large(name, number, most))
+
+
+def _too_large(option_path: str, number: int | str, most: int) -> str:
+    return f"{option_path}: {_shorten_digits(number)} is too large; it must be {most} or less"
+
+
+def _shorten_digits(number: int | str) -> str:
+    text = str(number)
+    return text if len(text) <= 20 else f"{text[:20]}… ({len(text.lstrip('-'))} digits)"
 
 
 def shorten(items: Iterable[str], most: int = 5) -> str:

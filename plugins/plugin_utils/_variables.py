@@ -226,7 +226,7 @@ def _convert(value: Any, variable: Variable) -> Any:
 
 def allowed_failures(text: str, total: int) -> int:
     """The number of failures that ``max_failures``, a count or a percentage, allows of ``total`` addresses."""
-    number = re.fullmatch(r"([0-9]+)(%?)", text.strip())
+    number = re.fullmatch(r"([0-9]{1,10})(%?)", text.strip())
     if not number or (number[2] and int(number[1]) > 100):
         raise ValueError(f"'{text}' is neither a count such as 10 nor a share such as 5%")
     return total * int(number[1]) // 100 if number[2] else int(number[1])

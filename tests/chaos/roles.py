@@ -118,7 +118,7 @@ class _Trial:
         with subprocess.Popen(
             self._playbooks.command("unassign", False, chosen),
             cwd=self._playbooks.folder,
-            env=ansible_environment(self._emulator),
+            env=ansible_environment(self._emulator, self._playbooks.home),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -162,7 +162,7 @@ class _Trial:
             done = subprocess.run(
                 self._playbooks.command("unassign", False, chosen),
                 cwd=self._playbooks.folder,
-                env=ansible_environment(self._emulator),
+                env=ansible_environment(self._emulator, self._playbooks.home),
                 capture_output=True,
                 encoding="utf-8",
                 check=False,

@@ -85,7 +85,7 @@ class Started:
             self.process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**ansible_environment(emulator), **environment},
+                env={**ansible_environment(emulator, folder), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -63,7 +63,7 @@ def started(playbooks: Playbooks, **variables: Any) -> Iterator[tuple[subprocess
             playbooks.command("unassign", False, variables),
             cwd=playbooks.folder,
             # Into a file, Ansible itself writes in blocks; to a terminal, as AWX gives it one, it writes each line at once.
-            env={**ansible_environment(playbooks.emulator), "PYTHONUNBUFFERED": "1", **environment},
+            env={**ansible_environment(playbooks.emulator, playbooks.home), "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -259,7 +259,7 @@ def test_the_printed_commands_run_as_they_are(playbooks: Playbooks) -> None:
     def run_as_printed(output: str, title: str, succeeds: bool = True) -> str:
         (command,) = re.findall(rf"^{title}: (ansible-playbook .*)$", output, re.M)
         assert len(command.encode()) < 1000
-        environment = ansible_environment(playbooks.emulator)
+        environment = ansible_environment(playbooks.emulator, playbooks.home)
         # The test runs the command in a shell, as a user does.
         asked = {"cwd": "/", "env": environment, "capture_output": True, "encoding": "utf-8", "timeout": 300}
         done = subprocess.run(["sh", "-c", command], check=False, **asked)

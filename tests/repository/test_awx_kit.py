@@ -303,7 +303,9 @@ def test_the_inventory_file_lists_what_a_plan_can_hold(emulator: Emulator, tmp_p
 
     def hosts(**environment: str) -> set[str]:
         command = [str(BIN / "ansible-inventory"), "-i", str(inventory), "--list"]
-        shown = subprocess.run(command, env={**ansible_environment(emulator), **environment}, capture_output=True, text=True, check=True)
+        shown = subprocess.run(
+            command, env={**ansible_environment(emulator, tmp_path), **environment}, capture_output=True, text=True, check=True
+        )
         return set(json.loads(shown.stdout)["_meta"]["hostvars"])
 
     kinds = ("private_ip_addresses", "ipv4_prefixes", "ipv6_addresses", "ipv6_prefixes")

@@ -68,10 +68,9 @@ class Reader:
         for name, script in STAND_INS.items():
             (folder / "bin" / name).write_text(script, encoding="utf-8")
             (folder / "bin" / name).chmod(0o755)
-        environment = ansible_environment(emulator)
+        environment = ansible_environment(emulator, folder / "home")
         self.environment = {
             **environment,
-            "HOME": str(folder / "home"),
             "PATH": f"{folder / 'bin'}:{environment['PATH']}",
             "PYTHONPATH": str(ROOT / "tests"),
         }

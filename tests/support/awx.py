@@ -92,15 +92,14 @@ class Awx:
         job = self.folder / f"job{number}"
         groups = {"all": {"hosts": list(hosts)}, "_meta": {"hostvars": {host: {"remote_tower_enabled": "true"} for host in hosts}}}
         environment = {
-            **ansible_environment(self.emulator),
+            # The files of a job are lost with its container.
+            **ansible_environment(self.emulator, job / "home"),
             # An empty field of a credential of the kit becomes an empty variable.
             "ALIBABA_CLOUD_SECURITY_TOKEN": "",
             "ALIBABA_CLOUD_ROLE_ARN": "",
             "ALIBABA_CLOUD_ACCOUNT_ID": "",
             "ANSIBLE_UNSAFE_WRITES": "1",
             "JOB_ID": str(number),
-            # The files of a job are lost with its container.
-            "HOME": str(job / "home"),
             **self.environment,
         }
         files = {

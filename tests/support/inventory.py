@@ -102,7 +102,7 @@ class Inventories:
         return self.run("ansible-playbook", "-i", str(inventory), str(path), *arguments)
 
     def _environ(self) -> dict[str, str]:
-        return {name: text for name, text in {**ansible_environment(self.emulator), **self.environment}.items() if text}
+        return {name: text for name, text in {**ansible_environment(self.emulator, self.folder), **self.environment}.items() if text}
 
     def _run_in_process(self, command: Sequence[str]) -> Shown:
         """The same code as ``run``, without the seconds in which Python, Ansible and the SDK start."""

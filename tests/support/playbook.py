@@ -22,11 +22,15 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 
 
-def ansible_environment(emulator: Emulator) -> dict[str, str]:
-    """As little of this machine as possible, the collection in this checkout, and the local endpoint."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
+def ansible_environment(emulator: Emulator, home: Path) -> dict[str, str]:
+    """As little of this machine as possible, the collection in this checkout, and the local endpoint.
+
+    ``home``: a folder of the test. A run keeps its files there, and must not find those of an earlier run.
+    """
+    kept = {name: os.environ[name] for name in ("LANG", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
     return {
         **kept,
+        "HOME": str(home),
         **emulator.environment(),
         "PATH": f"{BIN}:/usr/bin:/bin",
         "LC_ALL": "C.UTF-8",
@@ -80,6 +84,7 @@ class Playbooks:
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.emulator = emulator
         self.folder = folder
+        self.home = folder / "home"
         self.reports = folder / "reports"
 
     def command(self, name: str, check: bool, variables: Mapping[str, Any]) -> list[str]:
@@ -107,7 +112,7 @@ class Playbooks:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env={**ansible_environment(self.emulator), **(environment or {})},
+            env={**ansible_environment(self.emulator, self.home), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -222,6 +222,8 @@ def test_endpoints_by_type(given, environ, endpoint, sts):
         ({"read_timeout": -1}, {}, "read_timeout: -1 is too small"),
         ({"connect_timeout": 10**10}, {}, "connect_timeout: 10000000000 is too large; it must be 3600 or less"),
         ({"read_timeout": 3601}, {}, "read_timeout: 3601 is too large; it must be 3600 or less"),
+        ({"retry_timeout": 10**400}, {}, "… (401 digits) is too large; it must be 2147483647 or less"),
+        ({"calls_per_minute": 10**400}, {}, "… (401 digits) is too large; it must be 2147483647 or less"),
         ({"max_concurrency": 65}, {}, "max_concurrency: 65 is too large; it must be 64 or less"),
     ],
 )

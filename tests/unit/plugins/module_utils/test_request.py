@@ -275,6 +275,12 @@ def test_max_addresses_that_is_not_a_whole_number_is_an_error(given):
     assert error.startswith(f"max_addresses: '{given}' is not a whole number")
 
 
+@pytest.mark.parametrize("option", ["max_addresses", "wait_timeout"])
+def test_a_number_with_very_many_digits_is_an_error(option):
+    error = only_error(eni_id="eni-1", private_ip_addresses=[], **{option: 10**400})
+    assert error.startswith(f"{option}: 10000000000000000000… (401 digits) is too large")
+
+
 def test_blank_guards_are_reported_together_with_all_other_errors():
     _request, errors = parse(state="", eni_id="i-1", private_ip_addresses=["2001:db8::1"], keep=[""], max_addresses="", wait_timeout=-1)
     assert sorted(error.partition(":")[0] for error in errors) == [

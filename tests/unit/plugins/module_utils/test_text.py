@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import (
+    LARGEST,
     first_few,
     is_blank,
     parse_number,
@@ -91,10 +92,29 @@ def test_a_number_must_be_in_its_range(number, error):
     assert errors == ([error] if error else [])
 
 
-def test_without_an_upper_limit_any_large_number_is_accepted():
+def test_a_number_without_a_limit_of_its_own_is_large_at_most():
     errors = []
-    validate_numbers({"a": 10**9}, {"a": (0, None)}, errors)
-    assert errors == []
+    validate_numbers({"a": LARGEST, "b": LARGEST + 1}, {"a": (0, None), "b": (0, None)}, errors)
+    assert errors == ["b: 2147483648 is too large; it must be 2147483647 or less"]
+
+
+@pytest.mark.parametrize("digits", [21, 400, 5000])
+def test_a_text_with_very_many_digits_is_an_error_that_is_short(digits):
+    errors = []
+    assert parse_number("a", "9" * digits, errors) is None
+    assert errors == [f"a: 99999999999999999999… ({digits} digits) is too large; it must be 2147483647 or less"]
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [(10**399, "0… (400 digits) is too large; it must be 10 or less"), (-(10**399), "… (400 digits) is too small; it must be 0 or more")],
+)
+def test_a_number_with_very_many_digits_is_an_error_that_is_short(number, end):
+    errors = []
+    validate_numbers({"a": number}, {"a": (0, 10)}, errors)
+    (error,) = errors
+    assert error.endswith(end)
+    assert len(error) < 100
 
 
 def test_long_lists_are_shortened_and_say_how_much_is_left_out():
