@@ -41,7 +41,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
 CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MERGE = "merge"
 MASK = "********"
-SECONDS_BETWEEN_LOOKS, SECONDS_TO_CLOSE = 0.5, 5.0  # to notice that the play has ended, and to end this process
+SECONDS_BETWEEN_CHECKS, SECONDS_TO_CLOSE = 0.5, 5.0  # to notice that the play has ended, and to end this process
 SECONDS_TO_SHOW = 0.02  # from the moment when the play takes a line until it shows the line
 
 
@@ -52,7 +52,7 @@ def _ending_with(caller: Caller) -> Iterator[None]:
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+        while not ended.wait(SECONDS_BETWEEN_CHECKS):
             if not caller.is_waiting() and not ended.wait(SECONDS_TO_CLOSE):
                 os._exit(1)
 
@@ -70,7 +70,7 @@ def _wait_until_shown(caller: Caller) -> None:
     while queue is not None and not queue.empty() and caller.is_waiting():
         time.sleep(SECONDS_TO_SHOW / 5)
     time.sleep(SECONDS_TO_SHOW)
-    caller.look_again()
+    caller.check_next_time()
 
 
 def _send_report(settings: Settings, folder: Folder, files: Mapping[str, str]) -> list[str]:

@@ -40,7 +40,7 @@ options:
     type: int
     default: 5
   read_timeout:
-    description: Seconds to wait for the next part of a reply, 1 to 3600. O(retry_timeout) limits the whole call.
+    description: Seconds to wait for the next part of a reply, 1 to 3600. O(retry_timeout) limits how long the call is repeated.
     type: int
     default: 10
   account_id:

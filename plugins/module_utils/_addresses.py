@@ -147,7 +147,7 @@ PRIVATE_IPV4 = "private_ip_addresses"
 def parse_block(text: str) -> str:
     """The canonical form of an address or CIDR block, IPv4 or IPv6. The ValueError says what would be right."""
     try:
-        return str(ipaddress.ip_network(text))
+        return str(ipaddress.ip_network("" if "%" in text else text))  # a scope id, as in AddressKind.parse
     except ValueError as error:
         if "has host bits set" in str(error):
             raise _HostBits(text, ipaddress.ip_network(text, strict=False)) from None

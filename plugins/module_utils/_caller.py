@@ -50,7 +50,7 @@ class Caller:
             self._checked_at = time.monotonic()
         return True
 
-    def look_again(self) -> None:
+    def check_next_time(self) -> None:
         """The next ``is_waiting`` checks in any case."""
         self._checked_at = float("-inf")
 

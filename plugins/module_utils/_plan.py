@@ -171,7 +171,7 @@ def find_refusals(plan: Plan, request: Request, account_id: str | None = None) -
     if not request.skip_refused:
         found.extend(line for change in plan.changes for line in _format_refused(change))
     # A run waits for a transitional state and then writes these as well, so check mode counts them.
-    waits = request.skip_refused and not request.skip_transitional
+    waits = request.skip_refused and request.waits_for_states
     addresses = [
         address
         for change in plan.changes
@@ -361,7 +361,7 @@ def _owner_refusal(interface: Interface, request: Request) -> Reason | None:
 
 
 def _state_refusal(interface: Interface, request: Request, instances: Mapping[str, Instance]) -> Reason | None:
-    waits = f"; a run waits up to {request.wait_timeout:.0f} s for it" if request.wait and request.wait_timeout else ""
+    waits = f"; a run waits up to {request.wait_timeout:.0f} s for it" if request.waits_for_states else ""
     if request.skip_transitional:
         waits = "; run it again when this state has ended"
     if interface.status not in ENI_STATES:

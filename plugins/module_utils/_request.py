@@ -31,6 +31,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._text import 
     text_or_none,
     texts_or_none,
     validate_guards,
+    validate_selectors,
     validate_numbers,
 )
 
@@ -97,6 +98,11 @@ class Request:
     wait: bool = True
     wait_timeout: float = 60
     skip_transitional: bool = False  # the plan of a role does not wait for transitional states
+
+    @property
+    def waits_for_states(self) -> bool:
+        """Whether a run waits for transitional states to end."""
+        return self.wait and self.wait_timeout > 0 and not self.skip_transitional
 
 
 def parse_id(
@@ -357,8 +363,7 @@ def parse_selection(params: Mapping[str, Any], errors: list[str]) -> Selection:
     validate_guards(params, ADDRESS_FILTERS, errors)
     given = [name for name in SELECTORS if getattr(selection, {"vpc_id": "vpc_ids"}.get(name, name)) not in (None, {})]
     if given:
-        # Each selector narrows the selection, so a blank one would widen it.
-        errors.extend(f"{name}: is empty text; set a value, or leave it out" for name in SELECTORS if is_blank(params[name]))
+        validate_selectors(params, SELECTORS, errors)
     if not given and not params["whole_region"]:
         errors.append(
             f"no ENI is selected; set one or more of {', '.join(SELECTORS)}, or set whole_region=true for every ENI of the region"

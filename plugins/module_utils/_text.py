@@ -47,6 +47,11 @@ def validate_guards(params: Mapping[str, Any], guards: Iterable[str], errors: li
         errors.extend(f"{path}: is empty text, so this guard would have no effect; set a value, or leave it out" for path in blank)
 
 
+def validate_selectors(params: Mapping[str, Any], selectors: Iterable[str], errors: list[str]) -> None:
+    """Each selector narrows the selection, so a blank one next to others would widen it."""
+    errors.extend(f"{name}: is empty text; set a value, or leave it out" for name in selectors if is_blank(params[name]))
+
+
 def parse_number(option_path: str, value: Any, errors: list[str]) -> int | None:
     """A whole number, as a number or as text. None for null, and for a wrong value, which is added to ``errors``."""
     if value is None:

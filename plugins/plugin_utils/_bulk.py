@@ -11,6 +11,7 @@ plan and recipe are on the disk before the first write.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -202,9 +203,8 @@ class BulkRun:
         if view.check_mode:
             self._records.save_plan()
             return
-        # Unassigning and restoring the same plan exclude each other. Slices do not, because they have no ENI in common.
-        locked = view.plan.digest if settings.part else view.plan.whole_digest
-        with self._folder.lock(locked, PATIENCE, view.operation, self._read_again_after) as interrupted:
+        with ExitStack() as locks:
+            interrupted = self._lock(locks, view.plan)
             if interrupted:
                 self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run continues from there."))
                 if self._has_waited and not interrupted.startswith(view.operation):
@@ -214,8 +214,18 @@ class BulkRun:
                 self._carry_out(request)
                 return
             self._read_finally()  # a run that held the lock may have changed addresses after the first read of this run
-            if self._records.has_earlier_recipe:  # so that the changes of the earlier run can still be undone
+            # What is already gone may be the work of an earlier run, whose recipe may be lost. So that it can still be undone:
+            if view.plan.addresses:
                 self._records.save_recipe(last=True)
+
+    def _lock(self, locks: ExitStack, plan: Document) -> str:
+        """Unassigning and restoring the same plan exclude each other. Slices do not, because they have no ENI in common. Returns the
+        text of an earlier run that did not end, or ''."""
+        # A slice with all ENIs of the plan has the lock alone.
+        is_slice = bool(self._settings.part) and plan.digest != plan.whole_digest
+        one_run = (PATIENCE, self._view.operation, self._read_again_after)
+        interrupted = locks.enter_context(self._folder.lock(plan.whole_digest, *one_run, shared=is_slice))
+        return (locks.enter_context(self._folder.lock(plan.digest, *one_run)) if is_slice else "") or interrupted
 
     def _wanted(self, found: Found, other: Document | None) -> Mapping[str, AddressSet]:
         """``other``: the saved or approved plan, if it is known."""

@@ -149,39 +149,47 @@ class Folder:
 
     @contextmanager
     def lock(
-        self, plan_digest: str, patience: float = 0, operation: str = "run", wait: Callable[[str], None] = lambda holder: None
+        self,
+        plan_digest: str,
+        patience: float = 0,
+        operation: str = "run",
+        wait: Callable[[str], None] = lambda holder: None,
+        *,
+        shared: bool = False,
     ) -> Iterator[str]:
         """Let one run at a time work on a plan. Yields the text of an earlier run that held the lock and did not end regularly, or ''.
-        ``patience``: seconds to wait for another run to end. ``wait``: called once, with the text of the lock file, before such a wait.
-        ``operation``: the operation of this run, which becomes the first word of the file.
+        ``patience``: seconds to wait for another run to end. ``wait``: called once, with its description, before such a wait.
+        ``operation``: the operation of this run, which becomes the first word of the file. ``shared``: slices of a plan share its lock,
+        and write nothing into the file.
 
         The lock ends with the process. Its file stays if the process is killed or interrupted. Its name is neither plan-… nor ….json,
         so that it is never read as a document.
         """
         path = self.path / lock_name(plan_digest)
         with _naming(path, "it cannot be locked"):
-            file, holder = _lock_file(path, _clock.now() + patience, operation, wait)
+            file, holder = _lock_file(path, _clock.now() + patience, operation, wait, shared)
         with file:
             try:
                 yield holder
             except Exception:
-                path.unlink(missing_ok=True)
+                _remove_lock(path, file, shared)
                 raise
-            path.unlink(missing_ok=True)
+            _remove_lock(path, file, shared)
 
 
-def _lock_file(path: Path, deadline: float, operation: str, wait: Callable[[str], None]) -> tuple[TextIO, str]:
+def _lock_file(path: Path, deadline: float, operation: str, wait: Callable[[str], None], shared: bool) -> tuple[TextIO, str]:
     """The open file that holds the lock, and its text about the last holder."""
     waits = False
     while True:
         file = open(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE), "r+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
         holder = file.read(200).strip()
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
+            holder = holder or "a slice of it"
             if _clock.now() >= deadline:
-                raise FolderError(f"{path}: another run works on this plan ({holder or 'unknown'}); wait until it ends") from None
+                raise FolderError(f"{path}: another run works on this plan ({holder}); wait until it ends") from None
             if not waits:
                 wait(holder)
             waits = True
@@ -190,12 +198,26 @@ def _lock_file(path: Path, deadline: float, operation: str, wait: Callable[[str]
         if not _exists(path) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
             file.close()  # its holder has just removed it, and the next run would lock another file
             continue
+        if shared:
+            return file, holder
         file.seek(0)
         file.truncate()
         since = datetime.now(UTC).isoformat(timespec="seconds")
         file.write(f"{operation}, process {os.getpid()} on {socket.gethostname()} since {since}\n")
         file.flush()
         return file, holder
+
+
+def _remove_lock(path: Path, file: TextIO, shared: bool) -> None:
+    """Slices leave the file to the last of them, and the text of an interrupted run to the next run that has the lock alone."""
+    if shared:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        if os.fstat(file.fileno()).st_size:
+            return
+    path.unlink(missing_ok=True)
 
 
 def _is_encrypted_file(path: Path) -> bool:

@@ -67,7 +67,7 @@ class Handover:
             title = "To carry out this restore" if view.check_mode else "To continue this restore"
             steps.append(f"{title}: {self._command('restore', {**settings.given_with_plan, 'recipe_file': settings.saved_path})}")
         if view.recipe and view.recipe.addresses:
-            steps.append(f"To undo it: {self._command('restore', {'recipe_file': files['recipe']})}")
+            steps.append(f"To undo it: {self._command('restore', {**settings.given_with_recipe, 'recipe_file': files['recipe']})}")
         return steps
 
     def _command(self, playbook: str, variables: Mapping[str, Any]) -> str:

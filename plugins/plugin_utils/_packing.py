@@ -36,7 +36,10 @@ def unpack(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = Non
     before, *packed = "".join(text.split()).split(PREFIX)
     if before or not packed:
         raise ValueError(f"it does not begin with {PREFIX}, so this collection has not packed it")
-    return [json.loads(_decompress(one.rstrip(",")), object_pairs_hook=pairs) for one in packed]
+    try:
+        return [json.loads(_decompress(one.rstrip(",")), object_pairs_hook=pairs) for one in packed]
+    except RecursionError:
+        raise ValueError("the packed text has too many brackets inside each other; this is not a plan or recipe of the role") from None
 
 
 def _decompress(text: str) -> str:

@@ -75,11 +75,6 @@ class Records:
         except DocumentError as error:
             raise DocumentError(f"{self._folder.path / name}: {error}") from None
 
-    @property
-    def has_earlier_recipe(self) -> bool:
-        """Whether an earlier run of this plan left a recipe. Known after ``save_plan``."""
-        return bool(self._earlier and self._earlier.addresses)
-
     def save_recipe(self, *, wave: Sequence[EniLedger] = (), last: bool = False) -> None:
         """Write the whole recipe before the first write. Later, write it again only if an address is proven untouched."""
         view = self._view

@@ -28,7 +28,12 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
     selection_spec,
     target_spec,
 )
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import is_blank, parse_number, validate_guards
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import (
+    is_blank,
+    parse_number,
+    validate_guards,
+    validate_selectors,
+)
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import (
     Document,
     DocumentError,
@@ -114,6 +119,15 @@ class Settings:
         left_out |= {"report_url"} if any(secrets_of(self.report_url or "")) else set()
         return {name: value for name, value in self.given.items() if name not in left_out}
 
+    @property
+    def given_with_recipe(self) -> dict[str, Any]:
+        """The variables that go with the restore that undoes this run: not its waves, because an undo has a pace of its own. The folder
+        is that of the recipe anyway."""
+        left_out = {"wave_size", "wave_pause", "max_failures", "report_dir"}
+        return {
+            name: value for name, value in self.given_with_plan.items() if name in variables_of("restore_secondary_ips").keys() - left_out
+        }
+
 
 def read_settings(
     role: str, variables: Mapping[str, Any], defaults: Mapping[str, Any], environ: Mapping[str, str], read_file: Callable[[str], str]
@@ -148,6 +162,9 @@ def read_settings(
     parts, paths = _merge(prefix, table, given, module_defaults, errors)
     _validate_slices(prefix, saved, named, values, parts, errors)
     by_group = any(given.get(name) not in (None, {}) for name in GROUPS)
+    if by_group:
+        not_read = {prefix + name: variables.get(prefix + name) for name in (*GROUPS, *NARROWING) if name not in named}
+        validate_selectors(not_read, not_read, errors)
     selection_params = {"vpc_ids": None, **parts["selection"]}
     if not by_group:
         selection_params["eni_ids"] = list(saved.assignments) if saved else []

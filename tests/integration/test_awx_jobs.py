@@ -134,16 +134,17 @@ def test_errors_name_the_question_whatever_finds_them(awx: Awx) -> None:
         refused = plan(**given)
         assert refused["failed"]
         assert error in refused["msg"]
-    # A missing variable, and a guard that is blank. It stops the job, and does not vanish.
+    # A missing variable, a blank guard, and a blank selector that would widen the selection. They stop the job, and do not vanish.
     for given, error in (
         ({}, "or unassign_secondary_ips_security_group_names (question 'Security groups by name') or"),
         ({"security_group_names": "web", "keep": " "}, "(question 'Addresses to keep'): is empty text"),
+        ({"security_group_names": "web", "security_group_ids": ""}, "(question 'Security groups by id'): is empty text"),
     ):
         with pytest.raises(SettingsError) as refusal:
             plan(**given)
         assert error in "; ".join(map(name_questions, refusal.value.errors))
     # Other empty text counts as not set.
-    assert plan(security_group_names="web", security_group_ids="", region="")["outcome"] == "planned"
+    assert plan(security_group_names="web", region="")["outcome"] == "planned"
 
 
 def test_an_expired_approval_is_refused(awx: Awx) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import sys
 import threading
 import time
@@ -107,6 +108,36 @@ def test_a_run_that_finds_nothing_left_to_do_still_publishes_the_recipe(bulk: Bu
     assert pairs(again["recipe"]) == pairs(read_json(Path(again["files"]["recipe"]))) == changed_by(start, bulk.secondary_addresses())
     assert again["published"]["restore_secondary_ips_recipe"]
     assert "To undo it" in again["next_steps"][-1]
+
+
+def test_a_recipe_that_was_lost_is_made_again_from_the_plan_even_if_nothing_is_left_to_do(bulk: Bulk) -> None:
+    """A job of AWX that is cancelled after its last wave loses its folder, and publishes nothing. The next job has only the plan."""
+    start = bulk.secondary_addresses()
+    plan = bulk.run("unassign", check=True, **WEB)["published"]["unassign_secondary_ips_plan"]
+    bulk.run("unassign", plan=plan)
+    gone = changed_by(start, bulk.secondary_addresses())
+    for in_awx in (True, False):
+        shutil.rmtree(bulk.reports)
+        again = bulk.run("unassign", plan=plan, in_awx=in_awx)
+        assert (again["outcome"], again["changed"]) == ("nothing to do", False)
+        assert pairs(again["published"]["restore_secondary_ips_recipe"]) == gone
+        assert "undo it" in again["next_steps"][-1]
+
+
+def test_nothing_to_do_without_anything_gone_has_no_undo(bulk: Bulk) -> None:
+    plan = bulk.run("unassign", check=True, **WEB)["published"]["unassign_secondary_ips_plan"]
+    again = bulk.run("unassign", plan=plan, keep=["0.0.0.0/0"])
+    assert (again["outcome"], again["changed"], again["next_steps"]) == ("nothing to do", False, [])
+    assert "restore_secondary_ips_recipe" not in again["published"]
+
+
+def test_the_printed_undo_has_the_guards_of_the_run(bulk: Bulk) -> None:
+    seed_of_cluster = seed(3, groups=("web",))
+    seed_of_cluster["interfaces"][0]["tags"] = {"creator": "terway"}
+    bulk.emulator.reset(seed=seed_of_cluster)
+    done = bulk.run("unassign", security_group_names=["web"], protected_tags={}, wave_pause=1)
+    assert '{"restore_secondary_ips_protected_tags": {}}' in done["next_steps"][-1]
+    assert "wave_pause" not in done["next_steps"][-1]
 
 
 def test_a_refused_address_that_nobody_approved_does_not_stop_the_approved_ones(bulk: Bulk) -> None:
@@ -251,6 +282,30 @@ def test_slices_do_their_part_of_the_plan_and_publish_it_under_their_own_names(b
     assert (merged.errors, len(published)) == ([], 2)
     assert merged.recipe
     assert set(merged.recipe.pairs()) == changed_by(start, bulk.secondary_addresses())
+
+
+def test_a_plan_is_not_restored_while_a_slice_of_it_runs_and_other_slices_go_on(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_bulk, "PATIENCE", 0)
+    planned = bulk.run("unassign", check=True, **WEB)["published"]
+    given = {name: planned[f"unassign_secondary_ips_{name}"] for name in ("plan", "approved_digest")}
+    first, second, *others = sorted({eni_id for eni_id, _address in pairs(given["plan"])})
+    others_runs: list[dict[str, Any]] = []
+
+    def run_others(line: str) -> None:
+        if line.startswith("wave 1/"):
+            for operation, chosen in (
+                ("restore", {"recipe": bulk.recipes()[0]}),
+                ("unassign", {**given, "enis": [second, *others]}),
+                ("unassign", {**given, "enis": [first]}),
+                ("unassign", given),
+            ):
+                others_runs.append(Bulk(bulk.emulator, bulk.folder).run(operation, wait_timeout=1, **chosen))
+
+    assert bulk.run("unassign", enis=[first], say=run_others, **given)["outcome"] == "done"
+    assert [run["outcome"] for run in others_runs] == ["refused", "done", "refused", "refused"]
+    assert "another run works on this plan (a slice of it)" in others_runs[0]["msg"]
+    everything = bulk.run("unassign", enis=[first, second, *others], **given)  # a slice with all ENIs of the plan
+    assert everything["outcome"] == "nothing to do"
 
 
 def test_more_than_max_addresses_is_planned_but_not_done(bulk: Bulk) -> None:

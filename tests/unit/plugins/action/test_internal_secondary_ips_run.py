@@ -245,7 +245,7 @@ def test_a_run_that_nobody_waits_for_ends_its_process(monkeypatch, is_waiting, e
         looked.set()
         return is_waiting
 
-    monkeypatch.setattr(action, "SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(action, "SECONDS_BETWEEN_CHECKS", 0.001)
     monkeypatch.setattr(action, "SECONDS_TO_CLOSE", 0.001)
     monkeypatch.setattr(action.os, "_exit", lambda code: ended.set() if code == 1 else None)
     with action._ending_with(SimpleNamespace(is_waiting=look)):
@@ -255,7 +255,7 @@ def test_a_run_that_nobody_waits_for_ends_its_process(monkeypatch, is_waiting, e
 
 def test_a_run_that_ends_in_time_by_itself_is_not_ended(monkeypatch):
     looked, ended = threading.Event(), threading.Event()
-    monkeypatch.setattr(action, "SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(action, "SECONDS_BETWEEN_CHECKS", 0.001)
     monkeypatch.setattr(action.os, "_exit", lambda _code: ended.set())
     threads = set(threading.enumerate())
     with action._ending_with(SimpleNamespace(is_waiting=lambda: bool(looked.set()))):

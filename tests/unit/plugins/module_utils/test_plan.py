@@ -486,6 +486,8 @@ def test_an_unreadable_eni_has_no_vswitch_and_no_owner(state):
     [
         ("Detaching", {}, True),  # a run waits for it, and then unassigns
         ("Detaching", {"skip_transitional": True}, False),
+        ("Detaching", {"wait": False}, False),
+        ("Detaching", {"wait_timeout": 0}, False),
         ("Deleting", {}, False),  # a run does not wait for this state, because it never allows the write
     ],
 )

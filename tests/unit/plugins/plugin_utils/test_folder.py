@@ -229,6 +229,41 @@ def test_a_run_that_is_about_to_end_is_waited_for(folder, holder):
         assert unfinished.startswith(f"run, process {holder.pid} on ")
 
 
+def test_slices_share_the_lock_of_their_plan_and_exclude_all_other_runs(folder):
+    with folder.lock(PLAN, shared=True) as earlier, folder.lock(PLAN, shared=True):
+        assert earlier == ""
+        with pytest.raises(FolderError, match=r"another run works on this plan \(a slice of it\)"), folder.lock(PLAN):
+            pass
+    assert list(folder.path.iterdir()) == []
+
+
+def test_a_slice_waits_for_a_run_that_has_the_lock_alone(folder, holder):
+    waited = []
+    with pytest.raises(FolderError, match=f"process {holder.pid}"), folder.lock(PLAN, 0.3, "unassign", waited.append, shared=True):
+        pass
+    assert [f"process {holder.pid}" in text for text in waited] == [True]
+
+
+def test_slices_leave_the_text_of_a_killed_run_to_the_next_run_that_has_the_lock_alone(folder, holder):
+    holder.kill()
+    holder.communicate()
+    for _slice in range(2):
+        with folder.lock(PLAN, shared=True) as unfinished:
+            assert unfinished.startswith(f"run, process {holder.pid} on ")
+    with folder.lock(PLAN) as unfinished:
+        assert unfinished.startswith(f"run, process {holder.pid} on ")
+    assert list(folder.path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("error", "stays"), [(KeyboardInterrupt, True), (ValueError, False)])
+def test_an_interrupted_slice_leaves_the_file(folder, error, stays):
+    with pytest.raises(error), folder.lock(PLAN, shared=True):
+        raise error
+    assert (folder.path / LOCK).exists() is stays
+    with folder.lock(PLAN):
+        pass
+
+
 def test_names():
     digest = "0123456789abcdef"
     assert document_name("recipe", digest) == "recipe-0123456789ab.json"

@@ -98,3 +98,8 @@ def test_the_recipes_of_slices_become_one():
     # That of the last step comes first.
     last = read_document({**artifacts, "restore_secondary_ips_recipe": parts[0].as_dict()}, published_as="restore_secondary_ips_recipe")
     assert last == parts[0]
+
+
+def test_brackets_too_deep_for_the_parser_are_an_error():
+    with pytest.raises(ValueError, match="too many brackets"):
+        unpack(PREFIX + base64.b64encode(zlib.compress(b"[" * 100_000 + b"]" * 100_000)).decode())

@@ -24,6 +24,7 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
 
 AUDIT, UNASSIGN, RESTORE = ROLES = ("audit_secondary_ips", "unassign_secondary_ips", "restore_secondary_ips")
 ACCOUNT, OTHER = "1000000000000001", "1000000000000002"
+SELECTORS = ("security_group_ids", "security_group_names", "security_group_tags", "vpc_ids", "eni_type", "eni_status", "eni_tags")
 HIDDEN = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n3832\n")
 ENVIRON = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "example-id",
@@ -200,16 +201,22 @@ def test_empty_text_is_not_given():
     guards = {"keep", "within", "excluding", "private_ip_addresses", "max_addresses", "account_id", "max_failures"}
     guards |= {"guests", "guest_policy", "only_not_seen", "guest_max_age", "approval_max_age", "enis", "require_approval", "on_refusal"}
     guards |= {"protected_tags", "kinds"}
-    groups = {"security_group_ids", "security_group_names", "security_group_tags"}
     empty = {name: " " for name, variable in VARIABLES.items() if "u" in variable.roles and name not in guards}
     assert guards == {name for name, variable in VARIABLES.items() if variable.is_guard}
-    with_a_group = {name: text for name, text in empty.items() if name not in groups}
+    with_a_group = {name: text for name, text in empty.items() if name not in SELECTORS}
     given, plain = read(**with_a_group, security_group_ids="sg-1"), read(security_group_ids="sg-1")
     assert blocks_as_text(given.selection) == blocks_as_text(plain.selection)
     assert blocks_as_text(given.request) == blocks_as_text(plain.request)
     assert pace_of(given) == pace_of(plain)
     assert (given.wave_size, given.report_dir, given.saved) == (plain.wave_size, None, None)
     assert "nothing is selected; set unassign_secondary_ips_security_group_ids or" in only_error(**empty)
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+def test_an_empty_selector_together_with_a_group_is_an_error_because_it_would_widen_the_selection(name):
+    group = "security_group_names" if name == "security_group_ids" else "security_group_ids"
+    assert only_error(**{group: "sg-1", name: " "}) == f"unassign_secondary_ips_{name}: is empty text; set a value, or leave it out"
+    assert not read(plan=document().as_dict(), **{name: " "}).by_group  # there is nothing to widen
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n"])
@@ -569,6 +576,12 @@ def test_guests_are_a_host_pattern(given, pattern):
         settings = read(role, security_group_ids="sg-1", guests=given)
         assert settings.guests == GuestSettings(pattern, {AUDIT: "report", UNASSIGN: "protect"}[role], False, 15)
     assert by_group().guests is None
+
+
+def test_a_restore_that_undoes_a_run_has_its_guards_and_not_its_waves():
+    own = {"protected_tags": {}, "region": "cn-hangzhou", "wait_timeout": 90}
+    others = {"keep": ["10.3.0.12"], "wave_size": 5, "wave_pause": 60, "max_failures": "3", "report_dir": "/var/tmp/x", "max_addresses": 9}
+    assert by_group(**own, **others).given_with_recipe == own
 
 
 @pytest.mark.parametrize(
