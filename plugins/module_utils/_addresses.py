@@ -147,11 +147,12 @@ PRIVATE_IPV4 = "private_ip_addresses"
 def parse_block(text: str) -> str:
     """The canonical form of an address or CIDR block, IPv4 or IPv6. The ValueError says what would be right."""
     try:
-        return str(ipaddress.ip_network("" if "%" in text else text))  # a scope id, as in AddressKind.parse
-    except ValueError as error:
-        if "has host bits set" in str(error):
-            raise _HostBits(text, ipaddress.ip_network(text, strict=False)) from None
+        network = ipaddress.ip_network("" if "%" in text else text, strict=False)  # a scope id, as in AddressKind.parse
+    except ValueError:
         raise ValueError(f"'{text}' is not an address or a CIDR block such as 192.168.0.0/24") from None
+    if ipaddress.ip_address(text.partition("/")[0]) != network.network_address:
+        raise _HostBits(text, network)
+    return str(network)
 
 
 def span(text: str) -> tuple[int, int, int]:

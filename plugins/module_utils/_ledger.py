@@ -76,7 +76,8 @@ class Write:
 
     @property
     def named(self) -> frozenset[str]:
-        """The addresses that a refusal names as its cause. Empty if it names all addresses, because then it does not show the cause."""
+        """The addresses that a refusal names. They are sent again on their own, because a text proves no cause. Empty if it names all
+        addresses."""
         named = find_addresses(self.error.message).intersection(self.addresses) if self.error else frozenset()
         return named if len(named) < len(self.addresses) else frozenset()
 

@@ -31,8 +31,8 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._text import 
     text_or_none,
     texts_or_none,
     validate_guards,
-    validate_selectors,
     validate_numbers,
+    validate_selectors,
 )
 
 # An id of the service is a type and letters or digits. Security groups from the time before VPCs have 'G' and digits.
@@ -223,7 +223,7 @@ def _parse_targets(params: Mapping[str, Any], state: str | None, errors: list[st
     single = ("eni_id", "instance_id", *(kind.name for kind in KINDS))
     given = [name for name in single if _is_given(params[name])] + ["all_secondary"] * params["all_secondary"]
     if given:
-        errors.append(f"assignments: cannot be combined with {', '.join(given)}; set these in the entries of assignments")
+        errors.append(f"assignments: cannot be combined with {', '.join(given)}; set these in each assignment")
     return tuple(_parse_target(f"assignments[{index}].", entry, state, errors) for index, entry in enumerate(params["assignments"]))
 
 

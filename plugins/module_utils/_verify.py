@@ -147,12 +147,15 @@ def _refused(eni: EniLedger) -> Iterator[tuple[Write, _errors.EcsError, list[str
 
 
 def _settle_refused_call(eni: EniLedger, write: Write, addresses: list[str], request: Request) -> bool:
-    """The service refused the call because of one or more of its addresses. The other addresses are sent again. If the bad ones are
-    unknown, the call is split in halves, so that one bad address among n costs about 2·log₂ n calls. Returns whether any are sent again."""
-    causes = [address for address in addresses if address in write.named or len(write.addresses) == 1]
-    others = [address for address in addresses if address not in causes]
-    is_cause_known = causes or len(addresses) < len(write.addresses)
+    """The service refused the call because of one or more of its addresses. An address is the cause only if the call had no other.
+    Otherwise the addresses are sent again, apart from those that the message names. If it names none, the call is split in halves, so
+    that one bad address among n costs about 2·log₂ n calls. Returns whether any are sent again."""
+    if len(write.addresses) == 1:
+        eni.refuse(addresses, write.reply, hold=request.state == "absent" and bool(_errors.ALREADY_ABSENT.match(write.reply.code)))
+        return False
+    named = [address for address in addresses if address in write.named]
+    others = [address for address in addresses if address not in write.named]
+    is_cause_known = named or len(addresses) < len(write.addresses)
     middle = len(others) if is_cause_known else (len(others) + 1) // 2
-    eni.send_again(*filter(None, (others[:middle], others[middle:])))
-    eni.refuse(causes, write.reply, hold=request.state == "absent" and bool(_errors.ALREADY_ABSENT.match(write.reply.code)))
-    return bool(others)
+    eni.send_again(*filter(None, (named, others[:middle], others[middle:])))
+    return True

@@ -187,14 +187,9 @@ class BulkRun:
             skip_refused=True,  # the plan holds all reasons, and the gate decides what follows from them
             skip_transitional=True,
         )
-        plan = self._make_plan(request, found, other)
-        view.ledger = open_ledger(plan)
-        today = self._document({change.eni_id or "": change.todo for change in plan.changes if not change.failure})
+        today = self._plan(request, found, other)
         view.plan = settings.saved or today
         self._folder.belong(*(document_name(kind, view.plan.whole_digest) for kind in ("plan", "recipe")))
-        if other and settings.operation == "unassign":
-            view.difference = compare(today, other, view.interfaces)
-        view.refusals += Gate(settings, view, other, self._records.approval_mark(settings.own_digest)).find_refusals(request, plan, today)
         self._plan_text = [*plan_lines(build_report(view)), *self._limit_lines()]
         for line in self._plan_text:
             self._say(line)
@@ -209,11 +204,15 @@ class BulkRun:
                 self._say(clean(f"An earlier run of this plan did not end ({interrupted}). This run continues from there."))
                 if self._has_waited and not interrupted.startswith(view.operation):
                     _clock.sleep(settings.request.wait_timeout)  # its last write may be so recent that a read does not show it yet
+            if self._has_waited:  # the other run may have changed what this run has planned
+                self._plan(request, self._select(), other)
+                if view.refusals:
+                    return
             self._records.save_plan()
             if total(view.ledger, PLANNED):
                 self._carry_out(request)
                 return
-            self._read_finally()  # a run that held the lock may have changed addresses after the first read of this run
+            self._read_finally()
             # What is already gone may be the work of an earlier run, whose recipe may be lost. So that it can still be undone:
             if view.plan.addresses:
                 self._records.save_recipe(last=True)
@@ -223,7 +222,7 @@ class BulkRun:
         text of an earlier run that did not end, or ''."""
         # A slice with all ENIs of the plan has the lock alone.
         is_slice = bool(self._settings.part) and plan.digest != plan.whole_digest
-        one_run = (PATIENCE, self._view.operation, self._read_again_after)
+        one_run = (PATIENCE, self._view.operation, self._wait_for)
         interrupted = locks.enter_context(self._folder.lock(plan.whole_digest, *one_run, shared=is_slice))
         return (locks.enter_context(self._folder.lock(plan.digest, *one_run)) if is_slice else "") or interrupted
 
@@ -238,6 +237,17 @@ class BulkRun:
             gone = difference(other.assignments.get(interface.eni_id, EMPTY) if other else EMPTY, interface.held)
             wanted[interface.eni_id] = union(matching(interface, self._settings.selection), gone)
         return {eni_id: addresses for eni_id, addresses in wanted.items() if count(addresses)}
+
+    def _plan(self, request: Request, found: Found, other: Document | None) -> Document:
+        """Make the ledger, and find what forbids the run. Returns what would be written today."""
+        view, settings = self._view, self._settings
+        plan = self._make_plan(request, found, other)
+        view.ledger = open_ledger(plan)
+        today = self._document({change.eni_id or "": change.todo for change in plan.changes if not change.failure})
+        if other and settings.operation == "unassign":
+            view.difference = compare(today, other, view.interfaces)
+        view.refusals += Gate(settings, view, other, self._records.approval_mark(settings.own_digest)).find_refusals(request, plan, today)
+        return today
 
     def _make_plan(self, request: Request, found: Found, other: Document | None) -> Plan:
         snapshot = Snapshot(self._ecs.region, self._view.interfaces, {}, found.unreadable)
@@ -274,12 +284,9 @@ class BulkRun:
         view.sure = f"{addresses} looked {already} and were read again" + (f" after {left:.0f} s" if round(left) else "")
         return True
 
-    def _read_again_after(self, holder: str) -> None:
-        """The other run may change what this run has read, so each ENI is read again before its writes."""
+    def _wait_for(self, holder: str) -> None:
         self._has_waited = True
         self._say(clean(f"Another run works on this plan ({holder}). This run waits up to {PATIENCE:.0f} s until it ends"))
-        for eni in self._view.ledger:
-            eni.read_at = float("-inf")
 
     # -- waves
 

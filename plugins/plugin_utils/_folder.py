@@ -62,7 +62,7 @@ def _naming(path: str | Path, what: str) -> Iterator[None]:
         yield
     except FolderError:
         raise
-    except (OSError, AnsibleError, UnicodeError) as error:
+    except (OSError, AnsibleError, ValueError) as error:  # ValueError: also for a path with a NUL byte
         cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
         raise FolderError(f"{path}: {what}: {(cause or str(error)).splitlines()[0]}") from None
 

@@ -140,7 +140,7 @@ def plays(playbooks: Playbooks) -> Plays:
 
 def test_an_audit_lists_by_name_and_changes_nothing(playbooks: Playbooks) -> None:
     # A variable that narrows the selection is a guard, so empty text is an error. For all others, empty text counts as not set.
-    listed = playbooks.run("audit", security_group_names="web\nlegacy\n", within="10.0.0.0/24, 10.3.0.0/24", eni_type="")
+    listed = playbooks.run("audit", security_group_names="web\nlegacy\n", within="10.0.0.0/24, 10.3.0.0/24")
     report = playbooks.report("audit")
     assert listed.changed == 0
     assert "[WARNING]" not in listed.output
@@ -385,7 +385,7 @@ def test_the_timeout_of_a_task_stops_the_writes_and_leaves_the_recipe_whole(play
     start = playbooks.secondary_addresses()
     playbooks.emulator.reset(seed=seed(60), latency_ms=300)
     start = playbooks.secondary_addresses()
-    chosen = {"max_concurrency": 1, "wave_size": 20, "security_group_tags": "stage", "security_group_ids": ""}
+    chosen = {"max_concurrency": 1, "wave_size": 20, "security_group_tags": "stage", "security_group_ids": None}
     environment = {"ANSIBLE_TASK_TIMEOUT": "10"} if how == "setting" else {}
     keywords = {} if how == "setting" else {"timeout": 10}
     output = plays.run(play([use_role(**keywords)]), succeeds=False, environment=environment, **chosen)
@@ -595,7 +595,7 @@ TEXT = {
     "kinds": "private_ip_addresses",
     "require_approval": "false",
     "protected_tags": "team=db",
-    **dict.fromkeys(("eni_type", "eni_tags", "plan", "approved_digest", "region"), ""),
+    **dict.fromkeys(("plan", "approved_digest", "region", "report_url"), ""),
 }
 
 
@@ -618,7 +618,7 @@ def test_variables_may_be_templates_and_survey_text_is_never_a_template(plays: P
             use_role(
                 vars={
                     "unassign_secondary_ips_keep": "{{ [the_address] }}",
-                    "unassign_secondary_ips_eni_status": "{{ nothing | default('') }}",
+                    "unassign_secondary_ips_report_url": "{{ nothing | default('') }}",
                     "unassign_secondary_ips_within": "{{ nothing | default(omit) }}",
                 }
             )

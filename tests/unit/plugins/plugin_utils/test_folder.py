@@ -106,6 +106,8 @@ def test_a_missing_file_reads_as_none_and_an_unreadable_file_is_an_error(folder)
             folder.read(name)
     with pytest.raises(FolderError, match=r"none.json: it cannot be read: No such file"):
         read_text(DataLoader(), folder.path / "none.json")
+    with pytest.raises(FolderError, match=r"a\x00b: it cannot be read: embedded null byte"):
+        read_text(DataLoader(), "/a\x00b")
 
 
 SECRET = VaultSecret(b"correct horse")

@@ -580,7 +580,7 @@ def test_guests_are_a_host_pattern(given, pattern):
 
 def test_a_restore_that_undoes_a_run_has_its_guards_and_not_its_waves():
     own = {"protected_tags": {}, "region": "cn-hangzhou", "wait_timeout": 90}
-    others = {"keep": ["10.3.0.12"], "wave_size": 5, "wave_pause": 60, "max_failures": "3", "report_dir": "/var/tmp/x", "max_addresses": 9}
+    others = {"keep": ["10.3.0.12"], "wave_size": 5, "wave_pause": 60, "max_failures": "3", "report_dir": "/reports", "max_addresses": 9}
     assert by_group(**own, **others).given_with_recipe == own
 
 
