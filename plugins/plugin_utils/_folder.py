@@ -10,17 +10,19 @@ Private to this collection. An error names the path.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import is_encrypted_file, parse_vaulttext_envelope
@@ -70,7 +72,7 @@ def _naming(path: str | Path, what: str) -> Iterator[None]:
 def read_text(loader: Any, path: str | Path) -> str:
     """A file of the controller, decrypted if it is encrypted with Ansible Vault."""
     with _naming(path, "it cannot be read"):
-        open(path, "rb").close()  # its error has a cause, and the error of the loader does not
+        _open(path).close()  # its error has a cause, and the error of the loader does not
         text = str(loader.get_text_file_contents(str(path)))
         text.encode()  # fails for bytes that are not UTF-8, which the loader accepts
         return text
@@ -224,8 +226,16 @@ def _is_encrypted_file(path: Path) -> bool:
     """Reads only the beginning, because each write calls this. A file that does not exist is not encrypted."""
     if not _exists(path):
         return False
-    with _naming(path, "it cannot be read"), path.open("rb") as file:
+    with _naming(path, "it cannot be read"), _open(path) as file:
         return bool(is_encrypted_file(file))
+
+
+def _open(path: str | Path) -> BinaryIO:
+    """Open a file for reading. A pipe could block for ever, and a device could have no end, so they are errors."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # for a folder, open has a good error
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return open(path, "rb")
 
 
 def _exists(path: Path) -> bool:

@@ -95,12 +95,16 @@ def test_a_missing_file_reads_as_none_and_an_unreadable_file_is_an_error(folder)
     (folder.path / "folder.json").mkdir()
     (folder.path / "dangling.json").symlink_to("nowhere")
     (folder.path / "bytes.json").write_bytes(b"\xff")
+    os.mkfifo(folder.path / "pipe.json")
+    (folder.path / "device.json").symlink_to("/dev/zero")
     (folder.path / "vault.json").write_text("$ANSIBLE_VAULT;1.1;AES256\n3832\n", encoding="utf-8")
     for name, message in (
         ("folder.json", "Is a directory"),
         ("dangling.json", "No such file"),
         ("bytes.json", "not UTF-8 text"),
         ("vault.json", ""),
+        ("pipe.json", "not a regular file"),
+        ("device.json", "not a regular file"),
     ):
         with pytest.raises(FolderError, match=f"{name}: it cannot be read: .*{message}"):
             folder.read(name)
