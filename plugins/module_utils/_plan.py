@@ -120,7 +120,7 @@ def make_plan(request: Request, targets: Iterable[Target], snapshot: Snapshot) -
             option = "eni_id" if target.eni_id else "instance_id"
             errors.append(
                 f"{target.option_path}{option}: {target.name} does not exist in {snapshot.region}, or belongs to another account; "
-                "check the id, or set missing: ignore"
+                "check the id and the region, or set missing: ignore"
             )
     changes = []
     for (name, exists), claimed in claims.items():
@@ -166,8 +166,7 @@ def is_in_transition(change: Change, request: Request, instances: Mapping[str, I
 def find_refusals(plan: Plan, request: Request, account_id: str | None = None) -> list[str]:
     """Everything that forbids the plan. If there is anything, nothing may be written."""
     found = list(plan.errors)
-    if any(count(change.todo) for change in plan.changes):
-        found.extend(of_other_accounts([change.interface for change in plan.changes if change.interface], account_id))
+    found.extend(of_other_accounts([change.interface for change in plan.changes if change.interface], account_id))
     if not request.skip_refused:
         found.extend(line for change in plan.changes for line in _format_refused(change))
     # A run waits for a transitional state and then writes these as well, so check mode counts them.

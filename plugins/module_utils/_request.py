@@ -27,6 +27,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import (
     is_blank,
+    name_blanks,
     parse_number,
     text_or_none,
     texts_or_none,
@@ -239,7 +240,7 @@ def _parse_target(option_path: str, entry: Mapping[str, Any], state: str | None,
     if eni_id and instance_id:
         errors.append(f"{whole}eni_id ({eni_id}) and instance_id ({instance_id}) are both set; set only one of them")
     elif not eni_id and not instance_id:
-        errors.append(f"{whole}no ENI is named; set {alternatives}")
+        errors.append(f"{whole}no ENI is named; set {alternatives}{name_blanks(entry, ('eni_id', 'instance_id'))}")
 
     lists = {kind.name: parse_each(f"{option_path}{kind.name}", entry[kind.name], kind.parse, errors) for kind in KINDS}
     given = [name for name, entries in lists.items() if entries is not None]
@@ -250,7 +251,8 @@ def _parse_target(option_path: str, entry: Mapping[str, Any], state: str | None,
         errors.append(f"{option_path}all_secondary: cannot be combined with {', '.join(given)}; leave one of them out")
     if not all_secondary and not given:
         also = " or all_secondary" if state != "present" else ""
-        errors.append(f"{whole}no address is named; set one of {', '.join(lists)}{also} (an empty list does nothing)")
+        blank = name_blanks(entry, lists)
+        errors.append(f"{whole}no address is named; set one of {', '.join(lists)}{also} (an empty list does nothing){blank}")
     return Target(
         option_path, eni_id, instance_id, make_address_set({name: entries or () for name, entries in lists.items()}), all_secondary
     )

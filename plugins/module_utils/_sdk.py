@@ -114,7 +114,9 @@ class Sdk:
         cause = last_failure()
         if isinstance(inner, self._library.RetryError) and cause:
             code = REDIRECTED if cause is Cause.REDIRECTED else CONNECTION_FAILED
-            return EcsError(action, code, f"{self._host_label()}: {cause.text}", status=_status(), unsent=cause.unsent)
+            is_set = self._connection.endpoint and not self._connection.endpoint.endswith(".aliyuncs.com")
+            hint = "; endpoint or ALIBABA_CLOUD_ECS_ENDPOINT sets this host" if is_set else ""
+            return EcsError(action, code, f"{self._host_label()}: {cause.text}{hint}", status=_status(), unsent=cause.unsent)
         return EcsError(action, UNREADABLE_REPLY, f"{self._host_label()} {NOT_THE_API} ({type(inner).__name__})", status=_status())
 
     def _explain_refusal(self, action: str, failure: Any) -> EcsError:
@@ -128,6 +130,8 @@ class Sdk:
         if BAD_CREDENTIAL.match(code):
             hint = f": {MISMATCH}" if code.startswith("SignatureDoesNotMatch") else ""
             message += f" ({self._connection.credential.source}{hint})"
+        if code.startswith("InvalidRegionId"):
+            message += f" (region: {self._connection.region})"
         retry_after = getattr(failure, "retry_after", None)
         return EcsError(
             action, code, message, data.get("RequestId"), status=status, retry_after=retry_after / 1000 if retry_after else None

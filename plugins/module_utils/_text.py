@@ -38,6 +38,12 @@ def is_blank(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
+def name_blanks(params: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The end of an error about something that is not set: which of these were set, but to empty text. ``names``: keys of ``params``."""
+    blank = [name for name in names if is_blank(params.get(name))]
+    return f"; {' and '.join(blank)} {'is' if len(blank) == 1 else 'are'} empty text" if blank else ""
+
+
 def validate_guards(params: Mapping[str, Any], guards: Iterable[str], errors: list[str]) -> None:
     """A blank guard is an error, and so is a blank entry, because a guard must never vanish with an empty variable."""
     for guard in guards:
@@ -56,14 +62,21 @@ def parse_number(option_path: str, value: Any, errors: list[str]) -> int | None:
     """A whole number, as a number or as text. None for null, and for a wrong value, which is added to ``errors``."""
     if value is None:
         return None
-    text = str(value).strip()
+    text = _as_text(value).strip()
     if isinstance(value, bool) or not text.removeprefix("-").isdecimal() or not text.isascii():
-        errors.append(f"{option_path}: '{value}' is not a whole number such as 10")
+        errors.append(f"{option_path}: '{text}' is not a whole number such as 10")
         return None
     if len(text.lstrip("-0")) > len(str(LARGEST)):  # int() refuses thousands of digits
         errors.append(_too_large(option_path, text, LARGEST))
         return None
     return int(text)
+
+
+def _as_text(value: Any) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python refuses to show such a number
+        return "a number with thousands of digits"
 
 
 def validate_numbers(params: Mapping[str, Any], ranges: Mapping[str, tuple[int, int | None]], errors: list[str]) -> None:

@@ -155,8 +155,8 @@ notes:
   - Run the module on the controller, with C(connection=local) or C(delegate_to=localhost). Then it stops writing when its play ends. Over
     another connection, such as SSH, it cannot see the end of the play, so the writes may go on. Over SSH it returns a warning. An async
     task always goes on.
-  - O(keep) protects addresses, and lists them as skipped. O(alicloud_ops.network.eni_secondary_ip_info#module:excluding) only leaves
-    addresses out of a list. It protects nothing.
+  - O(keep) protects addresses, and lists them as skipped. The option O(alicloud_ops.network.eni_secondary_ip_info#module:excluding) of the
+    info module only leaves addresses out of its list. It protects nothing.
 """
 
 EXAMPLES = r"""

@@ -324,6 +324,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     strangers = of_other_accounts(found.interfaces, connection.account_id)
     if strangers:
         return {"failed": True, **build_refusal(strangers, first=""), **source}
+    for name in found.missing:
+        module.warn(f"{name} does not exist in {connection.region}, or belongs to another account")
     return {
         **build_info(found, wanted, ecs.api_calls),
         "region": connection.region,

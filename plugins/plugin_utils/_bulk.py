@@ -223,8 +223,12 @@ class BulkRun:
         # A slice with all ENIs of the plan has the lock alone.
         is_slice = bool(self._settings.part) and plan.digest != plan.whole_digest
         one_run = (PATIENCE, self._view.operation, self._wait_for)
-        interrupted = locks.enter_context(self._folder.lock(plan.whole_digest, *one_run, shared=is_slice))
-        return (locks.enter_context(self._folder.lock(plan.digest, *one_run)) if is_slice else "") or interrupted
+        interrupted = ""
+        for folder in self._folder.beside(self._settings.saved_path):
+            interrupted = locks.enter_context(folder.lock(plan.whole_digest, *one_run, shared=is_slice)) or interrupted
+            if is_slice:
+                interrupted = locks.enter_context(folder.lock(plan.digest, *one_run)) or interrupted
+        return interrupted
 
     def _wanted(self, found: Found, other: Document | None) -> Mapping[str, AddressSet]:
         """``other``: the saved or approved plan, if it is known."""
@@ -246,7 +250,7 @@ class BulkRun:
         today = self._document({change.eni_id or "": change.todo for change in plan.changes if not change.failure})
         if other and settings.operation == "unassign":
             view.difference = compare(today, other, view.interfaces)
-        view.refusals += Gate(settings, view, other, self._records.approval_mark(settings.own_digest)).find_refusals(request, plan, today)
+        view.refusals += Gate(settings, view, other, self._records.approval_marks(settings.own_digest)).find_refusals(request, plan, today)
         return today
 
     def _make_plan(self, request: Request, found: Found, other: Document | None) -> Plan:
@@ -360,7 +364,8 @@ class BulkRun:
         if view.check_mode and view.operation == "unassign" and view.plan and view.plan.addresses > MOST_PUBLISHED:
             lines.append(
                 f"This plan cannot be passed on to a later job: it has {view.plan.addresses} addresses, more than {MOST_PUBLISHED}. A run "
-                "that requires an approval refuses it, unless both runs have the same report_dir. Make smaller plans."
+                f"that requires an approval refuses it, unless both runs have the same {self._settings.prefix}report_dir. "
+                "Make smaller plans."
             )
         return lines
 

@@ -33,7 +33,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
     union,
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._request import ENI_ID, parse_each
-from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
+from ansible_collections.alicloud_ops.network.plugins.module_utils._text import first_few, shorten
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import parse_time
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._packing import is_packed, pack, unpack
 
@@ -42,6 +42,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 LINE_BYTES = 900  # of the 1,024 that AWX shows of an event; the rest is for what a callback plugin puts around the line
 # AWX keeps published documents in its database, and passes them to every later job of a workflow.
 MOST_PUBLISHED_PLAIN, MOST_PUBLISHED = 2_000, 100_000  # addresses
+MOST_ERRORS = 20  # of one document that an error shows
 SLICE_ARTIFACT = "secondary_ips_slice_"  # with the name of the slice after it: the artifact of a slice
 
 # A document in flow style, as ``recipe_lines`` writes it, and signs of a part of such a document.
@@ -250,6 +251,15 @@ def read_document(given: Any, published_as: str = "") -> Document:
     ``given``: a mapping, a list of mappings, JSON (one or more), YAML, packed text, what the output of a run shows before its waves,
     or the artifacts of a job, in which ``published_as`` names the document. Those of slices have one document each.
     """
+    try:
+        return _read_document(given, published_as)
+    except DocumentError:
+        raise
+    except ValueError:  # Python refuses to show such a number
+        raise DocumentError("it has a value that cannot be read, such as a number with too many digits") from None
+
+
+def _read_document(given: Any, published_as: str) -> Document:
     found = [inner for outer in _parse(plain(given)) for each in _published(outer, published_as) for inner in _parse(each)]
     documents = [_check_document(document) for document in found]
     if not documents:
@@ -330,7 +340,7 @@ def _check_document(given: Mapping[str, Any]) -> Document:
         errors.append(f"made: '{texts['made']}' is not a time with its zone, such as 2026-01-01T00:00:00+00:00")
     records = [_check_record(f"assignments[{index}]", record, errors) for index, record in enumerate(given["assignments"])]
     if errors:
-        raise DocumentError("; ".join(errors))
+        raise DocumentError("; ".join(first_few(errors, MOST_ERRORS)))
     checked = make_document(records, texts["region"], texts["account_id"], texts["made"] or "", texts["plan"] or "")
     if checked.digest != given.get("digest"):
         raise DocumentError(f"its digest is {given.get('digest')}, but its content has {checked.digest}; it was changed, or is incomplete")

@@ -138,6 +138,13 @@ class Evidence:
                 f"this role reads them first, if {prefix}{GUESTS} is set with -e and --limit does not leave them out. In a play of your "
                 f"own, run alicloud_ops.network.guest_addresses_info on them and register {RESULT}"
             ]
+        if self.settings.skipped_levels == SKIPPED_LEVELS[PROTECT] and not self.read_at:
+            # The run would unassign everything, as if it had no guests.
+            gaps = [f"{guest.host}: {guest.gap}" for guest in self.guests.guests]
+            return [
+                f"{prefix}{GUESTS}: none of the {len(gaps)} hosts of '{pattern}' could be read, so nothing would be protected: "
+                f"{shorten(gaps)}. Make at least one of them readable, or set {prefix}{POLICY} to {REPORT}"
+            ]
         now = now or datetime.now(UTC)
         ages = {host: (now - time).total_seconds() if time else None for host, time in self.read_at.items()}
         old = [host for host, age in ages.items() if age is None or not -CLOCK_SKEW <= age <= most * 60]

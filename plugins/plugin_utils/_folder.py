@@ -87,6 +87,13 @@ class Folder:
         self._loader = loader
         self._like = [Path(like)] if like else []
 
+    def beside(self, document: str | None) -> list[Folder]:
+        """This folder, and that of a saved document if it is another one. So a run finds a lock and a mark wherever its ``report_dir``
+        is. A folder that cannot be written to has neither."""
+        other = Path(os.path.realpath(document)).parent if document else self.path
+        is_other = other != Path(os.path.realpath(self.path)) and os.access(other, os.W_OK | os.X_OK)
+        return [self, Folder(other, self._loader)] if is_other else [self]
+
     def belong(self, *names: str) -> None:
         """Name files of the folder. If one of them is encrypted, this run encrypts all its files."""
         self._like += [self.path / name for name in names]
@@ -120,8 +127,8 @@ class Folder:
 
     def write(self, name: str, text: str) -> Path:
         """Replace a file at once: the old one stays until the new one is complete on the disk. Returns its path."""
-        target = Path(os.path.realpath(self.path / name))
         with _naming(self.path / name, "it cannot be written"):
+            target = Path(os.path.realpath(self.path / name))
             encrypt = next((self._encryption_of(path) for path in (target, *self._like) if _is_encrypted_file(path)), None)
             mode = target.stat().st_mode & 0o777 if _exists(target) else FILE_MODE
             descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,11 +19,12 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses im
 from ansible_collections.alicloud_ops.network.plugins.module_utils._interfaces import Interface
 from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import PLANNED
 from ansible_collections.alicloud_ops.network.plugins.module_utils._plan import KEPT, Plan, find_refusals
-from ansible_collections.alicloud_ops.network.plugins.module_utils._request import Request
+from ansible_collections.alicloud_ops.network.plugins.module_utils._request import SECURITY_GROUP_ID, Request
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
 from ansible_collections.alicloud_ops.network.plugins.module_utils._select import Found
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import shorten
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._format import many
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._report import DIFFERENCES, RunView
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings import Settings
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables import APPROVAL_NEEDED
@@ -31,13 +32,13 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._variables im
 
 @dataclass(frozen=True)
 class Gate:
-    """``view``: with the ledger of today's plan. ``other``: the saved or approved plan, if it is known. ``mark``: the text of the mark
-    that a finished run with this approval has left, or None."""
+    """``view``: with the ledger of today's plan. ``other``: the saved or approved plan, if it is known. ``marks``: the texts
+    that finished runs with this approval have left."""
 
     settings: Settings
     view: RunView
     other: Document | None
-    mark: str | None
+    marks: Sequence[str]
 
     def find_refusals(self, request: Request, plan: Plan, today: Document) -> list[str]:
         settings, prefix, evidence = self.settings, self.settings.prefix, self.view.evidence
@@ -51,7 +52,7 @@ class Gate:
             return refusals
         refused = self._refused(plan)
         if not settings.request.skip_refused and refused:
-            refusals.append(f"{prefix}on_refusal: {len(refused)} addresses must not be unassigned: {shorten([*refused.values()])}")
+            refusals.append(f"{prefix}on_refusal: {many(len(refused), 'address')} must not be unassigned: {shorten([*refused.values()])}")
         if settings.saved and (added := self.view.difference["added"]):
             refusals.append(f"{len(added)} addresses are not in the saved plan: {shorten(added)}")
         lacking = self._lacking(plan)
@@ -100,7 +101,7 @@ class Gate:
         refusals = find_expiry(other, settings.approval_max_age, datetime.now(UTC))
         if total(view.ledger, PLANNED):
             refusals += find_unknown_age(other) if needed else []
-            refusals += find_use(other, self.mark)
+            refusals += find_use(other, self.marks)
         unreadable = [*view.unreadable]
         if other:
             # A refusal of an address that nobody approved does not stop the approved ones.
@@ -120,8 +121,8 @@ class Gate:
         prefix, differences = self.settings.prefix, self.view.difference
         difference = ". ".join(f"{len(pairs)} {DIFFERENCES[name]}: {shorten(pairs, 20)}" for name, pairs in differences.items() if pairs)
         return (
-            f"{prefix}approved_digest: {approved} was approved, but today's plan has the digest {today.digest}. "
-            f"{difference or 'The approved plan itself is not in the folder, so the difference cannot be shown'}. To continue an "
+            f"{prefix}approved_digest: {approved} is set, but today's plan has the digest {today.digest}. "
+            f"{difference or 'The folder of this run has no plan with the digest that is set, so check that digest'}. To continue an "
             f"interrupted run, set {prefix}plan_file or {prefix}plan to the approved plan. Otherwise make a new plan in check mode "
             "(--check) and have it approved"
         )
@@ -146,7 +147,12 @@ def find_unknown_groups(settings: Settings, found: Found, region: str) -> list[s
         **dict.fromkeys(selection.security_group_names or (), "security_group_names"),
     }
     errors = [
-        f"{prefix}{variables.get(name, 'security_group_tags')}: '{name}' does not exist in {region}, or belongs to another account"
+        f"{prefix}{variables.get(name, 'security_group_tags')}: '{name}' does not exist in {region}, or belongs to another account; "
+        + (
+            f"it looks like an id: use {prefix}security_group_ids"
+            if variables.get(name) == "security_group_names" and SECURITY_GROUP_ID.fullmatch(name)
+            else "check it and the region"
+        )
         for name in found.missing
     ]
     for name in selection.security_group_names or ():
@@ -198,24 +204,25 @@ def find_unknown_age(plan: Document | None) -> list[str]:
     ]
 
 
-def find_use(plan: Document | None, mark: str | None) -> list[str]:
-    """Why the approval of this plan is used up. ``mark``: the text that the run that used it left."""
-    if not mark:
-        return []
-    try:
-        used = json.loads(mark)
-        made, finished_at = used["made"], used["finished_at"]
-    except (ValueError, LookupError, TypeError):
-        return [
-            f"{_PREFIX}approved_digest: its file approval-….json in the folder of the reports cannot be read, so the approval counts as "
-            "used; see whether the plan was carried out, and then delete this file"
-        ]
-    if plan is not None and plan.made != made:
-        return []  # the same addresses, but a later plan and approval
-    return [
-        f"{_PREFIX}approved_digest: the approval was used by the run that finished at {finished_at}, and it is valid for one "
-        "run; make a new plan in check mode (--check) and have it approved"
-    ]
+def find_use(plan: Document | None, marks: Iterable[str]) -> list[str]:
+    """Why the approval of this plan is used up. ``marks``: the texts that runs that used it left."""
+    found: list[str] = []
+    for mark in marks:
+        try:
+            used = json.loads(mark)
+            made, finished_at = used["made"], used["finished_at"]
+        except (ValueError, LookupError, TypeError):
+            found.append(
+                f"{_PREFIX}approved_digest: its file approval-….json in the folder of the reports, or beside the plan, cannot be read, so "
+                "the approval counts as used; see whether the plan was carried out, and then delete this file"
+            )
+            continue
+        if plan is None or plan.made == made:  # otherwise the same addresses, but a later plan and approval
+            found.append(
+                f"{_PREFIX}approved_digest: the approval was used by the run that finished at {finished_at}, and it is valid for one "
+                "run; make a new plan in check mode (--check) and have it approved"
+            )
+    return found[:1]
 
 
 def make_mark(plan: Document, finished_at: str) -> str:

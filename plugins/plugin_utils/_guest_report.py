@@ -125,7 +125,7 @@ def _format_guests(guests: Mapping[str, Any]) -> str:
     named = f" of '{guests['pattern']}'" if guests["pattern"] else ""
     rule = "only what no guest uses" if guests["only_not_seen"] else f"policy {guests['policy']}"
     when = f", the first at {guests['read_at']}" if guests["read_at"] else ""
-    return f"  guests{named}: {guests['read']} of {guests['hosts']} were read{when}; {rule}"
+    return f"  guests{named}: {guests['read']} of {guests['hosts']} read{when}; {rule}"
 
 
 def _format_reason(entry: Mapping[str, Any]) -> str:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.alicloud_ops.network.plugins.module_utils._addresses import flatten
-from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, PLANNED, SKIPPED, EniLedger
+from ansible_collections.alicloud_ops.network.plugins.module_utils._ledger import FAILED, IN_FLIGHT, PLANNED, SKIPPED, EniLedger
+from ansible_collections.alicloud_ops.network.plugins.module_utils._result import total
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import Document, DocumentError, read_document, recipe_after
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, document_name, lock_name
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._gate import find_use, make_mark
@@ -31,6 +32,7 @@ class Records:
         self._settings = settings
         self._view = view
         self._folder = folder
+        self._folders = folder.beside(settings.saved_path)
         self._earlier: Document | None = None
 
     def saved_plan(self, digest: str | None) -> Document | None:
@@ -44,15 +46,16 @@ class Records:
         recipe of this run. Infinite if no opposite run is known. None if that run did not end, so that the time of its last write is not
         known."""
         opposite = self._view.opposite
-        if (self._folder.read(lock_name(document.whole_digest)) or "").startswith(opposite):
+        if any((folder.read(lock_name(document.whole_digest)) or "").startswith(opposite) for folder in self._folders):
             return None
-        if opposite == "restore":
-            return self._folder.seconds_since(f"{opposite}-*.json")  # a restore leaves only its report
+        if opposite == "restore":  # it leaves only its report
+            return min(folder.seconds_since(f"{opposite}-*.json") for folder in self._folders)
         return (datetime.now(UTC) - datetime.fromisoformat(document.made)).total_seconds() if document.made else None
 
-    def approval_mark(self, digest: str | None) -> str | None:
-        """The mark of the run that used this approval, or None."""
-        return self._folder.read(document_name("approval", digest)) if digest else None
+    def approval_marks(self, digest: str | None) -> list[str]:
+        """The marks of runs that used this approval: in the folder of this run, and beside its saved plan."""
+        found = [folder.read(document_name("approval", digest)) for folder in self._folders] if digest else []
+        return [mark for mark in found if mark is not None]
 
     def _write(self, kind: str, name: str, text: str) -> None:
         self._view.files[kind] = str(self._folder.write(name, text))
@@ -92,13 +95,18 @@ class Records:
     def mark_approval(self, report: dict[str, Any]) -> None:
         """An approval is valid for one finished run. If the mark cannot be written, the report says so."""
         view = self._view
-        if view.check_mode or not self._settings.approved_digest or not view.plan or report["outcome"] != "done":
+        if view.check_mode or not self._settings.approved_digest or not view.plan:
+            return
+        # A run that stopped after its last write has nothing to continue.
+        is_complete = any(eni.writes for eni in view.ledger) and not total(view.ledger, PLANNED, FAILED, IN_FLIGHT)
+        if report["outcome"] != "done" and not is_complete:
             return
         try:
             made = self._settings.saved or self.saved_plan(view.plan.digest) or view.plan
-            if find_use(made, self.approval_mark(view.plan.digest)):
+            if find_use(made, self.approval_marks(view.plan.digest)):
                 return  # a run with nothing to write does not replace the mark of the run that wrote
-            self._folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished_at))
+            for folder in self._folders:
+                folder.write(document_name("approval", view.plan.digest), make_mark(made, view.finished_at))
         except (DocumentError, FolderError) as error:
             self._note(report, f"The use of the approval could not be recorded: {error}")
 

@@ -9,6 +9,7 @@ Private to this collection. The report is a view of the ledger of the run. It de
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -31,6 +32,7 @@ VERSION = 1  # of the JSON report
 # The states of an address in the report, worst first. This is also the order of the report.
 FAILED, PENDING, SKIPPED, PLANNED, HELD = "failed", "pending", "skipped", "planned", "held"
 STATES = (FAILED, PENDING, SKIPPED, PLANNED, HELD, *DONE_KEY.values(), *UNCHANGED_KEY.values())
+_OPTION = re.compile(r"(?<![\w.])(allow_eip|protected_tags|max_addresses|calls_per_minute|max_concurrency|report_dir)\b")
 CONTRADICTION = "Contradiction"  # the last read does not show what the ledger has
 
 STATE_OF = {"audit": "", "unassign": "absent", "restore": "present"}  # operation → state of the change module
@@ -128,6 +130,11 @@ class RunView:
         with a part masked, a recipe would restore nothing."""
         return clean(self.mask(given))
 
+    def message(self, given: str) -> str:
+        """As ``text``, for a message that may name options of the module. They become the variables of the role, because Ansible ignores
+        a variable without its prefix."""
+        return self.text(_OPTION.sub(rf"{self.operation}_secondary_ips_\1", given))
+
 
 def build_report(run: RunView) -> dict[str, Any]:
     """The report, ready for JSON. Every address of the ledger (of an audit: of the plan) has one line in ``interfaces``."""
@@ -152,8 +159,8 @@ def build_report(run: RunView) -> dict[str, Any]:
         "finished_at": run.finished_at,
         "seconds": seconds_between(run.started_at, run.finished_at),
         "totals": in_order(totals),
-        "refusals": [run.text(refusal) for refusal in run.refusals],
-        "stopped": ". ".join(filter(None, (run.text(". ".join(run.stops)).rstrip("."), unverified))),
+        "refusals": [run.message(refusal) for refusal in run.refusals],
+        "stopped": ". ".join(filter(None, (run.message(". ".join(run.stops)).rstrip("."), unverified))),
         "sure": run.text(run.sure),
         "difference": {name: list(run.difference.get(name, ())) for name in DIFFERENCES},
         "groups": _by_group(run, rows),
@@ -263,7 +270,7 @@ def _line(run: RunView, address: str, state: str, reason: Reason | None, eip: st
         "address": address,
         "state": state,
         "code": reason.code if reason else None,
-        "reason": run.text(reason.text) if reason else "",
+        "reason": run.message(reason.text) if reason else "",
         "request_id": reason.request_id if reason else None,
         "eip": eip,
     }

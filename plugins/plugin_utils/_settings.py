@@ -30,6 +30,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._request impo
 )
 from ansible_collections.alicloud_ops.network.plugins.module_utils._text import (
     is_blank,
+    name_blanks,
     parse_number,
     validate_guards,
     validate_selectors,
@@ -155,7 +156,7 @@ def read_settings(
         variables = {name: value for name, value in variables.items() if name.removeprefix(prefix) not in (*GROUPS, *NARROWING)}
     given, named = read_variables(role, plain(variables), errors)
     values = {name: variable.default for name, variable in table.items()} | given
-    _validate_sources(prefix, table, named, errors)
+    _validate_sources(prefix, table, variables, named, errors)
     guests = parse_guest_settings(prefix, values, given, errors)
     saved, saved_path, saved_name = _read_saved(prefix, given, read_file, errors)
     module_defaults = _read_defaults(plain(defaults), errors)
@@ -193,9 +194,14 @@ def read_settings(
         ):
             if value and theirs and value != theirs:
                 what = {"region": "belongs to region", "account_id": "belongs to account", "approved_digest": "has the digest"}[name]
-                hint = "; set the plan that was approved" if name == "approved_digest" else ""
+                hint = "; set the plan that was approved, or correct the digest" if name == "approved_digest" else ""
                 errors.append(f"{prefix}{name}: {value} is set, but {saved_name} {what} {theirs}{hint}")
         connection_params["account_id"] = account_id or saved.account_id
+        if saved.plan and (values.get("approved_digest") or values.get("require_approval")):
+            # It may have the digest of its plan and a later time, so it would renew an approval that was used or is too old.
+            errors.append(
+                f"{saved_name} is a restore recipe, but an approval is for a plan; set the plan itself, or make a new one (--check)"
+            )
     if errors or connection is None:
         raise SettingsError(errors)
     part = None
@@ -223,12 +229,14 @@ def read_settings(
 # -- the rules of the roles
 
 
-def _validate_sources(prefix: str, table: Mapping[str, Variable], named: Iterable[str], errors: list[str]) -> None:
+def _validate_sources(
+    prefix: str, table: Mapping[str, Variable], variables: Mapping[str, Any], named: Iterable[str], errors: list[str]
+) -> None:
     given = [name for name in (*GROUPS, *SAVED) if name in named]
     saved = [name for name in given if name in SAVED]
     if not given:
         sources = [prefix + name for name in (*GROUPS, *SAVED) if name in table]
-        errors.append(f"nothing is selected; set {' or '.join(sources)}")
+        errors.append(f"nothing is selected; set {' or '.join(sources)}{name_blanks(variables, sources)}")
     if len(saved) > 1:
         errors.append(f"{prefix}{saved[0]} and {prefix}{saved[1]} are both set; set only one of them")
     if given and saved == given:

@@ -182,6 +182,9 @@ def _convert(value: Any, variable: Variable) -> Any:
         if isinstance(value, Mapping):
             raise ValueError(f"{dict(value)!r} is not a list")
         value = [_text(entry) for entry in value if not is_blank([entry])]
+    elif kind == "dict" and value == []:
+        # {} may turn a guard off, and an empty list must not do the same.
+        raise ValueError("an empty list has no tag; set tags, or leave it out")
     elif kind == "dict":
         value = dict(value) if isinstance(value, Mapping) else _tags(_text(entry) for entry in value if not is_blank([entry]))
     elif kind == "int":
@@ -235,7 +238,10 @@ def allowed_failures(text: str, total: int) -> int:
 def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"{value!r} is not text")
-    return str(value).strip()
+    try:
+        return str(value).strip()
+    except ValueError:
+        raise ValueError("it has a number with too many digits") from None  # Python refuses to show it
 
 
 def _split(given: Any, kind: str) -> Any:

@@ -193,7 +193,7 @@ def test_a_required_approval_is_needed_for_a_write_and_not_for_a_plan(bulk: Bulk
     assert "-e unassign_secondary_ips_require_approval=True" in step
     assert f"-e unassign_secondary_ips_approved_digest={planned['digest']}" in step
     elsewhere = bulk.run("unassign", approved_digest="0" * 64, report_dir=str(bulk.folder / "elsewhere"), **WEB)
-    assert "The approved plan itself is not in the folder" in elsewhere["msg"]
+    assert "has no plan with the digest that is set" in elsewhere["msg"]
     assert "make a new plan in check mode (--check)" in elsewhere["msg"]
     assert bulk.writes() == []
     approved = {"require_approval": True, "approved_digest": planned["digest"], **WEB}
@@ -562,6 +562,54 @@ def test_a_recipe_is_a_plan_too(bulk: Bulk) -> None:
     assert gone <= changed_by(start, bulk.secondary_addresses()) == pairs(documents(bulk, again)[1])
     restore_all(bulk, wait_timeout=1)
     assert bulk.secondary_addresses() == start
+
+
+def test_a_run_that_stopped_after_its_last_write_has_used_its_approval(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    approved = {"plan_file": planned["files"]["plan"], "approved_digest": planned["digest"], "wait_timeout": 1}
+
+    def disk_is_full(self: Any, read: Any = _bulk.BulkRun._read_finally) -> None:
+        read(self)
+        raise FolderError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_bulk.BulkRun, "_read_finally", disk_is_full)
+        stopped = bulk.run("unassign", **approved)
+    assert (stopped["outcome"], stopped["totals"]["unassigned"]) == ("stopped", 14)
+    restore_all(bulk, wait_timeout=1)
+    assert "the approval was used" in bulk.run("unassign", **approved)["msg"]
+
+
+def test_another_report_dir_does_not_separate_the_runs_of_a_plan(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock and the mark of an approval are beside the plan, too."""
+    monkeypatch.setattr(_bulk, "PATIENCE", 0)
+    planned = bulk.run("unassign", check=True, **WEB)
+    approved = {"plan_file": planned["files"]["plan"], "approved_digest": planned["digest"]}
+    elsewhere = {"report_dir": str(bulk.folder / "elsewhere")}
+    tried: list[dict[str, Any]] = []
+
+    def run_others(line: str) -> None:
+        if line.startswith("wave 1/"):
+            other = Bulk(bulk.emulator, bulk.folder)
+            recipe = str(next(bulk.reports.glob("recipe-*.json")))
+            tried.append(other.run("restore", recipe_file=recipe, wait_timeout=1, **elsewhere))
+            tried.append(other.run("unassign", **approved, **elsewhere))
+
+    assert bulk.run("unassign", wave_size=5, say=run_others, **approved)["outcome"] == "done"
+    assert [run["outcome"] for run in tried] == ["refused", "refused"]
+    restore_all(bulk, wait_timeout=1)
+    assert "the approval was used" in bulk.run("unassign", wait_timeout=1, **approved, **elsewhere)["msg"]
+
+
+def test_the_recipe_of_a_run_does_not_renew_its_approval(bulk: Bulk) -> None:
+    planned = bulk.run("unassign", check=True, **WEB)
+    approved = {"approved_digest": planned["digest"], "require_approval": True}
+    done = bulk.run("unassign", plan_file=planned["files"]["plan"], **approved)
+    restore_all(bulk, wait_timeout=1)
+    assert read_json(Path(done["files"]["recipe"]))["digest"] == planned["digest"]
+    for given in (approved, {"approved_digest": planned["digest"]}, {"require_approval": True}):
+        with pytest.raises(SettingsError, match="is a restore recipe, but an approval is for a plan"):
+            bulk.run("unassign", plan_file=done["files"]["recipe"], **given)
 
 
 def test_an_eni_that_a_read_by_id_lacks_fails_the_run_and_the_others_are_done(bulk: Bulk) -> None:

@@ -191,7 +191,7 @@ def test_an_audit_shows_the_level_of_each_address(roles: Roles, check: bool) -> 
     assert [(entry["eni_id"], entry["host"], entry["address"]) for entry in guests["not_assigned"]] == [("eni-db", "db", "192.168.2.99")]
     # The output has the same information, for people who see only the output.
     for line in (
-        "guests of 'guests': 2 of 4 were read",
+        "guests of 'guests': 2 of 4 read",
         "in use: 1 address",
         "1 listening, in use on web (eth1): shop listens on port 8080: eni-web 192.168.1.10",
         "unknown: 5 addresses",

@@ -100,6 +100,20 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, pages: dict[Path, Page]
 
 
 @needs_browser
+@pytest.mark.parametrize("width", [PHONE, 1000, 1280, 1600])
+def test_tables_show_all_their_rows(browser: Browser, pages: dict[Path, Page], width: int) -> None:
+    browser.resize(width)
+    hidden = {}
+    for path in pages:
+        browser.open(path)
+        if found := browser.value(
+            "[...document.querySelectorAll('article table')].filter(t => t.clientHeight < t.scrollHeight - 1).length"
+        ):
+            hidden[str(path.relative_to(SITE))] = found
+    assert hidden == {}
+
+
+@needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_in_light_and_dark_mode(browser: Browser, scheme: str) -> None:
     browser.resize(1240)

@@ -59,6 +59,7 @@ class Key:
 
 
 ENDPOINT = "ecs.example.com:8443"
+SET_BY = "; endpoint or ALIBABA_CLOUD_ECS_ENDPOINT sets this host"
 
 
 @pytest.fixture
@@ -123,12 +124,12 @@ def test_every_failure_is_one_error_with_code_and_status(call, answer, code, sta
 
 def test_a_connection_that_was_refused_sent_nothing(call):
     error = call(requests.ConnectionError(ConnectionRefusedError("not-shown")))
-    assert (error.code, error.unsent, error.message) == (CONNECTION_FAILED, True, f"{ENDPOINT}: connection refused")
+    assert (error.code, error.unsent, error.message) == (CONNECTION_FAILED, True, f"{ENDPOINT}: connection refused{SET_BY}")
 
 
 def test_a_host_of_that_name_is_not_unknown(call):
     error = call(requests.ConnectionError(ConnectionResetError("resolver: name or service not known")))
-    assert error.message == f"{ENDPOINT}: the connection was closed before the reply was complete"
+    assert error.message == f"{ENDPOINT}: the connection was closed before the reply was complete{SET_BY}"
 
 
 def test_retry_after_of_the_service(call):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import zlib
 from typing import Any
 
@@ -408,3 +409,17 @@ def test_no_line_is_too_long_however_many_lists_and_addresses_it_has(enis, addre
     lengths = list(map(len, recipe_lines(made, "")))
     assert max(lengths) <= LINE_BYTES
     assert min(lengths[:-1], default=LINE_BYTES) > 600
+
+
+@pytest.mark.parametrize("name", ["version", "region", "account_id", "made", "plan", "digest", "eni_id", "private_ip_addresses"])
+def test_a_number_with_too_many_digits_is_an_error(name):
+    number = "0x" + "f" * 6000
+    text = "version: 1\nregion: cn-hangzhou\nassignments:\n- eni_id: eni-1\n  private_ip_addresses: [10.0.0.1]\ndigest: x\n"
+    found = re.sub(rf"({name}: ).*", rf"\g<1>{number}", text)
+    with pytest.raises(DocumentError, match=r"too many digits|is not|is missing|but its content"):
+        read_document(found if found != text else f"{text}{name}: {number}\n")
+
+
+def test_an_error_shows_only_the_first_errors_of_a_document():
+    with pytest.raises(DocumentError, match=r"and 980 more$"):
+        read_document({"version": 1, "assignments": [{"eni_id": f"x{number}"} for number in range(1000)]})

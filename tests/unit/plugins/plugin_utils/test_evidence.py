@@ -145,6 +145,17 @@ def test_a_guest_that_could_not_be_read_has_no_age():
     assert Evidence(GuestSettings("all", "report", False, 15), results, results).refusals(PREFIX, NOW) == []
 
 
+@pytest.mark.parametrize(
+    ("policy", "only_not_seen", "is_refused"),
+    [("report", False, False), ("protect", False, True), ("require", False, False), ("protect", True, False)],
+)
+def test_guests_of_which_none_could_be_read_protect_nothing(policy, only_not_seen, is_refused):
+    results = {"db": {"unreachable": True, "msg": "timed out"}, "old": {"failed": True, "msg": "no Python"}}
+    found = Evidence(GuestSettings("all", policy, only_not_seen, 15), results, results).refusals(PREFIX, NOW)
+    assert bool(found) is is_refused
+    assert not found or "none of the 2 hosts of 'all' could be read, so nothing would be protected: db: the guest could not" in found[0]
+
+
 def test_a_pattern_without_a_host_and_hosts_without_a_result_are_refused():
     def refusals(pattern: str, hosts: list[str]) -> list[str]:
         return Evidence(GuestSettings(pattern, "report", False, 15), hosts, {}).refusals(PREFIX, NOW)
@@ -185,7 +196,7 @@ def test_the_digest_is_that_of_the_assignments():
 
 def test_the_plan_has_one_line_for_each_level_and_one_for_each_reason():
     lines = plan_lines(build_report(guests("protect")))
-    at = lines.index("  guests of 'web,db': 1 of 2 were read, the first at 2026-01-05T10:00:00+00:00; policy protect")
+    at = lines.index("  guests of 'web,db': 1 of 2 read, the first at 2026-01-05T10:00:00+00:00; policy protect")
     assert lines[at + 1] == (
         "  warning: policy protect does not skip addresses with the level unknown (1 address); "
         "use policy require (unassign_secondary_ips_guest_policy)"

@@ -64,17 +64,17 @@ def test_a_plan_of_the_future_is_refused_but_clocks_may_differ_by_an_hour():
 
 def test_an_approval_is_valid_for_one_finished_run():
     mark = make_mark(PLAN, "2026-01-01T01:00:00+00:00")
-    assert find_use(PLAN, None) == []
-    (used,) = find_use(PLAN, mark)
+    assert find_use(PLAN, []) == []
+    (used,) = find_use(PLAN, [mark])
     assert "finished at 2026-01-01T01:00:00+00:00" in used
     # If nobody knows which plan was approved, the digest alone does not count a second time.
-    assert find_use(None, mark) == [used]
+    assert find_use(None, [mark]) == [used]
     # The same addresses in a later plan.
-    assert find_use(replace(PLAN, made="2026-01-02T00:00:00+00:00"), mark) == []
+    assert find_use(replace(PLAN, made="2026-01-02T00:00:00+00:00"), [mark]) == []
 
 
 @pytest.mark.parametrize("mark", ["{", "[]", '"used"', "{}", '{"made": "2026-01-01T00:00:00+00:00"}'])
 def test_an_approval_with_a_mark_that_cannot_be_read_counts_as_used(mark):
     for plan in (PLAN, None):
-        (used,) = find_use(plan, mark)
-        assert "approved_digest: its file approval-….json in the folder of the reports cannot be read" in used
+        (used,) = find_use(plan, [mark])
+        assert "approved_digest: its file approval-….json in the folder of the reports, or beside the plan, cannot be read" in used

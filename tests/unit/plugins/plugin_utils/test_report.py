@@ -47,6 +47,9 @@ A, B = "10.0.0.1", "10.0.0.2"
 FORBIDDEN_STATE = Reason(_plan.ENI_STATE, "the ENI is Deleting, it must be Available or InUse")
 
 
+EIP_TEXT = EIP.text.replace("allow_eip", "unassign_secondary_ips_allow_eip")
+
+
 def lines_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {line["address"]: line for row in report["interfaces"] for line in row["addresses"]}
 
@@ -304,7 +307,7 @@ def test_lines_before_the_first_write() -> None:
         "plan: 11 addresses on 4 ENIs: 2 skipped, 9 planned",
         f"digest {report['digest']}",
         "  web (sg-web): 4 ENIs, 2 skipped, 9 planned",
-        f"  1 skipped, EipBound: {EIP.text}: eni-0 192.168.0.99",
+        f"  1 skipped, EipBound: {EIP_TEXT}: eni-0 192.168.0.99",
         f"  1 skipped, Kept: {KEPT.text}: eni-0 192.168.0.10",
         "  eni-1: 10.0.1.1, 10.0.1.2, 10.0.1.3",
         "  eni-2: 10.0.2.1, 10.0.2.2, 10.0.2.3",
@@ -343,7 +346,7 @@ def test_summary_of_a_run_with_failures() -> None:
         f"  2 failed, OperationDenied: {DENIED.text} [request id {DENIED.request_id}]: eni-1 10.0.1.2, eni-1 10.0.1.3",
         "  1 failed, Contradiction: unassigned, but the last read shows that it is on the ENI: eni-3 10.0.3.2",
         "  1 failed, NotVerified: no read showed the outcome: eni-2 10.0.2.2",
-        f"  1 skipped, EipBound: {EIP.text}: eni-5 10.0.5.1",
+        f"  1 skipped, EipBound: {EIP_TEXT}: eni-5 10.0.5.1",
         f"  1 skipped, Kept: {KEPT.text}: eni-4 192.168.0.10",
         "plan: /state/plan-0123456789ab.json",
         "restore recipe: /state/recipe-0123456789ab.json",

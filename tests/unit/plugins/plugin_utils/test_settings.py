@@ -578,6 +578,16 @@ def test_guests_are_a_host_pattern(given, pattern):
     assert by_group().guests is None
 
 
+@pytest.mark.parametrize("empty", [[], "[]"], ids=repr)
+def test_an_empty_list_of_protected_tags_turns_no_guard_off(empty):
+    assert only_error(security_group_ids="sg-1", protected_tags=empty).startswith("unassign_secondary_ips_protected_tags: an empty list")
+
+
+@pytest.mark.parametrize("name", ["security_group_ids", "security_group_names"])
+def test_an_error_says_which_variable_is_empty_text(name):
+    assert only_error(**{name: " "}).endswith(f"; unassign_secondary_ips_{name} is empty text")
+
+
 def test_a_restore_that_undoes_a_run_has_its_guards_and_not_its_waves():
     own = {"protected_tags": {}, "region": "cn-hangzhou", "wait_timeout": 90}
     others = {"keep": ["10.3.0.12"], "wave_size": 5, "wave_pause": 60, "max_failures": "3", "report_dir": "/reports", "max_addresses": 9}
