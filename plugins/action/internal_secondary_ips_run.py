@@ -26,7 +26,7 @@ from ansible_collections.alicloud_ops.network.plugins.module_utils._ecs import E
 from ansible_collections.alicloud_ops.network.plugins.module_utils._errors import SdkMissing
 from ansible_collections.alicloud_ops.network.plugins.module_utils._options import connection_spec
 from ansible_collections.alicloud_ops.network.plugins.module_utils._result import build_failure, build_refusal
-from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun
+from ansible_collections.alicloud_ops.network.plugins.plugin_utils._bulk import BulkRun, CallerGone
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._documents import DocumentError, plain
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._evidence import read_evidence
 from ansible_collections.alicloud_ops.network.plugins.plugin_utils._folder import Folder, FolderError, default_folder, read_text
@@ -42,6 +42,7 @@ CHANGE_MODULE = "alicloud_ops.network.eni_secondary_ip"
 MERGE = "merge"
 MASK = "********"
 SECONDS_BETWEEN_CHECKS, SECONDS_TO_CLOSE = 0.5, 5.0  # to notice that the play has ended, and to end this process
+SECONDS_TO_TAKE = 300  # after which a line that the play has not taken counts as never shown
 SECONDS_TO_SHOW = 0.02  # from the moment when the play takes a line until it shows the line
 
 
@@ -67,7 +68,10 @@ def _wait_until_shown(caller: Caller) -> None:
     """A worker passes its lines to the play, which may be killed before it shows them. But the output of a job may be the only recipe
     that is left. So the run writes nothing until the play has taken the lines and is still alive."""
     queue = getattr(Display(), "_final_q", None)
+    deadline = time.monotonic() + SECONDS_TO_TAKE
     while queue is not None and not queue.empty() and caller.is_waiting():
+        if time.monotonic() > deadline:  # for example, the program that reads the output of the play has ended
+            raise CallerGone(f"the play has shown no line for {SECONDS_TO_TAKE} s, so nobody may see the restore recipe")
         time.sleep(SECONDS_TO_SHOW / 5)
     time.sleep(SECONDS_TO_SHOW)
     caller.check_next_time()

@@ -150,6 +150,8 @@ def parse_block(text: str) -> str:
         network = ipaddress.ip_network("" if "%" in text else text, strict=False)  # a scope id, as in AddressKind.parse
     except ValueError:
         raise ValueError(f"'{text}' is not an address or a CIDR block such as 192.168.0.0/24") from None
+    if network.version == 6 and network.network_address.ipv4_mapped is not None and network.prefixlen >= 96:
+        raise ValueError(f"'{text}' is an IPv4 address or block in the form of IPv6, so it would match nothing; write it as IPv4")
     if ipaddress.ip_address(text.partition("/")[0]) != network.network_address:
         raise _HostBits(text, network)
     return str(network)

@@ -154,7 +154,9 @@ def parse_tags(option_path: str, given: Mapping[Any, Any] | None, errors: list[s
     tags: Tags = {}
     for key, value in (given or {}).items():
         values = value if isinstance(value, list) else [value]
-        if value is None:
+        if not str(key).strip():
+            errors.append(f"{option_path}: a tag has an empty key, so it would match nothing; name the key")
+        elif value is None:
             tags[str(key)] = None
         elif values and all(isinstance(one, str) for one in values):
             tags[str(key)] = tuple(values)

@@ -226,7 +226,13 @@ def _find_gaps(documents: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 class StrictLoader(yaml.SafeLoader):
-    """A key that occurs twice, or that is not text, is an error. Plain YAML keeps the last of two keys."""
+    """A key that occurs twice, or that is not text, is an error. Plain YAML keeps the last of two keys. So is an alias, with which a
+    small text can stand for any amount of memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise DocumentError("an alias such as *name cannot be used; write out the value")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         odd = next((key for key, _value in node.value if key.tag != "tag:yaml.org,2002:str"), None)

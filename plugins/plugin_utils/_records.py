@@ -97,8 +97,9 @@ class Records:
         view = self._view
         if view.check_mode or not self._settings.approved_digest or not view.plan:
             return
-        # A run that stopped after its last write has nothing to continue.
-        is_complete = any(eni.writes for eni in view.ledger) and not total(view.ledger, PLANNED, FAILED, IN_FLIGHT)
+        # A run that stopped after its last write has nothing to continue, and neither has the run after it.
+        has_recipe = view.recipe and view.recipe.addresses
+        is_complete = has_recipe and not total(view.ledger, PLANNED, FAILED, IN_FLIGHT)
         if report["outcome"] != "done" and not is_complete:
             return
         try:

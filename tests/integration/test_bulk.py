@@ -580,6 +580,17 @@ def test_a_run_that_stopped_after_its_last_write_has_used_its_approval(bulk: Bul
     assert "the approval was used" in bulk.run("unassign", **approved)["msg"]
 
 
+def test_a_run_that_finds_its_plan_carried_out_has_used_the_approval(bulk: Bulk) -> None:
+    """The run before it was killed after its last write, so it could leave no mark."""
+    planned = bulk.run("unassign", check=True, **WEB)
+    approved = {"plan_file": planned["files"]["plan"], "approved_digest": planned["digest"], "wait_timeout": 1}
+    bulk.run("unassign", **approved)
+    next(bulk.reports.glob("approval-*.json")).unlink()
+    assert bulk.run("unassign", **approved)["outcome"] == "nothing to do"
+    restore_all(bulk, wait_timeout=1)
+    assert "the approval was used" in bulk.run("unassign", **approved)["msg"]
+
+
 def test_another_report_dir_does_not_separate_the_runs_of_a_plan(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock and the mark of an approval are beside the plan, too."""
     monkeypatch.setattr(_bulk, "PATIENCE", 0)
@@ -1173,14 +1184,17 @@ def test_a_used_approval_that_cannot_be_recorded_is_reported(bulk: Bulk, monkeyp
 
 
 def test_a_run_with_nothing_to_write_keeps_the_mark_of_the_run_that_used_the_approval(bulk: Bulk) -> None:
-    bulk.emulator.reset()  # with an EIP, so that no run has nothing to do
+    world = seed(10)  # not the sample, in which states change during the test
+    world["interfaces"][0]["eips"] = {world["interfaces"][0]["private_ip_addresses"][0]: "203.0.113.7"}
+    bulk.emulator.reset(seed=world)  # with an EIP, so that no run has nothing to do
     planned = bulk.run("unassign", check=True, security_group_names="web")
     approved = {"security_group_names": "web", "plan_file": planned["files"]["plan"], "approved_digest": planned["digest"]}
     assert bulk.run("unassign", **approved)["outcome"] == "done"
     (mark,) = bulk.reports.glob("approval-*")
     used = {**read_json(mark), "finished_at": "2026-01-01T00:00:00+00:00"}
     mark.write_text(json.dumps(used), encoding="utf-8")
-    assert bulk.run("unassign", **approved)["outcome"] == "done"
+    again = bulk.run("unassign", **approved)
+    assert again["outcome"] == "done", again["msg"]
     assert read_json(mark) == used
 
 

@@ -264,3 +264,16 @@ def test_a_run_that_ends_in_time_by_itself_is_not_ended(monkeypatch):
     watch.join(10)
     assert not watch.is_alive()
     assert not ended.is_set()
+
+
+@pytest.mark.parametrize("is_waiting", [True, False])
+def test_a_play_that_takes_no_more_lines_ends_the_run(monkeypatch, is_waiting):
+    """The program that reads the output has ended, as ``head`` does, and the play has not noticed it."""
+    monkeypatch.setattr(action, "SECONDS_TO_TAKE", 0.05)
+    monkeypatch.setattr(action, "Display", lambda: SimpleNamespace(_final_q=SimpleNamespace(empty=lambda: False)))
+    caller = SimpleNamespace(is_waiting=lambda: is_waiting, check_next_time=lambda: None)
+    if is_waiting:
+        with pytest.raises(action.CallerGone, match="has shown no line for"):
+            action._wait_until_shown(caller)
+    else:
+        action._wait_until_shown(caller)

@@ -95,7 +95,17 @@ def test_a_block_is_an_address_or_a_network(text, canonical):
 
 
 @pytest.mark.parametrize(
-    "text", ["192.168.0.1/24", "192.168.0.0-192.168.0.9", "all", "/24", "192.168.0.0/33", "fe80::1%eth0", "fe80::%eth0/64"]
+    "text",
+    [
+        "192.168.0.1/24",
+        "192.168.0.0-192.168.0.9",
+        "all",
+        "/24",
+        "192.168.0.0/33",
+        "fe80::1%eth0",
+        "fe80::%eth0/64",
+        "::ffff:192.168.0.0/112",
+    ],
 )
 def test_a_malformed_block_is_an_error(text):
     with pytest.raises(ValueError, match=f"'{text}'"):

@@ -335,6 +335,13 @@ def test_only_an_explicit_empty_dict_turns_the_protection_off():
     assert parse_protected_tags({}, []) == {}
 
 
+@pytest.mark.parametrize("key", ["", " "])
+def test_a_tag_without_a_key_is_an_error(key):
+    errors = []
+    parse_protected_tags({key: "web"}, errors)
+    assert errors == ["protected_tags: a tag has an empty key, so it would match nothing; name the key"]
+
+
 def test_protected_values_are_only_added():
     errors = []
     tags = parse_protected_tags({"creator": "me", "ack.aliyun.com": "c-1", "owner": ["a", "b"], "frozen": None}, errors)

@@ -423,3 +423,8 @@ def test_a_number_with_too_many_digits_is_an_error(name):
 def test_an_error_shows_only_the_first_errors_of_a_document():
     with pytest.raises(DocumentError, match=r"and 980 more$"):
         read_document({"version": 1, "assignments": [{"eni_id": f"x{number}"} for number in range(1000)]})
+
+
+def test_an_alias_is_an_error():
+    with pytest.raises(DocumentError, match=r"an alias such as \*name cannot be used"):
+        read_document("version: 1\nregion: &r cn-hangzhou\naccount_id: *r\nassignments: []\n")
