@@ -410,7 +410,7 @@ class TestTheOraclesNotice:
     @pytest.mark.parametrize("ends", [False, True])
     def test_a_prediction_is_wrong_about_a_transitional_state_only_if_it_has_ended(self, emulator: Emulator, ends: bool) -> None:
         made = scenario([], on_refusal="skip")
-        made.seed["interfaces"][0] |= {"status": "Detaching", "becomes": {"status": "Available", "after_ms": 400}}
+        made.seed["interfaces"][0] |= {"status": "Detaching", "becomes": {"status": "Available", "after_ms": 4000}}
         prepare(emulator, made)
         check, run = run_scenario(emulator, made, check=True), run_scenario(emulator, made)
         assert check.result["summary"]["skipped"] == run.result["summary"]["unassigned"] == len(HELD)
