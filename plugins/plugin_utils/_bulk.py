@@ -98,7 +98,8 @@ class BulkRun:
             evidence=evidence,
             mask=mask,
         )
-        self._records = Records(settings, self._view, folder)
+        self._folders = folder.with_folder_of(settings.saved_path)
+        self._records = Records(settings, self._view, self._folders)
 
     def run(self) -> dict[str, Any]:
         """The result of the task, with ``failed`` and ``msg`` if it failed. It has everything that the run did."""
@@ -224,7 +225,7 @@ class BulkRun:
         is_slice = bool(self._settings.part) and plan.digest != plan.whole_digest
         one_run = (PATIENCE, self._view.operation, self._wait_for)
         interrupted = ""
-        for folder in self._folder.beside(self._settings.saved_path):
+        for folder in self._folders:
             interrupted = locks.enter_context(folder.lock(plan.whole_digest, *one_run, shared=is_slice)) or interrupted
             if is_slice:
                 interrupted = locks.enter_context(folder.lock(plan.digest, *one_run)) or interrupted

@@ -64,8 +64,12 @@ def _naming(path: str | Path, what: str) -> Iterator[None]:
         yield
     except FolderError:
         raise
-    except (OSError, AnsibleError, ValueError) as error:  # ValueError: also for a path with a NUL byte
-        cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+    except UnicodeError:
+        raise FolderError(f"{path}: {what}: it is not UTF-8 text") from None
+    except ValueError:  # its text differs from one Python to the next
+        raise FolderError(f"{path}: {what}: its path has a NUL byte") from None
+    except (OSError, AnsibleError) as error:
+        cause = error.strerror if isinstance(error, OSError) else str(error)
         raise FolderError(f"{path}: {what}: {(cause or str(error)).splitlines()[0]}") from None
 
 
@@ -87,9 +91,9 @@ class Folder:
         self._loader = loader
         self._like = [Path(like)] if like else []
 
-    def beside(self, document: str | None) -> list[Folder]:
-        """This folder, and that of a saved document if it is another one. So a run finds a lock and a mark wherever its ``report_dir``
-        is. A folder that cannot be written to has neither."""
+    def with_folder_of(self, document: str | None) -> list[Folder]:
+        """This folder first. If a saved document is in another folder that can be written to, that one too. Locks and marks are in both,
+        so that two runs of a document find them although their ``report_dir`` differs."""
         other = Path(os.path.realpath(document)).parent if document else self.path
         is_other = other != Path(os.path.realpath(self.path)) and os.access(other, os.W_OK | os.X_OK)
         return [self, Folder(other, self._loader)] if is_other else [self]

@@ -213,7 +213,7 @@ def find_use(plan: Document | None, marks: Iterable[str]) -> list[str]:
             made, finished_at = used["made"], used["finished_at"]
         except (ValueError, LookupError, TypeError):
             found.append(
-                f"{_PREFIX}approved_digest: its file approval-….json in the folder of the reports, or beside the plan, cannot be read, so "
+                f"{_PREFIX}approved_digest: its file approval-….json in the folder of the reports or of the plan cannot be read, so "
                 "the approval counts as used; see whether the plan was carried out, and then delete this file"
             )
             continue

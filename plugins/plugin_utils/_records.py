@@ -26,13 +26,14 @@ from ansible_collections.alicloud_ops.network.plugins.plugin_utils._settings imp
 
 
 class Records:
-    """Writes the files of a run, and adds their paths to ``view.files``: kind → path."""
+    """Writes the files of a run, and adds their paths to ``view.files``: kind → path. ``folders``: that of the run first; all have marks
+    of approvals."""
 
-    def __init__(self, settings: Settings, view: RunView, folder: Folder) -> None:
+    def __init__(self, settings: Settings, view: RunView, folders: Sequence[Folder]) -> None:
         self._settings = settings
         self._view = view
-        self._folder = folder
-        self._folders = folder.beside(settings.saved_path)
+        self._folder = folders[0]
+        self._folders = folders
         self._earlier: Document | None = None
 
     def saved_plan(self, digest: str | None) -> Document | None:
@@ -53,7 +54,7 @@ class Records:
         return (datetime.now(UTC) - datetime.fromisoformat(document.made)).total_seconds() if document.made else None
 
     def approval_marks(self, digest: str | None) -> list[str]:
-        """The marks of runs that used this approval: in the folder of this run, and beside its saved plan."""
+        """The marks of runs that used this approval: in the folder of this run, and in that of its saved plan."""
         found = [folder.read(document_name("approval", digest)) for folder in self._folders] if digest else []
         return [mark for mark in found if mark is not None]
 

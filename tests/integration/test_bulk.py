@@ -592,7 +592,7 @@ def test_a_run_that_finds_its_plan_carried_out_has_used_the_approval(bulk: Bulk)
 
 
 def test_another_report_dir_does_not_separate_the_runs_of_a_plan(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock and the mark of an approval are beside the plan, too."""
+    """The lock and the mark of an approval are also in the folder of the plan."""
     monkeypatch.setattr(_bulk, "PATIENCE", 0)
     planned = bulk.run("unassign", check=True, **WEB)
     approved = {"plan_file": planned["files"]["plan"], "approved_digest": planned["digest"]}

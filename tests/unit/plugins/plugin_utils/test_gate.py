@@ -77,4 +77,4 @@ def test_an_approval_is_valid_for_one_finished_run():
 def test_an_approval_with_a_mark_that_cannot_be_read_counts_as_used(mark):
     for plan in (PLAN, None):
         (used,) = find_use(plan, [mark])
-        assert "approved_digest: its file approval-….json in the folder of the reports, or beside the plan, cannot be read" in used
+        assert "approved_digest: its file approval-….json in the folder of the reports or of the plan cannot be read" in used
